@@ -1,0 +1,46 @@
+# Every target works from a clean clone with python3.11, python3.11-venv, make, gcc and git.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := constraints.txt
+
+.PHONY: demo test check bench lock clean help
+
+help:
+	@echo "make demo    a real PostgreSQL, destroyed and recovered before your eyes"
+	@echo "make test    everything that proves the product, on real servers"
+	@echo "make check   layers, types, style"
+	@echo "make bench   side by side with the peers and the raw limits"
+	@echo "make lock    renew $(LOCK) from pyproject.toml"
+
+# Versions and hashes come from the lock; nothing is resolved at install time.
+$(VENV)/.installed: pyproject.toml $(LOCK)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/understudy demo $(ARGS)
+
+test: $(VENV)/.installed
+	$(BIN)/python tests/prepare.py
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench $(ARGS)
+
+lock:
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-annotate --all-extras --all-build-deps --output-file $(LOCK) pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,166 @@
+"""A PostgreSQL server that is protected, reached through its connection string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.wal import Lsn, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Tablespace:
+    oid: int
+    name: str
+    location: str
+    """Absolute path on the database's host."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server said of itself at one moment."""
+
+    system_identifier: SystemIdentifier
+    version_number: int
+    """As ``server_version_num``: 150018, 180004."""
+    version: str
+    timeline: Timeline
+    in_recovery: bool
+    wal_flushed: Lsn
+    """How far the WAL is safe on the server (on a standby: how far it was received or replayed)."""
+    segment_bytes: int
+    data_checksums: bool
+    size_bytes: int
+    """Sum over all databases, as ``pg_database_size`` counts; 0 when the role may not ask."""
+    tablespaces: tuple[Tablespace, ...]
+    settings: Mapping[str, str]
+    """The settings that backup and recovery depend on, by name, as ``SHOW`` prints them; absent in older majors, absent here."""
+    observed: datetime
+
+    @property
+    def major(self) -> int:
+        return self.version_number // 10000
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFacts:
+    name: str
+    active: bool
+    restart_lsn: Lsn | None
+    """None: nothing is reserved."""
+    wal_status: str
+    """``reserved``, ``extended``, ``unreserved`` or ``lost`` (manual: ``pg_replication_slots``)."""
+    safe_wal_size_bytes: int | None
+    """How much more WAL may be written before the slot is lost; None without a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyFacts:
+    """A row of ``pg_stat_replication``: one receiver as the server sees it."""
+
+    application_name: str
+    state: str
+    sync_state: str
+    flushed: Lsn | None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackupRequest:
+    label: str
+    fast_checkpoint: bool = True
+    max_rate_kilobytes: int | None = None
+    incremental: bool = False
+    parent_manifest: Sequence[bytes] = ()
+    """The pieces of the parent's ``backup_manifest``; uploaded first when ``incremental`` (PostgreSQL 17 and newer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStart:
+    lsn: Lsn
+    timeline: Timeline
+    tablespaces: tuple[Tablespace, ...]
+    estimated_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStop:
+    lsn: Lsn
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStream:
+    """One tar archive of a base backup. ``tablespace_oid`` is None for the data directory itself.
+
+    ``chunks`` must be consumed to its end before the next archive is asked for.
+    """
+
+    tablespace_oid: int | None
+    chunks: Iterator[bytes]
+
+
+class BaseBackupStream(Protocol):
+    """A base backup on its way. Consume ``archives``, then ``manifest``, then ask for ``stop``; in this order."""
+
+    @property
+    def start(self) -> BackupStart: ...
+
+    def archives(self) -> Iterator[ArchiveStream]: ...
+
+    def manifest(self) -> Iterator[bytes]:
+        """The server's ``backup_manifest`` (CRC32C per file)."""
+        ...
+
+    def stop(self) -> BackupStop:
+        """Ends the backup on the server; only then is it one. Does not wait for archiving (``WAIT false``)."""
+        ...
+
+
+class Database(Protocol):
+    """The server behind a resource.
+
+    Failures: ``TryAgain("database_unreachable")`` while it refuses connections or starts; ``GiveUp`` with ``password_rejected``,
+    ``privilege_missing``, ``system_identifier_changed`` (another cluster answers at the address), ``incremental_refused``,
+    ``slot_lost``, ``database_error`` (its message as found), each with the line to change as hint where there is one.
+    """
+
+    @property
+    def address(self) -> str:
+        """``host:port`` to show to people; never a password."""
+        ...
+
+    def facts(self) -> ServerFacts: ...
+
+    def wal_flushed(self) -> tuple[Timeline, Lsn]:
+        """Cheap: how far the WAL is safe on the server now."""
+        ...
+
+    def slot(self, name: str) -> SlotFacts | None: ...
+
+    def reserve_slot(self, name: str) -> SlotFacts:
+        """Make the physical slot with its WAL reserved at once, or return it when it exists."""
+        ...
+
+    def drop_slot(self, name: str) -> None: ...
+
+    def standbys(self) -> tuple[StandbyFacts, ...]: ...
+
+    def base_backup(self, request: BaseBackupRequest) -> AbstractContextManager[BaseBackupStream]:
+        """Leaving the context early ends the backup on the server too; nothing of it stays."""
+        ...
+
+    def timeline_history(self, timeline: Timeline) -> bytes:
+        """The ``.history`` file's content, through ``TIMELINE_HISTORY``."""
+        ...
+
+    def query(self, sql: str, database: str | None = None) -> Sequence[Sequence[str | None]]:
+        """Rows as text. For the operator's checks and for the product's own fixed questions."""
+        ...
+
+    def execute(self, statements: Iterable[str], database: str | None = None) -> None:
+        """Each in a transaction of its own."""
+        ...

@@ -1,0 +1,108 @@
+"""PostgreSQL servers that run on this host: those that a recovery or a drill brings up, and those it must find gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.wal import Lsn, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlace:
+    """Where a server lives; decided in the plan."""
+
+    directory: str
+    """The data directory."""
+    socket_directory: str
+    """At most 90 characters: the socket's whole path must stay within 107 bytes."""
+    port: int = 5432
+    listen_addresses: str = ""
+    """Empty: no network at all, the socket only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlData:
+    """What ``pg_controldata`` says of a data directory."""
+
+    system_identifier: SystemIdentifier
+    cluster_state: str
+    timeline: Timeline
+    checkpoint_lsn: Lsn
+    minimum_recovery_end: Lsn | None
+    data_checksums: bool
+    segment_bytes: int
+    required_settings: Mapping[str, str]
+    """``max_connections`` and its four siblings, which a standby may not undercut."""
+
+
+class StopMode(StrEnum):
+    FAST = "fast"
+    IMMEDIATE = "immediate"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    running: bool
+    accepts_connections: bool
+    in_recovery: bool | None
+    """None when it could not be asked."""
+    replayed: Lsn | None
+    last_replayed_commit: str | None
+    """ISO 8601 with offset, as the server's own clock stamped it."""
+    replay_paused: bool | None
+    timeline: Timeline | None
+    last_words: tuple[str, ...]
+    """The newest lines of its log, for people."""
+
+
+class Instances(Protocol):
+    """Starts, asks and stops servers with one set of programs, as one operating-system user (never root).
+
+    Failures: ``TryAgain("instance_starting")``; ``GiveUp`` with ``instance_failed`` (its own words as finding),
+    ``programs_missing``, ``programs_wrong_major``, ``place_busy`` (somebody else's server is there).
+    """
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """User id and group id that own data directories."""
+        ...
+
+    def major(self) -> int:
+        """Of the programs."""
+        ...
+
+    def control_data(self, directory: str) -> ControlData: ...
+
+    def start(self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None = None) -> None:
+        """Start the server and return at once; ``facts`` tells when it is up. Nothing happens when it runs there already.
+
+        ``settings`` override the data directory's own. With ``hba_lines`` the server uses only those. A lock file of a dead
+        server whose children still linger is waited for, not broken.
+        """
+        ...
+
+    def facts(self, place: InstancePlace) -> InstanceFacts: ...
+
+    def promote(self, place: InstancePlace) -> None:
+        """Ask for promotion; ``facts`` tells when it is done. Nothing happens when it is promoted already."""
+        ...
+
+    def stop(self, place: InstancePlace, mode: StopMode) -> None:
+        """Ended and read back as gone, children included. Nothing happens when nothing runs there."""
+        ...
+
+    def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Sequence[Sequence[str | None]]: ...
+
+    def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None: ...
+
+    def combine_backups(self, chain: Sequence[str], output: str) -> None:
+        """``pg_combinebackup`` over plain directories, full first, into a directory that does not exist yet."""
+        ...
+
+    def verify_checksums(self, directory: str) -> tuple[int, int]:
+        """Of a server that is stopped: pages looked at, pages bad (``pg_checksums --check``)."""
+        ...

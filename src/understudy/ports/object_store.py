@@ -1,0 +1,84 @@
+"""Where sealed bytes are kept: a directory or an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a store took: the size and the SHA-256 (hexadecimal) of the bytes that went in."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAbilities:
+    """What a store was seen to honour when it was probed, not what it claims."""
+
+    conditional_put: bool
+    """A second put with "only if absent" is refused."""
+    range_reads: bool
+    """A read from an offset returns only the bytes from there on."""
+    versions: bool
+    object_lock: bool
+
+
+class ObjectStore(Protocol):
+    """Keeps objects under keys. Keys are relative, ``/``-separated, printable ASCII.
+
+    Every failure is in the error tree: ``TryAgain("store_unreachable")`` for what passes by itself (after the adapter's own few
+    quick retries), ``GiveUp`` with ``store_denied``, ``store_full``, ``object_exists``, ``object_missing`` or ``object_changed``.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address to show to people, without credentials."""
+        ...
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> Written:
+        """Store the concatenation of ``chunks`` under ``key``, in bounded memory.
+
+        Visible whole or not at all: when ``chunks`` raises, or this process dies, nothing appears under ``key``. Durable when it
+        returns (fsynced file and directory; a completed upload). Never overwrites: ``GiveUp("object_exists")`` when the key is
+        taken, also by one who came second in a race where the store can tell. A broken connection is resumed, not restarted.
+        """
+        ...
+
+    def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
+        """The object's bytes from ``offset`` on, in pieces of at most 1 MiB.
+
+        A broken connection is resumed where it broke. ``GiveUp("object_missing")`` only on the store's authoritative word that
+        nothing is there; a store that cannot be asked is ``TryAgain``. Ends early never: fewer bytes than the store announced
+        is ``TryAgain``.
+        """
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """What lies under ``key``; None only on the store's authoritative word that nothing does."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Every object whose key begins with ``prefix``, in ascending order of key, without holding them all in memory."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens when it is not there. Only for what this product wrote and its rules release."""
+        ...
+
+    def probe(self) -> StoreAbilities:
+        """Try out, with small objects under ``.probe/`` that are removed again, what this store honours.
+
+        Raises as ``put`` does when the store cannot be written to.
+        """
+        ...

@@ -1,0 +1,52 @@
+"""Directories on this host that plans work in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from understudy.vocabulary.identifiers import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFacts:
+    exists: bool
+    empty: bool
+    claimed_by: RunId | None
+    is_mount_point: bool
+    free_bytes: int
+    """On its file system, or that of its nearest existing parent."""
+
+
+class Places(Protocol):
+    """Directories with a marker that says whose they are. Nothing without this run's marker is ever removed."""
+
+    def facts(self, directory: str) -> PlaceFacts: ...
+
+    def claim(self, directory: str, run: RunId, owner: tuple[int, int] | None = None) -> None:
+        """Make the directory (mode 0700) if need be and write this run's marker into it.
+
+        Raises:
+            Refusal: ``target_not_empty``: it holds something and bears no marker of this run.
+        """
+        ...
+
+    def release(self, directory: str, run: RunId) -> None:
+        """Take the marker out: the directory belongs to its user now. Nothing happens when it is not there."""
+        ...
+
+    def set_aside(self, directory: str, run: RunId) -> str | None:
+        """Rename what stands there to a sibling named after the run, and return its path; None when there was nothing.
+
+        Raises:
+            Refusal: ``target_is_mount_point``: it cannot be renamed, a person must empty it.
+        """
+        ...
+
+    def remove(self, directory: str, run: RunId) -> bool:
+        """Remove a directory that bears this run's marker, marker last. False when it was not there.
+
+        Raises:
+            Refusal: ``not_ours``: it bears no marker of this run.
+        """
+        ...

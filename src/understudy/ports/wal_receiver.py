@@ -1,0 +1,72 @@
+"""The process that streams a database's WAL to this host, and the spool it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from understudy.vocabulary.wal import Timeline, WalSegment
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverFacts:
+    running: bool
+    pid: int | None
+    started: datetime | None
+    last_words: tuple[str, ...]
+    """The newest lines of its log, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFacts:
+    segments: tuple[WalSegment, ...]
+    """Complete ones, ascending."""
+    partial: WalSegment | None
+    """The newest ``.partial`` that is being written; older timelines' leftovers are not counted."""
+    histories: tuple[Timeline, ...]
+    size_bytes: int
+    limit_bytes: int
+
+
+class WalReceiver(Protocol):
+    """One detached receiver per database. It survives this process and is adopted again by the next one.
+
+    Failures: ``TryAgain("receiver_starting")``; ``GiveUp`` with ``receiver_failed`` (its own words as finding), ``spool_full``,
+    ``spool_busy`` (another receiver holds the spool).
+    """
+
+    def ensure_running(self) -> ReceiverFacts:
+        """Start it, or adopt the one that runs. With ``spool_full`` it is stopped and stays so until there is room."""
+        ...
+
+    def stop(self) -> None:
+        """End it by its process id, and wait until it is gone."""
+        ...
+
+    def facts(self) -> ReceiverFacts: ...
+
+    def spool(self) -> SpoolFacts: ...
+
+    def read_segment(self, segment: WalSegment) -> bytes:
+        """A complete segment's bytes, exactly ``segment.size_bytes`` long."""
+        ...
+
+    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+        """What the ``.partial`` holds from ``offset`` up to its last byte that is not zero.
+
+        Bytes behind the returned ones may still come; bytes returned never change. Also answers for a segment that has
+        meanwhile become complete, as if it were still the partial one.
+        """
+        ...
+
+    def read_history(self, timeline: Timeline) -> bytes: ...
+
+    def forget(self, segments: Sequence[WalSegment]) -> None:
+        """Remove complete segments that are safe elsewhere. The newest complete one stays: the receiver starts from it."""
+        ...
+
+    def quarantine(self, segments: Sequence[WalSegment], reason: str) -> str:
+        """Move segments aside (a receiver that ran ahead on a dead timeline); returns where they lie now."""
+        ...

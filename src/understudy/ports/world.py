@@ -1,0 +1,47 @@
+"""Everything a step may touch, by narrow members. Names are resolved here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from understudy.ports.clock import Clock
+from understudy.ports.database import Database
+from understudy.ports.instance import Instances
+from understudy.ports.object_store import ObjectStore
+from understudy.ports.places import Places
+from understudy.ports.running import Cancellation, Progress, Receipts
+from understudy.ports.sealer import Sealer
+from understudy.ports.wal_receiver import WalReceiver
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
+from understudy.vocabulary.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What seals, opens, signs and is trusted. ``identity`` is absent where backups are only written."""
+
+    recipients: tuple[str, ...]
+    identity: Secret | None
+    signing_key: Secret | None
+    """Ed25519 private key, 32 bytes in base64."""
+    trusted_signers: frozenset[str]
+    """Ed25519 public keys, base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The outside world as one run sees it. ``run`` is the run's own id: markers and names of attempts are made of it."""
+
+    run: RunId
+    clock: Clock
+    receipts: Receipts
+    progress: Progress
+    cancellation: Cancellation
+    stores: Mapping[RepositoryName, ObjectStore]
+    sealer: Sealer
+    keys: Keys
+    databases: Mapping[ResourceName, Database]
+    receivers: Mapping[ResourceName, WalReceiver]
+    instances: Mapping[ResourceName, Instances]
+    places: Places

@@ -1,0 +1,66 @@
+"""Names that identify things. ``NewType`` where any text will do, classes where the text has a grammar."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+StackName = NewType("StackName", str)
+ResourceName = NewType("ResourceName", str)
+RepositoryName = NewType("RepositoryName", str)
+Person = NewType("Person", str)
+PlanId = NewType("PlanId", str)
+RunId = NewType("RunId", str)
+StepKey = NewType("StepKey", str)
+"""Stable and readable: ``orders/restore-base-backup``."""
+
+SystemIdentifier = NewType("SystemIdentifier", str)
+"""PostgreSQL's 64-bit identifier of a cluster, in decimal as ``IDENTIFY_SYSTEM`` prints it."""
+
+NAME_PATTERN = re.compile(r"^[a-z][a-z0-9_-]{0,38}[a-z0-9]$|^[a-z]$")
+"""What a stack, resource, repository or service may be called: it becomes a path, an object key and part of a slot's name."""
+
+
+class BackupKind(StrEnum):
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+_LABEL_GRAMMAR = re.compile(r"^\d{8}-\d{6}F(_\d{8}-\d{6}I)?$")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BackupLabel:
+    """A backup's name in the field's notation: ``20261123-030000F`` or ``20261123-030000F_20261124-030000I``.
+
+    An incremental names its full backup, so that a listing shows chains; its direct parent is in its manifest.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _LABEL_GRAMMAR.match(self.text):
+            raise ValueError(f"not a backup label: {self.text!r}; expected something like 20261123-030000F")
+
+    @classmethod
+    def of_full(cls, started: datetime) -> BackupLabel:
+        return cls(f"{started:%Y%m%d-%H%M%S}F")
+
+    @classmethod
+    def of_incremental(cls, full: BackupLabel, started: datetime) -> BackupLabel:
+        return cls(f"{full.chain.text}_{started:%Y%m%d-%H%M%S}I")
+
+    @property
+    def kind(self) -> BackupKind:
+        return BackupKind.INCREMENTAL if "_" in self.text else BackupKind.FULL
+
+    @property
+    def chain(self) -> BackupLabel:
+        """The label of the full backup that this one stands on (itself, for a full one)."""
+        return BackupLabel(self.text.partition("_")[0])
+
+    def __str__(self) -> str:
+        return self.text
