@@ -1,0 +1,60 @@
+"""The JSON form of steps: ``{"step": "take_base_backup", …fields}``. It is what a resumed run is rebuilt from.
+
+Fields are plain values: text, numbers, booleans, None, and tuples or string-keyed mappings of these; richer values (an LSN, a
+label, a time) are kept as text in the step and parsed where it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from understudy.ports.step import Step
+from understudy.vocabulary.json import JsonObject
+
+S = TypeVar("S", bound=type)
+
+_KINDS: dict[str, type] = {}
+
+
+def step_kind(name: str) -> Callable[[S], S]:
+    """Class decorator: registers the step's JSON name. A name is never reused for another meaning."""
+
+    def register(kind: S) -> S:
+        if name in _KINDS:
+            raise ValueError(f"two kinds of step are called {name!r}")
+        _KINDS[name] = kind
+        kind.kind_name = name  # type: ignore[attr-defined]
+        return kind
+
+    return register
+
+
+def step_to_json(step: Step) -> JsonObject:
+    fields = dataclasses.asdict(cast(Any, step))
+    return {"step": cast(Any, step).kind_name} | {
+        name: value.total_seconds() if isinstance(value, timedelta) else value for name, value in fields.items()
+    }
+
+
+def step_from_json(value: JsonObject) -> Step:
+    """Rebuild a step.
+
+    Raises:
+        ValueError: the kind is unknown (the run was planned by a newer version), or its fields do not fit.
+    """
+    name = str(value["step"])
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ValueError(f"no kind of step is called {name!r}; known: {', '.join(sorted(_KINDS))}")
+    arguments = {key: _frozen(item) for key, item in value.items() if key != "step"}
+    try:
+        return cast(Step, kind(**arguments))
+    except TypeError as error:
+        raise ValueError(f"the fields of {name!r} do not fit: {error}") from error
+
+
+def _frozen(value: object) -> object:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
