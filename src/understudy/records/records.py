@@ -1,0 +1,349 @@
+"""What is remembered of runs. Every other room reads a run's state here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from understudy.ports.clock import Clock
+from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, append_link, read_head, read_links
+from understudy.records.controller_lock import controller_pid
+from understudy.records.evidence_json import error_to_json, evidence_to_json
+from understudy.records.holds import release_holds, take_holds
+from understudy.records.rows import (
+    approval_of,
+    conclusion_of,
+    hold_of,
+    require_run,
+    require_step,
+    run_of,
+    step_of,
+    step_rows,
+)
+from understudy.records.run import (
+    ApprovalRecord,
+    HoldClaim,
+    RunRecord,
+    RunState,
+    StepConclusion,
+    StepError,
+    StepRecord,
+    StepState,
+    Submission,
+)
+from understudy.records.state_database import StateDatabase
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import Person, RunId, StepKey
+from understudy.vocabulary.json import JsonObject
+
+_UNFINISHED = (RunState.WAITING, RunState.RUNNING, RunState.AWAITING_APPROVAL)
+
+
+class Records:
+    """Runs, steps, holds, approvals and the evidence chain of one state directory.
+
+    Threads may share it; processes open their own. Whatever a method wrote is durable when it returns.
+    """
+
+    def __init__(self, state: Path, clock: Clock, signer: EvidenceSigner | None = None) -> None:
+        """``signer`` signs the chain's head and is needed where runs are carried out."""
+        self.state = state
+        self._clock = clock
+        self._signer = signer
+        self._database = StateDatabase(state / "state.db")
+
+    def close(self) -> None:
+        self._database.close()
+
+    # Submitting and owning
+
+    def submit(self, submission: Submission) -> None:
+        """Remember the run and take its holds, in one transaction.
+
+        Raises:
+            Refusal: ``busy``, naming the run that holds what this one needs. Nothing is written then.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            connection.execute(
+                """INSERT INTO runs (run, plan_id, plan, procedure, mode, subject, stack_digest, state, executor, submitted)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    submission.run,
+                    submission.plan_id,
+                    json.dumps(submission.plan, ensure_ascii=False),
+                    submission.procedure,
+                    submission.mode,
+                    submission.subject,
+                    submission.stack_digest,
+                    RunState.WAITING,
+                    submission.executor,
+                    now,
+                ),
+            )
+            take_holds(connection, submission.run, submission.holds)
+            for ordinal, step in enumerate(submission.steps):
+                agreed = submission.approved_by if step.approval_question else None
+                connection.execute(
+                    """INSERT INTO steps (run, step, ordinal, state, approval_question, approved_by, approved)
+                       VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                    (
+                        submission.run,
+                        step.key,
+                        ordinal,
+                        StepState.WAITING,
+                        step.approval_question,
+                        agreed,
+                        now if agreed else None,
+                    ),
+                )
+
+    def take_over(self, run: RunId, executor: str) -> None:
+        """From now on ``executor`` carries the run out.
+
+        Raises:
+            Refusal: ``run_ended``; ``run_unknown``.
+        """
+        with self._database.writing() as connection:
+            _require_unended(connection, run)
+            connection.execute(
+                "UPDATE runs SET executor = ?, state = ?, started = coalesce(started, ?) WHERE run = ?",
+                (executor, RunState.RUNNING, self._now(), run),
+            )
+
+    def handed_over(self) -> tuple[RunId, ...]:
+        """Runs that another process submitted for the controller to carry out, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT run FROM runs WHERE state = ? AND executor IS NULL ORDER BY submitted", (RunState.WAITING,)
+            ).fetchall()
+        return tuple(RunId(row["run"]) for row in rows)
+
+    def mark_interrupted(self, executor: str) -> tuple[RunId, ...]:
+        """Say of every run that a dead executor left behind that it is interrupted; all of them, oldest first.
+
+        Only the holder of the controller's lock calls this: it knows that every executor but ``executor`` is dead.
+        """
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE runs SET state = ? WHERE state IN (?, ?, ?) AND executor IS NOT NULL AND executor != ?",
+                (RunState.INTERRUPTED, *_UNFINISHED, executor),
+            )
+            rows = connection.execute(
+                "SELECT run FROM runs WHERE state = ? ORDER BY submitted", (RunState.INTERRUPTED,)
+            ).fetchall()
+        return tuple(RunId(row["run"]) for row in rows)
+
+    def finish(self, run: RunId, state: RunState) -> None:
+        """Record how the run ended and release its holds. Nothing happens when it has ended already."""
+        if not state.is_final:
+            raise ValueError(f"a run does not end as {state}")
+        with self._database.writing() as connection:
+            if not run_of(require_run(connection, run)).state.is_final:
+                _end_run(connection, run, state, self._now())
+
+    # What people ask for
+
+    def request_cancel(self, run: RunId, by: Person) -> None:
+        """Ask for the end of the run; its executor notices within moments. A run that nobody took up ends at once.
+
+        Raises:
+            Refusal: ``run_ended``; ``run_unknown``.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            record = _require_unended(connection, run)
+            connection.execute(
+                "UPDATE runs SET cancel_requested_by = ?, cancel_requested = ? WHERE run = ? AND cancel_requested_by IS NULL",
+                (by, now, run),
+            )
+            if record.state is RunState.WAITING and record.executor is None:
+                connection.execute("UPDATE steps SET state = ?, ended = ? WHERE run = ?", (StepState.CANCELLED, now, run))
+                _end_run(connection, run, RunState.CANCELLED, now)
+
+    def cancel_requested(self, runs: Collection[RunId]) -> frozenset[RunId]:
+        """Those of ``runs`` that were asked to stop."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT run FROM runs WHERE cancel_requested_by IS NOT NULL AND ended IS NULL").fetchall()
+        return frozenset(RunId(row["run"]) for row in rows) & frozenset(runs)
+
+    def approve(self, run: RunId, step: StepKey, by: Person) -> None:
+        """Agree to what the step asks. The first approval counts; repeating it changes nothing.
+
+        Raises:
+            Refusal: ``nothing_to_approve``, ``run_ended``, ``run_unknown``, ``step_unknown``.
+        """
+        with self._database.writing() as connection:
+            _require_unended(connection, run)
+            if require_step(connection, run, step)["approval_question"] is None:
+                raise Refusal(
+                    "nothing_to_approve",
+                    found=f"{step} of {run} asks nobody",
+                    expected="a step that asks for approval",
+                    hint=f"`understudy show {run}` says which step waits",
+                )
+            connection.execute(
+                "UPDATE steps SET approved_by = ?, approved = ? WHERE run = ? AND step = ? AND approved_by IS NULL",
+                (by, self._now(), run, step),
+            )
+
+    def approval(self, run: RunId, step: StepKey) -> ApprovalRecord | None:
+        with self._database.reading() as connection:
+            return approval_of(require_step(connection, run, step))
+
+    # Steps under way
+
+    def begin_step(self, run: RunId, step: StepKey) -> None:
+        """The step is running, once more."""
+        with self._database.writing() as connection:
+            connection.execute(
+                """UPDATE steps SET state = ?, attempts = attempts + 1, started = coalesce(started, ?), again_at = NULL
+                   WHERE run = ? AND step = ?""",
+                (StepState.RUNNING, self._now(), run, step),
+            )
+            _follow_steps(connection, run)
+
+    def await_approval(self, run: RunId, step: StepKey) -> None:
+        with self._database.writing() as connection:
+            connection.execute("UPDATE steps SET state = ? WHERE run = ? AND step = ?", (StepState.AWAITING_APPROVAL, run, step))
+            _follow_steps(connection, run)
+
+    def postpone_step(self, run: RunId, step: StepKey, again_at: datetime, error: StepError) -> None:
+        """A passing fault: the step runs again at ``again_at``, also when another process has to do it."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE steps SET again_at = ?, error = ? WHERE run = ? AND step = ?",
+                (again_at.isoformat(), json.dumps(error_to_json(error)), run, step),
+            )
+
+    def conclude_step(self, run: RunId, step: StepKey, conclusion: StepConclusion) -> StepConclusion:
+        """Record how the step ended and chain its evidence, in one transaction, once for each (run, step).
+
+        Returns what counts: the first conclusion, when the step had ended already.
+        """
+        with self._database.writing() as connection:
+            row = require_step(connection, run, step)
+            earlier = conclusion_of(row)
+            if earlier is not None:
+                return earlier
+            evidence = evidence_to_json(conclusion.evidence)
+            error = None if conclusion.error is None else error_to_json(conclusion.error)
+            approval = approval_of(row)
+            connection.execute(
+                "UPDATE steps SET state = ?, ended = ?, again_at = NULL, evidence = ?, error = ? WHERE run = ? AND step = ?",
+                (
+                    conclusion.state,
+                    self._now(),
+                    json.dumps(evidence, ensure_ascii=False),
+                    None if error is None else json.dumps(error, ensure_ascii=False),
+                    run,
+                    step,
+                ),
+            )
+            connection.execute("DELETE FROM progress WHERE run = ? AND step = ?", (run, step))
+            record: JsonObject = {
+                "run": run,
+                "step": step,
+                "state": conclusion.state.value,
+                "attempts": row["attempts"],
+                "evidence": evidence,
+                "error": error,
+                "approval": None if approval is None else {"by": approval.by, "at": approval.at.isoformat()},
+            }
+            append_link(connection, run, step, record, self._clock.now(), self._signer)
+            _follow_steps(connection, run)
+        return conclusion
+
+    def conclusion(self, run: RunId, step: StepKey) -> StepConclusion | None:
+        with self._database.reading() as connection:
+            return conclusion_of(require_step(connection, run, step))
+
+    def report_progress(self, run: RunId, step: StepKey, activity: str, done: int, total: int | None, unit: str) -> None:
+        """Overwrites what was reported before; lossy."""
+        with self._database.writing() as connection:
+            connection.execute(
+                """INSERT INTO progress (run, step, activity, done, total, unit, at) VALUES (?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (run, step) DO UPDATE SET activity = excluded.activity, done = excluded.done,
+                   total = excluded.total, unit = excluded.unit, at = excluded.at""",
+                (run, step, activity, done, total, unit, self._now()),
+            )
+
+    # Reading
+
+    def run(self, run: RunId) -> RunRecord:
+        """Raises Refusal ``run_unknown``."""
+        with self._database.reading() as connection:
+            record = run_of(require_run(connection, run))
+        return self._as_seen((record,))[0]
+
+    def runs(self, newest: int = 50) -> tuple[RunRecord, ...]:
+        """The ``newest`` runs, newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM runs ORDER BY submitted DESC, rowid DESC LIMIT ?", (newest,)).fetchall()
+        return self._as_seen(tuple(run_of(row) for row in rows))
+
+    def steps(self, run: RunId) -> tuple[StepRecord, ...]:
+        """In the plan's order."""
+        with self._database.reading() as connection:
+            require_run(connection, run)
+            return tuple(step_of(row) for row in step_rows(connection, run))
+
+    def step(self, run: RunId, step: StepKey) -> StepRecord:
+        with self._database.reading() as connection:
+            return step_of(require_step(connection, run, step))
+
+    def plan(self, run: RunId) -> JsonObject:
+        """The plan's JSON form as it was submitted."""
+        with self._database.reading() as connection:
+            return cast(JsonObject, json.loads(require_run(connection, run)["plan"]))
+
+    def holds(self) -> tuple[tuple[RunId, HoldClaim], ...]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM holds ORDER BY subject, run").fetchall()
+        return tuple((RunId(row["run"]), hold_of(row)) for row in rows)
+
+    def chain(self) -> tuple[tuple[ChainLink, ...], ChainHead | None]:
+        """Every link in order, and the signed head; of one moment."""
+        with self._database.reading() as connection:
+            return read_links(connection), read_head(connection)
+
+    def _as_seen(self, records: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
+        """Without a living controller, what an executor left unfinished is interrupted, whatever it last wrote."""
+        left = [each for each in records if each.state in _UNFINISHED and each.executor is not None]
+        if not left or controller_pid(self.state) is not None:
+            return records
+        return tuple(_interrupted(each) if each in left else each for each in records)
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat()
+
+
+def _interrupted(record: RunRecord) -> RunRecord:
+    return replace(record, state=RunState.INTERRUPTED)
+
+
+def _require_unended(connection: sqlite3.Connection, run: RunId) -> RunRecord:
+    record = run_of(require_run(connection, run))
+    if record.state.is_final:
+        raise Refusal("run_ended", found=f"{run} has {record.state}", expected="a run that is under way or interrupted")
+    return record
+
+
+def _end_run(connection: sqlite3.Connection, run: RunId, state: RunState, now: str) -> None:
+    connection.execute("UPDATE runs SET state = ?, ended = ? WHERE run = ?", (state, now, run))
+    release_holds(connection, run)
+
+
+def _follow_steps(connection: sqlite3.Connection, run: RunId) -> None:
+    """A run awaits approval while one of its steps does and none is at work."""
+    states = {row["state"] for row in connection.execute("SELECT state FROM steps WHERE run = ?", (run,))}
+    waits = StepState.AWAITING_APPROVAL in states and StepState.RUNNING not in states
+    connection.execute(
+        "UPDATE runs SET state = ? WHERE run = ? AND ended IS NULL",
+        (RunState.AWAITING_APPROVAL if waits else RunState.RUNNING, run),
+    )

@@ -1,0 +1,116 @@
+"""Rows of the state database as the values that people and judges read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+
+from understudy.records.evidence_json import error_from_json, evidence_from_json
+from understudy.records.run import (
+    ApprovalRecord,
+    HoldClaim,
+    ProgressRecord,
+    RunRecord,
+    RunState,
+    StepConclusion,
+    StepError,
+    StepRecord,
+    StepState,
+)
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
+
+_STEPS = """SELECT steps.*, progress.activity, progress.done, progress.total, progress.unit, progress.at
+    FROM steps LEFT JOIN progress USING (run, step) WHERE steps.run = ?"""
+
+
+def require_run(connection: sqlite3.Connection, run: RunId) -> sqlite3.Row:
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()
+    if row is None:
+        raise Refusal("run_unknown", found=f"no run is called {run}", hint="`understudy runs` lists them")
+    return row
+
+
+def require_step(connection: sqlite3.Connection, run: RunId, step: StepKey) -> sqlite3.Row:
+    row: sqlite3.Row | None = connection.execute(f"{_STEPS} AND steps.step = ?", (run, step)).fetchone()
+    if row is None:
+        raise Refusal("step_unknown", found=f"{run} has no step {step}", hint=f"`understudy show {run}` lists its steps")
+    return row
+
+
+def step_rows(connection: sqlite3.Connection, run: RunId) -> list[sqlite3.Row]:
+    return connection.execute(f"{_STEPS} ORDER BY steps.ordinal", (run,)).fetchall()
+
+
+def run_of(row: sqlite3.Row) -> RunRecord:
+    asked = row["cancel_requested_by"]
+    return RunRecord(
+        run=RunId(row["run"]),
+        plan_id=PlanId(row["plan_id"]),
+        procedure=row["procedure"],
+        mode=row["mode"],
+        subject=row["subject"],
+        stack_digest=row["stack_digest"],
+        state=RunState(row["state"]),
+        executor=row["executor"],
+        submitted=datetime.fromisoformat(row["submitted"]),
+        started=time_of(row["started"]),
+        ended=time_of(row["ended"]),
+        cancel_requested_by=None if asked is None else Person(asked),
+    )
+
+
+def step_of(row: sqlite3.Row) -> StepRecord:
+    return StepRecord(
+        run=RunId(row["run"]),
+        key=StepKey(row["step"]),
+        state=StepState(row["state"]),
+        attempts=row["attempts"],
+        started=time_of(row["started"]),
+        ended=time_of(row["ended"]),
+        again_at=time_of(row["again_at"]),
+        evidence=_evidence_of(row),
+        error=_error_of(row),
+        approval_question=row["approval_question"],
+        approval=approval_of(row),
+        progress=_progress_of(row),
+    )
+
+
+def conclusion_of(row: sqlite3.Row) -> StepConclusion | None:
+    """How the step ended, or None while it has not."""
+    state = StepState(row["state"])
+    evidence = _evidence_of(row)
+    if not state.is_final or evidence is None:
+        return None
+    return StepConclusion(state, evidence, _error_of(row))
+
+
+def approval_of(row: sqlite3.Row) -> ApprovalRecord | None:
+    if row["approved_by"] is None:
+        return None
+    return ApprovalRecord(Person(row["approved_by"]), datetime.fromisoformat(row["approved"]))
+
+
+def hold_of(row: sqlite3.Row) -> HoldClaim:
+    return HoldClaim(row["subject"], bool(row["exclusive"]))
+
+
+def time_of(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _evidence_of(row: sqlite3.Row) -> Evidence | None:
+    return None if row["evidence"] is None else evidence_from_json(json.loads(row["evidence"]))
+
+
+def _error_of(row: sqlite3.Row) -> StepError | None:
+    return None if row["error"] is None else error_from_json(json.loads(row["error"]))
+
+
+def _progress_of(row: sqlite3.Row) -> ProgressRecord | None:
+    if row["activity"] is None:
+        return None
+    return ProgressRecord(row["activity"], row["done"], row["total"], row["unit"], datetime.fromisoformat(row["at"]))

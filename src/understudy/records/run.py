@@ -1,0 +1,148 @@
+"""The remembered shapes of a run. Plain values: this room knows no ``Plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
+from understudy.vocabulary.json import JsonObject
+
+
+class RunState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting_approval"
+    INTERRUPTED = "interrupted"
+    """Its process died; it goes on when it is resumed."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+
+class StepState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting_approval"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """It was stopped midway; whether its effect took place is for a person to see."""
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (StepState.WAITING, StepState.RUNNING, StepState.AWAITING_APPROVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldClaim:
+    """A claim on a subject; ``exclusive`` excludes everyone, shared excludes exclusive."""
+
+    subject: str
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedStep:
+    key: StepKey
+    approval_question: str | None = None
+    """What a person must agree to before it runs; None when nobody is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A run as it is submitted, with everything that a later process needs to carry it on."""
+
+    run: RunId
+    plan_id: PlanId
+    plan: JsonObject
+    procedure: str
+    mode: str
+    subject: str
+    stack_digest: str
+    steps: Sequence[SubmittedStep]
+    holds: frozenset[HoldClaim]
+    executor: str | None
+    """The runner that carries it out; None when it is handed over to whoever holds the state directory."""
+    approved_by: Person | None = None
+    """A person who agreed beforehand to everything that the plan asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    run: RunId
+    plan_id: PlanId
+    procedure: str
+    mode: str
+    subject: str
+    stack_digest: str
+    state: RunState
+    executor: str | None
+    submitted: datetime
+    started: datetime | None
+    ended: datetime | None
+    cancel_requested_by: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRecord:
+    activity: str
+    done: int
+    total: int | None
+    unit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    by: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """Why a step did not succeed, as the error tree puts it."""
+
+    code: str
+    found: str
+    expected: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    run: RunId
+    key: StepKey
+    state: StepState
+    attempts: int
+    started: datetime | None
+    ended: datetime | None
+    again_at: datetime | None
+    """When a passing fault is tried again."""
+    evidence: Evidence | None
+    error: StepError | None
+    approval_question: str | None
+    approval: ApprovalRecord | None
+    progress: ProgressRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepConclusion:
+    """How a step ended: recorded once for each (run, step), in the transaction that chains its evidence."""
+
+    state: StepState
+    evidence: Evidence
+    error: StepError | None = None
+
+    def __post_init__(self) -> None:
+        if not self.state.is_final:
+            raise ValueError(f"a step does not end as {self.state}")

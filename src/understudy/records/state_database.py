@@ -1,0 +1,149 @@
+"""The state database: SQLite in WAL mode, so that ``status`` reads while a run writes."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.vocabulary.errors import GiveUp
+
+BUSY_TIMEOUT_MILLISECONDS = 30_000
+
+# Each entry lifts the schema by one version and is never changed once released: databases in the field ran it as it was.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE controller (
+            id TEXT PRIMARY KEY)""",
+        """CREATE TABLE runs (
+            run TEXT PRIMARY KEY,
+            plan_id TEXT NOT NULL,
+            plan TEXT NOT NULL,
+            procedure TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            stack_digest TEXT NOT NULL,
+            state TEXT NOT NULL,
+            executor TEXT,
+            submitted TEXT NOT NULL,
+            started TEXT,
+            ended TEXT,
+            cancel_requested_by TEXT,
+            cancel_requested TEXT)""",
+        "CREATE INDEX runs_by_state ON runs (state)",
+        """CREATE TABLE steps (
+            run TEXT NOT NULL REFERENCES runs (run),
+            step TEXT NOT NULL,
+            ordinal INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            started TEXT,
+            ended TEXT,
+            again_at TEXT,
+            evidence TEXT,
+            error TEXT,
+            approval_question TEXT,
+            approved_by TEXT,
+            approved TEXT,
+            PRIMARY KEY (run, step))""",
+        """CREATE TABLE progress (
+            run TEXT NOT NULL,
+            step TEXT NOT NULL,
+            activity TEXT NOT NULL,
+            done INTEGER NOT NULL,
+            total INTEGER,
+            unit TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (run, step))""",
+        """CREATE TABLE holds (
+            run TEXT NOT NULL REFERENCES runs (run),
+            subject TEXT NOT NULL,
+            exclusive INTEGER NOT NULL,
+            PRIMARY KEY (subject, run))""",
+        """CREATE TABLE chain (
+            sequence INTEGER PRIMARY KEY,
+            run TEXT NOT NULL,
+            step TEXT NOT NULL,
+            record TEXT NOT NULL,
+            record_sha256 TEXT NOT NULL,
+            previous TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            UNIQUE (run, step))""",
+        """CREATE TABLE chain_head (
+            only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+            head TEXT NOT NULL)""",
+    ),
+)
+
+
+class StateDatabase:
+    """One connection, guarded by a lock, so that the threads of a run share it. Everything written is durable when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, make it if need be, and lift its schema to this version's.
+
+        Raises:
+            GiveUp: ``state_newer``: a newer Understudy wrote it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
+        if self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._migrate()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the write lock from its start, so that what it read is still true when it writes."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view; does not wait for writers, nor they for it."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _migrate(self) -> None:
+        if self._version() == len(MIGRATIONS):
+            return
+        with self.writing() as connection:
+            version = self._version()
+            if version > len(MIGRATIONS):
+                raise GiveUp(
+                    "state_newer",
+                    found=f"{self.path} has schema version {version}",
+                    expected=f"at most {len(MIGRATIONS)}",
+                    hint="a newer Understudy wrote it: upgrade this one",
+                )
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    connection.execute(statement)
+            if version == 0:
+                connection.execute("INSERT INTO controller (id) VALUES (?)", (secrets.token_hex(8),))
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
