@@ -1,0 +1,167 @@
+"""The parts of a base backup on their way into a store: filled by one thread, compressed, sealed and stored by others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from types import TracebackType
+
+from understudy.ports.object_store import ObjectStore
+from understudy.ports.running import Cancellation, Progress
+from understudy.ports.sealer import Sealer
+from understudy.repository.handoff import Handoff, ReceiverGone
+from understudy.repository.layout import part_name
+from understudy.repository.manifests import PartEntry
+from understudy.repository.sealing import SealedObject, store_sealed
+from understudy.repository.tar_stream import END_OF_ARCHIVE, MemberKind, TarMember
+from understudy.vocabulary.errors import Cancelled, GiveUp
+
+_PIECE_BYTES = 1024 * 1024
+_WAITING_BYTES = 16 * _PIECE_BYTES
+_PARTS_AT_ONCE = 2
+_LOOK_EVERY_SECONDS = 0.2
+_ACTIVITY = "base backup"
+
+
+@dataclass(frozen=True, slots=True)
+class PackingPlace:
+    """Where the parts of one attempt go, and to whom they are sealed."""
+
+    store: ObjectStore
+    sealer: Sealer
+    recipients: Sequence[str]
+    prefix: str
+    """The backup's own place, ending in ``/``: ``postgres/orders/7344…/backups/20261123-030000F/``."""
+    attempt: str
+    """Letters, digits and hyphens, unique to this attempt: part names are made of it (``layout.part_name``)."""
+
+    def store_sealed(self, name: str, chunks: Handoff | Sequence[bytes]) -> SealedObject:
+        return store_sealed(self.store, self.sealer, self.prefix + name, chunks, self.recipients)
+
+
+class _Part:
+    """One part: what was put into it, and the pipe to the thread that stores it."""
+
+    def __init__(self, name: str, tablespace_oid: int | None) -> None:
+        self.name = name
+        self.tablespace_oid = tablespace_oid
+        self.files = 0
+        self.plain_bytes = 0
+        self.handoff = Handoff(_WAITING_BYTES)
+        self.stored: Future[SealedObject] = Future()
+
+    def entry(self) -> PartEntry:
+        sealed = self.stored.result()
+        if sealed.plain_bytes != self.plain_bytes:
+            raise GiveUp(
+                "part_incomplete",
+                found=f"{self.name}: {sealed.plain_bytes} bytes were sealed",
+                expected=f"{self.plain_bytes} bytes",
+                hint="take the backup again; if it happens again, report it",
+            )
+        return PartEntry(
+            self.name, sealed.sealed_bytes, sealed.sealed_sha256, sealed.plain_bytes, self.tablespace_oid, self.files
+        )
+
+
+class PartUploads:
+    """Groups members into parts and stores them, two parts at once: the one before finishes while the next is filled.
+
+    Used in a ``with``: leaving it by an error abandons what is under way and waits for its threads, so that nothing of an
+    unfinished part appears in the store.
+    """
+
+    def __init__(
+        self, place: PackingPlace, part_bytes: int, estimated_bytes: int | None, progress: Progress, cancellation: Cancellation
+    ) -> None:
+        self._place = place
+        self._estimated_bytes = estimated_bytes
+        self._progress = progress
+        self._cancellation = cancellation
+        self._part_bytes = part_bytes
+        self._threads = ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part")
+        self._parts: list[_Part] = []
+        self._filling: _Part | None = None
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self.passed_bytes = 0
+
+    def __enter__(self) -> PartUploads:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            for part in self._parts:
+                part.handoff.fail(Cancelled("the backup that this part belongs to was abandoned"))
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def begin_member(self, tablespace_oid: int | None, member: TarMember) -> None:
+        """Choose the part that takes the member, and put its header there. Its content follows through ``send``."""
+        part = self._filling
+        if part is not None and (part.tablespace_oid != tablespace_oid or self._would_overflow(part, member)):
+            self._end_part(part)
+            part = None
+        if part is None:
+            part = self._start_part(tablespace_oid)
+        if member.kind is MemberKind.FILE:
+            part.files += 1
+        self.send(member.header)
+
+    def send(self, piece: bytes) -> None:
+        """Append to the part that is being filled. Raises what the storing threads raised, as soon as it is known."""
+        self._gathered.append(piece)
+        self._gathered_bytes += len(piece)
+        if self._gathered_bytes >= _PIECE_BYTES:
+            self._flush()
+
+    def finish(self) -> tuple[PartEntry, ...]:
+        """End the last part, wait for all, and say what was stored, in order."""
+        if self._filling is not None:
+            self._end_part(self._filling)
+        pending = {part.stored for part in self._parts}
+        while pending:
+            _, pending = wait(pending, timeout=_LOOK_EVERY_SECONDS)
+            self._raise_failures()
+        return tuple(part.entry() for part in self._parts)
+
+    def _would_overflow(self, part: _Part, member: TarMember) -> bool:
+        return part.plain_bytes + self._gathered_bytes + member.archived_bytes > self._part_bytes
+
+    def _start_part(self, tablespace_oid: int | None) -> _Part:
+        number = 1 + sum(part.tablespace_oid == tablespace_oid for part in self._parts)
+        part = _Part(part_name(self._place.attempt, number, tablespace_oid), tablespace_oid)
+        part.stored = self._threads.submit(self._place.store_sealed, part.name, part.handoff)
+        # However the storing thread ends, nobody may wait for it to take more.
+        part.stored.add_done_callback(lambda _: part.handoff.abandon())
+        self._parts.append(part)
+        self._filling = part
+        return part
+
+    def _end_part(self, part: _Part) -> None:
+        self.send(END_OF_ARCHIVE)
+        self._flush()
+        part.handoff.close()
+        self._filling = None
+
+    def _flush(self) -> None:
+        self._raise_failures()
+        if self._filling is None or not self._gathered_bytes:
+            return
+        piece = b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        self._filling.plain_bytes += len(piece)
+        self.passed_bytes += len(piece)
+        self._progress.report(_ACTIVITY, self.passed_bytes, self._estimated_bytes)
+        try:
+            self._filling.handoff.send(piece)
+        except ReceiverGone:
+            self._filling.entry()  # raises what ended it, or that it ended too early
+            raise AssertionError("a part ended well before it was complete") from None
+
+    def _raise_failures(self) -> None:
+        self._cancellation.raise_if_requested()
+        for part in self._parts:
+            if part.stored.done() and (error := part.stored.exception()) is not None:
+                raise error

@@ -1,0 +1,165 @@
+"""Where a backup is unpacked to: a data directory and its tablespaces, written to by path as the server's manifest names them.
+
+Every write stays inside the target: paths come checked from ``tar_stream``, no symbolic link but those that this module made for
+tablespaces is ever followed. Modes are 0700 and 0600, the owner is the one given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from understudy.vocabulary.errors import GiveUp, Refusal
+
+_DIRECTORY_MODE = 0o700
+_FILE_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class RestoreTarget:
+    """An existing, claimed data directory, and for each tablespace's oid an existing, claimed directory of its own."""
+
+    directory: Path
+    tablespaces: Mapping[int, Path] = field(default_factory=dict)
+    owner: tuple[int, int] | None = None
+    """User id and group id; None: whoever runs this."""
+    _made: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def tablespace(self, oid: int) -> Path:
+        """Raises Refusal ``tablespace_unmapped``."""
+        mapped = self.tablespaces.get(oid)
+        if mapped is None:
+            raise Refusal(
+                "tablespace_unmapped",
+                found=f"the backup holds the tablespace {oid}, and nothing says where it goes here",
+                expected="a directory for each tablespace; the source's own path is never reused",
+                hint=f"name an empty directory for it: --tablespace {oid}=/path, or {oid}: /path under recover: tablespaces",
+            )
+        return mapped
+
+    def locate(self, path: str) -> Path:
+        """Where a path of the manifest lies here; tablespaces are reached directly, not through their links."""
+        steps = PurePosixPath(path).parts
+        if len(steps) > 1 and steps[0] == "pg_tblspc" and steps[1].isdigit() and int(steps[1]) in self.tablespaces:
+            return self.tablespaces[int(steps[1])].joinpath(*steps[2:])
+        return self.directory.joinpath(*steps)
+
+    def make_directory(self, path: str) -> None:
+        """With its parents. Refuses to go through a symbolic link."""
+        if path in self._made or not path:
+            return
+        self.make_directory(path.rpartition("/")[0])
+        with self._making:
+            place = self.locate(path)
+            try:
+                place.mkdir(_DIRECTORY_MODE)
+                self._give(place)
+            except FileExistsError:
+                if not stat.S_ISDIR(place.lstat().st_mode):
+                    raise _in_the_way(place, "a directory") from None
+            self._made.add(path)
+
+    def link_tablespace(self, oid: int) -> None:
+        """``pg_tblspc/<oid>`` pointing at the mapped directory."""
+        mapped = self.tablespace(oid)
+        self.make_directory("pg_tblspc")
+        link = self.directory / "pg_tblspc" / str(oid)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(mapped.absolute())
+        self._give(link)
+
+    @contextmanager
+    def open_file(self, path: str, *, keep_content: bool = False) -> Iterator[int]:
+        """A descriptor to write the file with, made if need be, emptied unless its content is to be kept."""
+        self.make_directory(path.rpartition("/")[0])
+        place = self.locate(path)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags |= 0 if keep_content else os.O_CREAT | os.O_TRUNC
+        try:
+            descriptor = os.open(place, flags, _FILE_MODE)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR):
+                raise _in_the_way(place, "a file") from error
+            raise
+        try:
+            if self.owner is not None:
+                os.fchown(descriptor, *self.owner)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def remove_file(self, path: str) -> None:
+        self.locate(path).unlink(missing_ok=True)
+
+    def remove_other_directories(self, kept: Collection[str]) -> None:
+        """Remove empty directories, and links to tablespaces, that are not among ``kept``. What is not empty stays."""
+        mapped = {self.locate(f"pg_tblspc/{oid}"): f"pg_tblspc/{oid}" for oid in self.tablespaces}
+        for root, prefix in [(self.directory, ""), *mapped.items()]:
+            for where, _, _ in os.walk(root, topdown=False):
+                relative = Path(where).relative_to(root).as_posix()
+                path = prefix if relative == "." else f"{prefix}/{relative}".removeprefix("/")
+                if relative != "." and path not in kept:
+                    _remove_if_empty(Path(where))
+        for oid in self.tablespaces:
+            link = self.directory / "pg_tblspc" / str(oid)
+            if f"pg_tblspc/{oid}" not in kept and link.is_symlink():
+                link.unlink()
+
+    def sync(self) -> None:
+        """Bring everything written so far to the disks: one call for each file system, however many files there are."""
+        seen: set[int] = set()
+        for place in (self.directory, *self.tablespaces.values()):
+            device = place.stat().st_dev
+            if device not in seen:
+                seen.add(device)
+                _sync_file_system(place)
+
+    def _give(self, place: Path) -> None:
+        if self.owner is not None:
+            os.chown(place, *self.owner, follow_symlinks=False)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _remove_if_empty(place: Path) -> None:
+    try:
+        place.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _sync_file_system(place: Path) -> None:
+    """``syncfs(2)``, which Python does not offer; since Linux 5.8 it also reports earlier write errors."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(library, "syncfs"):
+            os.sync()
+        elif library.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(place))
+    finally:
+        os.close(descriptor)
+
+
+def _in_the_way(place: Path, expected: str) -> GiveUp:
+    return GiveUp(
+        "target_unexpected",
+        found=f"{place} is of another kind, or a symbolic link",
+        expected=expected,
+        hint="somebody changed the directory while it was being restored: restore again into an empty one",
+    )
