@@ -1,0 +1,321 @@
+"""``ports.Instances`` on this host: the program ``postgres`` itself, started, asked and stopped."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
+from understudy.adapters.postgres.cluster_programs import ClusterPrograms, plain_environment, programs_unreachable
+from understudy.adapters.postgres.configuration import (
+    LOG_NAME,
+    ServerFiles,
+    command_line,
+    make_socket_directory,
+    write_closed_authentication,
+    write_configuration,
+    write_own_authentication,
+)
+from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, STATE, parse_state
+from understudy.adapters.postgres.last_words import log_tail, why_it_ended
+from understudy.adapters.postgres.local_session import LocalSession, Rows, local_session
+from understudy.adapters.postgres.lock_file import LockFile, ServerStatus
+from understudy.adapters.postgres.processes import send_signal, servers_processes, works_in
+from understudy.adapters.postgres.programs import PostgresPrograms
+from understudy.ports.clock import Clock
+from understudy.ports.instance import ControlData, InstanceFacts, InstancePlace, LogicalRead, StopMode
+from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.02
+_LINGER_SECONDS = 30.0
+_START_SECONDS = 30.0
+_EARLY_END_SECONDS = 0.3
+"""How long ``start`` stays to see a server fail on its configuration, which it does at once or not at all."""
+_STOP_SECONDS = 120.0
+_STOP_SIGNALS = {StopMode.FAST: signal.SIGINT, StopMode.IMMEDIATE: signal.SIGQUIT}
+_ANSWERING = (ServerStatus.READY, ServerStatus.STANDBY)
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started and has not yet seen end; they outlive it, and are adopted by their lock file."""
+
+
+class LocalInstances:
+    """Servers as one unprivileged user, with one major version's programs."""
+
+    def __init__(self, programs: PostgresPrograms, clock: Clock, *, account: Account | None = None) -> None:
+        self._programs = programs
+        self._clock = clock
+        self._account = account or Account.choose()
+        self._tools = ClusterPrograms(programs, self._account)
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        return self._account.user_id, self._account.group_id
+
+    def major(self) -> int:
+        return self._programs.major
+
+    def control_data(self, directory: str) -> ControlData:
+        self._check_major(directory)
+        return self._tools.control_data(directory)
+
+    def start(self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None = None) -> None:
+        self._check_major(place.directory)
+        if self._runs_here(place):
+            return
+        self._wait_until_gone(place, _LINGER_SECONDS, "instance_lingering")
+        files = make_socket_directory(place, self._account)
+        own_configuration = (Path(place.directory) / "postgresql.conf").exists()
+        if not own_configuration:
+            write_configuration(files, self.control_data(place.directory).required_settings, self._account)
+        if hba_lines is not None:
+            write_closed_authentication(files, hba_lines, self._account)
+        else:
+            superuser = bootstrap_superuser(place.directory)
+            write_own_authentication(files, place, settings, superuser, self.major(), self._account)
+        arguments = command_line(
+            self._programs.path("postgres"), place, settings, files,
+            closed=hba_lines is not None, own_configuration=own_configuration,
+        )  # fmt: skip
+        self._see_it_begin(place, self._launch(arguments, files))
+
+    def facts(self, place: InstancePlace) -> InstanceFacts:
+        _reap()
+        words = self._words(place)
+        lock = self._live_lock(place.directory)
+        running = lock is not None or bool(servers_processes(place.directory))
+        if lock is None or lock.status not in _ANSWERING:
+            return _without_connection(running, words)
+        try:
+            with local_session(place, bootstrap_superuser(place.directory), "postgres") as session:
+                return parse_state(session.rows(STATE)[0], words)
+        except psycopg.OperationalError:
+            return _without_connection(running, words)
+
+    def promote(self, place: InstancePlace) -> None:
+        facts = self.facts(place)
+        if facts.in_recovery is False:
+            return
+        if facts.accepts_connections:
+            self.query(place, "SELECT pg_promote(false)")
+            return
+        lock = self._live_lock(place.directory)
+        if lock is None:
+            raise self._why_it_ended(place)
+        # What pg_ctl promote does (src/bin/pg_ctl/pg_ctl.c, do_promote): it works before connections are accepted, too.
+        request = Path(place.directory) / "promote"
+        request.touch()
+        if not send_signal(lock.pid, place.directory, signal.SIGUSR1):
+            request.unlink(missing_ok=True)
+            raise self._why_it_ended(place)
+
+    def stop(self, place: InstancePlace, mode: StopMode) -> None:
+        lock = self._live_lock(place.directory)
+        if lock is not None:
+            send_signal(lock.pid, place.directory, _STOP_SIGNALS[mode])
+        self._wait_until_gone(place, _STOP_SECONDS, "instance_stopping")
+
+    def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Rows:
+        return self._in_session(place, database, lambda session: session.rows(sql))
+
+    def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None:
+        def carry_out(session: LocalSession) -> None:
+            for statement in statements:
+                session.rows(statement)
+
+        self._in_session(place, database, carry_out)
+
+    def combine_backups(self, chain: Sequence[str], output: str) -> None:
+        for directory in chain:
+            self._check_major(directory)
+        self._tools.combine_backups(chain, output)
+
+    def verify_checksums(self, directory: str) -> tuple[int, int]:
+        self._check_major(directory)
+        return self._tools.verify_checksums(directory)
+
+    def read_logically(self, place: InstancePlace, database: str) -> LogicalRead:
+        return self._tools.read_logically(place, bootstrap_superuser(place.directory), database)
+
+    def check_structure(self, place: InstancePlace, database: str) -> int | None:
+        relations = self.query(place, IS_AMCHECK_THERE, database)
+        if not relations or relations[0][0] is None:
+            return None
+        self._tools.check_structure(place, bootstrap_superuser(place.directory), database)
+        return int(relations[0][0])
+
+    def _check_major(self, directory: str) -> None:
+        """
+        Raises:
+            GiveUp: ``programs_wrong_major``, ``not_a_data_directory``.
+        """
+        try:
+            found = (Path(directory) / "PG_VERSION").read_text().strip()
+        except OSError as error:
+            raise GiveUp(
+                "not_a_data_directory",
+                found=f"{directory} has no readable PG_VERSION: {error.strerror}",
+                expected="the data directory of a PostgreSQL server",
+                hint="check the path; a restore that was cut short is completed by resuming its run",
+            ) from error
+        if found != str(self._programs.major):
+            raise GiveUp(
+                "programs_wrong_major",
+                found=f"{directory} is of PostgreSQL {found}, the programs in {self._programs.directory} of {self.major()}",
+                expected=f"programs of PostgreSQL {found}",
+                hint=f"install PostgreSQL {found} and name its directory in the stack file (recover.programs)",
+            )
+
+    def _live_lock(self, directory: str) -> LockFile | None:
+        """The lock file, if its server lives."""
+        lock = LockFile.read(directory)
+        return lock if lock is not None and works_in(lock.pid, directory) else None
+
+    def _runs_here(self, place: InstancePlace) -> bool:
+        """Whether the server that we would start runs already.
+
+        Raises:
+            GiveUp: ``place_busy``: another one runs on the data.
+        """
+        lock = self._live_lock(place.directory)
+        if lock is None or lock.status is ServerStatus.STOPPING:
+            return False
+        same_socket = lock.socket_directory is None or lock.socket_directory == place.socket_directory
+        if same_socket and lock.port in (None, place.port):
+            return True
+        raise GiveUp(
+            "place_busy",
+            found=f"a server (process {lock.pid}, port {lock.port}, socket in {lock.socket_directory}) runs in {place.directory}",
+            expected=f"none, or ours with its socket in {place.socket_directory}",
+            hint="stop it first, with the tool that started it; it is not Understudy's to stop here",
+        )
+
+    def _launch(self, arguments: list[str], files: ServerFiles) -> subprocess.Popen[bytes]:
+        if files.log.exists():
+            files.log.replace(files.log.with_name(f"{LOG_NAME}.previous"))
+        with files.log.open("xb") as log:
+            files.log.chmod(0o600)
+            try:
+                process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, umask=0o077,
+                    env=plain_environment(), **self._account.identity,
+                )  # fmt: skip
+            except OSError as error:
+                raise programs_unreachable(arguments[0], self._account, error) from error
+        _children.append(process)
+        return process
+
+    def _see_it_begin(self, place: InstancePlace, process: subprocess.Popen[bytes]) -> None:
+        """Until its startup process is at work, so that faults of configuration are told by ``start`` itself.
+
+        Raises:
+            GiveUp: it ended again.
+            TryAgain: ``instance_starting``: it has not even begun.
+        """
+        begun_by = self._clock.monotonic_seconds() + _START_SECONDS
+        leave_at: float | None = None
+        while True:
+            if process.poll() is not None:
+                raise self._why_it_ended(place)
+            lock = LockFile.read(place.directory)
+            status = lock.status if lock is not None and lock.pid == process.pid else None
+            now = self._clock.monotonic_seconds()
+            if status in _ANSWERING or (leave_at is not None and now >= leave_at):
+                return
+            if status is not None and leave_at is None:
+                leave_at = now + _EARLY_END_SECONDS
+            if leave_at is None and now >= begun_by:
+                raise _starting(place)
+            self._clock.wait(_POLL_SECONDS)
+
+    def _wait_until_gone(self, place: InstancePlace, limit_seconds: float, code: str) -> None:
+        """Until no process of the server is left: children of a postmaster that was killed live on for a moment, and write."""
+        deadline = self._clock.monotonic_seconds() + limit_seconds
+        while left := servers_processes(place.directory):
+            _reap()
+            if self._clock.monotonic_seconds() >= deadline:
+                raise TryAgain(
+                    code,
+                    found=f"processes {', '.join(map(str, left))} still work in {place.directory}",
+                    expected=f"that all have ended within {limit_seconds:.0f} s",
+                    hint="it may be writing its last checkpoint; see what they do with: ps -o pid,etime,cmd -p "
+                    + ",".join(map(str, left)),
+                )
+            self._clock.wait(_POLL_SECONDS)
+        _reap()
+
+    def _in_session(self, place: InstancePlace, database: str, work: Callable[[LocalSession], T]) -> T:
+        superuser = bootstrap_superuser(place.directory)
+        try:
+            with local_session(place, superuser, database) as session:
+                return work(session)
+        except psycopg.OperationalError as error:
+            raise self._no_connection(place, superuser, " ".join(str(error).split())) from error
+
+    def _no_connection(self, place: InstancePlace, superuser: str, message: str) -> UnderstudyError:
+        _reap()
+        if self._live_lock(place.directory) is None:
+            return self._why_it_ended(place)
+        if "does not exist" in message:
+            return GiveUp(
+                "database_error",
+                found=message,
+                expected=f"the database, and the superuser {superuser}",
+                hint="list both with: psql -l, and select rolname from pg_roles",
+            )
+        if "authentication failed" in message or "pg_hba.conf" in message:
+            return GiveUp(
+                "instance_refuses_us",
+                found=message,
+                expected=f"that the server in {place.directory} lets {superuser} in over {place.socket_directory}",
+                hint="it was started by somebody else, with other rules: stop it, and resume",
+            )
+        return _starting(place, message)
+
+    def _why_it_ended(self, place: InstancePlace) -> GiveUp:
+        return why_it_ended(self._words(place), place.directory, str(ServerFiles(Path(place.socket_directory)).log))
+
+    def _words(self, place: InstancePlace) -> tuple[str, ...]:
+        """Of the log beside the socket, then of the one that the server's own logging collector writes, if it does."""
+        ours = log_tail(ServerFiles(Path(place.socket_directory)).log)
+        try:
+            current = (Path(place.directory) / "current_logfiles").read_text().splitlines()
+        except OSError:
+            return ours
+        named = [line.partition(" ")[2] for line in current if line.startswith("stderr ")]
+        return ours + (log_tail(Path(place.directory) / named[0]) if named else ())
+
+
+def _reap() -> None:
+    """Take note of servers of ours that have ended, so that they do not stay as zombies."""
+    _children[:] = [process for process in _children if process.poll() is None]
+
+
+def _starting(place: InstancePlace, message: str = "it does not accept connections yet") -> TryAgain:
+    return TryAgain(
+        "instance_starting",
+        found=f"the server in {place.directory} runs: {message}",
+        expected="that it accepts connections",
+        hint=f"it is starting or replaying; follow {place.socket_directory}/{LOG_NAME}",
+    )
+
+
+def _without_connection(running: bool, words: tuple[str, ...]) -> InstanceFacts:
+    return InstanceFacts(
+        running=running,
+        accepts_connections=False,
+        in_recovery=None,
+        replayed=None,
+        last_replayed_commit=None,
+        replay_paused=None,
+        timeline=None,
+        last_words=words,
+    )
