@@ -1,0 +1,96 @@
+"""Results and COPY data of one replication command, read with libpq without ever blocking inside it.
+
+Waiting happens in ``poll``, so other threads run meanwhile; psycopg's own COPY reads rows, not replication messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import pq
+
+from understudy.adapters.postgres.connection import Connection
+
+_SENT_AT_ONCE_BYTES = 256 * 1024
+
+
+class CopyStream:
+    """Commands on a replication connection. Every method raises ``psycopg.Error`` when the server or the connection fails."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._pgconn = connection.pgconn
+        self._pgconn.nonblocking = 1
+        self._poll = select.poll()
+        self._socket = self._pgconn.socket
+        self._copying = False
+        self._patience_seconds: float | None = None
+
+    def send(self, command: str) -> None:
+        self._pgconn.send_query(command.encode())
+        self._flush()
+
+    def result(self) -> pq.abc.PGresult | None:
+        """The next result, or None when the command is over. An error result is raised."""
+        while self._pgconn.is_busy():
+            self._receive()
+        result = self._pgconn.get_result()
+        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result, encoding="utf-8")
+        self._copying = result is not None and result.status == pq.ExecStatus.COPY_OUT
+        return result
+
+    def piece(self) -> memoryview | None:
+        """The next CopyData message, or None at the end of this COPY: then ``result`` tells whether it ended well."""
+        while True:
+            size, data = self._pgconn.get_copy_data(1)
+            if size > 0:
+                return data
+            if size == -1:
+                self._copying = False
+                return None
+            self._receive()
+
+    def upload(self, pieces: Iterable[bytes]) -> None:
+        """Answer a COPY IN, to its end."""
+        for piece in pieces:
+            for offset in range(0, len(piece), _SENT_AT_ONCE_BYTES):
+                while self._pgconn.put_copy_data(piece[offset : offset + _SENT_AT_ONCE_BYTES]) == 0:
+                    self._flush()
+                self._flush()
+        while self._pgconn.put_copy_end() == 0:
+            self._flush()
+        self._flush()
+
+    def finish(self) -> None:
+        """Read the results that are left."""
+        while self.result() is not None:
+            pass
+
+    def discard(self, patience_seconds: float) -> None:
+        """Throw away what still comes, until the command is over or nothing came for so long."""
+        self._patience_seconds = patience_seconds
+        with contextlib.suppress(psycopg.Error, TimeoutError):
+            while True:
+                while self._copying and self.piece() is not None:
+                    pass
+                if self.result() is None:
+                    return
+
+    def _receive(self) -> None:
+        self._wait(select.POLLIN)
+        self._pgconn.consume_input()
+
+    def _flush(self) -> None:
+        while self._pgconn.flush() == 1:
+            if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
+                self._pgconn.consume_input()  # a server that is not read may stop reading
+
+    def _wait(self, events: int) -> int:
+        self._poll.register(self._socket, events)
+        ready = self._poll.poll(None if self._patience_seconds is None else self._patience_seconds * 1000)
+        if not ready:
+            raise TimeoutError
+        return ready[0][1]
