@@ -24,6 +24,12 @@ class ArchivesOnDisk:
     def start(self) -> BackupStart:
         return BackupStart(Lsn(0), Timeline(1), (), sum(path.stat().st_size for path in self.directory.glob("*.tar")))
 
+    @property
+    def tablespace_oid(self) -> str:
+        """Of the only tablespace."""
+        (archive,) = self.directory.glob("[0-9]*.tar")
+        return archive.stem
+
     def archives(self) -> Iterator[ArchiveStream]:
         for path in sorted(self.directory.glob("*.tar")):
             oid = int(path.stem) if re.fullmatch(r"\d+", path.stem) else None

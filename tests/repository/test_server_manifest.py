@@ -20,10 +20,8 @@ def signed(text: str) -> bytes:
 def manifest_of(*files: dict[str, object], version: int = 2) -> bytes:
     lines = ",\n".join(json.dumps({"Last-Modified": "2026-11-24 02:40:06 GMT"} | file) for file in files)
     identifier = '"System-Identifier": 7711562261374655478,\n' if version == 2 else ""
-    ranges = '{ "Timeline": 1, "Start-LSN": "0/A000028", "End-LSN": "0/A000120" }'
-    return signed(
-        f'{{ "PostgreSQL-Backup-Manifest-Version": {version},\n{identifier}"Files": [\n{lines}\n],\n"WAL-Ranges": [\n{ranges}\n],\n'
-    )
+    ranges = '"WAL-Ranges": [\n{ "Timeline": 1, "Start-LSN": "0/A000028", "End-LSN": "0/A000120" }\n]'
+    return signed(f'{{ "PostgreSQL-Backup-Manifest-Version": {version},\n{identifier}"Files": [\n{lines}\n],\n{ranges},\n')
 
 
 FILE = {"Path": "base/1/1259", "Size": 8192, "Checksum-Algorithm": "CRC32C", "Checksum": "983f89eb"}

@@ -9,7 +9,7 @@ from understudy.repository.tar_stream import BLOCK_BYTES, ByteReader, MemberKind
 from understudy.vocabulary.errors import GiveUp
 
 
-def archive(*members: tuple[str, bytes | None | str], end: bool = True) -> bytes:
+def archive(*members: tuple[str, bytes | str | None], end: bool = True) -> bytes:
     """Bytes: a file; None: a directory; text: a symbolic link to it."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as writer:

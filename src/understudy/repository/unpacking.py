@@ -107,7 +107,8 @@ def unpack_backup(
     unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers, part_done)
     _expect_all_files(backup, unpacked)
     if parent is not None:
-        kept = {path for paths in done.values() for path in paths} | {path for part in unpacked for path in part.directories}
+        kept = {f"pg_tblspc/{oid}" for oid in oids}
+        kept.update(*done.values(), *(part.directories for part in unpacked))
         target.remove_other_directories(kept)
     target.sync()
     skipped = len(backup.parts) - len(unpacked)

@@ -1,0 +1,107 @@
+"""A full backup and three incrementals, applied in place while they stream, against what ``pg_combinebackup`` makes of them."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.repository.archives_on_disk import base_backup
+from tests.repository.packing_world import PackingWorld, owner_ids
+from tests.repository.trees import tree
+from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
+from understudy.repository.restore_target import RestoreTarget
+
+CHANGES = [
+    # Growth, a truncated and a shrunken table, a dropped one, a new database with its own directory.
+    """insert into grows select id, repeat('g', 200) from generate_series(1, 20000) id;
+       truncate emptied; delete from shrinks where id > 5000; vacuum shrinks; drop table dropped;
+       update pgbench_accounts set abalance = 1 where aid % 97 = 0; create database passing""",
+    # The shrunken table grows again; the database goes.
+    """insert into shrinks select id, repeat('s', 300) from generate_series(6000, 30000) id;
+       insert into emptied select id, 'x' from generate_series(1, 3000) id;
+       create table late as select id, md5(id::text) v from generate_series(1, 5000) id; create index on late (id);
+       vacuum full pgbench_branches; drop database passing""",
+    """delete from grows where id % 3 = 0; vacuum (freeze) grows; delete from shrinks; vacuum shrinks;
+       update spaced set v = 'changed' where id % 50 = 0; insert into unlogged_one select generate_series(1, 1000);
+       reindex table late""",
+]
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """The backups' streams by name, and the directory that ``pg_combinebackup`` made of them."""
+    from tests.servers.postgres import PostgresServer
+
+    with PostgresServer(Flavour.WHEEL_18) as server:
+        space = server.new_directory("space")
+        server.program("pgbench", "-i", "-q", "-s", "2", "postgres")
+        server.sql(f"create tablespace space location '{space}'")
+        server.sql("""
+            create table grows as select id, repeat('g', 200) v from generate_series(1, 5000) id;
+            create table shrinks as select id, repeat('s', 300) v from generate_series(1, 30000) id;
+            create table emptied as select id, 'x' v from generate_series(1, 3000) id;
+            create table dropped as select id from generate_series(1, 3000) id;
+            create table spaced tablespace space as select id, repeat('t', 100) v from generate_series(1, 20000) id;
+            create unlogged table unlogged_one (id int);
+        """)
+        streams = {"full": base_backup(server, "full")}
+        for number in range(3):
+            for statement in CHANGES[number].split(";"):
+                server.sql(statement)
+            server.program("pgbench", "-n", "-t", "200", "-c", "2", "postgres")
+            before = "full" if number == 0 else f"inc{number}"
+            streams[f"inc{number + 1}"] = base_backup(server, f"inc{number + 1}", parent=before)
+        yield streams, _combined(server, streams)
+
+
+def _combined(server, streams):
+    """What ``pg_combinebackup`` makes of the same archives, extracted: the data directory and the tablespace's."""
+    plain = []
+    for name, stream in streams.items():
+        directory, space = server.new_directory(f"plain-{name}"), server.new_directory(f"plain-{name}-space")
+        for archive in stream.directory.glob("*.tar"):
+            place = directory if archive.stem == "base" else space
+            subprocess.run(["tar", "-xf", str(archive), "-C", str(place)], check=True, **run_as_owner())
+        (directory / "pg_tblspc" / stream.tablespace_oid).symlink_to(space)
+        (directory / "tablespace_map").unlink()
+        shutil.copy(stream.directory / "backup_manifest", directory)
+        give_to_owner(directory / "backup_manifest")
+        plain.append(directory)
+    output, space = server.directory / "combined", server.directory / "combined-space"
+    server.program("pg_combinebackup", *map(str, plain), "-o", str(output), "-T", f"{server.directory}/plain-inc3-space={space}")
+    return output, space
+
+
+def _restore(world, streams, target, names, **options):
+    parent = None
+    for name in names:
+        backup = world.sealed(world.pack(streams[name], name, part_bytes=1024 * 1024), name)
+        world.unpack(backup, target, parent=parent, **options)
+        parent = backup.manifest
+
+
+@pytest.fixture
+def world(tmp_path):
+    return PackingWorld(tmp_path)
+
+
+@pytest.fixture
+def target(tmp_path, chain):
+    streams, _ = chain
+    oid = int(streams["full"].tablespace_oid)
+    places = [tmp_path / "target", tmp_path / "space"]
+    for place in places:
+        place.mkdir(mode=0o700)
+    return RestoreTarget(places[0], {oid: places[1]}, owner_ids())
+
+
+def test_the_chain_applied_in_place_equals_pg_combinebackup_byte_for_byte(world, chain, target):
+    streams, (combined, combined_space) = chain
+    _restore(world, streams, target, list(streams))
+    (oid,) = target.tablespaces
+    links = {f"pg_tblspc/{oid}"}
+    expected = tree(combined, without=("backup_manifest", *links))
+    assert tree(target.directory, without=tuple(links)) == expected
+    assert tree(target.tablespaces[oid]) == tree(combined_space)
+    assert (target.directory / "pg_tblspc" / str(oid)).readlink() == target.tablespaces[oid]
+    assert b"INCREMENTAL" not in (target.directory / "backup_label").read_bytes()
