@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-from understudy.records.run import StepError
+from understudy.records.run import RecordedError
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.json import JsonObject
 
@@ -34,9 +34,9 @@ def evidence_from_json(value: JsonObject) -> Evidence:
     )
 
 
-def error_to_json(error: StepError) -> JsonObject:
+def error_to_json(error: RecordedError) -> JsonObject:
     return {"code": error.code, "found": error.found, "expected": error.expected, "hint": error.hint}
 
 
-def error_from_json(value: JsonObject) -> StepError:
-    return StepError(str(value["code"]), str(value["found"]), str(value["expected"]), str(value["hint"]))
+def error_from_json(value: JsonObject) -> RecordedError:
+    return RecordedError(str(value["code"]), str(value["found"]), str(value["expected"]), str(value["hint"]))

@@ -105,6 +105,7 @@ def _run_to_json(record: RunRecord) -> JsonObject:
         "submitted": record.submitted.isoformat(),
         "started": _iso(record.started),
         "ended": _iso(record.ended),
+        "error": None if record.error is None else error_to_json(record.error),
     }
 
 

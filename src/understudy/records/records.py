@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -28,10 +28,10 @@ from understudy.records.rows import (
 from understudy.records.run import (
     ApprovalRecord,
     HoldClaim,
+    RecordedError,
     RunRecord,
     RunState,
     StepConclusion,
-    StepError,
     StepRecord,
     StepState,
     Submission,
@@ -139,13 +139,13 @@ class Records:
             ).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
 
-    def finish(self, run: RunId, state: RunState) -> None:
+    def finish(self, run: RunId, state: RunState, error: RecordedError | None = None) -> None:
         """Record how the run ended and release its holds. Nothing happens when it has ended already."""
         if not state.is_final:
             raise ValueError(f"a run does not end as {state}")
         with self._database.writing() as connection:
             if not run_of(require_run(connection, run)).state.is_final:
-                _end_run(connection, run, state, self._now())
+                _end_run(connection, run, state, self._now(), error)
 
     # What people ask for
 
@@ -213,7 +213,7 @@ class Records:
             connection.execute("UPDATE steps SET state = ? WHERE run = ? AND step = ?", (StepState.AWAITING_APPROVAL, run, step))
             _follow_steps(connection, run)
 
-    def postpone_step(self, run: RunId, step: StepKey, again_at: datetime, error: StepError) -> None:
+    def postpone_step(self, run: RunId, step: StepKey, again_at: datetime, error: RecordedError) -> None:
         """A passing fault: the step runs again at ``again_at``, also when another process has to do it."""
         with self._database.writing() as connection:
             connection.execute(
@@ -262,6 +262,12 @@ class Records:
     def conclusion(self, run: RunId, step: StepKey) -> StepConclusion | None:
         with self._database.reading() as connection:
             return conclusion_of(require_step(connection, run, step))
+
+    def concluded(self, run: RunId) -> Mapping[StepKey, StepConclusion]:
+        """The steps that have ended, by key."""
+        with self._database.reading() as connection:
+            found = {StepKey(row["step"]): conclusion_of(row) for row in step_rows(connection, run)}
+        return {key: each for key, each in found.items() if each is not None}
 
     def report_progress(self, run: RunId, step: StepKey, activity: str, done: int, total: int | None, unit: str) -> None:
         """Overwrites what was reported before; lossy."""
@@ -334,8 +340,9 @@ def _require_unended(connection: sqlite3.Connection, run: RunId) -> RunRecord:
     return record
 
 
-def _end_run(connection: sqlite3.Connection, run: RunId, state: RunState, now: str) -> None:
-    connection.execute("UPDATE runs SET state = ?, ended = ? WHERE run = ?", (state, now, run))
+def _end_run(connection: sqlite3.Connection, run: RunId, state: RunState, now: str, error: RecordedError | None = None) -> None:
+    text = None if error is None else json.dumps(error_to_json(error), ensure_ascii=False)
+    connection.execute("UPDATE runs SET state = ?, ended = ?, error = ? WHERE run = ?", (state, now, text, run))
     release_holds(connection, run)
 
 

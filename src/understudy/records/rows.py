@@ -11,10 +11,10 @@ from understudy.records.run import (
     ApprovalRecord,
     HoldClaim,
     ProgressRecord,
+    RecordedError,
     RunRecord,
     RunState,
     StepConclusion,
-    StepError,
     StepRecord,
     StepState,
 )
@@ -59,6 +59,7 @@ def run_of(row: sqlite3.Row) -> RunRecord:
         started=time_of(row["started"]),
         ended=time_of(row["ended"]),
         cancel_requested_by=None if asked is None else Person(asked),
+        error=_error_of(row),
     )
 
 
@@ -106,7 +107,7 @@ def _evidence_of(row: sqlite3.Row) -> Evidence | None:
     return None if row["evidence"] is None else evidence_from_json(json.loads(row["evidence"]))
 
 
-def _error_of(row: sqlite3.Row) -> StepError | None:
+def _error_of(row: sqlite3.Row) -> RecordedError | None:
     return None if row["error"] is None else error_from_json(json.loads(row["error"]))
 
 

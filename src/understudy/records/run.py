@@ -78,6 +78,16 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedError:
+    """Why a step, or the run itself, did not succeed, as the error tree puts it."""
+
+    code: str
+    found: str
+    expected: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     run: RunId
     plan_id: PlanId
@@ -91,6 +101,8 @@ class RunRecord:
     started: datetime | None
     ended: datetime | None
     cancel_requested_by: Person | None
+    error: RecordedError | None
+    """Only where the run itself could not be carried out; what befell a step stands with the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +121,6 @@ class ApprovalRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StepError:
-    """Why a step did not succeed, as the error tree puts it."""
-
-    code: str
-    found: str
-    expected: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class StepRecord:
     run: RunId
     key: StepKey
@@ -129,7 +131,7 @@ class StepRecord:
     again_at: datetime | None
     """When a passing fault is tried again."""
     evidence: Evidence | None
-    error: StepError | None
+    error: RecordedError | None
     approval_question: str | None
     approval: ApprovalRecord | None
     progress: ProgressRecord | None
@@ -141,7 +143,7 @@ class StepConclusion:
 
     state: StepState
     evidence: Evidence
-    error: StepError | None = None
+    error: RecordedError | None = None
 
     def __post_init__(self) -> None:
         if not self.state.is_final:

@@ -32,7 +32,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             started TEXT,
             ended TEXT,
             cancel_requested_by TEXT,
-            cancel_requested TEXT)""",
+            cancel_requested TEXT,
+            error TEXT)""",
         "CREATE INDEX runs_by_state ON runs (state)",
         """CREATE TABLE steps (
             run TEXT NOT NULL REFERENCES runs (run),

@@ -1,0 +1,207 @@
+"""The durable engine behind the runner: DBOS on a SQLite file of its own.
+
+DBOS is imported when the engine starts and not before, because that takes half a second. Source of the settings: its
+configuration reference, and what was measured on it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import RunId, StepKey
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig, WorkflowHandle
+
+# Raised by hand when the order of calls inside the workflows changes; a default that hashes the source would strand
+# every interrupted run at each upgrade.
+APPLICATION_VERSION = "1"
+
+_APPLICATION = "understudy"
+_QUEUE_POLLING_SECONDS = 0.05
+# Short, since the runner asks only once it knows that a step has ended: what is waited for is the engine's own bookkeeping.
+_ENDED_POLLING_SECONDS = 0.01
+_RECOVERIES = 1_000_000
+_QUEUE_PREFIX = "resumed-by-"
+_SETTLING_SECONDS = 0.01
+_SETTLING_LOOKS = 500
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+
+
+class RunEngine(Protocol):
+    """What the body of a run asks of the engine. Each answer is remembered, and is the same when the body is replayed."""
+
+    def start(self, step: StepKey) -> None:
+        """Start the step; nothing happens to one that was started before."""
+        ...
+
+    def first_ended(self, steps: Sequence[StepKey]) -> tuple[StepKey, bool]:
+        """Wait for the first of these started steps to end; says whether it passed."""
+        ...
+
+
+RunBody = Callable[[RunId, RunEngine], None]
+StepBody = Callable[[RunId, StepKey], bool]
+
+
+class DurableEngine:
+    """One workflow for each run, and one child workflow, ``run:step``, for each of its steps."""
+
+    def __init__(self, directory: Path, executor: str, run_body: RunBody, step_body: StepBody) -> None:
+        self._path = directory / "engine.db"
+        self._executor = executor
+        self._queue = f"{_QUEUE_PREFIX}{executor}"
+        self._run_body = run_body
+        self._step_body = step_body
+        self._returned: set[str] = set()
+        self._run_workflow: Callable[[str], None]
+
+    def launch(self) -> None:
+        """Start. Nothing is carried on by itself: the executor is a new one, and what an earlier one left is resumed by name.
+
+        Raises:
+            Refusal: ``sqlite_too_old``.
+        """
+        _refuse_old_sqlite()
+        existed = self._path.exists()
+        self._use_write_ahead_log()
+        from dbos import DBOS
+
+        if existed:
+            self._open_queue()
+        DBOS(config=self._configuration())
+        self._register_workflows()
+        DBOS.listen_queues([self._queue])
+        DBOS.launch()
+        if not existed:
+            DBOS.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS)
+
+    def stop(self) -> None:
+        """End the engine's threads, once it has noted down what the bodies that came to their end returned."""
+        from dbos import DBOS
+
+        pause = threading.Event()
+        for _ in range(_SETTLING_LOOKS):
+            if not self._returned or not DBOS.list_workflows(
+                workflow_ids=list(self._returned), status=_UNFINISHED, load_input=False, load_output=False
+            ):
+                break
+            pause.wait(_SETTLING_SECONDS)
+        DBOS.destroy(destroy_registry=True)
+
+    def start(self, run: RunId) -> None:
+        from dbos import DBOS, SetWorkflowID
+
+        with SetWorkflowID(run):
+            DBOS.start_workflow(self._run_workflow, run)
+
+    def resume(self, run: RunId) -> None:
+        """Carry on what an executor that is dead left behind, the run and its steps, from the last answers remembered."""
+        from dbos import DBOS
+
+        remembered = DBOS.list_workflows(workflow_id_prefix=run, load_input=False, load_output=False)
+        unfinished = [each.workflow_id for each in remembered if each.status in _UNFINISHED]
+        broken = [each for each in remembered if each.status not in (*_UNFINISHED, "SUCCESS")]
+        if run in unfinished and not broken:
+            DBOS.resume_workflows(unfinished, queue_name=self._queue)
+            return
+        # Submitted but never started, or the engine itself could not go on (its disk was full): begin anew. Steps that have
+        # ended say so from the records, so nothing is done twice.
+        if remembered:
+            DBOS.delete_workflows([each.workflow_id for each in remembered])
+        self.start(run)
+
+    def _register_workflows(self) -> None:
+        from dbos import DBOS
+
+        # Plain functions, since the engine would store a bound method's object with the workflow.
+        @DBOS.workflow(name="carry_out_step", max_recovery_attempts=_RECOVERIES)
+        def carry_out_step(run: str, step: str) -> bool:
+            passed = DBOS.run_step({"name": "step"}, lambda: self._step_body(RunId(run), StepKey(step)))
+            self._returned.add(f"{run}:{step}")
+            return passed
+
+        @DBOS.workflow(name="carry_out", max_recovery_attempts=_RECOVERIES)
+        def carry_out(run: str) -> None:
+            self._run_body(RunId(run), _StartedSteps(RunId(run), carry_out_step))
+            self._returned.add(run)
+
+        self._run_workflow = carry_out
+
+    def _open_queue(self) -> None:
+        """Before the engine listens, since it looks for new queues once a second only; and drop those of dead executors."""
+        from dbos import DBOSClient, DBOSPortableJSONSerializer
+
+        client = DBOSClient(system_database_url=self._url, serializer=DBOSPortableJSONSerializer(), application_name=_APPLICATION)
+        try:
+            for queue in client.list_queues():
+                client.delete_queue(queue.name)
+            client.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS, on_conflict="always_update")
+        finally:
+            client.destroy()
+
+    def _use_write_ahead_log(self) -> None:
+        """Half the fsyncs, and readers that never wait. The mode stays with the file."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with closing(sqlite3.connect(self._path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    @property
+    def _url(self) -> str:
+        from sqlalchemy import URL
+
+        return URL.create("sqlite", database=str(self._path.absolute())).render_as_string()
+
+    def _configuration(self) -> DBOSConfig:
+        from dbos import DBOSPortableJSONSerializer
+
+        return {
+            "name": _APPLICATION,
+            "system_database_url": self._url,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": self._executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "enable_otlp": False,
+            "notification_listener_polling_interval_sec": 0.2,
+        }
+
+
+class _StartedSteps:
+    """``RunEngine`` for one execution of one run's body."""
+
+    def __init__(self, run: RunId, workflow: Callable[[str, str], bool]) -> None:
+        self._run = run
+        self._workflow = workflow
+        self._handles: dict[str, WorkflowHandle[bool]] = {}
+
+    def start(self, step: StepKey) -> None:
+        from dbos import DBOS, SetWorkflowID
+
+        with SetWorkflowID(f"{self._run}:{step}"):
+            self._handles[step] = DBOS.start_workflow(self._workflow, self._run, step)
+
+    def first_ended(self, steps: Sequence[StepKey]) -> tuple[StepKey, bool]:
+        from dbos import DBOS
+
+        handles = [self._handles[step] for step in steps]
+        first = DBOS.wait_first(handles, polling_interval_sec=_ENDED_POLLING_SECONDS)
+        step = StepKey(first.get_workflow_id().removeprefix(f"{self._run}:"))
+        return step, first.get_result(polling_interval_sec=_ENDED_POLLING_SECONDS)
+
+
+def _refuse_old_sqlite() -> None:
+    if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+        raise Refusal(
+            "sqlite_too_old",
+            found=f"SQLite {sqlite3.sqlite_version} with Python {sys.version_info.major}.{sys.version_info.minor}",
+            expected="SQLite 3.42 or newer with Python 3.12 and newer",
+            hint="use Python 3.11, or a Python that was built with a newer SQLite",
+        )
