@@ -72,6 +72,13 @@ class ObjectStore(Protocol):
         """Every object whose key begins with ``prefix``, in ascending order of key, without holding them all in memory."""
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names directly below ``prefix`` (which ends in ``/``, or is empty) under which any object lies, ascending.
+
+        Names without the slash. Cheap however much lies below them.
+        """
+        ...
+
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens when it is not there. Only for what this product wrote and its rules release."""
         ...

@@ -1,0 +1,224 @@
+"""``ObjectStore`` over a directory: a key is a path below it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from understudy.adapters.files.faults import as_store_faults, unreachable
+from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep, write_all
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written
+from understudy.vocabulary.errors import GiveUp, TryAgain
+
+_INCOMING = ".incoming"
+_PIECE_BYTES = 1024 * 1024
+_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
+
+
+class FileStore:
+    """A directory that ``create`` has prepared.
+
+    The preparation leaves a sub-directory for files on their way in. Where it is missing, the disk is not mounted, and nothing
+    is written into the empty mount point.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """The directory is looked at on first use, not now."""
+        self._root = root.absolute()
+        self._incoming = self._root / _INCOMING
+        self._sweeping = threading.Lock()
+        self._swept = False
+
+    @classmethod
+    def create(cls, root: Path) -> FileStore:
+        """Make the directory (mode 0700) and prepare it; nothing changes when that was done before.
+
+        Raises:
+            GiveUp: ``store_denied``, ``store_full``.
+        """
+        store = cls(root)
+        with as_store_faults(store._root, f"making {store._root}"):
+            store._make_directories(store._root, mode=0o700)
+            store._make_directories(store._incoming, mode=0o700)
+        return store
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> Written:
+        path = self._path(key)
+        self._require_prepared()
+        self._sweep_once()
+        if path.exists():
+            raise self._taken(key)
+        digest, size_bytes = hashlib.sha256(), 0
+        with self._faults(f"writing {key}"):
+            incoming = IncomingFile(self._incoming)
+        try:
+            for chunk in chunks:
+                digest.update(chunk)
+                size_bytes += len(chunk)
+                with self._faults(f"writing {key} ({size_bytes} bytes so far)"):
+                    write_all(incoming.descriptor, chunk)
+            with self._faults(f"writing {key} ({size_bytes} bytes)"):
+                os.fsync(incoming.descriptor)
+                self._publish(incoming.path, path, key)
+        finally:
+            incoming.discard()
+        return Written(key, size_bytes, digest.hexdigest())
+
+    def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
+        path = self._path(key)
+        descriptor = self._open(path, key)
+        try:
+            with self._faults(f"reading {key}"):
+                announced = os.fstat(descriptor).st_size
+                position = os.lseek(descriptor, offset, os.SEEK_SET)
+            if offset > announced:
+                raise GiveUp("object_changed", found=f"{key} has {announced} bytes", expected=f"more than {offset}",
+                             hint="it is not the object that was read before; start again from its beginning")  # fmt: skip
+            while position < announced:
+                with self._faults(f"reading {key} at {position}"):
+                    piece = os.read(descriptor, min(_PIECE_BYTES, announced - position))
+                if not piece:
+                    raise TryAgain("store_unreachable", found=f"{key} ended at {position}", expected=f"{announced} bytes")
+                position += len(piece)
+                yield piece
+        finally:
+            os.close(descriptor)
+
+    def head(self, key: str) -> StoredObject | None:
+        path = self._path(key)
+        self._require_prepared()
+        with self._faults(f"looking at {key}"):
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return StoredObject(key, found.st_size) if stat.S_ISREG(found.st_mode) else None
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        self._require_prepared()
+        folder, _, _ = prefix.rpartition("/")
+        yield from self._walk(folder + "/" if folder else "", prefix)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        self._require_prepared()
+        for name, entry in self._entries(prefix):
+            below = f"{prefix}{name}"
+            if entry.is_dir(follow_symlinks=False) and next(self._walk(below, below), None) is not None:
+                yield name.removesuffix("/")
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        self._require_prepared()
+        with self._faults(f"removing {key}"):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            flush_directory(path.parent)
+            with suppress(OSError):  # not empty: there the tidying ends
+                for folder in path.parents:
+                    if folder == self._root:
+                        break
+                    folder.rmdir()
+
+    def probe(self) -> StoreAbilities:
+        key = f".probe/{secrets.token_hex(8)}"
+        self.put(key, [b"0123456789"])
+        try:
+            ranges = b"".join(self.read(key, 4)) == b"456789"
+            try:
+                self.put(key, [b"again"])
+                refused = False
+            except GiveUp as error:
+                refused = error.code == "object_exists"
+        finally:
+            self.delete(key)
+        return StoreAbilities(conditional_put=refused, range_reads=ranges, versions=False, object_lock=False)
+
+    def _faults(self, doing: str) -> AbstractContextManager[None]:
+        return as_store_faults(self._root, doing)
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.match(key) or key.startswith(_INCOMING + "/") or key == _INCOMING:
+            raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
+        return self._root / key
+
+    def _taken(self, key: str) -> GiveUp:
+        return GiveUp("object_exists", found=f"{key} is there already", expected="a key that is free: nothing is overwritten")
+
+    def _require_prepared(self) -> None:
+        with self._faults(f"looking at {self._root}"):
+            prepared = self._incoming.is_dir()
+        if not prepared:
+            raise unreachable(self._root, f"{self._root} holds no store")
+
+    def _sweep_once(self) -> None:
+        with self._sweeping:
+            if not self._swept:
+                with self._faults(f"tidying {self._incoming}"):
+                    sweep(self._incoming)
+                self._swept = True
+
+    def _make_directories(self, directory: Path, mode: int = 0o777) -> None:
+        """Like ``mkdir -p``, each new name flushed to the disk."""
+        if directory.is_dir():
+            return
+        self._make_directories(directory.parent, mode)
+        with suppress(FileExistsError):
+            directory.mkdir(mode)
+            flush_directory(directory.parent)
+
+    def _publish(self, incoming: Path, path: Path, key: str) -> None:
+        """Give the file its own name; a link is refused where the name is taken, a rename would replace."""
+        while True:
+            self._make_directories(path.parent, mode=0o700)
+            try:
+                os.link(incoming, path, follow_symlinks=False)
+                break
+            except FileExistsError:
+                raise self._taken(key) from None
+            except FileNotFoundError:
+                if not incoming.exists():
+                    raise
+                # A delete tidied the empty folder away between the two calls: make it again.
+        flush_directory(path.parent)
+
+    def _open(self, path: Path, key: str) -> int:
+        self._require_prepared()
+        with self._faults(f"reading {key}"):
+            try:
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                raise GiveUp("object_missing", found=f"nothing under {key}", expected=f"an object in {self.url}") from None
+
+    def _entries(self, folder: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
+        """What lies directly in a folder, directories with a slash behind their name: so they sort as their keys do."""
+        with self._faults(f"listing {folder or self._root}"):
+            try:
+                found = [*os.scandir(self._root / folder)]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        named = [(entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name, entry) for entry in found]
+        return sorted((each for each in named if folder or each[1].name != _INCOMING), key=lambda each: each[0])
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
+        for name, entry in self._entries(folder):
+            key = folder + name
+            if not key.startswith(prefix) and not prefix.startswith(key):
+                continue
+            if name.endswith("/"):
+                yield from self._walk(key, prefix)
+            elif key.startswith(prefix):
+                with suppress(FileNotFoundError):  # removed since it was listed
+                    yield StoredObject(key, entry.stat().st_size)

@@ -1,0 +1,59 @@
+"""Files on their way in: written aside, and removed again when the process that wrote them died."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class IncomingFile:
+    """A file of one attempt, locked for as long as it is written: what is unlocked belongs to nobody any more."""
+
+    def __init__(self, directory: Path) -> None:
+        while True:
+            self.path = directory / secrets.token_hex(8)
+            self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+            if os.fstat(self.descriptor).st_nlink:
+                return
+            os.close(self.descriptor)  # swept away between the two calls
+
+    def discard(self) -> None:
+        """Remove the name under which it came in; the object's own name, if it got one, stays."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+        os.close(self.descriptor)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what dead processes left."""
+    for entry in list(os.scandir(directory)):
+        try:
+            descriptor = os.open(entry.path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(entry.path).unlink()
+        except (BlockingIOError, FileNotFoundError):
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def write_all(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def flush_directory(directory: Path) -> None:
+    """Make the names in ``directory`` survive the machine."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

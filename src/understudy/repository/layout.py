@@ -1,0 +1,137 @@
+"""The keys of everything in a repository. Nobody else puts a key together.
+
+A suffix is the decode pipeline: ``.tar.zst.age`` is undone by ``age -d | zstd -d | tar x``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from understudy.vocabulary.identifiers import BackupLabel, ResourceName, SystemIdentifier
+from understudy.vocabulary.wal import Timeline, WalSegment, history_file_name, is_segment_name, timeline_of_history_file
+
+FORMAT_VERSION = 1
+"""Of everything below the repository's address. Raised only when an older program would misread what a newer one wrote."""
+
+DESCRIPTION_KEY = "repository.json"
+RECOVERY_PAGE_KEY = "RECOVERY.md"
+EPOCH_PREFIX = "controller/"
+EVIDENCE_PREFIX = "evidence/"
+
+PART_SUFFIX = ".tar.zst.age"
+SEALED_SUFFIX = ".zst.age"
+SIDECAR_SUFFIX = ".json"
+SUMS_NAME = "SHA256SUMS"
+MANIFEST_NAME = "backup.json"
+SERVER_MANIFEST_NAME = "backup_manifest" + SEALED_SUFFIX
+
+_TAIL_SIDECAR = re.compile(r"^(\d{10})-(\d{10})\.json$")
+_PART_NAME = re.compile(r"^(base|\d+)-[0-9A-Za-z-]+-\d{4,}\.tar\.zst\.age$")
+_SERVER_MANIFEST_NAME = re.compile(r"^backup_manifest(-[0-9A-Za-z-]+)?\.zst\.age$")
+_ATTEMPT = re.compile(r"^[0-9A-Za-z-]+$")
+_EPOCH_KEY = re.compile(r"^controller/(\d{8})\.json$")
+
+
+def resource_prefix(resource: ResourceName) -> str:
+    return f"postgres/{resource}/"
+
+
+def cluster_prefix(resource: ResourceName, system_identifier: SystemIdentifier) -> str:
+    return f"{resource_prefix(resource)}{system_identifier}/"
+
+
+def wal_prefix(resource: ResourceName, system_identifier: SystemIdentifier) -> str:
+    return f"{cluster_prefix(resource, system_identifier)}wal/"
+
+
+def backups_prefix(resource: ResourceName, system_identifier: SystemIdentifier) -> str:
+    return f"{cluster_prefix(resource, system_identifier)}backups/"
+
+
+def backup_prefix(resource: ResourceName, system_identifier: SystemIdentifier, label: BackupLabel) -> str:
+    return f"{backups_prefix(resource, system_identifier)}{label}/"
+
+
+def stack_key(written: str, digest: str) -> str:
+    """``written`` as ``20261123T030000Z``, ``digest`` the SHA-256 of the stack file, hexadecimal."""
+    return f"stack/{written}-{digest}.yaml{SEALED_SUFFIX}"
+
+
+def epoch_key(epoch: int) -> str:
+    return f"{EPOCH_PREFIX}{epoch:08d}.json"
+
+
+def epoch_of(key: str) -> int | None:
+    found = _EPOCH_KEY.match(key)
+    return int(found.group(1)) if found else None
+
+
+def part_name(attempt: str, number: int, tablespace_oid: int | None = None) -> str:
+    """A part's file name: ``base-<attempt>-0001.tar.zst.age``, or with the tablespace's oid in place of ``base``.
+
+    The attempt makes the name unique, because a part that an interrupted attempt left behind is never overwritten.
+    """
+    if not _ATTEMPT.match(attempt):
+        raise ValueError(f"not an attempt: {attempt!r}; expected letters, digits and hyphens")
+    return f"{'base' if tablespace_oid is None else tablespace_oid}-{attempt}-{number:04d}{PART_SUFFIX}"
+
+
+def is_part_name(name: str, tablespace_oid: int | None) -> bool:
+    """Whether ``name`` is what ``part_name`` makes for the data directory (None) or this tablespace."""
+    found = _PART_NAME.match(name)
+    return found is not None and found.group(1) == ("base" if tablespace_oid is None else str(tablespace_oid))
+
+
+def is_server_manifest_name(name: str) -> bool:
+    """``backup_manifest.zst.age``, with ``-<attempt>`` before the suffix where an earlier attempt holds the plain name."""
+    return bool(_SERVER_MANIFEST_NAME.match(name))
+
+
+@dataclass(frozen=True, slots=True)
+class WalKeys:
+    """The keys below one cluster's ``wal/``."""
+
+    prefix: str
+
+    def segment(self, segment: WalSegment) -> str:
+        """Without suffix: data is ``.zst.age``, the sidecar ``.json``."""
+        return f"{self.timeline(segment.timeline)}{segment.name}"
+
+    def timeline(self, timeline: Timeline) -> str:
+        return f"{self.prefix}{timeline:08X}/"
+
+    def tails(self, segment: WalSegment) -> str:
+        return f"{self.segment(segment)}.tail/"
+
+    def tail(self, segment: WalSegment, start: int, stop: int) -> str:
+        """Byte offsets within the segment, ``[start, stop)``; ten decimal digits, so that listings are in order."""
+        return f"{self.tails(segment)}{start:010d}-{stop:010d}"
+
+    def history(self, timeline: Timeline) -> str:
+        return f"{self.prefix}{history_file_name(timeline)}"
+
+    def recognise(self, key: str, segment_bytes: int) -> WalSegment | TailSpan | Timeline | None:
+        """What a sidecar's key stands for; a number is the timeline that a history file begins. None for any other key."""
+        path = key.removeprefix(self.prefix).removesuffix(SIDECAR_SUFFIX)
+        if path == key or not key.endswith(SIDECAR_SUFFIX):
+            return None
+        folder, slash, rest = path.partition("/")
+        if not slash:
+            return timeline_of_history_file(path)
+        if is_segment_name(rest):
+            return WalSegment.parse(rest, segment_bytes) if rest.startswith(folder) else None
+        name, marker, span = rest.partition(".tail/")
+        found = _TAIL_SIDECAR.match(span + SIDECAR_SUFFIX)
+        if not marker or not found or not is_segment_name(name) or not name.startswith(folder):
+            return None
+        return TailSpan(WalSegment.parse(name, segment_bytes), int(found.group(1)), int(found.group(2)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TailSpan:
+    """A piece of a segment that was not complete yet: its bytes ``[start, stop)``."""
+
+    segment: WalSegment
+    start: int
+    stop: int
