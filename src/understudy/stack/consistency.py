@@ -1,0 +1,161 @@
+"""What no single value can tell: whether the parts of a stack file agree with one another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from understudy.stack.units import format_duration
+
+if TYPE_CHECKING:
+    from understudy.stack.models import RepositorySettings, Stack
+    from understudy.stack.resources import Resource
+
+Path = tuple[str | int, ...]
+"""From the top of the file: names of keys, and positions in lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two places that can't both be right. Reported at the first, true only while all of them stand."""
+
+    at: Path
+    value: str
+    expected: str
+    because_of: tuple[Path, ...] = ()
+
+
+class Contradictions(ValueError):
+    """All contradictions of a stack at once."""
+
+    def __init__(self, found: tuple[Contradiction, ...]) -> None:
+        self.found = found
+        super().__init__("; ".join(f"{'.'.join(map(str, each.at))} is {each.value}, expected {each.expected}" for each in found))
+
+
+def contradictions(stack: Stack) -> Iterator[Contradiction]:
+    for name, repository in stack.repositories.items():
+        yield from _of_repository(("repositories", name), repository)
+    yield from _shared_urls(stack.repositories)
+    for name, resource in stack.resources.items():
+        yield from _unknown_names(("resources", name), resource, stack)
+        yield from _of_resource(("resources", name), resource)
+        yield from _of_shipping(("resources", name), resource, stack)
+    yield from _shared_targets(stack)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean …?)``, or nothing when nothing is near."""
+    near = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _of_repository(at: Path, repository: RepositorySettings) -> Iterator[Contradiction]:
+    url = (*at, "url")
+    if repository.url.startswith("file:"):
+        for key in ("endpoint", "region", "access_key", "secret_key"):
+            if getattr(repository, key) is not None:
+                yield Contradiction((*at, key), key, "this key only beside an s3:// url", (url,))
+        return
+    for key, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+        if getattr(repository, key) is not None and getattr(repository, other) is None:
+            yield Contradiction((*at, key), key, f"{other} beside it: they go together", ((*at, other),))
+
+
+def _shared_urls(repositories: Mapping[str, RepositorySettings]) -> Iterator[Contradiction]:
+    first: dict[tuple[str, str], str] = {}
+    for name, repository in repositories.items():
+        place = (repository.url, str(repository.endpoint))
+        if place in first:
+            other = ("repositories", first[place], "url")
+            yield Contradiction(("repositories", name, "url"), repository.url, f"another place than {first[place]}'s", (other,))
+        first.setdefault(place, name)
+
+
+def _unknown_names(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
+    if resource.tier not in stack.tiers:
+        yield _unknown((*at, "tier"), resource.tier, "tiers", stack.tiers)
+    for index, name in enumerate(resource.repositories or ()):
+        if name not in stack.repositories:
+            yield _unknown((*at, "repositories", index), name, "repositories", stack.repositories)
+        elif name in (resource.repositories or ())[:index]:
+            yield Contradiction((*at, "repositories", index), name, "each repository once")
+
+
+def _unknown(at: Path, name: str, section: str, known: Iterable[str]) -> Contradiction:
+    names = sorted(known)
+    return Contradiction(at, name, f"one of the {section} {', '.join(names)}{did_you_mean(name, names)}", ((section, name),))
+
+
+def _of_resource(at: Path, resource: Resource) -> Iterator[Contradiction]:
+    backup = resource.backup
+    if backup.incremental and not backup.full:
+        here, full = (*at, "backup", "incremental"), (*at, "backup", "full")
+        yield Contradiction(here, backup.incremental, "full beside it: incrementals stand on a full backup", (full,))
+    for index, check in enumerate(resource.checks):
+        here = (*at, "checks", index)
+        bounds = tuple((*here, key) for key in ("at_least", "at_most", "equals"))
+        if check.at_least is None and check.at_most is None and check.equals is None:
+            yield Contradiction(here, "a check without a bound", "one of at_least, at_most or equals", bounds)
+        elif check.equals is not None and (check.at_least is not None or check.at_most is not None):
+            yield Contradiction((*here, "equals"), check.equals, "equals alone, or at_least and at_most", bounds)
+        elif check.at_least is not None and check.at_most is not None and check.at_least > check.at_most:
+            yield Contradiction((*here, "at_most"), str(check.at_most), f"at least {check.at_least}, which is at_least", bounds)
+
+
+def _of_shipping(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
+    """An objective that the declared shipping can't meet even when everything works."""
+    tier = stack.tiers.get(resource.tier)
+    wal = resource.wal
+    if tier is None or wal.synchronous or wal.ship_every <= tier.rpo:
+        return
+    expected = f"at most {format_duration(tier.rpo)}, the rpo of tier {resource.tier}"
+    if tier.rpo < timedelta(seconds=1):
+        expected = f"synchronous: true beside it, because the rpo of tier {resource.tier} is {format_duration(tier.rpo)}"
+    reasons: tuple[Path, ...] = ((*at, "tier"), (*at, "wal", "synchronous"), ("tiers", resource.tier))
+    yield Contradiction((*at, "wal", "ship_every"), format_duration(wal.ship_every), expected, reasons)
+
+
+def _shared_targets(stack: Stack) -> Iterator[Contradiction]:
+    """Two things that would use one directory, port or slot."""
+    directories: dict[str, Path] = {}
+    ports: dict[int, Path] = {}
+    for at, directory in _directories(stack):
+        for other, theirs in directories.items():
+            if directory == other or directory.startswith(f"{other}/") or other.startswith(f"{directory}/"):
+                yield Contradiction(at, directory, f"a directory apart from {_spell(theirs)} ({other})", (theirs,))
+                break
+        directories.setdefault(directory, at)
+    for name, resource in stack.resources.items():
+        if resource.recover is None:
+            continue
+        at = ("resources", name, "recover", "port")
+        port = resource.recover.port
+        if port in ports:
+            yield Contradiction(at, str(port), f"another port than {_spell(ports[port])}", (ports[port],))
+        ports.setdefault(port, at)
+
+
+def _directories(stack: Stack) -> Iterator[tuple[Path, str]]:
+    """Every directory that one thing must have to itself."""
+    for name, repository in stack.repositories.items():
+        if repository.url.startswith("file://"):
+            yield ("repositories", name, "url"), repository.url.removeprefix("file://")
+    for name, resource in stack.resources.items():
+        at: Path = ("resources", name)
+        if resource.wal.spool:
+            yield (*at, "wal", "spool"), resource.wal.spool
+        if resource.recover:
+            yield (*at, "recover", "directory"), resource.recover.directory
+            for tablespace, directory in resource.recover.tablespaces.items():
+                yield (*at, "recover", "tablespaces", tablespace), directory
+
+
+def _spell(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")

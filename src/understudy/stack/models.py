@@ -1,0 +1,172 @@
+"""The stack file as a whole. Every field has a description: together they are the manual."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from understudy.stack.consistency import Contradictions, contradictions
+from understudy.stack.fields import (
+    AbsolutePath,
+    Duration,
+    EndpointField,
+    Interval,
+    Name,
+    Recipient,
+    RegionName,
+    RepositoryUrl,
+    SecretField,
+    SignerKey,
+)
+from understudy.stack.resources import Resource, StackPart
+
+
+class Scenario(StrEnum):
+    """A disaster that can be drilled and recovered from."""
+
+    DATABASE_CORRUPTION = "database_corruption"
+    DATA_LOSS = "data_loss"
+
+
+class Objective(StackPart):
+    """How long a recovery may take, and how much of the newest work it may lose."""
+
+    title = "Objectives and tiers"
+
+    rto: Interval = Field(description="Recovery time objective: from the start of the recovery to the first successful write.")
+    rpo: Duration = Field(description="Recovery point objective: the newest work that may be lost, as time.")
+
+
+class ScenarioObjectives(StackPart):
+    """Objectives of a scenario. They govern where they differ from the tier's; both are reported."""
+
+    title = "Objectives by scenario"
+
+    database_corruption: Objective = Field(
+        default=Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=15)),
+        description="The database is there but can't be used or trusted; host and repositories are.",
+    )
+    data_loss: Objective = Field(
+        default=Objective(rto=timedelta(hours=4), rpo=timedelta(hours=24)),
+        description="The database's data is gone; the repositories are what is left.",
+    )
+
+
+class RepositorySettings(StackPart):
+    """A place that keeps sealed backups and WAL: a directory, or a bucket of any store that speaks S3."""
+
+    title = "Repositories"
+
+    url: RepositoryUrl = Field(description="file:///directory or s3://bucket/prefix.")
+    endpoint: EndpointField | None = Field(
+        default=None, description="URL of the S3 service, in clear or as a reference. Default: Amazon's. Only with s3://."
+    )
+    region: RegionName | None = Field(default=None, description="The bucket's region. Only with s3://.")
+    access_key: SecretField | None = Field(
+        default=None, description="Reference to the access key. Default: what the host itself is granted. Only with s3://."
+    )
+    secret_key: SecretField | None = Field(default=None, description="Reference to the secret key. Goes with access_key.")
+
+
+class EncryptionSettings(StackPart):
+    """Who can read what is stored, and whose word about it is believed."""
+
+    title = "Encryption and trust"
+
+    recipients: tuple[Recipient, ...] = Field(
+        min_length=1, description="age public keys that everything is sealed to. Keep one whose identity lies in a safe."
+    )
+    identity: SecretField | None = Field(
+        default=None, description="Reference to the age identity. Needed only where restores and drills run."
+    )
+    signing_key: SecretField | None = Field(
+        default=None, description="Reference to the Ed25519 private key, 32 bytes in base64, that signs what is stored."
+    )
+    signers: tuple[SignerKey, ...] = Field(
+        default=(), description="Ed25519 public keys, base64, whose signatures are believed. Default: only that of signing_key."
+    )
+
+
+class StateSettings(StackPart):
+    """Where Understudy keeps what it remembers."""
+
+    title = "State"
+
+    directory: AbsolutePath | None = Field(
+        default=None,
+        description="Directory of the state database, spools and receipts; one per stack. Default: "
+        "/var/lib/understudy/<stack> for root, "
+        "else understudy/<stack> below $XDG_STATE_HOME or ~/.local/state.",
+    )
+
+
+BUILT_IN_TIERS: Mapping[str, Objective] = {
+    "critical": Objective(rto=timedelta(minutes=15), rpo=timedelta(minutes=5)),
+    "high": Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=15)),
+    "standard": Objective(rto=timedelta(hours=4), rpo=timedelta(hours=1)),
+}
+
+
+def _with_built_in(tiers: Mapping[str, Objective]) -> Mapping[str, Objective]:
+    return {**BUILT_IN_TIERS, **tiers}
+
+
+class Stack(StackPart):
+    """A stack: what is protected, where copies are kept, and what a recovery must achieve.
+
+    A stack that exists is free of contradictions: names refer to something, and no two recoveries land on one another.
+    """
+
+    title = "The whole file"
+
+    stack: Name = Field(description="The stack's name.")
+    tiers: Annotated[Mapping[Name, Objective], AfterValidator(_with_built_in)] = Field(
+        default_factory=lambda: dict(BUILT_IN_TIERS),
+        description="Objectives by tier. critical (15m, 5m), high (1h, 15m) and standard (4h, 1h) exist already; add or "
+        "override.",
+    )
+    objectives: ScenarioObjectives = Field(default=ScenarioObjectives(), description="Objectives by scenario.")
+    repositories: Mapping[Name, RepositorySettings] = Field(
+        min_length=1, description="Where copies are kept, by name. Two in different places are better than one."
+    )
+    encryption: EncryptionSettings = Field(description="Who can read what is stored, and who is believed.")
+    state: StateSettings = Field(default=StateSettings(), description="Where Understudy keeps what it remembers.")
+    resources: Mapping[Name, Resource] = Field(min_length=1, description="What is protected, by name.")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Stack:
+        found = tuple(contradictions(self))
+        if found:
+            raise Contradictions(found)
+        return self
+
+    def tier_of(self, resource: str) -> Objective:
+        return self.tiers[self.resources[resource].tier]
+
+    def objective_of(self, scenario: Scenario) -> Objective:
+        found: Objective = getattr(self.objectives, scenario.value)
+        return found
+
+    def repositories_of(self, resource: str) -> tuple[str, ...]:
+        """Names, in the order of the file."""
+        return self.resources[resource].repositories or tuple(self.repositories)
+
+    def slot_of(self, resource: str) -> str:
+        """The replication slot's name: the declared one, or one made of the names, at most 63 bytes, unlike any other's."""
+        declared = self.resources[resource].wal.slot
+        return declared or slot_name(self.stack, resource)
+
+
+def slot_name(stack: str, resource: str) -> str:
+    """``understudy_<stack>_<resource>``. Where that would be too long, or could be another pair's, a digest of both is "
+    "added."""
+    plain = f"understudy_{stack}_{resource}"
+    if len(plain) <= 63 and "-" not in plain and plain.count("_") == 2:
+        return plain
+    digest = hashlib.sha256(f"{stack}/{resource}".encode()).hexdigest()[:8]
+    return f"{plain.replace('-', '_')[:54]}_{digest}"

@@ -1,0 +1,207 @@
+"""What is protected: one model per kind of resource. So far there is one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from understudy.stack.expectation import Expectation
+from understudy.stack.fields import (
+    AbsolutePath,
+    BackupRate,
+    CompressionLevel,
+    ConnectionField,
+    Cron,
+    Flag,
+    Interval,
+    Line,
+    ListenAddresses,
+    Name,
+    Number,
+    PartSize,
+    Port,
+    Priority,
+    SlotName,
+    SpoolSize,
+    Sql,
+    SqlName,
+    Zone,
+)
+
+
+class StackPart(BaseModel):
+    """What all models of the stack file have in common: frozen, and no key that they don't name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    """The heading in the manual."""
+
+
+class WalSettings(StackPart):
+    """How the write-ahead log leaves the database's host, continuously."""
+
+    title = "Streaming of WAL"
+
+    synchronous: Flag = Field(
+        default=False,
+        description="Acknowledge WAL as soon as it is safe in the spool, so that the server may count the receiver as a "
+        "synchronous "
+        "standby and lose no acknowledged commit. The server must name it in synchronous_standby_names; while the "
+        "receiver is down, such commits wait.",
+    )
+    ship_every: Interval = Field(
+        default=timedelta(seconds=10),
+        description="How often the unfinished end of the WAL is stored in every repository. It bounds what the loss of this "
+        "host costs.",
+    )
+    spool: AbsolutePath | None = Field(
+        default=None,
+        description="Directory on this host that receives WAL before it is stored in the repositories. Default: "
+        "wal/<resource> below "
+        "the state directory.",
+    )
+    spool_limit: SpoolSize = Field(
+        default=8 * 2**30,
+        description="When the spool holds so much, receiving stops and says so; from then on the server's own "
+        "max_slot_wal_keep_size decides.",
+    )
+    slot: SlotName | None = Field(
+        default=None, description="Name of the physical replication slot. Default: understudy_<stack>_<resource>, - written as _."
+    )
+
+
+class BackupSettings(StackPart):
+    """When and how base backups are taken."""
+
+    title = "Base backups"
+
+    full: Cron | None = Field(default=None, description="When full backups are taken. Default: only when asked for.")
+    incremental: Cron | None = Field(
+        default=None,
+        description="When incremental backups are taken (PostgreSQL 17 and newer, summarize_wal = on). Where the server "
+        "refuses one, a "
+        "full backup is taken instead and the reason recorded.",
+    )
+    timezone: Zone = Field(default="UTC", description="The time zone of both schedules.")
+    max_rate: BackupRate | None = Field(default=None, description="The most that the server may send. Default: no limit.")
+    part_size: PartSize = Field(
+        default=256 * 2**20,
+        description="Plain size at which a part of a backup ends and the next begins. No file is split, so a part can grow "
+        "to the "
+        "largest file (1GiB). Smaller parts restore on more cores, larger ones make fewer objects.",
+    )
+    compression_level: CompressionLevel = Field(default=3, description="zstd level.")
+
+
+class RecoverSettings(StackPart):
+    """Where a real recovery brings the database up on this host."""
+
+    title = "Where a real recovery lands"
+
+    directory: AbsolutePath = Field(
+        description="The data directory. Whatever stands there is set aside, never removed, and only after approval."
+    )
+    port: Port = Field(default=5432, description="The port that the recovered server listens on.")
+    programs: AbsolutePath | None = Field(
+        default=None,
+        description="Directory of the PostgreSQL programs of the database's major version. Default: the place where Debian, "
+        "PGDG or the "
+        "PATH has them.",
+    )
+    listen_addresses: ListenAddresses = Field(
+        default="localhost", description="The recovered server's listen_addresses. Default: this host only."
+    )
+    tablespaces: Mapping[SqlName, AbsolutePath] = Field(
+        default_factory=dict,
+        description="For each tablespace, by name, the directory that it is restored to. Each tablespace needs its line, so "
+        "that nothing "
+        "lands on the original's path by accident.",
+    )
+    user: Line | None = Field(
+        default=None,
+        description="Operating-system user that runs the server. Default: the current one, or postgres when understudy runs "
+        "as root.",
+    )
+
+
+class DrillSettings(StackPart):
+    """Where drills bring the database up: a sandbox that is removed afterwards."""
+
+    title = "Where drills happen"
+
+    directory: AbsolutePath | None = Field(
+        default=None, description="Directory below which each drill makes its own. Default: drills below the state directory."
+    )
+    programs: AbsolutePath | None = Field(
+        default=None, description="Directory of the PostgreSQL programs that drills use. Default: those of recover."
+    )
+
+
+class SqlCheck(StackPart):
+    """A question whose answer proves that the recovered data is the right data."""
+
+    title = "Checks"
+
+    sql: Sql = Field(description="A query that returns one value; it runs on the recovered server, read-only.")
+    at_least: Number | None = Field(default=None, description="The value must be this number or a larger one.")
+    at_most: Number | None = Field(default=None, description="The value must be this number or a smaller one.")
+    equals: Line | None = Field(default=None, description="The value, as text, must be exactly this.")
+    database: SqlName = Field(default="postgres", description="The database that is asked.")
+    name: Line | None = Field(default=None, description="What reports call the check. Default: the query itself.")
+
+
+class HeartbeatSettings(StackPart):
+    """A row that is written at an interval, so that the loss of a recovery is known in time even when nobody else writes."""
+
+    title = "Heartbeat"
+
+    every: Interval = Field(default=timedelta(seconds=10), description="How often the row is written.")
+    database: SqlName = Field(
+        default="postgres",
+        description="The database that holds the table understudy_heartbeat; the role of url must be able to create it.",
+    )
+
+
+class PostgresResource(StackPart):
+    """A PostgreSQL cluster: all its databases, backed up and recovered together."""
+
+    title = "Resources of kind postgres"
+
+    kind: Annotated[Literal["postgres"], Expectation("postgres", "a kind of resource that is known: postgres")] = Field(
+        description="What the resource is."
+    )
+    url: ConnectionField = Field(
+        description="Connection string of a role with REPLICATION, as a reference: env:NAME or file:/path. One without a "
+        "password (a "
+        "service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself."
+    )
+    tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
+    priority: Priority = Field(
+        default=2, description="Who comes first when several resources are recovered: 1 before 2 before 3."
+    )
+    repositories: tuple[Name, ...] | None = Field(
+        default=None, min_length=1, description="Names of the repositories that keep it. Default: all."
+    )
+    superuser: SqlName = Field(
+        default="postgres",
+        description="Name of the cluster's first superuser (oid 10): recovered servers are spoken to as this role.",
+    )
+    wal: WalSettings = Field(default=WalSettings(), description="How the write-ahead log leaves the host.")
+    backup: BackupSettings = Field(default=BackupSettings(), description="When and how base backups are taken.")
+    recover: RecoverSettings | None = Field(
+        default=None,
+        description="Where a real recovery brings it up. Without it, drills and restores into a directory remain possible.",
+    )
+    drill: DrillSettings = Field(default=DrillSettings(), description="Where drills bring it up.")
+    checks: tuple[SqlCheck, ...] = Field(default=(), description="Questions to the recovered data.")
+    heartbeat: HeartbeatSettings | None = Field(
+        default=None, description="Write a row at an interval. Default: none; losses are then told by the last replayed commit."
+    )
+
+
+# The second kind makes this a union that is told apart by ``kind``.
+Resource = PostgresResource

@@ -1,0 +1,201 @@
+"""What single values must look like, as pure functions from text: each returns the value, or raises ``Unfit``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from understudy.stack.connection import check_connection_string
+from understudy.stack.expectation import Unfit
+from understudy.stack.secrets import PlainText, SecretReference, is_reference, parse_reference
+from understudy.stack.units import format_duration, format_rate, format_size
+from understudy.vocabulary.identifiers import NAME_PATTERN
+
+NAME_TEXT = "a name of at most 40 characters: a-z first, then a-z, 0-9, - and _, a letter or digit last"
+ABSOLUTE_PATH_TEXT = "an absolute path without .. in it"
+CRON_TEXT = "a cron expression of five fields (minute hour day month weekday) that comes due, such as 0 3 * * sun"
+ZONE_TEXT = "an IANA time zone such as UTC or Europe/Berlin"
+RECIPIENT_TEXT = "an age recipient as age-keygen prints it: age1 and 58 more characters"
+SIGNER_TEXT = "an Ed25519 public key: 32 bytes in base64, 44 characters"
+REPOSITORY_URL_TEXT = "file:///absolute/path or s3://bucket/prefix, without credentials"
+ENDPOINT_TEXT = "https://host, http://host:port, or a reference env:NAME or file:/path"
+SQL_NAME_TEXT = "a name of 1 to 63 bytes"
+SLOT_TEXT = "a replication slot's name: 1 to 63 of a-z, 0-9 and _"
+LISTEN_TEXT = "addresses as in listen_addresses, separated by commas, such as localhost or 10.0.0.5"
+REGION_TEXT = "a region's name such as eu-central-1"
+SQL_TEXT = "one SQL query that returns one value"
+LINE_TEXT = "some text on one line"
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9._=+-]+(/[A-Za-z0-9._=+-]+)*/?|", re.ASCII)
+_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}", re.ASCII)
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/#-]+", re.ASCII)
+_SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
+_LISTEN = re.compile(r"[A-Za-z0-9.:_*-]+(, ?[A-Za-z0-9.:_*-]+)*", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+
+
+def parse_flag(value: object) -> bool:
+    """Only the two words that mean the same in every version of YAML."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise Unfit("true or false")
+
+
+def parse_name(text: str) -> str:
+    return _matching(NAME_PATTERN, text, NAME_TEXT)
+
+
+def parse_slot(text: str) -> str:
+    return _matching(_SLOT, text, SLOT_TEXT)
+
+
+def parse_listen_addresses(text: str) -> str:
+    return _matching(_LISTEN, text, LISTEN_TEXT)
+
+
+def parse_region(text: str) -> str:
+    return _matching(_REGION, text, REGION_TEXT)
+
+
+def parse_absolute_path(text: str) -> str:
+    """Without a trailing ``/``; never the root itself, which nobody means."""
+    clean = text.rstrip("/")
+    if not text.startswith("/") or not clean or text != text.strip() or not text.isprintable() or ".." in text.split("/"):
+        raise Unfit(ABSOLUTE_PATH_TEXT)
+    return clean
+
+
+def parse_cron(text: str) -> str:
+    from croniter import croniter  # loaded only for files that have schedules
+
+    fields = text.split()
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+        raise Unfit(CRON_TEXT)
+    # croniter also knows R and H fields, which mean another time at each start.
+    if any(field.upper().startswith(("R", "H")) for field in fields):
+        raise Unfit(CRON_TEXT)
+    # strict also refuses dates that never come, such as the 31st of February.
+    if not croniter.is_valid(text, strict=True):
+        raise Unfit(CRON_TEXT)
+    return " ".join(fields)
+
+
+def parse_zone(text: str) -> str:
+    if text == "UTC":  # also where the system has no zone data
+        return text
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise Unfit(ZONE_TEXT) from None
+    return text
+
+
+def parse_recipient(text: str) -> str:
+    import pyrage  # knows the checksum: a mistyped key is seen here and not in the first backup
+
+    _matching(_RECIPIENT, text, RECIPIENT_TEXT)
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise Unfit(f"{RECIPIENT_TEXT} (its checksum does not match: a character is mistyped)") from None
+    return text
+
+
+def parse_signer(text: str) -> str:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Unfit(SIGNER_TEXT) from None
+    if len(key) != 32 or base64.b64encode(key).decode() != text:
+        raise Unfit(SIGNER_TEXT)
+    return text
+
+
+def parse_repository_url(text: str) -> str:
+    """Without a trailing ``/``. A bucket's name follows Amazon's rules; a prefix is made of what needs no quoting anywhere."""
+    scheme, _, place = text.partition("://")
+    if scheme == "file":
+        try:
+            return f"file://{parse_absolute_path(place)}"
+        except Unfit:
+            raise Unfit(REPOSITORY_URL_TEXT) from None
+    bucket, _, prefix = place.partition("/")
+    if scheme == "s3" and _BUCKET.fullmatch(bucket) and _KEY_PREFIX.fullmatch(prefix) and ".." not in prefix.split("/"):
+        return f"s3://{place}".rstrip("/")
+    raise Unfit(REPOSITORY_URL_TEXT)
+
+
+def parse_connection(text: str) -> SecretReference | PlainText:
+    if is_reference(text):
+        return parse_reference(text)
+    check_connection_string(text)
+    return PlainText(text)
+
+
+def parse_endpoint(text: str) -> SecretReference | PlainText:
+    if is_reference(text):
+        return parse_reference(text)
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise Unfit(ENDPOINT_TEXT) from None
+    if not complete or "@" in text or parts.path.strip("/") or parts.query or parts.fragment or not text.isprintable():
+        raise Unfit(ENDPOINT_TEXT)
+    return PlainText(text.rstrip("/"))
+
+
+def parse_sql_name(text: str) -> str:
+    if not 1 <= len(text.encode(errors="replace")) <= 63 or not text.isprintable():
+        raise Unfit(SQL_NAME_TEXT)
+    return text
+
+
+def parse_sql(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise Unfit(SQL_TEXT)
+    return text.strip()
+
+
+def parse_line(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise Unfit(LINE_TEXT)
+    return text.strip()
+
+
+def duration_at_least(least: timedelta) -> Callable[[timedelta], None]:
+    def check(value: timedelta) -> None:
+        if value < least:
+            raise Unfit(f"a duration of at least {format_duration(least)}")
+
+    return check
+
+
+def size_between(least: int, most: int) -> Callable[[int], None]:
+    def check(value: int) -> None:
+        if not least <= value <= most:
+            raise Unfit(f"a size from {format_size(least)} to {format_size(most)}")
+
+    return check
+
+
+def rate_between(least: int, most: int) -> Callable[[int], None]:
+    def check(value: int) -> None:
+        if not least <= value <= most:
+            raise Unfit(f"a rate from {format_rate(least)} to {format_rate(most)}")
+
+    return check
+
+
+def _matching(pattern: re.Pattern[str], text: str, expected: str) -> str:
+    if not pattern.fullmatch(text):
+        raise Unfit(expected)
+    return text
