@@ -10,6 +10,7 @@ from tests.repository.packing_world import PackingWorld, owner_ids
 from tests.repository.trees import tree
 from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
 from understudy.repository.restore_target import RestoreTarget
+from understudy.vocabulary.errors import GiveUp
 
 CHANGES = [
     # Growth, a truncated and a shrunken table, a dropped one, a new database with its own directory.
@@ -78,6 +79,7 @@ def _restore(world, streams, target, names, **options):
         backup = world.sealed(world.pack(streams[name], name, part_bytes=1024 * 1024), name)
         world.unpack(backup, target, parent=parent, **options)
         parent = backup.manifest
+    return parent
 
 
 @pytest.fixture
@@ -105,3 +107,50 @@ def test_the_chain_applied_in_place_equals_pg_combinebackup_byte_for_byte(world,
     assert tree(target.tablespaces[oid]) == tree(combined_space)
     assert (target.directory / "pg_tblspc" / str(oid)).readlink() == target.tablespaces[oid]
     assert b"INCREMENTAL" not in (target.directory / "backup_label").read_bytes()
+
+
+def test_an_incremental_that_was_interrupted_is_completed_by_applying_it_again(world, chain, target):
+    streams, (combined, _) = chain
+    parent = _restore(world, streams, target, ["full", "inc1", "inc2"])
+    backup = world.sealed(world.pack(streams["inc3"], "inc3", part_bytes=1024 * 1024), "inc3")
+    receipts: dict[str, tuple[str, ...]] = {}
+
+    class _Interrupted(Exception):
+        pass
+
+    def receipt(name, directories):
+        receipts[name] = directories
+        if len(receipts) == 2:
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        world.unpack(backup, target, parent=parent, part_done=receipt)
+    first = dict(list(receipts.items())[:1])
+    unpacked = world.unpack(backup, target, parent=parent, done_parts=first)
+    assert unpacked.skipped_parts == 1
+    links = (f"pg_tblspc/{next(iter(target.tablespaces))}",)
+    assert tree(target.directory, without=links) == tree(combined, without=("backup_manifest", *links))
+
+
+def test_an_incremental_on_another_parent_is_refused(world, chain, target):
+    streams, _ = chain
+    parent = _restore(world, streams, target, ["full"])
+    backup = world.sealed(world.pack(streams["inc2"], "inc2"), "inc2")
+    with pytest.raises(GiveUp, match=r"incremental_(wrong_parent|parent_missing)"):
+        world.unpack(backup, target, parent=parent)
+
+
+def test_an_incremental_without_its_parent_is_refused(world, chain, target):
+    streams, _ = chain
+    backup = world.sealed(world.pack(streams["inc1"], "inc1"), "inc1")
+    with pytest.raises(GiveUp, match="incremental_parent_missing"):
+        world.unpack(backup, target)
+    assert list(target.directory.iterdir()) == []
+
+
+def test_a_full_backup_is_refused_as_an_incremental(world, chain, target):
+    streams, _ = chain
+    parent = _restore(world, streams, target, ["full"])
+    backup = world.sealed(world.pack(streams["full"], "again"), "again")
+    with pytest.raises(GiveUp, match="incremental_wrong_parent"):
+        world.unpack(backup, target, parent=parent)
