@@ -50,6 +50,10 @@ class ServerFiles:
         return self.directory / "pg_ident.conf"
 
     @property
+    def process_id(self) -> Path:
+        return self.directory / "server.pid"
+
+    @property
     def configuration(self) -> Path:
         return self.directory / "postgresql.conf"
 
@@ -87,7 +91,7 @@ def command_line(
         "unix_socket_directories": place.socket_directory,
         "hba_file": str(files.hba),
         "ident_file": str(files.ident),
-        "external_pid_file": "",
+        "external_pid_file": str(files.process_id),  # never the one of the server that the configuration came from
     }
     if not own_configuration and "config_file" not in settings:
         fixed["config_file"] = str(files.configuration)

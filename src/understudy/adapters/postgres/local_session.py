@@ -59,7 +59,7 @@ def local_session(place: InstancePlace, superuser: str, database: str) -> Iterat
         application_name="understudy",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         options="",
-        passfile="/dev/null",
+        passfile="/dev/null/none",  # the default would be looked for in our home directory
         sslmode="disable",
         gssencmode="disable",
         target_session_attrs="any",

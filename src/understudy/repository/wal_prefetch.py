@@ -1,0 +1,335 @@
+"""WAL for a server in recovery: fetched ahead by this process, delivered by a small shell script.
+
+The server never talks to a repository. ``WalPrefetcher`` fills a directory ahead of what the server asks for; the server's
+``restore_command`` only looks there. So replay does not wait for a store, and no fault of a store can look like the end of WAL:
+the script says "not there" only for a name that is not on the list of what the repositories hold.
+
+Layout of the directory, all of it owned by the server's user:
+
+    expected        the names that exist, one a line, ending in END_OF_LIST; complete before anything is delivered
+    segment-bytes   how long every segment is
+    ready/<name>    fetched, complete
+    asked           a FIFO: the script writes each name that is asked for; that it can be opened proves that we live
+    requests        a log, one "<name> <answer>" a line, from which the end of replay is read
+    error           exists when fetching has failed for good
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shlex
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from understudy.repository.fetch_wal_script import DELIVERED, END_OF_LIST, FETCH_WAL, NOT_THERE
+from understudy.repository.wal_requests import WalRequest, read_requests
+from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.wal import WalSegment, is_segment_name, timeline_of_history_file
+
+DEFAULT_WINDOW_SEGMENTS = 16
+_KEPT_BEHIND_SEGMENTS = 1
+"""The newest delivered segment stays: a server that finds its WAL incomplete asks for the same one again."""
+_POLL_MILLISECONDS = 500
+
+
+class SegmentArchive(Protocol):
+    """Where WAL comes from, decoded.
+
+    Failures: ``TryAgain`` for what passes by itself; ``GiveUp`` when it never will (absent after all, or damaged).
+    """
+
+    def fetch_segment(self, segment: WalSegment) -> bytes:
+        """Exactly ``segment.size_bytes``; a tail is padded with zeros."""
+        ...
+
+    def fetch_history(self, timeline: int) -> bytes: ...
+
+
+class _Window:
+    """Which segments should lie on disk: from just behind the one asked for last, up to ``size`` ahead of it."""
+
+    def __init__(self, names: tuple[str, ...], size: int) -> None:
+        self.names = names
+        self.size = size
+        self.position = 0
+        self.in_progress: set[str] = set()
+        self._numbers = {name: number for number, name in enumerate(names)}
+
+    def wanted(self) -> tuple[str, ...]:
+        return self.names[self.position : self.position + self.size]
+
+    def move_to(self, asked_for: Sequence[str]) -> bool:
+        """Whether the newest of these requests moved the window; names that are not ours to fetch do not."""
+        known = [name for name in asked_for if name in self._numbers]
+        before = self.position
+        if known:
+            self.position = self._numbers[known[-1]]
+        return self.position != before
+
+    def kept(self) -> frozenset[str]:
+        return frozenset(self.names[max(0, self.position - _KEPT_BEHIND_SEGMENTS) : self.position + self.size])
+
+
+class WalPrefetcher:
+    """Context manager: fetches while it is open. The directory can be used again by the next one, after a crash too."""
+
+    def __init__(
+        self,
+        archive: SegmentArchive,
+        expected: Sequence[str],
+        directory: Path,
+        *,
+        owner: tuple[int, int],
+        segment_bytes: int,
+        workers: int = 2,
+        window: int = DEFAULT_WINDOW_SEGMENTS,
+    ) -> None:
+        """``expected``: the names of segments and history files that exist, in the order of replay.
+
+        ``owner``: user and group id of the server that will read here. ``window``: segments on disk ahead of the server.
+        """
+        segments = tuple(name for name in expected if is_segment_name(name))
+        self._histories = tuple(name for name in expected if timeline_of_history_file(name) is not None)
+        if len(segments) + len(self._histories) != len(expected) or len(set(expected)) != len(expected):
+            raise ValueError("expected names segments and history files, each once")
+        self._archive = archive
+        self._expected = tuple(expected)
+        self._directory = directory
+        self._owner = owner
+        self._segment_bytes = segment_bytes
+        self._workers = workers
+        self._window = _Window(segments, window)
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._failure: UnderstudyError | None = None
+        self._passing: TryAgain | None = None
+
+    @property
+    def restore_command(self) -> str:
+        """For ``postgresql.conf``: 1 only for what is not there, 255 for every fault, on which the server stops."""
+        script, directory = (shlex.quote(str(path)).replace("%", "%%") for path in (self._script, self._directory))
+        return f'/bin/sh {script} {directory} %f "%p"; case $? in 0) exit 0;; {NOT_THERE}) exit 1;; *) exit 255;; esac'
+
+    @property
+    def trouble(self) -> TryAgain | None:
+        """The passing fault that fetching is held up by just now, for people."""
+        return self._passing
+
+    def raise_if_failed(self) -> None:
+        """Raises the final fault that ended fetching, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def requests(self) -> tuple[WalRequest, ...]:
+        """What the server asked for since ``forget_requests``, and was answered; of a prefetcher before this one, too."""
+        return read_requests(self._directory / "requests")
+
+    def forget_requests(self) -> None:
+        """To be called right before a server is started: its replay begins anew, and old requests prove nothing about it."""
+        self._write(self._directory / "requests", b"")
+
+    def __enter__(self) -> WalPrefetcher:
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(self._locked())
+            self._prepare()
+            asked = undo.enter_context(self._listening())
+            threads = [threading.Thread(target=self._listen, args=(asked,), name="wal-requests", daemon=True)]
+            threads += [
+                threading.Thread(target=self._work, name=f"wal-fetch-{number}", daemon=True) for number in range(self._workers)
+            ]
+            for thread in threads:
+                thread.start()
+                undo.callback(thread.join)
+            undo.callback(self._close)
+            self._exit = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _close(self) -> None:
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def _script(self) -> Path:
+        return self._directory / "fetch-wal"
+
+    @property
+    def _ready(self) -> Path:
+        return self._directory / "ready"
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One prefetcher a directory: two would delete each other's segments."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Refusal(
+                    "wal_directory_busy",
+                    found=f"another process fetches WAL into {self._directory}",
+                    expected="one at a time",
+                    hint="wait for the other run of this recovery to end, or cancel it",
+                ) from None
+            yield
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[int]:
+        """Both ends, so that it never reads as ended; the kernel closes it with us, however we die."""
+        descriptor = os.open(self._directory / "asked", os.O_RDWR | os.O_NONBLOCK)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _prepare(self) -> None:
+        self._give(self._directory)
+        self._ready.mkdir(mode=0o700, exist_ok=True)
+        self._give(self._ready)
+        for leftover in (*self._ready.iterdir(), *self._directory.glob(".*")):
+            leftover.unlink()
+        (self._directory / "error").unlink(missing_ok=True)
+        fifo = self._directory / "asked"
+        if not fifo.exists():
+            os.mkfifo(fifo, 0o600)
+            self._give(fifo)
+        if not (self._directory / "requests").exists():
+            self.forget_requests()
+        self._window.move_to([request.name for request in self.requests()])
+        self._write(self._directory / "segment-bytes", f"{self._segment_bytes}\n".encode())
+        self._write(self._script, FETCH_WAL.encode())
+        self._write(self._directory / "expected", "\n".join([*self._expected, END_OF_LIST, ""]).encode())
+
+    def _listen(self, asked: int) -> None:
+        poller = select.poll()
+        poller.register(asked, select.POLLIN)
+        rest = b""
+        with self._recording_faults():
+            while not self._closing.is_set():
+                if not poller.poll(_POLL_MILLISECONDS):
+                    continue
+                *lines, rest = (rest + os.read(asked, 1 << 16)).split(b"\n")
+                self._move_to([line.decode(errors="replace") for line in lines])
+
+    def _move_to(self, asked_for: Sequence[str]) -> None:
+        """The window to the newest of these requests, and away with what has come to lie outside of it."""
+        with self._changed:
+            if not self._window.move_to(asked_for):
+                return
+            kept = self._window.kept()
+            self._changed.notify_all()
+        for path in self._ready.iterdir():
+            if is_segment_name(path.name) and path.name not in kept:
+                path.unlink(missing_ok=True)
+
+    def _work(self) -> None:
+        while (name := self._next()) is not None:
+            with self._recording_faults():
+                self._fetch(name)
+            with self._changed:
+                self._window.in_progress.discard(name)
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def _recording_faults(self) -> Iterator[None]:
+        """No fault may leave a server waiting for a thread that has ended."""
+        self_made: UnderstudyError | None = GiveUp(
+            "wal_fetching_broke",
+            found=f"a thread that fetches WAL into {self._directory} ended unexpectedly; its traceback is in our log",
+            expected="that faults are foreseen",
+            hint="resume the run; report this as a defect of Understudy",
+        )
+        try:
+            yield
+            self_made = None
+        except UnderstudyError as error:
+            self_made = error
+        except OSError as error:
+            self_made = _place_fault(self._directory, error)
+        finally:
+            if self_made is not None:
+                self._fail(self_made)
+
+    def _next(self) -> str | None:
+        """The first name that should be on disk and is not; waits for one. None when it is time to end."""
+        with self._changed:
+            while not self._closing.is_set() and self._failure is None:
+                for name in (*self._histories, *self._window.wanted()):
+                    if name not in self._window.in_progress and not (self._ready / name).exists():
+                        self._window.in_progress.add(name)
+                        return name
+                self._changed.wait()
+            return None
+
+    def _fetch(self, name: str) -> None:
+        while not self._closing.is_set():
+            try:
+                content = self._content(name)
+            except TryAgain as passing:
+                self._passing = passing
+                self._closing.wait(passing.after.total_seconds())
+                continue
+            self._passing = None
+            self._write(self._ready / name, content)
+            return
+
+    def _content(self, name: str) -> bytes:
+        timeline = timeline_of_history_file(name)
+        if timeline is not None:
+            return self._archive.fetch_history(timeline)
+        content = self._archive.fetch_segment(WalSegment.parse(name, self._segment_bytes))
+        if len(content) != self._segment_bytes:
+            raise GiveUp(
+                "segment_size_wrong",
+                found=f"WAL segment {name} has {len(content)} bytes",
+                expected=f"{self._segment_bytes}",
+                hint="the object in the repository is damaged: run understudy verify, and use another repository's copy",
+            )
+        return content
+
+    def _fail(self, error: UnderstudyError) -> None:
+        with self._changed:
+            if self._failure is not None:
+                return
+            self._failure = error
+            self._changed.notify_all()
+        with contextlib.suppress(OSError):  # on a full disk the script answers 255 all the same, once we have ended
+            self._write(self._directory / "error", json.dumps({"code": error.code, "found": error.found}).encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Whole or not at all, readable by the server."""
+        unfinished = self._directory / f".{path.name}.{threading.get_ident()}"
+        try:
+            with unfinished.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(content)
+            self._give(unfinished)
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, *self._owner)
+
+
+def _place_fault(directory: Path, error: OSError) -> GiveUp:
+    return GiveUp(
+        "wal_directory_fault",
+        found=f"{error.filename or directory}: {error.strerror}",
+        expected="a directory that can be written to, with room for the WAL that is fetched ahead",
+        hint="free space or correct the permissions there, then resume",
+    )
+
+
+__all__ = ["DELIVERED", "NOT_THERE", "SegmentArchive", "WalPrefetcher", "WalRequest"]

@@ -1,0 +1,75 @@
+"""What a server in recovery asked for: from it follows whether replay has come to the end of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.repository.fetch_wal_script import DELIVERED, NOT_THERE
+from understudy.vocabulary.wal import is_segment_name
+
+_STUCK_AFTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WalRequest:
+    """One call of ``restore_command``."""
+
+    name: str
+    answer: int
+    """0 delivered, 44 not in the repositories, 255 a fault."""
+
+    @property
+    def delivered(self) -> bool:
+        return self.answer == DELIVERED
+
+    @property
+    def position(self) -> str | None:
+        """The segment's number without its timeline, which sorts as text; None for a history file."""
+        return self.name[8:] if is_segment_name(self.name) else None
+
+
+def read_requests(log: Path) -> tuple[WalRequest, ...]:
+    """The complete lines of the log; a line that was cut short (a full disk) counts for nothing."""
+    try:
+        text = log.read_text(errors="replace")
+    except FileNotFoundError:
+        return ()
+    fields = (line.split(" ") for line in text.rpartition("\n")[0].splitlines())
+    return tuple(WalRequest(each[0], int(each[1])) for each in fields if len(each) == 2 and each[1].isdigit())
+
+
+def end_reached(requests: Sequence[WalRequest], last_expected: str) -> bool:
+    """Whether the server, since it was started, has replayed all that ``last_expected`` holds.
+
+    Replay is one process that asks only when it has used up what it has. So it is at the end once it asks for a segment behind
+    the last one; or, where the last one is a tail that ends in the middle, once it asks for that one again and again.
+    """
+    newest = next((request for request in reversed(requests) if request.position is not None), None)
+    if newest is None or newest.position is None:
+        return False
+    if newest.position > last_expected[8:]:
+        return newest.answer == NOT_THERE
+    return _repeated(requests, last_expected)
+
+
+def stuck_at(requests: Sequence[WalRequest], last_expected: str) -> str | None:
+    """A segment before the last that the server was given again and again: a record in it is invalid. None when it moves on."""
+    segments = [request for request in requests if request.position is not None]
+    newest = next((request.name for request in reversed(segments) if request.delivered), None)
+    if newest is None or newest == last_expected or not _repeated(requests, newest):
+        return None
+    return newest
+
+
+def _repeated(requests: Sequence[WalRequest], name: str) -> bool:
+    """Delivered so often in a row, with no other segment delivered between, that it is no restart."""
+    count = 0
+    for request in reversed(requests):
+        if request.position is None or not request.delivered:
+            continue
+        if request.name != name:
+            break
+        count += 1
+    return count >= _STUCK_AFTER
