@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from understudy.stack.units import format_duration
@@ -49,6 +48,8 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean …?)``, or nothing when nothing is near."""
+    from difflib import get_close_matches  # only a file with mistakes needs it
+
     near = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
 

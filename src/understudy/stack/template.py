@@ -1,0 +1,144 @@
+"""The text of a first stack file: what ``init`` writes for a database that it found, with comments that say what to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from understudy.stack.secrets import PlainText, SecretReference
+
+_PLAIN = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.@+=:-]*", re.ASCII)
+_INCREMENTALS_SINCE = 17
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStack:
+    """What was found, and what was made, for one database. Nothing here is a secret."""
+
+    stack: str
+    resource: str
+    url: SecretReference | PlainText
+    major_version: int
+    repository_url: str
+    recipients: Sequence[str]
+    """age recipients: this host's, and that of the recovery kit."""
+    identity: SecretReference
+    signing_key: SecretReference
+    signers: Sequence[str]
+    """Ed25519 public keys, base64."""
+    state_directory: str
+    recover_directory: str
+    """An empty or absent directory beside the present data directory: never the present one itself."""
+    recover_port: int
+    programs: str
+    """Directory of the PostgreSQL programs of ``major_version``."""
+    tablespaces: Sequence[tuple[str, str]] = ()
+    """Name, and the directory that a recovery restores it to."""
+    superuser: str = "postgres"
+    summarizes_wal: bool = False
+    """Whether the server has summarize_wal = on."""
+
+
+def first_stack_file(found: FirstStack) -> str:
+    """A complete stack file in YAML: it loads as it is."""
+    return "\n".join([*_head(found), *_resource(found), *_recovery(found), ""])
+
+
+def _head(found: FirstStack) -> list[str]:
+    return [
+        "# Written by understudy init. Check every change with: understudy check",
+        "# Every key is explained in docs/stack-file.md. Secrets never stand here, only references: env:NAME or file:/path.",
+        f"stack: {_scalar(found.stack)}",
+        "",
+        "repositories:",
+        "  # A second place, far from this host, is what survives the loss of this one:",
+        "  # far: {url: s3://bucket/prefix, endpoint: env:S3_ENDPOINT, access_key: env:S3_ACCESS_KEY, secret_key: "
+        "env:S3_SECRET_KEY}",
+        "  near:",
+        f"    url: {_scalar(found.repository_url)}",
+        "",
+        "encryption:",
+        "  # Everything stored can be read with the identity of any of these, and with nothing else. The recovery kit holds one.",
+        "  recipients:",
+        *(f"    - {_scalar(recipient)}" for recipient in found.recipients),
+        f"  identity: {_scalar(str(found.identity))}        # needed only where restores and drills run",
+        f"  signing_key: {_scalar(str(found.signing_key))}",
+        "  # What these keys have signed is believed. Keep the keys of earlier controllers here.",
+        "  signers:",
+        *(f"    - {_scalar(signer)}" for signer in found.signers),
+        "",
+        "state:",
+        f"  directory: {_scalar(found.state_directory)}",
+        "",
+    ]
+
+
+def _resource(found: FirstStack) -> list[str]:
+    return [
+        "resources:",
+        f"  {_scalar(found.resource)}:",
+        "    kind: postgres",
+        f"    url: {_scalar(str(found.url))}",
+        "    tier: standard        # critical (15m to recover, 5m of loss), high (1h, 15m), standard (4h, 1h), or one of "
+        "your own",
+        "    priority: 2           # 1 is recovered first, 3 last",
+        f"    superuser: {_scalar(found.superuser)}",
+        "    wal:",
+        "      # true loses no acknowledged commit, but the server waits for this host: name it in synchronous_standby_names.",
+        "      synchronous: false",
+        "      ship_every: 10s     # what the loss of this host can cost",
+        "      spool_limit: 8GiB   # WAL kept here while a repository can't be reached",
+        *_schedules(found),
+    ]
+
+
+def _schedules(found: FirstStack) -> list[str]:
+    weekly = '      full: "0 3 * * sun"'
+    nightly = '      incremental: "0 3 * * mon-sat"'
+    if found.major_version < _INCREMENTALS_SINCE:
+        lines = [f"      # PostgreSQL {found.major_version} takes no incremental backups; {_INCREMENTALS_SINCE} and newer do."]
+        lines.append('      full: "0 3 * * *"')
+    elif found.summarizes_wal:
+        lines = [weekly, nightly]
+    else:
+        lines = [
+            "      # For nightly incrementals: alter system set summarize_wal = on; select pg_reload_conf(); then change to",
+            f"      # {weekly.strip()}",
+        ]
+        lines += [f"      # {nightly.strip()}", '      full: "0 3 * * *"']
+    return ["    backup:", *lines, "      timezone: UTC"]
+
+
+def _recovery(found: FirstStack) -> list[str]:
+    lines = [
+        "    recover:              # where a real recovery brings the database up on this host",
+        f"      directory: {_scalar(found.recover_directory)}",
+        f"      port: {found.recover_port}",
+        f"      programs: {_scalar(found.programs)}",
+        "      # listen_addresses: localhost",
+    ]
+    if found.tablespaces:
+        lines.append("      tablespaces:        # name: directory that it is restored to")
+        lines += [f"        {_scalar(name)}: {_scalar(directory)}" for name, directory in found.tablespaces]
+    return [
+        *lines,
+        "    # Questions whose answers prove that the recovered data is the right data:",
+        "    # checks:",
+        "    #   - {sql: select count(*) from orders, database: shop, at_least: 1}",
+    ]
+
+
+def _scalar(text: str) -> str:
+    """The text as YAML reads it back: as it is where that is safe, else in double quotes."""
+    if (
+        _PLAIN.fullmatch(text)
+        and not text.endswith(":")
+        and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off")
+    ):
+        return text
+    escaped = "".join(_ESCAPES.get(each) or (each if each.isprintable() else f"\\U{ord(each):08X}") for each in text)
+    return f'"{escaped}"'
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"}
