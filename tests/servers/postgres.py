@@ -89,7 +89,7 @@ class PostgresServer:
             self.settings["summarize_wal"] = "on"
         self.settings |= settings or {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._standbys: list[PostgresServer] = []
+        self._siblings: list[PostgresServer] = []
         self._make_directory(self.directory)
         self._make_directory(self.socket_directory)
         new_cluster(ClusterOptions(self.flavour, auth, segment_megabytes), self.data, fresh=fresh)
@@ -185,19 +185,24 @@ class PostgresServer:
     def promote(self) -> None:
         self.sql("select pg_promote(true)")
 
+    def sibling(self) -> PostgresServer:
+        """A server with this one's build and settings, not started, whose ``data`` does not exist yet; closed with this one."""
+        made = PostgresServer.__new__(PostgresServer)
+        made.__dict__ |= self.__dict__
+        made.directory = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        made.data, made.log, made.socket_directory = made.directory / "data", made.directory / "log", made.directory / "s"
+        made.settings = dict(self.settings)
+        made.port, made._process, made._siblings = 0, None, []
+        self._make_directory(made.directory)
+        self._make_directory(made.socket_directory)
+        self._siblings.append(made)
+        return made
+
     def make_standby(self, *, slot: str | None = None) -> PostgresServer:
         """A streaming standby of this server, started; closed with it."""
-        standby = PostgresServer.__new__(PostgresServer)
-        standby.__dict__ |= self.__dict__
-        standby.directory = Path(f"/tmp/ust-{secrets.token_hex(4)}")
-        standby.data, standby.log = standby.directory / "data", standby.directory / "log"
-        standby.socket_directory = standby.directory / "s"
-        standby.port, standby._process, standby._standbys = 0, None, []
-        self._make_directory(standby.directory)
-        self._make_directory(standby.socket_directory)
+        standby = self.sibling()
         extra = ["-C", "-S", slot] if slot else []
         self.program("pg_basebackup", "-D", str(standby.data), "-R", "-X", "stream", "-c", "fast", "--no-sync", *extra)
-        self._standbys.append(standby)
         return standby.start()
 
     def log_text(self) -> str:
@@ -212,8 +217,8 @@ class PostgresServer:
 
     def close(self) -> None:
         """Kill what runs and remove everything."""
-        for standby in self._standbys:
-            standby.close()
+        for sibling in self._siblings:
+            sibling.close()
         if self._process is not None:
             kill_tree(self._process.pid)
             self._reap()

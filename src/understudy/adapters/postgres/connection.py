@@ -17,7 +17,7 @@ from understudy.vocabulary.wal import Lsn, Timeline
 APPLICATION_NAME = "understudy"
 STATEMENT_TIMEOUT_SECONDS = 60
 
-_DEFAULTS: dict[str, str] = {
+NETWORK_DEFAULTS: dict[str, str] = {
     "connect_timeout": "10",
     "keepalives": "1",
     "keepalives_idle": "30",
@@ -84,12 +84,12 @@ class Connector:
         return connection, identity
 
     def _open(self, parameters: dict[str, str]) -> Connection:
-        named = _DEFAULTS | {"application_name": APPLICATION_NAME} | parameters
+        named = NETWORK_DEFAULTS | {"application_name": APPLICATION_NAME} | parameters
         try:
             return psycopg.connect(make_conninfo("", **named), autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             # "from None": libpq's error may hold the parameters in its frames, and the message is already complete
-            raise connection_failure(error, self.address) from None
+            raise connection_failure(str(error), self.address) from None
 
     def _check(self, found: SystemIdentifier) -> None:
         if self._expected_system is None or found == self._expected_system:

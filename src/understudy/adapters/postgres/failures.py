@@ -25,9 +25,9 @@ _HBA_FIELDS = re.compile(
 )
 
 
-def connection_failure(error: psycopg.Error, address: str) -> UnderstudyError:
-    """Why a connection could not be had."""
-    message = _in_one_line(str(error))
+def connection_failure(words: str, address: str) -> UnderstudyError:
+    """Why a connection could not be had, by what libpq said."""
+    message = _in_one_line(words)
     for pattern, make in _CONNECTION_RULES:
         found = pattern.search(message)
         if found:

@@ -1,0 +1,261 @@
+"""The ``WalReceiver`` port over ``pg_receivewal``.
+
+It is left to reconnect by itself (no ``--no-loop``), so that it goes on through a restart of the server also while no controller
+lives. The slot is reserved before the start, because ``--create-slot`` reserves nothing; the start position is compared with the
+server's history before the start, because the server's own refusal comes in its own language.
+
+Against servers before 15 an empty spool begins at the server's current position, not at the slot's: take a full backup then.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, connection_parameters
+from understudy.adapters.postgres.failures import connection_failure
+from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, find_programs
+from understudy.adapters.postgres.receiver_log import ReceiverLog
+from understudy.adapters.postgres.receiver_process import ReceiverProcess
+from understudy.adapters.postgres.spool import StreamStart, WalSpool
+from understudy.ports.clock import Clock
+from understudy.ports.database import Database, ServerFacts
+from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
+from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.secret import Secret
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+
+_LOOK_EVERY_SECONDS = 0.05
+_LOOKS_AT_SLOT = 100
+_LOOKS_AT_START = 300
+_LEAST_SEGMENTS = 4
+_STREAMING = frozenset({"catchup", "streaming"})
+_NEVER_ON_A_COMMAND_LINE = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.dispchar == b"*")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverOptions:
+    slot: str
+    spool_directory: Path
+    limit_bytes: int
+    """Of complete and partial segments. Above it the receiver is stopped, and the server's slot limit decides."""
+    application_name: str
+    """What ``synchronous_standby_names`` may name."""
+    synchronous: bool = False
+    """Flush and confirm each write at once. The server waits for it only when its ``synchronous_standby_names`` says so."""
+    programs_directory: str | None = None
+    account: Account | None = None
+    """The user it runs as; None: our own."""
+
+
+class PostgresWalReceiver:
+    """One ``pg_receivewal``, by its spool. Safe to use from several threads."""
+
+    def __init__(self, conninfo: Secret, database: Database, clock: Clock, options: ReceiverOptions) -> None:
+        self._parameters = connection_parameters(conninfo)
+        self._database = database
+        self._clock = clock
+        self._options = options
+        self._spool = WalSpool(options.spool_directory, options.account)
+        self._process = ReceiverProcess(options.spool_directory / "lock", clock)
+        self._log = ReceiverLog(options.spool_directory / "receiver.log")
+        self._passfile = options.spool_directory / "passfile"
+        self._lock = threading.Lock()
+
+    def ensure_running(self) -> ReceiverFacts:
+        """
+        Raises:
+            GiveUp: as the port says, and ``receiver_diverged``: the spool holds WAL that the server's history does not have.
+        """
+        with self._lock:
+            running = self._process.find() is not None
+            self._refuse_when_full(running)
+            if running:
+                self._log.keep_small()
+                if not self._log.disconnected():
+                    return self.facts()
+            server = self._database.facts()  # while it cannot be asked, a receiver that runs goes on trying by itself
+            self._process.stop()
+            self._start(server)
+            return self.facts()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._process.stop()
+
+    def facts(self) -> ReceiverFacts:
+        found = self._process.find()
+        words = self._log.last_words()
+        return ReceiverFacts(found is not None, found.pid if found else None, found.started if found else None, words)
+
+    def spool(self) -> SpoolFacts:
+        return self._spool.facts(self._options.limit_bytes)
+
+    def read_segment(self, segment: WalSegment) -> bytes:
+        return self._spool.read_segment(segment)
+
+    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+        return self._spool.read_tail(segment, offset)
+
+    def read_history(self, timeline: Timeline) -> bytes:
+        return self._spool.read_history(timeline)
+
+    def forget(self, segments: Sequence[WalSegment]) -> None:
+        self._spool.forget(segments)
+
+    def quarantine(self, segments: Sequence[WalSegment], reason: str) -> str:
+        """Stops the receiver first; ``ensure_running`` goes on from what is left."""
+        with self._lock:
+            self._process.stop()
+            return self._spool.quarantine(segments, reason, self._clock.now())
+
+    def _refuse_when_full(self, running: bool) -> None:
+        facts = self.spool()
+        room_for_one_more = 0 if running else self._spool.segment_bytes
+        if facts.size_bytes + room_for_one_more <= facts.limit_bytes or not facts.segments:
+            return
+        self._process.stop()
+        raise GiveUp(
+            "spool_full",
+            found=f"{self._spool.wal} holds {facts.size_bytes} bytes in {len(facts.segments)} complete segments",
+            expected=f"at most {facts.limit_bytes} bytes, and room for one more segment before the stream goes on",
+            hint="WAL is not uploaded as fast as it is written: is a repository unreachable? The stream is stopped, the server "
+            "keeps WAL for the slot up to max_slot_wal_keep_size, and synchronous commits wait; it goes on when there is room",
+        )
+
+    def _start(self, server: ServerFacts) -> None:
+        options = self._options
+        programs = find_programs(server.major, options.programs_directory, CLIENT_PROGRAMS, options.account)
+        self._spool.prepare(server.system_identifier, server.segment_bytes)
+        self._refuse_useless_limit(server.segment_bytes)
+        with self._process.locked() as lock_descriptor:
+            self._spool.mend_unpadded()
+            self._align_with_history()
+            self._database.reserve_slot(options.slot)
+            self._wait_for_slot()
+            self._log.begin()
+            command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
+            command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
+            command += ["--synchronous"] if options.synchronous else []
+            self._process.launch(command, self._environment(), self._log.path, lock_descriptor, options.account)
+        self._wait_for_stream()
+
+    def _refuse_useless_limit(self, segment_bytes: int) -> None:
+        least = _LEAST_SEGMENTS * segment_bytes
+        if self._options.limit_bytes < least:
+            raise Refusal(
+                "spool_limit_too_small",
+                found=f"{self._options.limit_bytes} bytes as the spool's limit, with WAL segments of {segment_bytes} bytes",
+                expected=f"at least {least} bytes",
+                hint="raise the limit: the newest complete segment always stays, and beside it a partial one is written",
+            )
+
+    def _align_with_history(self) -> None:
+        """Refuse a spool that is ahead of what survived; help over a fork that lies exactly where the spool ends.
+
+        There the server answers with the next timeline at once, which ``pg_receivewal`` (15 to 18) takes for a failure and asks
+        again for ever. An empty partial segment of the next timeline makes it begin on that one.
+        """
+        start = self._spool.stream_start()
+        if start is None:
+            return
+        timeline, flushed = self._database.wal_flushed()
+        if start.timeline > timeline:
+            raise self._diverged(start, f"the server is on timeline {timeline}", None)
+        if start.timeline == timeline:
+            if start.lsn > flushed:
+                raise self._diverged(start, f"the server has written up to {flushed} only", flushed)
+            return
+        forks = parse_history_file(self._database.timeline_history(timeline).decode())
+        fork = next((each for each in forks if each.parent == start.timeline), None)
+        if fork is None:
+            raise self._diverged(start, f"the server, on timeline {timeline}, does not descend from that timeline", None)
+        if start.lsn > fork.at:
+            raise self._diverged(start, f"the server left that timeline at {fork.at}", fork.at)
+        if start.lsn == fork.at:
+            successor = next((each.parent for each in forks if each.at > start.lsn), timeline)
+            self._spool.begin_segment(WalSegment.holding(successor, start.lsn, self._spool.segment_bytes))
+
+    def _diverged(self, start: StreamStart, found: str, common_end: Lsn | None) -> GiveUp:
+        doomed = ", ".join(segment.name for segment in self._spool.behind(start.timeline, common_end))
+        return GiveUp(
+            "receiver_diverged",
+            found=f"the spool reaches {start.lsn} on timeline {start.timeline}, but {found}",
+            expected="WAL that is part of the server's history",
+            hint=f"the receiver was ahead of what survived: quarantine {doomed} in {self._spool.wal}, then start it again",
+        )
+
+    def _wait_for_slot(self) -> None:
+        """A receiver that ended a moment ago may still be connected, as the server sees it."""
+        for _ in range(_LOOKS_AT_SLOT):
+            slot = self._database.slot(self._options.slot)
+            if slot is None or not slot.active:
+                return
+            self._clock.wait(_LOOK_EVERY_SECONDS)
+        raise TryAgain(
+            "slot_in_use",
+            found=f"somebody streams through the slot {self._options.slot} at {self._database.address}",
+            expected="a slot that is this receiver's own",
+            hint="see pg_stat_replication for who it is",
+        )
+
+    def _wait_for_stream(self) -> None:
+        for _ in range(_LOOKS_AT_START):
+            if self._process.find() is None or self._log.disconnected():
+                self._process.stop()
+                raise self._failure()
+            rows = self._database.standbys()
+            if any(row.application_name == self._options.application_name and row.state in _STREAMING for row in rows):
+                return
+            self._clock.wait(_LOOK_EVERY_SECONDS)
+        raise TryAgain("receiver_starting", found="; ".join(self._log.last_words()), expected="a stream that has begun")
+
+    def _failure(self) -> UnderstudyError:
+        cause = self._log.cause_of_failure()
+        if "connection to server" in cause:
+            return connection_failure(cause, self._database.address)
+        return GiveUp(
+            "receiver_failed",
+            found=cause or "pg_receivewal ended without a word",
+            expected="a stream that goes on",
+            hint="if WAL that it asks for was removed, there is a gap: drop the slot, quarantine the spool's segments, "
+            "start the stream again and take a full backup",
+        )
+
+    def _conninfo_without_secrets(self) -> str:
+        named = NETWORK_DEFAULTS | self._parameters | {"application_name": self._options.application_name}
+        left_out = {"password", "dbname", "fallback_application_name", "replication"}
+        unsupported = sorted((_NEVER_ON_A_COMMAND_LINE & named.keys()) - left_out)
+        if unsupported:
+            raise GiveUp(
+                "connection_string_unsupported",
+                found=f"the connection string holds {', '.join(unsupported)}",
+                expected="password as its only secret, because pg_receivewal takes others on its command line only",
+                hint="use a client key without a passphrase, readable by the receiver's user only",
+            )
+        return make_conninfo("", **{name: value for name, value in named.items() if name not in left_out})
+
+    def _environment(self) -> dict[str, str]:
+        """libpq's own variables, as they count for our connections too; English messages; the password in a private file."""
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        environment = inherited | {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        if "password" in self._parameters:
+            environment["PGPASSFILE"] = str(self._write_passfile())
+            environment.pop("PGPASSWORD", None)
+        return environment
+
+    def _write_passfile(self) -> Path:
+        escaped = self._parameters["password"].replace("\\", "\\\\").replace(":", "\\:")
+        descriptor = os.open(self._passfile, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"*:*:*:*:{escaped}\n")
+        self._passfile.chmod(0o600)
+        self._spool.give(self._passfile)
+        return self._passfile

@@ -1,0 +1,230 @@
+"""The directory that ``pg_receivewal`` fills, read without disturbing it.
+
+    <spool>/wal/          complete segments, ``.partial`` ones, ``.history`` files: ``pg_receivewal``'s own directory
+    <spool>/quarantine/   segments that were moved aside, with the reason
+    <spool>/stream.json   which cluster it belongs to
+    <spool>/lock, receiver.log, passfile   of the receiver's process
+
+Names and sizes as in ``pg_receivewal.c``: a ``.partial`` is padded with zeros to the full size before any WAL is written into it,
+written from its beginning to its end, and renamed when complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from understudy.adapters.postgres.accounts import Account
+from understudy.ports.wal_receiver import SpoolFacts
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.wal import (
+    DEFAULT_SEGMENT_BYTES,
+    Lsn,
+    Timeline,
+    WalSegment,
+    history_file_name,
+    is_segment_name,
+    timeline_of_history_file,
+)
+
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    """Where ``pg_receivewal`` would go on from."""
+
+    timeline: Timeline
+    lsn: Lsn
+
+
+class WalSpool:
+    def __init__(self, directory: Path, account: Account | None = None) -> None:
+        self.directory = directory
+        self.wal = directory / "wal"
+        self._identity_file = directory / "stream.json"
+        self._account = account
+
+    def prepare(self, system: SystemIdentifier, segment_bytes: int) -> None:
+        """Make the directories, and note whose WAL this spool holds.
+
+        Raises:
+            GiveUp: ``system_identifier_changed``: it holds another cluster's.
+        """
+        for path in (self.directory, self.wal):
+            if not path.exists():
+                path.mkdir(mode=0o700, parents=path is self.directory)
+                self.give(path)
+        if not self._identity_file.exists():
+            unfinished = self._identity_file.with_suffix(".new")
+            unfinished.write_text(json.dumps({"system_identifier": system, "segment_bytes": segment_bytes}) + "\n")
+            unfinished.replace(self._identity_file)
+        found = json.loads(self._identity_file.read_text())
+        if found["system_identifier"] != system:
+            raise GiveUp(
+                "system_identifier_changed",
+                found=f"the server has system identifier {system}, {self.directory} holds WAL of {found['system_identifier']}",
+                expected="the same cluster as before",
+                hint=f"if the cluster was replaced on purpose, and its old WAL is uploaded, move {self.directory} away",
+            )
+
+    def give(self, path: Path) -> None:
+        """To the user that the receiver runs as."""
+        if self._account is not None and os.geteuid() == 0:
+            os.chown(path, self._account.user_id, self._account.group_id)
+
+    @property
+    def segment_bytes(self) -> int:
+        try:
+            return int(json.loads(self._identity_file.read_text())["segment_bytes"])
+        except FileNotFoundError:
+            return DEFAULT_SEGMENT_BYTES
+
+    def facts(self, limit_bytes: int) -> SpoolFacts:
+        segment_bytes = self.segment_bytes
+        complete: list[WalSegment] = []
+        partial: list[WalSegment] = []
+        histories: list[Timeline] = []
+        size = 0
+        for entry in self._entries():
+            try:
+                size += entry.stat().st_size
+            except FileNotFoundError:
+                continue  # renamed or removed since it was listed
+            name = entry.name.removesuffix(_PARTIAL)
+            if is_segment_name(name):
+                (complete if name == entry.name else partial).append(WalSegment.parse(name, segment_bytes))
+            elif (timeline := timeline_of_history_file(entry.name)) is not None:
+                histories.append(timeline)
+        newest = max(partial, key=_position, default=None)
+        if newest is not None and complete and _position(newest) <= max(map(_position, complete)):
+            newest = None  # left behind by a timeline that ended
+        return SpoolFacts(tuple(sorted(set(complete))), newest, tuple(sorted(histories)), size, limit_bytes)
+
+    def stream_start(self) -> StreamStart | None:
+        """Where ``pg_receivewal`` goes on: at the newest partial segment, else behind the newest complete one; None when empty.
+
+        Source: ``FindStreamingStart``; the position decides before the timeline does.
+        """
+        facts = self.facts(0)
+        if facts.partial is not None:
+            return StreamStart(facts.partial.timeline, facts.partial.start)
+        newest = max(facts.segments, key=_position, default=None)
+        return StreamStart(newest.timeline, newest.end) if newest else None
+
+    def behind(self, timeline: Timeline, common_end: Lsn | None) -> tuple[WalSegment, ...]:
+        """What must be quarantined for the stream to go on, when the history shared with the server ends at ``common_end``.
+
+        Complete segments that reach beyond it, and a partial one that begins beyond it; all of this timeline without one.
+        """
+        facts = self.facts(0)
+        limit = common_end or Lsn(-1)
+        beyond = [each for each in facts.segments if each.timeline == timeline and each.end > limit]
+        partial = facts.partial
+        if partial is not None and partial.timeline == timeline and partial.start > limit:
+            beyond.append(partial)
+        return tuple(beyond)
+
+    def read_segment(self, segment: WalSegment) -> bytes:
+        """
+        Raises:
+            GiveUp: ``segment_missing``, or ``segment_damaged`` when its size is wrong.
+        """
+        try:
+            content = (self.wal / segment.name).read_bytes()
+        except FileNotFoundError:
+            raise self._missing(segment) from None
+        if len(content) != segment.size_bytes:
+            raise GiveUp(
+                "segment_damaged",
+                found=f"{self.wal / segment.name} has {len(content)} bytes",
+                expected=f"{segment.size_bytes} bytes",
+                hint="was the spool's disk full, or was it copied? quarantine it; the slot may still hold this WAL",
+            )
+        return content
+
+    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+        """
+        Raises:
+            GiveUp: ``segment_missing``: neither a partial nor a complete segment of this name is there.
+        """
+        # the rename from partial to complete may happen between two looks, never back
+        for name in (segment.name + _PARTIAL, segment.name):
+            try:
+                with (self.wal / name).open("rb") as file:
+                    file.seek(offset)
+                    return file.read(max(0, segment.size_bytes - offset)).rstrip(b"\0")
+            except FileNotFoundError:
+                continue
+        raise self._missing(segment)
+
+    def read_history(self, timeline: Timeline) -> bytes:
+        """
+        Raises:
+            GiveUp: ``timeline_history_missing``.
+        """
+        try:
+            return (self.wal / history_file_name(timeline)).read_bytes()
+        except FileNotFoundError:
+            raise GiveUp(
+                "timeline_history_missing",
+                found=f"{self.wal} holds no {history_file_name(timeline)}",
+                expected="a timeline that the receiver has followed",
+            ) from None
+
+    def forget(self, segments: Sequence[WalSegment]) -> None:
+        newest = max(self.facts(0).segments, key=_position, default=None)
+        for segment in segments:
+            if segment != newest:
+                (self.wal / segment.name).unlink(missing_ok=True)
+
+    def quarantine(self, segments: Sequence[WalSegment], reason: str, now: datetime) -> str:
+        """Move these segments aside, complete or partial. Only while nothing writes here."""
+        aside = self.directory / "quarantine" / f"{now:%Y%m%dT%H%M%S.%fZ}"
+        aside.mkdir(mode=0o700, parents=True)
+        (aside / "REASON").write_text(reason + "\n")
+        for segment in segments:
+            for name in (segment.name, segment.name + _PARTIAL):
+                if (self.wal / name).exists():
+                    (self.wal / name).rename(aside / name)
+        return str(aside)
+
+    def begin_segment(self, segment: WalSegment) -> None:
+        """Lay down an empty partial segment, which is where ``pg_receivewal`` will begin. Only while nothing writes here."""
+        path = self.wal / (segment.name + _PARTIAL)
+        path.touch(mode=0o600)
+        self.give(path)
+
+    def mend_unpadded(self) -> None:
+        """Empty a partial segment that was cut off while it was padded with zeros, which ``pg_receivewal`` refuses.
+
+        One that holds more is left to the receiver's own refusal. Only while nothing writes here.
+        """
+        unpadded = [
+            entry
+            for entry in self._entries()
+            if entry.suffix == _PARTIAL and is_segment_name(entry.stem) and 0 < entry.stat().st_size < self.segment_bytes
+        ]
+        for entry in unpadded:
+            if not entry.read_bytes().strip(b"\0"):
+                os.truncate(entry, 0)
+
+    def _entries(self) -> list[Path]:
+        return list(self.wal.iterdir()) if self.wal.is_dir() else []
+
+    def _missing(self, segment: WalSegment) -> GiveUp:
+        return GiveUp(
+            "segment_missing",
+            found=f"{self.wal} holds no {segment.name}",
+            expected="a segment that was received and not forgotten",
+            hint="look at what the spool holds; a hole in the WAL needs a full backup",
+        )
+
+
+def _position(segment: WalSegment) -> tuple[int, int]:
+    return segment.number, segment.timeline
