@@ -1,0 +1,211 @@
+"""``ports.Places`` on this host's file systems.
+
+A directory is always meant as what it is, not how it is called: symbolic links are followed first, so that a data directory that
+lives on another disk behind a link stays there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from understudy.adapters.places.markers import is_marker, read_marker, remove_marker, sync_directory, write_marker
+from understudy.ports.places import PlaceFacts
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import RunId
+
+_MODE = 0o700
+_MODE_OF_PARENTS = 0o755
+_LOST_AND_FOUND = "lost+found"
+
+
+class LocalPlaces:
+    def facts(self, directory: str) -> PlaceFacts:
+        path = _resolved(directory)
+        with _faults_of(path):
+            usage = os.statvfs(_nearest_existing(path))
+            return PlaceFacts(
+                exists=path.exists(),
+                empty=path.is_dir() and not _holds_something(path),
+                claimed_by=read_marker(path),
+                is_mount_point=path.is_mount(),
+                free_bytes=usage.f_bavail * usage.f_frsize,
+            )
+
+    def claim(self, directory: str, run: RunId, owner: tuple[int, int] | None = None) -> None:
+        path = _resolved(directory)
+        with _faults_of(path):
+            _make(path)
+            if read_marker(path) != run:
+                if _holds_something(path):
+                    raise _not_empty(path, "it holds files")
+                if not write_marker(path, run, owner) and read_marker(path) != run:
+                    raise _not_empty(path, f"it is claimed by run {read_marker(path) or '(unreadable marker)'}")
+            path.chmod(_MODE)
+            if owner is not None:
+                os.chown(path, *owner)
+
+    def release(self, directory: str, run: RunId) -> None:
+        path = _resolved(directory)
+        with _faults_of(path):
+            found = read_marker(path)
+            if found is None:
+                return
+            if found != run:
+                raise _not_ours(path, found, run)
+            remove_marker(path)
+
+    def set_aside(self, directory: str, run: RunId) -> str | None:
+        path = _resolved(directory)
+        aside = path.with_name(f"{path.name}.before-{_in_a_name(run)}")
+        with _faults_of(path):
+            stands_there = _holds_something(path) and read_marker(path) != run
+            if not stands_there:
+                return str(aside) if aside.exists() else None
+            if path.is_mount():
+                raise Refusal(
+                    "target_is_mount_point",
+                    found=f"{path} is a mount point and holds files",
+                    expected="a directory that can be renamed, or an empty one",
+                    hint=f"a mount point cannot be renamed: empty {path} yourself, or restore into a directory below it",
+                )
+            if aside.exists():
+                raise _not_empty(path, f"it holds files, and an earlier content was already set aside as {aside}")
+            path.rename(aside)
+            sync_directory(path.parent)
+        return str(aside)
+
+    def remove(self, directory: str, run: RunId) -> bool:
+        path = _resolved(directory)
+        doomed = path.with_name(f"{path.name}.removing-{_in_a_name(run)}")
+        with _faults_of(path):
+            finished = _finish_removing(doomed)
+            found = read_marker(path)
+            if found is None and not _holds_something(path) and (not path.exists() or path.is_mount()):
+                return finished
+            if found != run:
+                raise _not_ours(path, found, run)
+            if path.is_mount():
+                _empty(path)
+                remove_marker(path)
+                return True
+            path.rename(doomed)
+            sync_directory(path.parent)
+            return _finish_removing(doomed)
+
+
+def _resolved(directory: str) -> Path:
+    """
+    Raises:
+        Refusal: ``directory_not_absolute``; the root directory counts as no directory to work in.
+    """
+    path = Path(directory)
+    if not path.is_absolute() or path.resolve() == Path("/"):
+        raise Refusal(
+            "directory_not_absolute",
+            found=f"the directory {directory!r}",
+            expected="an absolute path below the root directory",
+            hint="write the whole path, such as /var/lib/postgresql/orders",
+        )
+    return path.resolve()
+
+
+def _in_a_name(run: RunId) -> str:
+    if not run or "/" in run or "\0" in run:
+        raise ValueError(f"a run id becomes part of a file name; {run!r} cannot")
+    return run
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
+
+
+def _make(path: Path) -> None:
+    if path.is_dir():
+        return
+    if path.exists():
+        raise _not_empty(path, "it is a file")
+    missing = [candidate for candidate in (path, *path.parents) if not candidate.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=_MODE, exist_ok=True)
+    for made in missing:
+        if made != path:
+            made.chmod(_MODE_OF_PARENTS)  # whatever the umask: the server's user must be able to pass
+        sync_directory(made.parent)
+
+
+def _contents(path: Path) -> list[Path]:
+    """What lies in a directory, markers aside. ``lost+found`` belongs to the file system of a mount point, not to its user."""
+    mounted = path.is_mount()
+    return [each for each in path.iterdir() if not is_marker(each.name) and not (mounted and each.name == _LOST_AND_FOUND)]
+
+
+def _holds_something(path: Path) -> bool:
+    if not path.is_dir():
+        return path.exists()
+    return bool(_contents(path))
+
+
+def _finish_removing(doomed: Path) -> bool:
+    """Whether it was there. Its name says whose it is, so that a crash after the marker is gone leaves nothing behind."""
+    if not doomed.is_dir():
+        return False
+    _empty(doomed)
+    for marker in doomed.iterdir():
+        marker.unlink()
+    doomed.rmdir()
+    sync_directory(doomed.parent)
+    return True
+
+
+def _empty(path: Path) -> None:
+    """Everything but the markers. Links are removed, never followed: a tablespace behind one is not ours by that."""
+    for each in _contents(path):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)
+    sync_directory(path)
+
+
+@contextlib.contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        hints = {
+            errno.EACCES: "run this as root, or as the user that owns the directory above",
+            errno.EPERM: "run this as root, or as the user that owns the directory above",
+            errno.ENOSPC: "free space there, and resume",
+            errno.EROFS: "the file system is mounted read-only: see dmesg for the reason",
+            errno.EBUSY: "something is mounted below it: unmount it, and resume",
+        }
+        raise GiveUp(
+            "place_denied" if error.errno in (errno.EACCES, errno.EPERM) else "place_fault",
+            found=f"{where}: {error.strerror or error}",
+            expected="that the directory can be made, read, renamed and removed",
+            hint=hints.get(error.errno or 0, "look at the directory and its file system, and resume"),
+        ) from error
+
+
+def _not_empty(path: Path, found: str) -> Refusal:
+    return Refusal(
+        "target_not_empty",
+        found=f"{path}: {found}",
+        expected="an empty directory, or one that bears this run's own marker",
+        hint="choose another directory, or move away what is there; Understudy never overwrites it",
+    )
+
+
+def _not_ours(path: Path, found: RunId | None, run: RunId) -> Refusal:
+    return Refusal(
+        "not_ours",
+        found=f"{path} bears {'no marker' if found is None else f'the marker of run {found!r}'}",
+        expected=f"the marker of run {run!r}",
+        hint="Understudy removes only what this run made; remove it yourself if it is no longer needed",
+    )

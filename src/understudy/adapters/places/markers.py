@@ -1,0 +1,67 @@
+"""The file that says which run a directory belongs to."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+from understudy.vocabulary.identifiers import RunId
+
+MARKER_NAME = ".understudy-run"
+_UNFINISHED_PREFIX = f"{MARKER_NAME}."
+
+
+def is_marker(name: str) -> bool:
+    """Markers, and what a crash left of one that was being written."""
+    return name == MARKER_NAME or name.startswith(_UNFINISHED_PREFIX)
+
+
+def read_marker(directory: Path) -> RunId | None:
+    """Whose the directory is; None without a marker. One that cannot be understood is somebody's, but of no run that exists."""
+    try:
+        content = json.loads((directory / MARKER_NAME).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        return RunId("")
+    run = content.get("run") if isinstance(content, dict) else None
+    return RunId(run if isinstance(run, str) else "")
+
+
+def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None) -> bool:
+    """False when another marker is there: of two that come at once, one wins. Appears whole or not at all."""
+    unfinished = directory / f"{_UNFINISHED_PREFIX}{os.getpid()}-{threading.get_ident()}"
+    try:
+        with unfinished.open("w") as file:
+            json.dump({"run": run}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if owner is not None:
+            os.chown(unfinished, *owner)
+        try:
+            (directory / MARKER_NAME).hardlink_to(unfinished)
+        except FileExistsError:
+            return False
+    finally:
+        unfinished.unlink(missing_ok=True)
+    sync_directory(directory)
+    return True
+
+
+def remove_marker(directory: Path) -> None:
+    for each in directory.iterdir():
+        if each.name.startswith(_UNFINISHED_PREFIX):
+            each.unlink(missing_ok=True)
+    (directory / MARKER_NAME).unlink(missing_ok=True)
+    sync_directory(directory)
+
+
+def sync_directory(directory: Path) -> None:
+    """What was made, renamed or removed in it survives the machine."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
