@@ -1,0 +1,163 @@
+"""Plays a scene, killed everywhere or undisturbed, and compares the two."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.crash.kill_switch import KillSwitch
+from tests.crash.scene import Scene
+from tests.crash.watching import WatchedRecords, watched_loader
+from understudy.adapters.clock.system import SystemClock
+from understudy.records.evidence_json import evidence_to_json
+from understudy.records.records import Records
+from understudy.records.run import RunState
+from understudy.records.verification import ChainFault, verify_chain
+from understudy.runner.runner import Runner
+
+_POINTS_FILE = "points"
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class March:
+    points: tuple[str, ...]
+    """Where a process was killed, in order."""
+
+
+def march(scene: str, directory: Path, seconds: float = 240) -> March:
+    """Play the scene of module ``scene`` in ``directory``, killed at every point, until a process gets through.
+
+    Raises AssertionError with the processes' output when one ends otherwise than killed or well.
+    """
+    _play_elsewhere(scene, directory, "march", seconds)
+    return March(tuple((directory / _POINTS_FILE).read_text().splitlines()))
+
+
+def undisturbed(scene: str, directory: Path, seconds: float = 120) -> None:
+    """The same without killing."""
+    _play_elsewhere(scene, directory, "undisturbed", seconds)
+
+
+def story(directory: Path, forget: Collection[str] = ()) -> dict[str, Any]:
+    """How the directory's one run went: its end, and each step's state, claim and proof."""
+    records = Records(directory / "state", SystemClock())
+    try:
+        (run,) = records.runs()
+        steps = {
+            each.key: {
+                "state": each.state.value,
+                "error": None if each.error is None else each.error.code,
+                "evidence": None
+                if each.evidence is None
+                else _told(evidence_to_json(each.evidence), {"started", "ended", *forget}),
+            }
+            for each in records.steps(run.run)
+        }
+        return {"state": run.state.value, "holds": records.holds(), "steps": _without_name(steps, run.run)}
+    finally:
+        records.close()
+
+
+def assert_same_story(calm: Path, marched: Path, forget: Collection[str] = ()) -> None:
+    """The run that was killed everywhere ended like the one that nobody killed, and its evidence is whole."""
+    assert story(marched, forget) == story(calm, forget)
+    records = Records(marched / "state", SystemClock())
+    try:
+        links, head = records.chain()
+        findings = [each for each in verify_chain(links, head, ()) if each.fault not in _OF_THE_SIGNER]
+        assert findings == []
+        told = Counter((each.run, each.step) for each in links)
+        (run,) = records.runs()
+        assert told == Counter((run.run, each.key) for each in records.steps(run.run))
+    finally:
+        records.close()
+
+
+# Who signed is the scene's affair; that the chain hangs together is everybody's.
+_OF_THE_SIGNER = (ChainFault.HEAD_UNSIGNED, ChainFault.SIGNER_UNKNOWN)
+
+
+def _told(value: Any, forget: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _told(each, forget) for key, each in value.items() if key not in forget}
+    return [_told(each, forget) for each in value] if isinstance(value, list) else value
+
+
+def _without_name(value: dict[str, Any], run: str) -> Any:
+    """Names that are made of the run's id differ between two runs; what they stand for does not."""
+    return json.loads(json.dumps(value, default=list).replace(run, "RUN"))
+
+
+def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> None:
+    played = subprocess.run(
+        [sys.executable, "-m", "tests.crash.marching", scene, str(directory), how],
+        cwd=_ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    assert played.returncode == 0, f"{scene} ({how}) ended with {played.returncode}:\n{played.stdout}\n{played.stderr}"
+
+
+def _play_all(scene: Scene, directory: Path, how: str) -> int:
+    """Fork process after process from this one, which has everything imported and no threads, until one gets through."""
+    importlib.import_module("dbos")
+    points = directory / _POINTS_FILE if how == "march" else None
+    visited = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            _play_and_exit(scene, directory, points)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL or points is None:
+            return os.waitstatus_to_exitcode(status)
+        now = len(points.read_text().splitlines()) if points.exists() else 0
+        if now != visited + 1:
+            sys.stderr.write(f"a process was killed, and not at a point: {visited} points before, {now} now\n")
+            return 1
+        visited = now
+
+
+def _play_and_exit(scene: Scene, directory: Path, points: Path | None) -> None:
+    code = 1
+    try:
+        _play(scene, directory, KillSwitch(points, scene.caps))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _play(scene: Scene, directory: Path, switch: KillSwitch) -> None:
+    """What a person does: start the run, and resume it for as long as it is interrupted."""
+    clock = SystemClock()
+    records = WatchedRecords(directory / "state", clock, scene.signer(directory))
+    records.switch = switch
+    with Runner(directory / "state", records, clock, scene.world_for(directory), watched_loader(switch)) as runner:
+        found = records.runs()
+        if not found:
+            runner.wait(runner.submit(scene.plan(directory)))
+            return
+        (run,) = found
+        if run.state is RunState.INTERRUPTED:
+            runner.resume(run.run)
+        runner.wait(run.run)
+
+
+if __name__ == "__main__":
+    module, where, manner = sys.argv[1:]
+    sys.exit(_play_all(importlib.import_module(module).SCENE, Path(where), manner))

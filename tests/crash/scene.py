@@ -1,0 +1,23 @@
+"""What is played, and how its points are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from understudy.plan.plan import Plan
+from understudy.records.chain import EvidenceSigner
+from understudy.runner.step_execution import WorldFor
+
+CALLS_COUNTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    plan: Callable[[Path], Plan]
+    """The plan to submit; called in the first process only."""
+    world_for: Callable[[Path], WorldFor]
+    signer: Callable[[Path], EvidenceSigner | None] = lambda directory: None
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """How many calls in one execution of a step are points, by pattern of ``port.method``: ``{"instances.*.facts": 1}``."""
