@@ -70,6 +70,8 @@ def test_paths_that_are_not_utf8_keep_their_bytes():
         manifest_of(FILE).replace(b"8192", b"8193"),
         manifest_of(FILE, FILE),
         manifest_of(FILE | {"Checksum": "98"}),
+        manifest_of(FILE | {"Path": "base/../../evil"}),
+        manifest_of(FILE | {"Path": "/etc/passwd"}),
         signed('{"Files": [],\n'),
         signed("[1,\n"),
     ],

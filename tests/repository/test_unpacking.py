@@ -1,6 +1,8 @@
 import os
 import stat
+import subprocess
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,6 +217,56 @@ def test_a_file_replaced_by_a_symbolic_link_is_not_followed(world, target, tmp_p
     with pytest.raises(GiveUp, match="target_unexpected"):
         world.unpack(packed(world), target)
     assert (tmp_path / "outside").read_text() == "precious"
+
+
+# Incremental backups, where a real chain is too friendly.
+
+PARENT_LINES = b"INCREMENTAL FROM LSN: 0/2000028\nINCREMENTAL FROM TLI: 1\n"
+
+
+def test_what_an_incremental_no_longer_holds_is_gone_and_foreign_files_stay(world, tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "space").mkdir()
+    target = RestoreTarget(tmp_path / "target", {16401: tmp_path / "space"})
+    base = SMALL | {"pg_tblspc": None, "base/6": None, "base/6/1": b"x", "conf.d": None}
+    full = packed(world, SyntheticBackup(base, {16401: {"PG_18": None, "PG_18/6": None, "PG_18/6/2": b"x"}}))
+    world.unpack(full, target)
+    (target.directory / ".understudy").write_text("run")
+    (target.directory / "conf.d/foreign").write_text("stays")
+    after = {"base": None, "base/5": None, "base/5/1": b"new", "pg_tblspc": None, "backup_label": b"L\n" + PARENT_LINES}
+    incremental = world.sealed(world.pack(SyntheticBackup(after, start_lsn="0/4000028"), "inc"), "inc")
+    world.unpack(incremental, target, parent=full.manifest)
+    assert set(tree(target.directory)) == {
+        ".understudy", "backup_label", "base", "base/5", "base/5/1", "conf.d", "conf.d/foreign", "pg_tblspc",
+    }  # fmt: skip
+    assert (target.directory / "backup_label").read_bytes() == b"L\n"
+    assert list((tmp_path / "space").iterdir()) == []
+
+
+@pytest.mark.parametrize("lines", [b"", PARENT_LINES.replace(b"0/2", b"0/3"), PARENT_LINES.replace(b"TLI: 1", b"TLI: 2")])
+def test_an_incremental_that_stands_on_another_backup_is_refused(world, target, lines):
+    full = packed(world)
+    world.unpack(full, target)
+    incremental = SyntheticBackup(SMALL | {"backup_label": b"L\n" + lines}, start_lsn="0/4000028")
+    with pytest.raises(GiveUp, match="incremental_wrong_parent"):
+        world.unpack(world.sealed(world.pack(incremental, "inc"), "inc"), target, parent=full.manifest)
+
+
+def test_a_full_disk_is_named(world, tmp_path):
+    (tmp_path / "small").mkdir()
+    with small_file_system(tmp_path / "small", MEGABYTE) as directory, pytest.raises(GiveUp, match="target_full"):
+        world.unpack(packed(world, SyntheticBackup(LARGE)), RestoreTarget(directory))
+
+
+@contextmanager
+def small_file_system(directory, size_bytes):
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(directory)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("a file system of its own needs root")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 # Stopping and going on.

@@ -21,6 +21,8 @@ from understudy.repository.tar_stream import MemberKind, TarMember, read_members
 from understudy.vocabulary.errors import GiveUp
 
 DEFAULT_PART_BYTES = 256 * 1024 * 1024
+INCREMENTAL_PART_BYTES = 32 * 1024 * 1024
+"""Smaller, because an incremental backup that fits into one part is unpacked by one thread alone."""
 
 
 @dataclass(frozen=True, slots=True)

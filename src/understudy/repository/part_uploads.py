@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ class PartUploads:
         self._part_bytes = part_bytes
         self._threads = ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part")
         self._parts: list[_Part] = []
+        self._under_way: list[_Part] = []
+        self._numbers: Counter[int | None] = Counter()
         self._filling: _Part | None = None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
@@ -92,7 +95,7 @@ class PartUploads:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
-            for part in self._parts:
+            for part in self._under_way:
                 part.handoff.fail(Cancelled("the backup that this part belongs to was abandoned"))
         self._threads.shutdown(wait=True, cancel_futures=True)
 
@@ -129,12 +132,13 @@ class PartUploads:
         return part.plain_bytes + self._gathered_bytes + member.archived_bytes > self._part_bytes
 
     def _start_part(self, tablespace_oid: int | None) -> _Part:
-        number = 1 + sum(part.tablespace_oid == tablespace_oid for part in self._parts)
-        part = _Part(part_name(self._place.attempt, number, tablespace_oid), tablespace_oid)
+        self._numbers[tablespace_oid] += 1
+        part = _Part(part_name(self._place.attempt, self._numbers[tablespace_oid], tablespace_oid), tablespace_oid)
         part.stored = self._threads.submit(self._place.store_sealed, part.name, part.handoff)
         # However the storing thread ends, nobody may wait for it to take more.
         part.stored.add_done_callback(lambda _: part.handoff.abandon())
         self._parts.append(part)
+        self._under_way.append(part)
         self._filling = part
         return part
 
@@ -162,6 +166,7 @@ class PartUploads:
 
     def _raise_failures(self) -> None:
         self._cancellation.raise_if_requested()
-        for part in self._parts:
+        for part in self._under_way:
             if part.stored.done() and (error := part.stored.exception()) is not None:
                 raise error
+        self._under_way = [part for part in self._under_way if not part.stored.done() or part is self._filling]

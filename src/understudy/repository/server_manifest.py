@@ -107,9 +107,12 @@ def _reduce(fields: dict[str, str | int]) -> object:
 
 
 def _path(fields: dict[str, str | int]) -> str:
-    if "Encoded-Path" in fields:
-        return os.fsdecode(bytes.fromhex(str(fields["Encoded-Path"])))
-    return str(fields["Path"])
+    encoded = fields.get("Encoded-Path")
+    path = str(fields["Path"]) if encoded is None else os.fsdecode(bytes.fromhex(str(encoded)))
+    # Files that an incremental backup no longer lists are removed by these paths.
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"a path outside the data directory: {path!r}")
+    return path
 
 
 def _crc32c(text: str) -> int:
