@@ -19,6 +19,7 @@ from typing import cast
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from understudy.ports.world import Keys
 from understudy.vocabulary.canonical import canonical_json, signing_bytes
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import Json, JsonObject
@@ -47,6 +48,22 @@ class Signer:
                 expected="32 bytes in base64 (44 characters)",
                 hint="copy the signing key from the recovery kit again, whole and without quotes",
             ) from None
+
+    @classmethod
+    def of(cls, keys: Keys) -> Signer:
+        """The signer that this controller has.
+
+        Raises:
+            GiveUp: ``signing_key_missing``.
+        """
+        if keys.signing_key is None:
+            raise GiveUp(
+                "signing_key_missing",
+                found="no signing key here",
+                expected="the key whose public half the stack file names as a signer",
+                hint="it is in the state directory of the controller, and in the recovery kit",
+            )
+        return cls(keys.signing_key)
 
     @property
     def public_key(self) -> str:

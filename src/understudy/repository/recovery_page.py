@@ -1,0 +1,1 @@
+RECOVERY_PAGE = "# wip"

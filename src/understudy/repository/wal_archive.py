@@ -1,0 +1,298 @@
+"""The WAL of one cluster in one repository: written piece by piece, each piece once, and read back with everything checked."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from enum import StrEnum
+
+from understudy.ports.object_store import ObjectStore
+from understudy.ports.sealer import Sealer
+from understudy.ports.world import Keys
+from understudy.repository.compression import DEFAULT_LEVEL
+from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan, WalKeys, wal_prefix
+from understudy.repository.sealing import SealedObject, read_sealed, store_sealed
+from understudy.repository.signing import Signer, read_document
+from understudy.repository.wal_contents import WalContents, unbroken_reaches
+from understudy.repository.wal_sidecars import WalOwner, WalSidecar, WalSubject
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
+from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, Timeline, WalSegment
+
+__all__ = ["PutOutcome", "WalArchive", "WalContents"]
+
+
+class PutOutcome(StrEnum):
+    STORED = "stored"
+    ALREADY_THERE = "already_there"
+
+
+class WalArchive:
+    """Segments, tails and history files of one (resource, system identifier).
+
+    Data goes first, its signed sidecar last; without a sidecar nothing counts. A second put of the same bytes succeeds, one of
+    other bytes never does. Not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        sealer: Sealer,
+        keys: Keys,
+        resource: ResourceName,
+        system_identifier: SystemIdentifier,
+        segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+        *,
+        level: int = DEFAULT_LEVEL,
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._keys = keys
+        self._owner = WalOwner(resource, system_identifier, segment_bytes)
+        self._paths = WalKeys(wal_prefix(resource, system_identifier))
+        self._level = level
+        self._signer: Signer | None = None
+        self._seen_complete: WalSegment | None = None
+        """The newest segment known to be there: its successor needs no look at the store."""
+
+    def contents(self) -> WalContents:
+        """One listing of everything below ``wal/``."""
+        listed = (found.key for found in self._store.list(self._paths.prefix))
+        return WalContents.of_keys(self._paths, listed, self._owner.segment_bytes)
+
+    def put_segment(self, segment: WalSegment, content: bytes, *, begin_after_gap: bool = False) -> PutOutcome:
+        """Store a complete segment.
+
+        Args:
+            begin_after_gap: The WAL right before it is known to be lost; the sidecar says so, and the order is not checked.
+
+        Raises:
+            GiveUp: ``wal_conflict`` (other bytes are there), ``wal_hole`` (earlier segments of the timeline are there, the one
+                before this is not), ``wal_size_wrong``, ``signing_key_missing``; and as the store and the sealer do.
+        """
+        self._require_own(segment)
+        if len(content) != segment.size_bytes:
+            raise GiveUp("wal_size_wrong", found=f"{segment} with {len(content)} bytes", expected=f"{segment.size_bytes} bytes",
+                         hint="the spool holds a file that was cut short; see understudy status")  # fmt: skip
+        if not begin_after_gap:
+            self._require_predecessor(segment)
+        outcome = self._put(self._paths.segment(segment), self._owner.segment(segment), content, begin_after_gap)
+        self._seen_complete = segment
+        return outcome
+
+    def put_tail(self, segment: WalSegment, from_offset: int, content: bytes, *, begin_after_gap: bool = False) -> PutOutcome:
+        """Store the bytes of an unfinished segment from ``from_offset`` on. Tails may overlap, but leave no hole.
+
+        Already there when the segment is there, complete.
+
+        Raises:
+            GiveUp: as ``put_segment``; ``wal_hole`` also when no earlier tail reaches ``from_offset``.
+        """
+        self._require_own(segment)
+        stop = from_offset + len(content)
+        if not content or from_offset < 0 or stop > segment.size_bytes:
+            raise ValueError(f"not a tail of {segment}: bytes [{from_offset}, {stop}) of {segment.size_bytes}")
+        if self._is_there(segment):
+            return PutOutcome.ALREADY_THERE
+        if not begin_after_gap:
+            self._require_predecessor(segment)
+        reach = unbroken_reaches(self._tails(segment)).get(segment, 0)
+        if from_offset > reach:
+            raise _hole(f"a tail of {segment} from byte {from_offset} on, where the earlier ones end at {reach}")
+        stem = self._paths.tail(segment, from_offset, stop)
+        return self._put(stem, self._owner.tail(segment, from_offset, stop), content, begin_after_gap)
+
+    def put_history(self, timeline: Timeline, content: bytes) -> PutOutcome:
+        """Store a ``.history`` file.
+
+        Raises:
+            GiveUp: ``wal_conflict``: two promotions took the same timeline.
+        """
+        return self._put(self._paths.history(timeline), self._owner.history(timeline, len(content)), content, False)
+
+    def fetch_segment(self, segment: WalSegment) -> bytes:
+        """The segment's bytes, exactly ``segment.size_bytes``.
+
+        Where it is not there complete, its tails are put together and padded with zeros.
+
+        Raises:
+            GiveUp: ``wal_missing`` (on the store's authoritative word), ``wal_corrupt`` (a sidecar or its data is damaged, not
+                trusted, or of something else), ``identity_missing``, ``wrong_key``.
+        """
+        self._require_own(segment)
+        stem = self._paths.segment(segment)
+        sidecar = self._sidecar(stem)
+        if sidecar is not None:
+            return self._content(stem, sidecar, self._owner.segment(segment))
+        content = bytearray()
+        for tail in sorted(self._tails(segment)):
+            if tail.start <= len(content) < tail.stop:
+                piece = self._tail_content(tail)
+                overlap = len(content) - tail.start
+                if content[tail.start :] != piece[:overlap]:
+                    raise self._corrupt(self._paths.tail(segment, tail.start, tail.stop), "bytes that contradict an earlier tail")
+                content += piece[overlap:]
+        if not content:
+            raise GiveUp(
+                "wal_missing",
+                found=f"neither WAL segment {segment} nor a tail of it in {self._store.url}",
+                expected="one of them",
+                hint="use another repository, or a target before it",
+            )
+        return bytes(content).ljust(segment.size_bytes, b"\0")
+
+    def fetch_history(self, timeline: int) -> bytes:
+        """Raises as ``fetch_segment`` does."""
+        stem = self._paths.history(Timeline(timeline))
+        sidecar = self._sidecar(stem)
+        if sidecar is None:
+            raise GiveUp(
+                "wal_missing",
+                found=f"no history file of timeline {timeline} in {self._store.url}",
+                expected="the file that the promotion to that timeline wrote",
+                hint="use another repository, or stay on the timeline of the backup",
+            )
+        return self._content(stem, sidecar, self._owner.history(Timeline(timeline), sidecar.subject.stop))
+
+    def _put(self, stem: str, subject: WalSubject, content: bytes, after_gap: bool) -> PutOutcome:
+        digest = hashlib.sha256(content).hexdigest()
+        there = self._sidecar(stem)
+        if there is not None:
+            return self._compare(stem, there, subject, digest)
+        sealed = self._store_data(stem, content)
+        sidecar = WalSidecar(
+            subject=subject,
+            data=sealed.key.rpartition("/")[2],
+            plain_sha256=digest,
+            sealed_bytes=sealed.sealed_bytes,
+            sealed_sha256=sealed.sealed_sha256,
+            after_gap=after_gap,
+        )
+        try:
+            self._store.put(stem + SIDECAR_SUFFIX, [self._signing().seal_document(sidecar.to_json())])
+        except GiveUp as error:
+            there = self._sidecar(stem) if error.code == "object_exists" else None
+            if there is None:
+                raise
+            return self._compare(stem, there, subject, digest)
+        return PutOutcome.STORED
+
+    def _store_data(self, stem: str, content: bytes) -> SealedObject:
+        """Under the plain key, or under one of this attempt where one that died, or is a rival, has left its data there."""
+        try:
+            return self._store_sealed(stem + SEALED_SUFFIX, content)
+        except GiveUp as error:
+            if error.code != "object_exists":
+                raise
+            return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
+
+    def _store_sealed(self, key: str, content: bytes) -> SealedObject:
+        return store_sealed(self._store, self._sealer, key, [content], self._keys.recipients, level=self._level)
+
+    def _compare(self, stem: str, there: WalSidecar, subject: WalSubject, digest: str) -> PutOutcome:
+        if there.subject != subject or not hmac.compare_digest(there.plain_sha256, digest):
+            raise GiveUp(
+                "wal_conflict",
+                found=f"{stem} is there with other bytes (SHA-256 {there.plain_sha256})",
+                expected=f"the same bytes again (SHA-256 {digest})",
+                hint="two servers write WAL under one identity: was a clone promoted, or a restored copy started as this "
+                "resource? Give one of them a resource of its own in the stack file",
+            )
+        return PutOutcome.ALREADY_THERE
+
+    def _sidecar(self, stem: str) -> WalSidecar | None:
+        """None only on the store's authoritative word."""
+        try:
+            stored = b"".join(self._store.read(stem + SIDECAR_SUFFIX))
+        except GiveUp as error:
+            if error.code == "object_missing":
+                return None
+            raise
+        try:
+            return WalSidecar.from_json(read_document(stored, self._keys.trusted_signers))
+        except GiveUp as error:
+            if error.code == "format_newer":
+                raise
+            raise self._corrupt(stem + SIDECAR_SUFFIX, str(error)) from error
+
+    def _content(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> bytes:
+        if sidecar.subject != subject:
+            raise self._corrupt(stem + SIDECAR_SUFFIX, f"a sidecar of {sidecar.subject}")
+        if self._keys.identity is None:
+            raise GiveUp(
+                "identity_missing",
+                found="no age identity here to open WAL with",
+                expected="the identity of one of the repository's recipients",
+                hint="name it in the stack file under encryption: identity; it is in the recovery kit",
+            )
+        key = f"{stem.rpartition('/')[0]}/{sidecar.data}"
+        try:
+            content = b"".join(read_sealed(self._store, self._sealer, key, self._keys.identity, sidecar.sealed_sha256))
+        except GiveUp as error:
+            if error.code not in {"part_corrupt", "object_missing"}:
+                raise
+            raise self._corrupt(key, error.found) from error
+        digest = hashlib.sha256(content).hexdigest()
+        if not hmac.compare_digest(digest, sidecar.plain_sha256) or len(content) != sidecar.plain_bytes:
+            raise self._corrupt(key, f"{len(content)} plain bytes with SHA-256 {digest}")
+        return content
+
+    def _tail_content(self, tail: TailSpan) -> bytes:
+        stem = self._paths.tail(tail.segment, tail.start, tail.stop)
+        sidecar = self._sidecar(stem)
+        if sidecar is None:
+            raise self._corrupt(stem, "a tail that was listed and is not there")
+        return self._content(stem, sidecar, self._owner.tail(tail.segment, tail.start, tail.stop))
+
+    def _tails(self, segment: WalSegment) -> Iterable[TailSpan]:
+        for found in self._store.list(self._paths.tails(segment)):
+            span = self._paths.recognise(found.key, self._owner.segment_bytes)
+            if isinstance(span, TailSpan):
+                yield span
+
+    def _is_there(self, segment: WalSegment) -> bool:
+        if segment == self._seen_complete:
+            return True
+        return self._store.head(self._paths.segment(segment) + SIDECAR_SUFFIX) is not None
+
+    def _require_predecessor(self, segment: WalSegment) -> None:
+        """WAL goes in without holes. The first of its timeline has nothing before it; where a tail is, this was looked at."""
+        if segment.number == 0:
+            return
+        before = WalSegment(segment.timeline, segment.number - 1, segment.size_bytes)
+        if self._is_there(before) or self._is_there(segment) or any(self._tails(segment)):
+            return
+        for found in self._store.list(self._paths.timeline(segment.timeline)):
+            earlier = self._paths.recognise(found.key, self._owner.segment_bytes)
+            if isinstance(earlier, TailSpan):
+                earlier = earlier.segment
+            if isinstance(earlier, WalSegment) and earlier < segment:
+                raise _hole(f"{segment}, while {before} is not in {self._store.url} and {earlier} is")
+
+    def _require_own(self, segment: WalSegment) -> None:
+        if segment.size_bytes != self._owner.segment_bytes:
+            raise ValueError(f"{segment} has segments of {segment.size_bytes} bytes, the archive {self._owner.segment_bytes}")
+
+    def _signing(self) -> Signer:
+        if self._signer is None:
+            self._signer = Signer.of(self._keys)
+        return self._signer
+
+    def _corrupt(self, key: str, found: str) -> GiveUp:
+        return GiveUp(
+            "wal_corrupt",
+            found=f"{key}: {found}",
+            expected="WAL of this cluster, signed by one of our signers, unchanged",
+            hint="this copy is damaged: use another repository, or a target before it",
+        )
+
+
+def _hole(found: str) -> GiveUp:
+    return GiveUp(
+        "wal_hole",
+        found=found,
+        expected="WAL without a hole",
+        hint="if the WAL in between is lost for good, a full backup begins anew behind it: understudy backup RESOURCE --full",
+    )

@@ -1,0 +1,82 @@
+"""What a WAL archive holds, seen by one listing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from understudy.repository.layout import TailSpan, WalKeys
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
+
+
+@dataclass(frozen=True)
+class WalContents:
+    """The sidecars that exist. Signatures and digests are checked when something is fetched, not here."""
+
+    segment_bytes: int
+    segments: tuple[WalSegment, ...]
+    """Complete ones of all timelines, ascending."""
+    tails: tuple[TailSpan, ...]
+    """Ascending; also of segments that are complete by now."""
+    histories: tuple[Timeline, ...]
+    """Timelines whose ``.history`` file is there."""
+    _complete: frozenset[WalSegment] = field(init=False, repr=False, compare=False)
+    _tail_reaches: Mapping[WalSegment, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_complete", frozenset(self.segments))
+        object.__setattr__(self, "_tail_reaches", unbroken_reaches(self.tails))
+
+    @classmethod
+    def of_keys(cls, keys: WalKeys, listed: Iterable[str], segment_bytes: int) -> WalContents:
+        """From the keys of everything below ``wal/``; data without its sidecar does not count."""
+        segments: list[WalSegment] = []
+        tails: list[TailSpan] = []
+        histories: list[Timeline] = []
+        for key in listed:
+            match keys.recognise(key, segment_bytes):
+                case WalSegment() as segment:
+                    segments.append(segment)
+                case TailSpan() as tail:
+                    tails.append(tail)
+                case int() as timeline:
+                    histories.append(Timeline(timeline))
+        return cls(segment_bytes, tuple(sorted(segments)), tuple(sorted(tails)), tuple(sorted(histories)))
+
+    def holds(self, segment: WalSegment) -> bool:
+        """Whether the segment is there, complete."""
+        return segment in self._complete
+
+    def tail_reaches(self) -> Mapping[WalSegment, int]:
+        """How many bytes, from their beginning on, the tails of each segment hold without a hole."""
+        return self._tail_reaches
+
+    def timelines(self) -> tuple[Timeline, ...]:
+        """Those of which any WAL is there, ascending."""
+        return tuple(sorted({each.timeline for each in self.segments} | {each.timeline for each in self._tail_reaches}))
+
+    def reaches(self, timeline: Timeline) -> Lsn | None:
+        """The end of the newest WAL of the timeline, tails counted; None when there is none. Says nothing of holes before it."""
+        ends = [segment.end for segment in self.segments if segment.timeline == timeline]
+        ends += [segment.start + reach for segment, reach in self._tail_reaches.items() if segment.timeline == timeline]
+        return max(ends, default=None)
+
+    def gap_between(self, first: WalSegment, last: WalSegment) -> WalSegment | None:
+        """The first missing segment from ``first`` up to and with ``last``; None when there is no hole.
+
+        A tail stands for a complete segment only in the last place: behind it, replay would end.
+        """
+        for segment in first.through(last):
+            if segment not in self._complete and not (segment == last and self._tail_reaches.get(segment)):
+                return segment
+        return None
+
+
+def unbroken_reaches(tails: Iterable[TailSpan]) -> Mapping[WalSegment, int]:
+    """How far the tails of each segment reach from its beginning on, without a hole; segments without such are left out."""
+    reaches: dict[WalSegment, int] = {}
+    for tail in sorted(tails):
+        reach = reaches.get(tail.segment, 0)
+        if tail.start <= reach < tail.stop:
+            reaches[tail.segment] = tail.stop
+    return reaches
