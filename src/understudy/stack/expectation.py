@@ -34,7 +34,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Expectation):
+class TextForm(Expectation):
     """A value that the file holds as text: how it is read, checked and printed back.
 
     ``parse`` raises ``Unfit``. A value that is of a ``kind`` already (a stack that is built in Python) is not parsed, but both

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from understudy.stack import units, values
 from understudy.stack.connection import CONNECTION_TEXT
-from understudy.stack.expectation import Expectation, Written
+from understudy.stack.expectation import Expectation, TextForm
 from understudy.stack.secrets import REFERENCE_TEXT, PlainText, SecretReference, parse_reference
 
 Flag = Annotated[bool, BeforeValidator(values.parse_flag), Expectation("true or false", "true or false")]
@@ -19,11 +19,11 @@ Priority = Annotated[int, Field(ge=1, le=3), Expectation("1, 2 or 3", "1, 2 or 3
 CompressionLevel = Annotated[int, Field(ge=1, le=19), Expectation("1 to 19", "a zstd level from 1 to 19")]
 Number = Annotated[Decimal, Field(allow_inf_nan=False), Expectation("number", "a number")]
 
-Duration = Annotated[timedelta, Written("duration", units.DURATION_TEXT, units.parse_duration, units.format_duration, timedelta)]
+Duration = Annotated[timedelta, TextForm("duration", units.DURATION_TEXT, units.parse_duration, units.format_duration, timedelta)]
 """Zero or longer."""
 Interval = Annotated[
     timedelta,
-    Written(
+    TextForm(
         "duration",
         units.DURATION_TEXT,
         units.parse_duration,
@@ -35,7 +35,7 @@ Interval = Annotated[
 """One second or longer."""
 SpoolSize = Annotated[
     int,
-    Written(
+    TextForm(
         "size",
         units.SIZE_TEXT,
         units.parse_size,
@@ -47,7 +47,7 @@ SpoolSize = Annotated[
 """In bytes. Less than four segments of 16 MiB could not absorb the switch from one to the next."""
 PartSize = Annotated[
     int,
-    Written(
+    TextForm(
         "size",
         units.SIZE_TEXT,
         units.parse_size,
@@ -59,7 +59,7 @@ PartSize = Annotated[
 """In bytes."""
 BackupRate = Annotated[
     int,
-    Written(
+    TextForm(
         "rate",
         units.RATE_TEXT,
         units.parse_rate,
@@ -70,29 +70,29 @@ BackupRate = Annotated[
 ]
 """In bytes per second, within what the server takes as MAX_RATE (manual: BASE_BACKUP)."""
 
-Name = Annotated[str, Written("name", values.NAME_TEXT, values.parse_name)]
-AbsolutePath = Annotated[str, Written("absolute path", values.ABSOLUTE_PATH_TEXT, values.parse_absolute_path)]
-Cron = Annotated[str, Written("cron expression", values.CRON_TEXT, values.parse_cron)]
-Zone = Annotated[str, Written("time zone", values.ZONE_TEXT, values.parse_zone)]
-Recipient = Annotated[str, Written("age recipient", values.RECIPIENT_TEXT, values.parse_recipient)]
-SignerKey = Annotated[str, Written("public key", values.SIGNER_TEXT, values.parse_signer)]
-RepositoryUrl = Annotated[str, Written("URL", values.REPOSITORY_URL_TEXT, values.parse_repository_url)]
-SqlName = Annotated[str, Written("SQL name", values.SQL_NAME_TEXT, values.parse_sql_name)]
-SlotName = Annotated[str, Written("slot name", values.SLOT_TEXT, values.parse_slot)]
-ListenAddresses = Annotated[str, Written("addresses", values.LISTEN_TEXT, values.parse_listen_addresses)]
-RegionName = Annotated[str, Written("region", values.REGION_TEXT, values.parse_region)]
-Sql = Annotated[str, Written("SQL", values.SQL_TEXT, values.parse_sql)]
-Line = Annotated[str, Written("text", values.LINE_TEXT, values.parse_line)]
+Name = Annotated[str, TextForm("name", values.NAME_TEXT, values.parse_name)]
+AbsolutePath = Annotated[str, TextForm("absolute path", values.ABSOLUTE_PATH_TEXT, values.parse_absolute_path)]
+Cron = Annotated[str, TextForm("cron expression", values.CRON_TEXT, values.parse_cron)]
+Zone = Annotated[str, TextForm("time zone", values.ZONE_TEXT, values.parse_zone)]
+Recipient = Annotated[str, TextForm("age recipient", values.RECIPIENT_TEXT, values.parse_recipient)]
+SignerKey = Annotated[str, TextForm("public key", values.SIGNER_TEXT, values.parse_signer)]
+RepositoryUrl = Annotated[str, TextForm("URL", values.REPOSITORY_URL_TEXT, values.parse_repository_url)]
+SqlName = Annotated[str, TextForm("SQL name", values.SQL_NAME_TEXT, values.parse_sql_name)]
+SlotName = Annotated[str, TextForm("slot name", values.SLOT_TEXT, values.parse_slot)]
+ListenAddresses = Annotated[str, TextForm("addresses", values.LISTEN_TEXT, values.parse_listen_addresses)]
+RegionName = Annotated[str, TextForm("region", values.REGION_TEXT, values.parse_region)]
+Sql = Annotated[str, TextForm("SQL", values.SQL_TEXT, values.parse_sql)]
+Line = Annotated[str, TextForm("text", values.LINE_TEXT, values.parse_line)]
 
 SecretField = Annotated[
     SecretReference,
-    Written("secret reference", REFERENCE_TEXT, parse_reference, str, SecretReference, secret=True),
+    TextForm("secret reference", REFERENCE_TEXT, parse_reference, str, SecretReference, secret=True),
 ]
 ConnectionField = Annotated[
     SecretReference | PlainText,
-    Written("connection", CONNECTION_TEXT, values.parse_connection, str, (SecretReference, PlainText), secret=True),
+    TextForm("connection", CONNECTION_TEXT, values.parse_connection, str, (SecretReference, PlainText), secret=True),
 ]
 EndpointField = Annotated[
     SecretReference | PlainText,
-    Written("endpoint", values.ENDPOINT_TEXT, values.parse_endpoint, str, (SecretReference, PlainText), secret=True),
+    TextForm("endpoint", values.ENDPOINT_TEXT, values.parse_endpoint, str, (SecretReference, PlainText), secret=True),
 ]
