@@ -51,6 +51,12 @@ def test_tls_and_scram_are_used_as_the_connection_string_demands(postgres_server
     assert "pg_hba.conf" in refused.value.hint
 
 
+def test_a_certificate_that_nobody_vouches_for_is_told_as_such(postgres_servers):
+    server = postgres_servers(Flavour.DEBIAN_15, tls=True)
+    untrusted = refusal_of(server.replication_url.partition("?")[0] + "?sslmode=verify-full&sslrootcert=system")
+    assert untrusted.code == "tls_failed"
+
+
 def test_a_slot_is_reserved_at_its_creation(postgres_servers):
     server = postgres_servers()
     with_slot = database(server.replication_url)

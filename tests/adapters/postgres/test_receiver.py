@@ -233,6 +233,61 @@ def test_a_full_spool_stops_the_stream_until_there_is_room(server, receivers):
     assert receiver.spool().segments[0] == newest
 
 
+@pytest.fixture
+def tiny_file_system(tmp_path):
+    """16 MB of their own."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a file system of its own needs the privilege to mount one")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_the_stream_goes_on_when_there_is_room(server, receivers, tiny_file_system):
+    ballast = tiny_file_system / "ballast"
+    receiver = receivers(server, spool_directory=tiny_file_system / "spool")
+    receiver.ensure_running()
+    write_segments(server, 2)
+    wait_for_segments(receiver, 2)
+    with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+    write_segments(server, 3)
+    wait_until(lambda: any("disconnected" in line for line in receiver.facts().last_words), "the receiver to fail")
+    with pytest.raises(GiveUp) as full:
+        receiver.ensure_running()
+    assert full.value.code == "spool_full"
+    assert "max_slot_wal_keep_size" in full.value.hint
+    ballast.unlink()
+    receiver.ensure_running()
+    assert_contiguous(wait_for_segments(receiver, 5))
+
+
+def test_secrets_that_pg_receivewal_takes_on_its_command_line_only_are_refused(server, receivers):
+    with pytest.raises(GiveUp) as refused:
+        receivers(server, server.replication_url + "?sslpassword=Pass-phrase").ensure_running()
+    assert refused.value.code == "connection_string_unsupported"
+    assert "sslpassword" in refused.value.found
+    assert "Pass-phrase" not in str(refused.value)
+
+
+def test_what_is_left_of_ended_timelines_goes_with_what_is_quarantined(server, receivers, tmp_path):
+    receiver = receivers(server)
+    receiver.ensure_running()
+    write_segments(server, 2)
+    segments = wait_for_segments(receiver, 2)
+    receiver.stop()
+    leftover = tmp_path / "spool" / "wal" / f"{segments[0].name}.partial"
+    leftover.write_bytes(bytes(MEGABYTE))
+    spool = receiver.spool()
+    place = receiver.quarantine([*spool.segments, *([spool.partial] if spool.partial else [])], "a test")
+    assert (Path(place) / leftover.name).exists()
+    assert receiver.spool().segments == ()
+    assert receiver.spool().partial is None
+
+
 def test_a_limit_that_could_never_be_kept_is_refused(server, receivers):
     with pytest.raises(Refusal) as refused:
         receivers(server, limit_bytes=2 * MEGABYTE).ensure_running()

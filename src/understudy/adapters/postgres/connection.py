@@ -88,7 +88,7 @@ class Connector:
         try:
             return psycopg.connect(make_conninfo("", **named), autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
-            # "from None": libpq's error may hold the parameters in its frames, and the message is already complete
+            # from None: the frames of psycopg's error hold the password, for whoever prints a traceback with its variables
             raise connection_failure(str(error), self.address) from None
 
     def _check(self, found: SystemIdentifier) -> None:

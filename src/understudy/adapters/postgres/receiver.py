@@ -83,6 +83,8 @@ class PostgresWalReceiver:
                     return self.facts()
             server = self._database.facts()  # while it cannot be asked, a receiver that runs goes on trying by itself
             self._process.stop()
+            self._spool.prepare(server.system_identifier, server.segment_bytes)
+            self._refuse_when_disk_full()
             self._start(server)
             return self.facts()
 
@@ -130,10 +132,21 @@ class PostgresWalReceiver:
             "keeps WAL for the slot up to max_slot_wal_keep_size, and synchronous commits wait; it goes on when there is room",
         )
 
+    def _refuse_when_disk_full(self) -> None:
+        """Each segment is padded to its full size before a byte is received; without room it would fail for ever."""
+        free, wanted = self._spool.free_bytes(), 2 * self._spool.segment_bytes
+        if free < wanted:
+            raise GiveUp(
+                "spool_full",
+                found=f"{free} bytes are free on the file system of {self._spool.wal}",
+                expected=f"at least {wanted} bytes, two WAL segments",
+                hint="make room there; until then the server keeps WAL for the slot up to max_slot_wal_keep_size, "
+                "and synchronous commits wait",
+            )
+
     def _start(self, server: ServerFacts) -> None:
         options = self._options
         programs = find_programs(server.major, options.programs_directory, CLIENT_PROGRAMS, options.account)
-        self._spool.prepare(server.system_identifier, server.segment_bytes)
         self._refuse_useless_limit(server.segment_bytes)
         with self._process.locked() as lock_descriptor:
             self._spool.mend_unpadded()

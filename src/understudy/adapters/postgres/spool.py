@@ -11,8 +11,10 @@ written from its beginning to its end, and renamed when complete.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,6 +80,10 @@ class WalSpool:
         if self._account is not None and os.geteuid() == 0:
             os.chown(path, self._account.user_id, self._account.group_id)
 
+    def free_bytes(self) -> int:
+        """On the spool's file system."""
+        return shutil.disk_usage(self.directory).free if self.directory.exists() else 0
+
     @property
     def segment_bytes(self) -> int:
         try:
@@ -91,15 +97,13 @@ class WalSpool:
         partial: list[WalSegment] = []
         histories: list[Timeline] = []
         size = 0
-        for entry in self._entries():
-            try:
-                size += entry.stat().st_size
-            except FileNotFoundError:
-                continue  # renamed or removed since it was listed
-            name = entry.name.removesuffix(_PARTIAL)
+        for entry in self._names():
+            with contextlib.suppress(FileNotFoundError):  # renamed or removed since it was listed
+                size += (self.wal / entry).stat().st_size
+            name = entry.removesuffix(_PARTIAL)
             if is_segment_name(name):
-                (complete if name == entry.name else partial).append(WalSegment.parse(name, segment_bytes))
-            elif (timeline := timeline_of_history_file(entry.name)) is not None:
+                (complete if name == entry else partial).append(WalSegment.parse(name, segment_bytes))
+            elif (timeline := timeline_of_history_file(entry)) is not None:
                 histories.append(timeline)
         newest = max(partial, key=_position, default=None)
         if newest is not None and complete and _position(newest) <= max(map(_position, complete)):
@@ -184,14 +188,16 @@ class WalSpool:
                 (self.wal / segment.name).unlink(missing_ok=True)
 
     def quarantine(self, segments: Sequence[WalSegment], reason: str, now: datetime) -> str:
-        """Move these segments aside, complete or partial. Only while nothing writes here."""
+        """Move these segments aside, complete or partial. Only while nothing writes here.
+
+        Partial segments that ended timelines left behind go too: with newer files gone, the receiver would begin at one of them.
+        """
         aside = self.directory / "quarantine" / f"{now:%Y%m%dT%H%M%S.%fZ}"
         aside.mkdir(mode=0o700, parents=True)
         (aside / "REASON").write_text(reason + "\n")
-        for segment in segments:
-            for name in (segment.name, segment.name + _PARTIAL):
-                if (self.wal / name).exists():
-                    (self.wal / name).rename(aside / name)
+        names = {name for segment in segments for name in (segment.name, segment.name + _PARTIAL)} | self._leftover_partials()
+        for name in names & self._names():
+            (self.wal / name).rename(aside / name)
         return str(aside)
 
     def begin_segment(self, segment: WalSegment) -> None:
@@ -205,17 +211,29 @@ class WalSpool:
 
         One that holds more is left to the receiver's own refusal. Only while nothing writes here.
         """
-        unpadded = [
-            entry
-            for entry in self._entries()
-            if entry.suffix == _PARTIAL and is_segment_name(entry.stem) and 0 < entry.stat().st_size < self.segment_bytes
-        ]
-        for entry in unpadded:
-            if not entry.read_bytes().strip(b"\0"):
-                os.truncate(entry, 0)
+        for name in self._partial_names():
+            path = self.wal / name
+            if 0 < path.stat().st_size < self.segment_bytes and not path.read_bytes().strip(b"\0"):
+                os.truncate(path, 0)
 
-    def _entries(self) -> list[Path]:
-        return list(self.wal.iterdir()) if self.wal.is_dir() else []
+    def _names(self) -> set[str]:
+        """What lies in the directory, once two readings agree: a file that is renamed during a reading may show in neither form."""
+        before: set[str] | None = None
+        while True:
+            try:
+                now = set(os.listdir(self.wal))  # noqa: PTH208
+            except FileNotFoundError:
+                return set()
+            if now == before:
+                return now
+            before = now
+
+    def _partial_names(self) -> set[str]:
+        return {name for name in self._names() if name.endswith(_PARTIAL) and is_segment_name(name.removesuffix(_PARTIAL))}
+
+    def _leftover_partials(self) -> set[str]:
+        current = self.facts(0).partial
+        return self._partial_names() - ({current.name + _PARTIAL} if current else set())
 
     def _missing(self, segment: WalSegment) -> GiveUp:
         return GiveUp(
