@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.flavours import server_owner
+from tests.servers.flavours import give_to_owner, server_owner
+from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.instances import LocalInstances
@@ -234,42 +236,49 @@ def test_a_prefetcher_that_is_killed_is_a_fault_and_its_successor_serves_who_wai
     with fetching:
         waiting.join(timeout=60)
     assert answers == [0]
-    assert ask(fetching, tmp_path / "x", names(5, 5)[0]) in (0, 255)
-    shutil.rmtree(directory / "ready")
-    assert ask(fetching, tmp_path / "x", names(5, 5)[0]) == 255
 
 
-class Recovery:
-    """A base backup with the WAL behind it, and a server that replays it."""
+class LostServer:
+    """A server that is gone: its base backup, four segments of WAL, and the tail of a fifth are left."""
 
-    def __init__(self, server):
-        self.server = server
-        self.archive = DirectoryArchive(server.new_directory("archive"))
-        self.data = server.directory / "base"
-        self.prefetch = server.directory / "prefetch"
-        self.place = InstancePlace(str(self.data), str(server.directory / "r"))
-        self.instances = LocalInstances(PostgresPrograms(server.programs, server.flavour.major), SystemClock())
+    def __init__(self, flavour):
+        self.server = PostgresServer(flavour)
+        self.archive = self.server.new_directory("archive")
+        self.base = self.server.directory / "base"
+        self._live_and_die(self.server, self.archive)
 
-    def lose_everything(self):
-        """Base backup, four segments, then a kill; the segment that was being written is kept as its tail."""
-        server, directory = self.server, self.archive.directory
-        copy = f"cp %p {directory}/%f.new && mv {directory}/%f.new {directory}/%f"
+    def _live_and_die(self, server, archive):
+        copy = f"cp %p {archive}/%f.new && mv {archive}/%f.new {archive}/%f"
         server.settings |= {"archive_mode": "on", "archive_command": copy}
         server.start()
         server.sql("create table t (id bigint, filler text)")
-        server.program("pg_basebackup", "-D", str(self.data), "-X", "none", "-c", "fast", "--no-sync")
+        server.program("pg_basebackup", "-D", str(self.base), "-X", "none", "-c", "fast", "--no-sync")
         for _ in range(4):
             server.sql("insert into t select n, repeat('x', 300) from generate_series(1, 2000) n")
             server.sql("select pg_switch_wal()")
         server.sql("insert into t values (-1, 'in the tail')")
-        newest = server.sql("select pg_walfile_name(pg_current_wal_flush_lsn())")[0][0]
-        wait_until(lambda: len(self.names) >= 5 and self.names[-1] > WalSegment.parse(newest).name[:-1], "the archiver")
-        previous = WalSegment(Timeline(1), WalSegment.parse(newest).number - 1).name
-        wait_until(lambda: previous in self.names, "the last complete segment to be archived")
+        tail = WalSegment.parse(server.sql("select pg_walfile_name(pg_current_wal_flush_lsn())")[0][0])
+        previous = WalSegment(tail.timeline, tail.number - 1)
+        wait_until(lambda: (archive / previous.name).exists(), "the last complete segment to be archived")
         server.kill_everything()
-        shutil.copy(server.data / "pg_wal" / newest, directory / newest)
-        (self.data / "standby.signal").touch()
-        return self
+        shutil.copy(server.data / "pg_wal" / tail.name, archive / tail.name)
+        (self.base / "standby.signal").touch()
+
+
+class Recovery:
+    """A copy of what is left of a server, and a place to replay it."""
+
+    def __init__(self, lost):
+        server = lost.server
+        self.root = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        self.root.mkdir(mode=0o711)
+        give_to_owner(self.root)
+        self.data = self.root / "base"
+        subprocess.run(["cp", "-a", "--reflink=auto", str(lost.base), str(self.data)], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(lost.archive), str(self.root / "archive")], check=True)
+        self.archive = DirectoryArchive(self.root / "archive")
+        self.place = InstancePlace(str(self.data), str(self.root / "r"))
+        self.instances = LocalInstances(PostgresPrograms(server.programs, server.flavour.major), SystemClock())
 
     @property
     def names(self):
@@ -277,7 +286,7 @@ class Recovery:
 
     def fetching(self, **options):
         return WalPrefetcher(
-            self.archive, self.names, self.prefetch,
+            self.archive, self.names, self.root / "prefetch",
             owner=self.instances.owner, segment_bytes=DEFAULT_SEGMENT_BYTES, **options,
         )  # fmt: skip
 
@@ -297,22 +306,34 @@ class Recovery:
         for pid in servers_processes(str(self.data)):
             kill_tree(pid)
         self.instances.facts(self.place)
+        shutil.rmtree(self.root)
+
+
+@pytest.fixture(scope="module")
+def lost_servers():
+    made = {}
+
+    def lost(flavour):
+        if flavour not in made:
+            made[flavour] = LostServer(flavour)
+        return made[flavour]
+
+    yield lost
+    for each in made.values():
+        each.server.close()
 
 
 @pytest.fixture
-def recoveries():
-    from tests.servers.postgres import PostgresServer
-
+def recoveries(lost_servers):
     made = []
 
     def make(flavour="wheel18"):
-        made.append(Recovery(PostgresServer(flavour)))
-        return made[-1].lose_everything()
+        made.append(Recovery(lost_servers(flavour)))
+        return made[-1]
 
     yield make
     for recovery in made:
         recovery.close()
-        recovery.server.close()
 
 
 @pytest.mark.parametrize("flavour", ["wheel18", "debian15"])

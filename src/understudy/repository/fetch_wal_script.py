@@ -22,7 +22,6 @@ directory=$1 name=$2 target=$3
 unfinished=$target.unfinished
 
 answer() {{
-    rm -f "$unfinished"
     printf '%s %s\\n' "$name" "$1" >> "$directory/requests" || exit {FAULT}
     exit "$1"
 }}
@@ -40,8 +39,12 @@ whole() {{
     esac
 }}
 
+# A link costs nothing where a copy of 16 MB costs the server 30 ms. The bytes stay ours: a server in recovery does not write to
+# WAL files that it was given, and before it is promoted nobody asks for them again.
 deliver() {{
-    cp "$directory/ready/$name" "$unfinished" && whole "$unfinished" && mv "$unfinished" "$target"
+    rm -f "$unfinished" "$target"
+    ln "$directory/ready/$name" "$unfinished" 2>/dev/null || cp "$directory/ready/$name" "$unfinished" || return 1
+    whole "$unfinished" && mv "$unfinished" "$target"
 }}
 
 read -r segment_bytes < "$directory/segment-bytes" || answer {FAULT}
@@ -60,6 +63,7 @@ while :; do
     if ask; then silent=0; else silent=$((silent + 1)); fi
     if test -f "$directory/ready/$name"; then
         deliver && answer {DELIVERED}
+        rm -f "$unfinished"
         test -f "$directory/ready/$name" && answer {FAULT}
     fi
     test -e "$directory/error" && answer {FAULT}
