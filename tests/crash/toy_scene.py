@@ -1,4 +1,4 @@
-"""Four steps that write real files; and, for ``careless_scene``, one that does not look before it acts."""
+"""Five steps that write real files, two of them side by side; and one for ``careless_scene`` that does not look first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import cast
 from tests.crash.scene import Scene
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.files.file_store import FileStore
-from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
+from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
@@ -76,6 +76,17 @@ class AddDigests(ToyStep):
         }
         world.receipts.write("digests", digests)
         return self.evidence(world, "the digests are known", {"digests": digests})
+
+
+@step_kind("toy_list_shelf")
+@dataclass(frozen=True, slots=True)
+class ListShelf(ToyStep):
+    """Independent of the digests, and run beside them."""
+
+    def run(self, world: World) -> Evidence:
+        keys = [each.key for each in world.stores[SHELF].list("parts/")]
+        world.receipts.write("listing", {"keys": keys})
+        return self.evidence(world, "the shelf is listed", {"keys": keys})
 
 
 @step_kind("toy_seal_shelf")
@@ -144,13 +155,19 @@ def plan_of(*steps: PlannedStep) -> Plan:
 
 
 def careful_plan(directory: Path) -> Plan:
+    shelve, digests, listing, manifest, tidy = (
+        ShelveParts("shelve"),
+        AddDigests("digests"),
+        ListShelf("listing"),
+        SealShelf("manifest"),
+        TidyUp("tidy"),
+    )
     return plan_of(
-        *in_sequence(
-            PlannedStep(ShelveParts("shelve")),
-            PlannedStep(AddDigests("digests")),
-            PlannedStep(SealShelf("manifest")),
-            PlannedStep(TidyUp("tidy"), when=When.ALWAYS),
-        )
+        PlannedStep(shelve),
+        PlannedStep(digests, after=frozenset({shelve.key})),
+        PlannedStep(listing, after=frozenset({shelve.key})),
+        PlannedStep(manifest, after=frozenset({digests.key, listing.key})),
+        PlannedStep(tidy, after=frozenset({manifest.key}), when=When.ALWAYS),
     )
 
 

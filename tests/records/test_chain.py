@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.records.cast import HeadSigner, submission, succeeded
 from understudy.adapters.clock.system import SystemClock
 from understudy.records.chain import ChainHead, ChainLink, head_from_json, link_digest
-from understudy.records.export import export_chain, export_run, verify_export
+from understudy.records.export import export_chain, export_run, verify_export, write_export
 from understudy.records.records import Records
 from understudy.records.verification import ChainFault, verify_chain
 from understudy.vocabulary.canonical import sha256_of
@@ -164,7 +164,7 @@ def test_the_database_itself_changed_behind_our_back_is_found(records: Records) 
 
 def test_an_exported_chain_is_verified_from_its_file(records: Records, tmp_path: Path) -> None:
     path = tmp_path / "chain.json"
-    path.write_text(json.dumps(export_chain(records)))
+    write_export(path, export_chain(records))
     assert verify_export(json.loads(path.read_text()), TRUSTED) == ()
 
 

@@ -57,3 +57,13 @@ def test_a_damaged_receipt_is_refused_rather_than_taken_for_absent(tmp_path: Pat
     (tmp_path / "runs/r1/receipts/a.json").write_bytes(content)
     with pytest.raises(GiveUp, match="receipt_damaged"):
         receipts.read("a")
+
+
+def test_what_a_killed_process_left_aside_is_used_up_by_the_next_write(tmp_path: Path) -> None:
+    receipts = FileReceipts(tmp_path, RUN)
+    directory = tmp_path / "runs/r1/receipts"
+    directory.mkdir(parents=True)
+    (directory / ".a.json.aside").write_bytes(b'{"n": 1')
+    assert receipts.read("a") is None
+    receipts.write("a", {"n": 2})
+    assert [each.name for each in directory.iterdir()] == ["a.json"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import cast
 
 from understudy.records.chain import ChainLink, head_from_json, head_to_json, link_from_json, link_to_json
 from understudy.records.evidence_json import error_to_json, evidence_to_json
+from understudy.records.receipts import write_durably
 from understudy.records.records import Records
 from understudy.records.run import RunRecord, StepRecord
 from understudy.records.verification import ChainFault, ChainFinding, verify_chain, verify_run_chain
@@ -44,6 +47,11 @@ def export_run(records: Records, run: RunId) -> JsonObject:
         "links": [link_to_json(each if each.run == run else _without_record(each)) for each in following],
         "head": None if head is None else head_to_json(head),
     }
+
+
+def write_export(path: Path, exported: JsonObject) -> None:
+    """Into a file, whole or not at all."""
+    write_durably(path, json.dumps(exported, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
 def verify_export(value: JsonObject, trusted_signers: Collection[str]) -> tuple[ChainFinding, ...]:

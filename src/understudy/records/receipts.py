@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import cast
 
@@ -47,10 +46,13 @@ class FileReceipts:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Visible whole or not at all, and safe from a power cut when this returns: written aside, fsynced, renamed."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Visible whole or not at all, and safe from a power cut when this returns: written aside, fsynced, renamed.
+
+    One writer of a path at a time: the name aside is always the same, so what a killed process leaves is used up by the next.
+    """
+    aside = path.with_name(f".{path.name}.aside")
     try:
-        with aside.open("xb") as file:
+        with aside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

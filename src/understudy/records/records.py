@@ -60,6 +60,11 @@ class Records:
     def close(self) -> None:
         self._database.close()
 
+    def controller_id(self) -> str:
+        """This state directory's own random name: whose chain it is, and who claims a repository."""
+        with self._database.reading() as connection:
+            return str(connection.execute("SELECT id FROM controller").fetchone()["id"])
+
     # Submitting and owning
 
     def submit(self, submission: Submission) -> None:

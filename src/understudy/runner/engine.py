@@ -54,6 +54,9 @@ StepBody = Callable[[RunId, StepKey], bool]
 class DurableEngine:
     """One workflow for each run, and one child workflow, ``run:step``, for each of its steps."""
 
+    _launched = threading.Lock()
+    """The library keeps one instance for a process; a second engine would silently become the first."""
+
     def __init__(self, directory: Path, executor: str, run_body: RunBody, step_body: StepBody) -> None:
         self._path = directory / "engine.db"
         self._executor = executor
@@ -68,8 +71,18 @@ class DurableEngine:
 
         Raises:
             Refusal: ``sqlite_too_old``.
+            RuntimeError: this process has an engine already.
         """
         _refuse_old_sqlite()
+        if not self._launched.acquire(blocking=False):
+            raise RuntimeError("this process has an engine already")
+        try:
+            self._launch()
+        except BaseException:
+            self._launched.release()
+            raise
+
+    def _launch(self) -> None:
         existed = self._path.exists()
         self._use_write_ahead_log()
         from dbos import DBOS
@@ -95,6 +108,7 @@ class DurableEngine:
                 break
             pause.wait(_SETTLING_SECONDS)
         DBOS.destroy(destroy_registry=True)
+        self._launched.release()
 
     def start(self, run: RunId) -> None:
         from dbos import DBOS, SetWorkflowID

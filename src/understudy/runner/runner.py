@@ -161,11 +161,16 @@ class Runner:
         """
         if self._broken is not None:
             raise _given_up(self._broken)
-        runs = self._records.handed_over()
-        for run in runs:
-            self._take_up(run)
+        started: list[RunId] = []
+        for run in self._records.handed_over():
+            try:
+                self._take_up(run)
+            except Refusal:
+                # Cancelled since it was listed: nothing is left to do.
+                continue
             self._engine.start(run)
-        return runs
+            started.append(run)
+        return tuple(started)
 
     # What the engine calls
 
