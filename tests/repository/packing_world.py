@@ -35,6 +35,10 @@ class Listener:
             raise Cancelled
 
 
+class Interrupted(Exception):
+    """What a test ends a run with from within."""
+
+
 class PackingWorld:
     """A repository directory with keys; packs streams into it and unpacks them again."""
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.repository.archives_on_disk import base_backup
-from tests.repository.packing_world import PackingWorld, owner_ids
+from tests.repository.packing_world import Interrupted, PackingWorld, owner_ids
 from tests.repository.trees import tree
 from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
 from understudy.repository.restore_target import RestoreTarget
@@ -115,15 +115,12 @@ def test_an_incremental_that_was_interrupted_is_completed_by_applying_it_again(w
     backup = world.sealed(world.pack(streams["inc3"], "inc3", part_bytes=1024 * 1024), "inc3")
     receipts: dict[str, tuple[str, ...]] = {}
 
-    class _Interrupted(Exception):
-        pass
-
     def receipt(name, directories):
         receipts[name] = directories
         if len(receipts) == 2:
-            raise _Interrupted
+            raise Interrupted
 
-    with pytest.raises(_Interrupted):
+    with pytest.raises(Interrupted):
         world.unpack(backup, target, parent=parent, part_done=receipt)
     first = dict(list(receipts.items())[:1])
     unpacked = world.unpack(backup, target, parent=parent, done_parts=first)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository.archives_on_disk import base_backup
-from tests.repository.packing_world import Listener, PackingWorld, owner_ids
+from tests.repository.packing_world import Interrupted, Listener, PackingWorld, owner_ids
 from tests.repository.synthetic_backup import SyntheticBackup
 from tests.repository.test_packing import LARGE, MEGABYTE, NOISE
 from tests.repository.test_tar_stream import archive
@@ -276,15 +276,12 @@ def test_parts_with_a_receipt_are_skipped_and_the_rest_completes_the_target(worl
     backup = packed(world, SyntheticBackup(LARGE), part_bytes=4 * MEGABYTE)
     receipts: dict[str, tuple[str, ...]] = {}
 
-    class _Interrupted(Exception):
-        pass
-
     def receipt(name, directories):
         if len(receipts) == 2:
-            raise _Interrupted
+            raise Interrupted
         receipts[name] = directories
 
-    with pytest.raises(_Interrupted):
+    with pytest.raises(Interrupted):
         world.unpack(backup, target, part_done=receipt)
     assert len(receipts) == 2
     for name in receipts:

@@ -128,6 +128,15 @@ class RestoreTarget:
             os.chown(place, *self.owner, follow_symlinks=False)
 
 
+@contextmanager
+def target_faults() -> Iterator[None]:
+    """Raises ``target_full`` or ``target_unwritable`` for what the operating system says of the target."""
+    try:
+        yield
+    except OSError as error:
+        raise _target_fault(error) from error
+
+
 def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
@@ -162,4 +171,20 @@ def _in_the_way(place: Path, expected: str) -> GiveUp:
         found=f"{place} is of another kind, or a symbolic link",
         expected=expected,
         hint="somebody changed the directory while it was being restored: restore again into an empty one",
+    )
+
+
+def _target_fault(error: OSError) -> GiveUp:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return GiveUp(
+            "target_full",
+            found=str(error),
+            expected="room for the whole database",
+            hint="free space on the target's file system, or restore to a larger one; then start again",
+        )
+    return GiveUp(
+        "target_unwritable",
+        found=str(error),
+        expected="a directory that can be written to",
+        hint="look at the target's permissions and at the kernel's log for disk errors; then start again",
     )

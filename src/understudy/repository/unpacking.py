@@ -11,7 +11,6 @@ links in ``pg_tblspc`` by what it says. Without it, and with links made here, th
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -24,7 +23,7 @@ from understudy.ports.sealer import Sealer
 from understudy.repository.incremental_files import full_path
 from understudy.repository.manifests import PartEntry
 from understudy.repository.member_writing import MemberWriter
-from understudy.repository.restore_target import RestoreTarget
+from understudy.repository.restore_target import RestoreTarget, target_faults
 from understudy.repository.sealing import close, read_sealed
 from understudy.repository.server_manifest import ServerManifest
 from understudy.repository.tar_stream import MemberKind, read_members
@@ -74,7 +73,7 @@ def unpack_backup(
     cancellation: Cancellation,
     parent: ServerManifest | None = None,
     done_parts: Mapping[str, Sequence[str]] | None = None,
-    part_done: Callable[[str, Sequence[str]], None] = lambda name, directories: None,
+    part_done: Callable[[str, Sequence[str]], None] | None = None,
     workers: int = 2,
 ) -> UnpackedBackup:
     """Unpack every part into the target, which exists and is claimed by the caller.
@@ -84,6 +83,7 @@ def unpack_backup(
 
     ``part_done`` is called with a part's name and directories when its content is on the disks, from the calling thread; what
     it was called with may be given as ``done_parts`` to a later attempt on the same target, which then skips those parts.
+    Without it the disks are waited for only once, at the end.
 
     Raises:
         Refusal: ``tablespace_unmapped``; nothing was touched.
@@ -98,19 +98,21 @@ def unpack_backup(
     for oid in oids:
         target.tablespace(oid)
     restored = _restored_paths(backup.manifest, parent)
-    if parent is not None:
-        for path in _restored_paths(parent, parent) - restored:
-            target.remove_file(path)
-    for oid in oids:
-        target.link_tablespace(oid)
-    run = _Unpacking(backup, target, MemberWriter(backup.manifest, parent, target), progress, cancellation)
-    unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers, part_done)
+    with target_faults():
+        if parent is not None:
+            for path in _restored_paths(parent, parent) - restored:
+                target.remove_file(path)
+        for oid in oids:
+            target.link_tablespace(oid)
+    run = _Unpacking(backup, target, MemberWriter(backup.manifest, parent, target), progress, cancellation, part_done)
+    unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers)
     _expect_all_files(backup, unpacked)
-    if parent is not None:
-        kept = {f"pg_tblspc/{oid}" for oid in oids}
-        kept.update(*done.values(), *(part.directories for part in unpacked))
-        target.remove_other_directories(kept)
-    target.sync()
+    with target_faults():
+        if parent is not None:
+            kept = {f"pg_tblspc/{oid}" for oid in oids}
+            kept.update(*done.values(), *(part.directories for part in unpacked))
+            target.remove_other_directories(kept)
+        target.sync()
     skipped = len(backup.parts) - len(unpacked)
     return UnpackedBackup(len(backup.manifest.files), run.passed_bytes, skipped)
 
@@ -125,19 +127,19 @@ class _Unpacking:
         writer: MemberWriter,
         progress: Progress,
         cancellation: Cancellation,
+        part_done: Callable[[str, Sequence[str]], None] | None,
     ) -> None:
         self._backup = backup
         self._target = target
         self._writer = writer
         self._progress = progress
         self._cancellation = cancellation
+        self._part_done = part_done
         self._stopping = threading.Event()
         self._counting = threading.Lock()
         self.passed_bytes = 0
 
-    def carry_out(
-        self, parts: Sequence[PartEntry], workers: int, part_done: Callable[[str, Sequence[str]], None]
-    ) -> list[UnpackedPart]:
+    def carry_out(self, parts: Sequence[PartEntry], workers: int) -> list[UnpackedPart]:
         total_bytes = sum(part.plain_bytes for part in parts)
         unpacked: list[UnpackedPart] = []
         with ThreadPoolExecutor(workers, thread_name_prefix="unpack") as threads:
@@ -147,7 +149,8 @@ class _Unpacking:
                     ended, pending = wait(pending, timeout=_LOOK_EVERY_SECONDS, return_when=FIRST_COMPLETED)
                     for future in ended:
                         part = future.result()
-                        part_done(part.name, part.directories)
+                        if self._part_done is not None:
+                            self._part_done(part.name, part.directories)
                         unpacked.append(part)
                     self._progress.report(_ACTIVITY, self.passed_bytes, total_bytes)
                     self._cancellation.raise_if_requested()
@@ -160,14 +163,14 @@ class _Unpacking:
 
     def _unpack_part(self, part: PartEntry) -> UnpackedPart:
         try:
-            unpacked = self._read_part(part)
-            self._target.sync()
+            with target_faults():
+                unpacked = self._read_part(part)
+                if self._part_done is not None:
+                    self._target.sync()
         except GiveUp as error:
             if error.code == "object_missing":
                 raise _part_missing(f"{part.name} is not in {self._backup.store.url}") from error
             raise
-        except OSError as error:
-            raise _target_fault(error) from error
         return unpacked
 
     def _read_part(self, part: PartEntry) -> UnpackedPart:
@@ -243,20 +246,4 @@ def _part_missing(found: str, expected_files: int | None = None) -> GiveUp:
 def _part_incomplete(found: str, expected: str) -> GiveUp:
     return GiveUp(
         "part_incomplete", found=found, expected=expected, hint="restore from another repository, or choose another backup"
-    )
-
-
-def _target_fault(error: OSError) -> GiveUp:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return GiveUp(
-            "target_full",
-            found=str(error),
-            expected="room for the whole database",
-            hint="free space on the target's file system, or restore to a larger one; then start again",
-        )
-    return GiveUp(
-        "target_unwritable",
-        found=str(error),
-        expected="a directory that can be written to",
-        hint="look at the target's permissions and at the kernel's log for disk errors; then start again",
     )
