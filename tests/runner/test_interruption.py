@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from tests.runner.stage import NoteStep, lines, plan_of, runner_for
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep, in_sequence
+from understudy.records.controller_lock import controller_pid
 from understudy.records.records import Records
 from understudy.records.run import RunState, StepState
 from understudy.vocabulary.identifiers import RunId, StepKey
@@ -53,9 +57,8 @@ def start(tmp_path: Path, notes: Path, what: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _PROGRAM, str(tmp_path / "state"), str(notes), what])
 
 
-@pytest.fixture
-def killed_run(tmp_path: Path, records: Records, notes: Path) -> RunId:
-    """A run whose process was killed while its second step was at work."""
+def playing(tmp_path: Path, records: Records, notes: Path) -> tuple[subprocess.Popen[bytes], RunId]:
+    """A process that carries out a run whose second step is at work."""
     process = start(tmp_path, notes, "play")
     pause = threading.Event()
     for _ in range(2000):
@@ -65,9 +68,16 @@ def killed_run(tmp_path: Path, records: Records, notes: Path) -> RunId:
         assert process.poll() is None
         pause.wait(0.02)
     assert records.run(runs[0].run).state is RunState.RUNNING
+    return process, runs[0].run
+
+
+@pytest.fixture
+def killed_run(tmp_path: Path, records: Records, notes: Path) -> RunId:
+    """A run whose process was killed while its second step was at work."""
+    process, run = playing(tmp_path, records, notes)
     process.kill()
     process.wait()
-    return runs[0].run
+    return run
 
 
 def test_a_killed_run_is_seen_as_interrupted_without_anybody_starting_the_engine(records: Records, killed_run: RunId) -> None:
@@ -122,3 +132,28 @@ def test_a_run_goes_on_when_the_engines_memory_is_lost(tmp_path: Path, records: 
         runner.resume(killed_run)
         assert runner.wait(killed_run) is RunState.SUCCEEDED
     assert lines(notes) == ["a", "b", "b", "c"]
+
+
+def test_an_interrupt_from_the_keyboard_ends_the_process_and_leaves_the_run_to_be_resumed(
+    tmp_path: Path, records: Records, notes: Path
+) -> None:
+    process, run = playing(tmp_path, records, notes)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) in (130, -signal.SIGINT)
+    assert records.run(run).state is RunState.INTERRUPTED
+    assert controller_pid(tmp_path / "state") is None
+    Path(f"{notes}.go").touch()
+    with runner_for(tmp_path / "state", records) as runner:
+        runner.resume(run)
+        assert runner.wait(run) is RunState.SUCCEEDED
+    assert lines(notes) == ["a", "b", "b", "c"]
+
+
+def test_the_engine_forgets_runs_that_have_ended(tmp_path: Path, records: Records, notes: Path) -> None:
+    for name in "abc":
+        with runner_for(tmp_path / "state", records) as runner:
+            runner.carry_out(plan_of(PlannedStep(NoteStep(name, str(notes)))))
+    with closing(sqlite3.connect(tmp_path / "state" / "engine.db")) as connection:
+        rows = connection.execute("SELECT count(*) FROM workflow_status").fetchone()
+    assert rows == (2,), "the newest run and its step"
+    assert len(records.runs()) == 3

@@ -93,7 +93,9 @@ class DurableEngine:
         self._register_workflows()
         DBOS.listen_queues([self._queue])
         DBOS.launch()
-        if not existed:
+        if existed:
+            self._forget_finished_runs()
+        else:
             DBOS.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS)
 
     def stop(self) -> None:
@@ -160,6 +162,14 @@ class DurableEngine:
             client.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS, on_conflict="always_update")
         finally:
             client.destroy()
+
+    def _forget_finished_runs(self) -> None:
+        """The records remember them; here they would only pile up."""
+        from dbos import DBOS
+
+        finished = DBOS.list_workflows(status="SUCCESS", has_parent=False, load_input=False, load_output=False)
+        if finished:
+            DBOS.delete_workflows([each.workflow_id for each in finished], delete_children=True)
 
     def _use_write_ahead_log(self) -> None:
         """Half the fsyncs, and readers that never wait. The mode stays with the file."""
