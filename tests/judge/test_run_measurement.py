@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.judge.run_measurement import ObjectiveVerdict, Phase, StepRecord, measure_run
+from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, Phase, measure_run
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import StepKey
 
@@ -20,7 +20,7 @@ def at(seconds):
 
 def record(name, phase, began, ended, outcome=Outcome.DONE):
     evidence = Evidence("orders", "it is so", outcome, at(began), at(ended), {"seen": True})
-    return StepRecord(StepKey(f"orders/{name}"), phase, evidence)
+    return MeasuredStep(StepKey(f"orders/{name}"), phase, evidence)
 
 
 def measure(records, objective=60, now=10_000, planned=None):

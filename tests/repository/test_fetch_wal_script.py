@@ -51,7 +51,7 @@ class Delivery:
         (self.directory / "ready" / name).write_bytes(content)
 
     def start(self, name, target="pg_wal/RECOVERYXLOG", script="fetch-wal"):
-        command = [*self.command, str(self.directory / script), str(self.directory), name, target]
+        command = [*self.command, str(self.directory / script), str(self.directory), name, target, "4711"]
         return subprocess.Popen(command, cwd=self.root, stderr=subprocess.DEVNULL)
 
     def run(self, name, **arguments):
@@ -86,7 +86,7 @@ def test_a_fetched_segment_is_delivered_whole_and_logged(delivery):
     delivery.prepare(FIRST, SEGMENT)
     assert delivery.run(FIRST) == DELIVERED
     assert delivery.delivered == SEGMENT
-    assert delivery.requests == (WalRequest(FIRST, DELIVERED),)
+    assert delivery.requests == (WalRequest(FIRST, DELIVERED, 4711),)
     assert delivery.asked() == [FIRST]
     assert delivery.files == ["RECOVERYXLOG"]
 
@@ -225,7 +225,7 @@ def test_a_directory_that_the_servers_user_may_not_read_is_a_fault(delivery):
     elsewhere.write_text(FETCH_WAL)
     elsewhere.chmod(0o644)
     try:
-        command = [*delivery.command, str(elsewhere), str(delivery.directory), ABSENT, "/tmp/RECOVERYXLOG"]
+        command = [*delivery.command, str(elsewhere), str(delivery.directory), ABSENT, "/tmp/RECOVERYXLOG", "1"]
         done = subprocess.run(command, check=False, cwd="/", stderr=subprocess.DEVNULL, user=65534, group=65534, extra_groups=[])
     finally:
         elsewhere.unlink()
@@ -234,6 +234,6 @@ def test_a_directory_that_the_servers_user_may_not_read_is_a_fault(delivery):
 
 def test_a_line_of_the_log_that_was_cut_short_counts_for_nothing(tmp_path):
     log = tmp_path / "requests"
-    log.write_text(f"{FIRST} 0\n{SECOND} 4")
-    assert read_requests(log) == (WalRequest(FIRST, 0),)
+    log.write_text(f"{FIRST} 0 4711\n{SECOND} 44\n{SECOND} 44 47")
+    assert read_requests(log) == (WalRequest(FIRST, 0, 4711),)
     assert read_requests(tmp_path / "absent") == ()

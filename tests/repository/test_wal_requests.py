@@ -44,9 +44,13 @@ def test_nothing_asked_for_is_no_end():
     assert stuck_at([], segment(4)) is None
 
 
-def test_a_server_that_was_started_again_is_not_at_the_end_because_it_once_was():
-    restarted = [*MOVING, WalRequest(segment(5), 44), WalRequest(segment(3), 0)]
-    assert not end_reached(restarted, segment(4))
+def test_a_server_that_was_started_again_is_not_at_the_end_because_its_predecessor_was():
+    at_the_end = [*MOVING, WalRequest(segment(5), 44)]
+    assert not end_reached([*at_the_end, WalRequest(segment(3), 0, 2)], segment(4))
+    assert not end_reached([*at_the_end, WalRequest("00000002.history", 44, 2)], segment(4))
+    in_the_tail = [*MOVING, WalRequest(segment(4), 0), WalRequest(segment(4), 0)]
+    assert not end_reached([*in_the_tail, WalRequest(segment(4), 0, 2)], segment(4))
+    assert stuck_at([*in_the_tail, WalRequest(segment(4), 0, 2)], segment(9)) is None
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -44,7 +44,7 @@ class ObjectiveVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StepRecord:
+class MeasuredStep:
     """The evidence of one step, and which phase it belongs to."""
 
     key: StepKey
@@ -71,7 +71,7 @@ _GOOD = frozenset({Outcome.DONE, Outcome.SKIPPED})
 
 
 def measure_run(
-    records: Sequence[StepRecord],
+    records: Sequence[MeasuredStep],
     planned: Mapping[StepKey, Phase],
     disrupted: datetime,
     objective: timedelta | None,
@@ -105,7 +105,7 @@ def measure_run(
     )
 
 
-def _validated_at(records: Sequence[StepRecord], planned: Mapping[StepKey, Phase]) -> datetime | None:
+def _validated_at(records: Sequence[MeasuredStep], planned: Mapping[StepKey, Phase]) -> datetime | None:
     """When the last step that validates had ended well; None while one that recovery needs is missing or went wrong."""
     good = {record.key: record.evidence.ended for record in records if record.evidence.outcome in _GOOD}
     needed = [key for key, phase in planned.items() if phase not in _AFTERWARDS]
@@ -123,7 +123,7 @@ def _verdict(validated: datetime | None, disrupted: datetime, objective: timedel
     return ObjectiveVerdict.MISSED if now - disrupted > objective else ObjectiveVerdict.UNKNOWN
 
 
-def _attributed(records: Sequence[StepRecord], start: datetime, end: datetime) -> dict[Phase, timedelta]:
+def _attributed(records: Sequence[MeasuredStep], start: datetime, end: datetime) -> dict[Phase, timedelta]:
     """Each stretch between two changes to the earliest phase at work in it."""
     spans = [(record.phase, max(start, record.evidence.started), min(end, record.evidence.ended)) for record in records]
     spans = [span for span in spans if span[1] < span[2]]
@@ -140,7 +140,7 @@ def _attributed(records: Sequence[StepRecord], start: datetime, end: datetime) -
     return {phase: totals[phase] for phase in Phase if phase in totals}
 
 
-def _merged(records: Iterable[StepRecord]) -> list[tuple[datetime, datetime]]:
+def _merged(records: Iterable[MeasuredStep]) -> list[tuple[datetime, datetime]]:
     """Their times, with overlaps counted once."""
     merged: list[tuple[datetime, datetime]] = []
     for start, stop in sorted((record.evidence.started, record.evidence.ended) for record in records):

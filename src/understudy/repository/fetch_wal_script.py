@@ -14,15 +14,15 @@ END_OF_LIST = "end-of-list"
 
 FETCH_WAL = f"""\
 #!/bin/sh
-# Written by Understudy. Called by restore_command: fetch-wal DIRECTORY %f %p
+# Written by Understudy. Called by restore_command: fetch-wal DIRECTORY %f %p $PPID
 # Exits {DELIVERED}: delivered. {NOT_THERE}: the repositories hold no such file. Anything else: a fault, not the end of WAL.
 export LC_ALL=C
 umask 077
-directory=$1 name=$2 target=$3
+directory=$1 name=$2 target=$3 server=$4
 unfinished=$target.unfinished
 
 answer() {{
-    printf '%s %s\\n' "$name" "$1" >> "$directory/requests" || exit {FAULT}
+    printf '%s %s %s\\n' "$name" "$1" "$server" >> "$directory/requests" || exit {FAULT}
     exit "$1"
 }}
 

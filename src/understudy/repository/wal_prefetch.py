@@ -10,7 +10,7 @@ Layout of the directory, all of it owned by the server's user:
     segment-bytes   how long every segment is
     ready/<name>    fetched, complete
     asked           a FIFO: the script writes each name that is asked for; that it can be opened proves that we live
-    requests        a log, one "<name> <answer>" a line, from which the end of replay is read
+    requests        a log, one "<name> <answer> <server process>" a line, from which the end of replay is read
     error           exists when fetching has failed for good
 """
 
@@ -114,7 +114,7 @@ class WalPrefetcher:
     def restore_command(self) -> str:
         """For ``postgresql.conf``: 1 only for what is not there, 255 for every fault, on which the server stops."""
         script, directory = (shlex.quote(str(path)).replace("%", "%%") for path in (self._script, self._directory))
-        return f'/bin/sh {script} {directory} %f "%p"; case $? in 0) exit 0;; {NOT_THERE}) exit 1;; *) exit 255;; esac'
+        return f'/bin/sh {script} {directory} %f "%p" $PPID; case $? in 0) exit 0;; {NOT_THERE}) exit 1;; *) exit 255;; esac'
 
     @property
     def trouble(self) -> TryAgain | None:
@@ -127,12 +127,8 @@ class WalPrefetcher:
             raise self._failure
 
     def requests(self) -> tuple[WalRequest, ...]:
-        """What the server asked for since ``forget_requests``, and was answered; of a prefetcher before this one, too."""
+        """What servers asked for here so far, and were answered."""
         return read_requests(self._directory / "requests")
-
-    def forget_requests(self) -> None:
-        """To be called right before a server is started: its replay begins anew, and old requests prove nothing about it."""
-        self._write(self._directory / "requests", b"")
 
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:
@@ -203,7 +199,7 @@ class WalPrefetcher:
             os.mkfifo(fifo, 0o600)
             self._give(fifo)
         if not (self._directory / "requests").exists():
-            self.forget_requests()
+            self._write(self._directory / "requests", b"")
         self._window.move_to([request.name for request in self.requests()])
         self._write(self._directory / "segment-bytes", f"{self._segment_bytes}\n".encode())
         self._write(self._script, FETCH_WAL.encode())

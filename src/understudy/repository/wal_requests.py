@@ -10,6 +10,7 @@ from understudy.repository.fetch_wal_script import DELIVERED, NOT_THERE
 from understudy.vocabulary.wal import is_segment_name
 
 _STUCK_AFTER = 3
+_FIELDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class WalRequest:
     name: str
     answer: int
     """0 delivered, 44 not in the repositories, 255 a fault."""
+    server: int = 0
+    """Process id of the server's startup process: another one, another replay from the beginning."""
 
     @property
     def delivered(self) -> bool:
@@ -36,29 +39,40 @@ def read_requests(log: Path) -> tuple[WalRequest, ...]:
         text = log.read_text(errors="replace")
     except FileNotFoundError:
         return ()
-    fields = (line.split(" ") for line in text.rpartition("\n")[0].splitlines())
-    return tuple(WalRequest(each[0], int(each[1])) for each in fields if len(each) == 2 and each[1].isdigit())
+    lines = (line.split(" ") for line in text.rpartition("\n")[0].splitlines())
+    fields = (line for line in lines if len(line) == _FIELDS)
+    return tuple(
+        WalRequest(name, int(answer), int(server)) for name, answer, server in fields if answer.isdigit() and server.isdigit()
+    )
+
+
+def of_the_running_server(requests: Sequence[WalRequest]) -> Sequence[WalRequest]:
+    """Those of the server that asked last. What an earlier one asked for proves nothing about its successor's replay."""
+    newest = requests[-1].server if requests else 0
+    return [request for request in requests if request.server == newest]
 
 
 def end_reached(requests: Sequence[WalRequest], last_expected: str) -> bool:
-    """Whether the server, since it was started, has replayed all that ``last_expected`` holds.
+    """Whether the server that asked last has replayed all that ``last_expected`` holds. Ask only once it accepts connections:
+    before, the one that asked last may be its predecessor.
 
     Replay is one process that asks only when it has used up what it has. So it is at the end once it asks for a segment behind
     the last one; or, where the last one is a tail that ends in the middle, once it asks for that one again and again.
     """
-    newest = next((request for request in reversed(requests) if request.position is not None), None)
+    own = of_the_running_server(requests)
+    newest = next((request for request in reversed(own) if request.position is not None), None)
     if newest is None or newest.position is None:
         return False
     if newest.position > last_expected[8:]:
         return newest.answer == NOT_THERE
-    return _repeated(requests, last_expected)
+    return _repeated(own, last_expected)
 
 
 def stuck_at(requests: Sequence[WalRequest], last_expected: str) -> str | None:
     """A segment before the last that the server was given again and again: a record in it is invalid. None when it moves on."""
-    segments = [request for request in requests if request.position is not None]
-    newest = next((request.name for request in reversed(segments) if request.delivered), None)
-    if newest is None or newest == last_expected or not _repeated(requests, newest):
+    own = of_the_running_server(requests)
+    newest = next((request.name for request in reversed(own) if request.position is not None and request.delivered), None)
+    if newest is None or newest == last_expected or not _repeated(own, newest):
         return None
     return newest
 

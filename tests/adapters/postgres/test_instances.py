@@ -2,76 +2,22 @@
 
 import os
 import re
-import secrets
-import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.servers.flavours import ClusterOptions, Flavour, give_to_owner, new_cluster, programs_of, run_as_owner
-from tests.servers.processes import alive, descendants, kill_tree, wait_until
-from understudy.adapters.clock.system import SystemClock
+from tests.adapters.postgres.clusters import clusters, instances_of
+from tests.servers.flavours import Flavour, run_as_owner
+from tests.servers.processes import alive, descendants, wait_until
 from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
-from understudy.adapters.postgres.instances import LocalInstances
-from understudy.adapters.postgres.lock_file import LockFile
 from understudy.adapters.postgres.processes import servers_processes
-from understudy.adapters.postgres.programs import PostgresPrograms
 from understudy.ports.instance import InstancePlace, StopMode
-from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
+from understudy.vocabulary.errors import GiveUp, TryAgain
 
-CLOSED = ("local all all trust", "local replication all trust")
-SMALL = {"shared_buffers": "16MB", "huge_pages": "off"}
-
-
-def instances_of(flavour):
-    return LocalInstances(PostgresPrograms(programs_of(flavour), flavour.major), SystemClock())
-
-
-class Cluster:
-    """An initialised data directory, and a place for its server."""
-
-    def __init__(self, flavour, **options):
-        self.root = Path(f"/tmp/ust-{secrets.token_hex(4)}")
-        self.root.mkdir(mode=0o711)
-        give_to_owner(self.root)
-        self.flavour = flavour
-        self.data = self.root / "data"
-        new_cluster(ClusterOptions(flavour, **options), self.data)
-        self.place = InstancePlace(str(self.data), str(self.root / "s"))
-        self.instances = instances_of(flavour)
-
-    def start(self, settings=None, hba_lines=CLOSED, place=None):
-        self.instances.start(place or self.place, SMALL | (settings or {}), hba_lines)
-
-    def wait_until_ready(self):
-        wait_until(lambda: self.instances.facts(self.place).accepts_connections, "the server to answer")
-
-    @property
-    def postmaster(self):
-        return LockFile.read(str(self.data)).pid
-
-    def close(self):
-        for pid in servers_processes(str(self.data)):
-            kill_tree(pid)
-        self.instances.facts(self.place)
-        shutil.rmtree(self.root)
-
-
-@pytest.fixture
-def clusters():
-    made = []
-
-    def make(flavour=Flavour.WHEEL_18, **options):
-        made.append(Cluster(flavour, **options))
-        return made[-1]
-
-    yield make
-    for cluster in made:
-        cluster.close()
+__all__ = ["clusters"]
 
 
 @pytest.mark.parametrize("flavour", list(Flavour))
@@ -229,138 +175,6 @@ def test_the_superuser_is_found_whatever_its_name(clusters):
     cluster.start(hba_lines=None)
     cluster.wait_until_ready()
     assert cluster.instances.read_logically(cluster.place, "postgres").dump_bytes > 500
-
-
-def failure(cluster, settings=None, place=None):
-    with pytest.raises(GiveUp) as refused:
-        cluster.start(settings, place=place)
-        wait_until(lambda: not cluster.instances.facts(cluster.place).running, "its end")
-        cluster.instances.query(cluster.place, "select 1")
-    assert refused.value.found and refused.value.expected and refused.value.hint
-    return refused.value
-
-
-@pytest.mark.parametrize("flavour", list(Flavour))
-def test_settings_below_what_the_wal_demands_are_named(clusters, flavour):
-    cluster = clusters(flavour)
-    (cluster.data / "standby.signal").touch()
-    error = failure(cluster, {"max_connections": "10"})
-    assert error.code == "settings_too_small"
-    assert "max_connections = 10" in error.found
-
-
-def test_a_port_in_use_is_named(clusters):
-    cluster = clusters()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        place = InstancePlace(cluster.place.directory, cluster.place.socket_directory, port, "127.0.0.1")
-        assert failure(cluster, place=place).code == "port_in_use"
-
-
-def test_open_permissions_are_named(clusters):
-    cluster = clusters()
-    cluster.data.chmod(0o777)
-    error = failure(cluster)
-    assert error.code == "place_denied"
-    assert "0777" in error.found or "invalid permissions" in error.found
-
-
-def test_a_damaged_control_file_is_named(clusters):
-    cluster = clusters()
-    control = cluster.data / "global" / "pg_control"
-    content = bytearray(control.read_bytes())
-    content[40] ^= 1
-    control.write_bytes(content)
-    assert failure(cluster).code == "control_file_corrupted"
-    with pytest.raises(GiveUp) as refused:
-        cluster.instances.control_data(cluster.place.directory)
-    assert refused.value.code == "control_file_corrupted"
-
-
-def test_a_setting_that_this_major_does_not_know_is_named(clusters):
-    assert failure(clusters(), {"no_such_setting": "1"}).code == "setting_rejected"
-
-
-def test_a_missing_library_is_named(clusters):
-    assert failure(clusters(), {"shared_preload_libraries": "no_such_library"}).code == "library_missing"
-
-
-def test_programs_of_another_major_are_refused_before_anything_is_touched(clusters):
-    cluster = clusters(Flavour.WHEEL_16)
-    before = sorted(path.name for path in cluster.data.iterdir())
-    with pytest.raises(GiveUp) as refused:
-        instances_of(Flavour.WHEEL_18).start(cluster.place, {}, CLOSED)
-    assert refused.value.code == "programs_wrong_major"
-    assert before == sorted(path.name for path in cluster.data.iterdir())
-
-
-def test_programs_that_the_servers_user_may_not_run_are_named(clusters, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root has programs that another user cannot run")
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    (closed / "bin").symlink_to(programs_of(Flavour.WHEEL_18))
-    instances = LocalInstances(PostgresPrograms(closed / "bin", 18), SystemClock())
-    with pytest.raises(GiveUp) as refused:
-        instances.start(clusters().place, {}, CLOSED)
-    assert refused.value.code == "programs_unreachable"
-
-
-def test_a_socket_path_that_is_too_long_is_refused(clusters):
-    cluster = clusters()
-    with pytest.raises(Refusal) as refused:
-        cluster.start(place=InstancePlace(cluster.place.directory, f"/tmp/{'x' * 100}"))
-    assert refused.value.code == "socket_path_too_long"
-
-
-def test_a_page_that_was_changed_is_counted_as_bad(clusters):
-    cluster = clusters()
-    relation = max((cluster.data / "base" / "1").glob("[0-9]*"), key=lambda path: path.stat().st_size)
-    content = bytearray(relation.read_bytes())
-    content[5000] ^= 1
-    relation.write_bytes(content)
-    assert cluster.instances.verify_checksums(cluster.place.directory)[1] == 1
-
-
-def test_a_row_that_cannot_be_read_fails_the_logical_read(clusters):
-    cluster = clusters()
-    cluster.start()
-    cluster.wait_until_ready()
-    instances, place = cluster.instances, cluster.place
-    instances.execute(place, ["create table t as select generate_series(1, 5000) n", "checkpoint"])
-    path = cluster.data / str(instances.query(place, "select pg_relation_filepath('t')")[0][0])
-    instances.stop(place, StopMode.FAST)
-    content = bytearray(path.read_bytes())
-    content[9000] ^= 1
-    path.write_bytes(content)
-    cluster.start()
-    cluster.wait_until_ready()
-    with pytest.raises(GiveUp) as refused:
-        instances.read_logically(place, "postgres")
-    assert refused.value.code == "logical_read_failed"
-    assert "page" in refused.value.found
-
-
-@pytest.mark.debian
-def test_an_index_that_lies_fails_the_structure_check(clusters):
-    cluster = clusters(Flavour.DEBIAN_15)
-    cluster.start()
-    cluster.wait_until_ready()
-    instances, place = cluster.instances, cluster.place
-    assert instances.check_structure(place, "postgres") is None
-    instances.execute(place, ["create extension amcheck", "create table t as select generate_series(1, 2000) n"])
-    instances.execute(place, ["create index on t (n)", "checkpoint"])
-    assert int(instances.check_structure(place, "postgres")) > 100
-    path = cluster.data / str(instances.query(place, "select pg_relation_filepath('t_n_idx')")[0][0])
-    instances.stop(place, StopMode.FAST)
-    content = bytearray(path.read_bytes())
-    content[8192 + 4000] ^= 1
-    path.write_bytes(content)
-    cluster.start()
-    cluster.wait_until_ready()
-    with pytest.raises(GiveUp) as refused:
-        instances.check_structure(place, "postgres")
-    assert refused.value.code == "structure_damaged"
 
 
 def test_a_statement_that_the_server_refuses_is_reported_with_its_words(clusters):
