@@ -43,5 +43,5 @@ How to use it for a procedure:
    data directories, rows, processes) only the test knows how to compare: do that too.
 3. Look at ``marched.points`` once: are the points you fear among them?
 
-A point of a light plan costs about 0.2 s, because each process is forked from one that has everything imported.
+A point of a light plan costs 0.2 to 0.4 s, because each process is forked from one that has everything imported.
 """
