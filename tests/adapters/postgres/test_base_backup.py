@@ -217,17 +217,6 @@ def test_a_page_with_a_wrong_checksum_fails_the_backup_and_names_the_file(postgr
     assert relation in corrupt.value.found
 
 
-def test_the_order_of_reading_is_insisted_on(postgres_servers):
-    server = postgres_servers()
-    with database(server).base_backup(BaseBackupRequest("x")) as stream:
-        with pytest.raises(ValueError, match="before asking for the stop"):
-            stream.stop()
-        archives = stream.archives()
-        next(archives)
-        with pytest.raises(ValueError, match="consumed to its end"):
-            next(archives)
-
-
 def test_the_command_of_majors_before_15_has_their_grammar():
     request = BaseBackupRequest("it's", max_rate_kilobytes=100)
     assert command(request, 140010) == (

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.contracts.database import DatabaseContract
 from tests.servers.flavours import REPLICATION_PASSWORD, REPLICATION_ROLE, Flavour
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.database import PostgresDatabase
@@ -11,6 +12,12 @@ from understudy.vocabulary.wal import parse_history_file
 
 def database(url, **options):
     return PostgresDatabase(Secret(url), SystemClock(), **options)
+
+
+class TestPostgresDatabase(DatabaseContract):
+    @pytest.fixture(params=list(Flavour))
+    def database(self, request, postgres_servers):
+        return database(postgres_servers(request.param).url)
 
 
 @pytest.mark.parametrize("flavour", list(Flavour))
@@ -57,20 +64,6 @@ def test_a_certificate_that_nobody_vouches_for_is_told_as_such(postgres_servers)
     assert untrusted.code == "tls_failed"
 
 
-def test_a_slot_is_reserved_at_its_creation(postgres_servers):
-    server = postgres_servers()
-    with_slot = database(server.replication_url)
-    assert with_slot.slot("kept") is None
-    made = with_slot.reserve_slot("kept")
-    assert made.restart_lsn is not None
-    assert made.wal_status == "reserved"
-    assert not made.active
-    assert with_slot.reserve_slot("kept") == made
-    with_slot.drop_slot("kept")
-    with_slot.drop_slot("kept")
-    assert with_slot.slot("kept") is None
-
-
 def test_a_slot_that_reserves_nothing_is_made_again(postgres_servers):
     server = postgres_servers()
     server.sql("select pg_create_physical_replication_slot('empty', false)")
@@ -115,12 +108,6 @@ def test_a_standby_is_asked_too_and_its_timeline_changes_with_promotion(postgres
     [fork] = parse_history_file(asked.timeline_history(timeline).decode())
     assert fork.parent == 1
     assert fork.at <= flushed
-
-
-def test_the_first_timeline_has_no_history(postgres_servers):
-    with pytest.raises(GiveUp) as refused:
-        database(postgres_servers().replication_url).timeline_history(1)
-    assert refused.value.code == "timeline_history_missing"
 
 
 def test_another_cluster_at_the_address_is_refused_by_every_kind_of_connection(postgres_servers):

@@ -15,6 +15,8 @@ from psycopg import pq
 from understudy.adapters.postgres.connection import Connection
 
 _SENT_AT_ONCE_BYTES = 256 * 1024
+_DISCARDED_BYTES = 256 * 1024 * 1024
+"""Far more than is on its way when a cancel request arrives."""
 
 
 class CopyStream:
@@ -70,13 +72,14 @@ class CopyStream:
             pass
 
     def discard(self, patience_seconds: float) -> None:
-        """Throw away what still comes, until the command is over or nothing came for so long."""
+        """Throw away what still comes of a cancelled command: until it is over, nothing came for so long, or it does not end."""
         self._patience_seconds = patience_seconds
+        left = _DISCARDED_BYTES
         with contextlib.suppress(psycopg.Error, TimeoutError):
-            while True:
-                while self._copying and self.piece() is not None:
-                    pass
-                if self.result() is None:
+            while left > 0:
+                while left > 0 and self._copying and (piece := self.piece()) is not None:
+                    left -= len(piece)
+                if left > 0 and self.result() is None:
                     return
 
     def _receive(self) -> None:

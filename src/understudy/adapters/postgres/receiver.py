@@ -85,6 +85,7 @@ class PostgresWalReceiver:
             self._process.stop()
             self._spool.prepare(server.system_identifier, server.segment_bytes)
             self._refuse_when_disk_full()
+            self._refuse_remote_apply(server)
             self._start(server)
             return self.facts()
 
@@ -142,6 +143,18 @@ class PostgresWalReceiver:
                 expected=f"at least {wanted} bytes, two WAL segments",
                 hint="make room there; until then the server keeps WAL for the slot up to max_slot_wal_keep_size, "
                 "and synchronous commits wait",
+            )
+
+    def _refuse_remote_apply(self, server: ServerFacts) -> None:
+        """A receiver applies nothing, so under ``remote_apply`` the server's commits would wait for it for ever."""
+        names = server.settings.get("synchronous_standby_names", "")
+        named = "*" in names or self._options.application_name in names
+        if named and server.settings.get("synchronous_commit") == "remote_apply":
+            raise Refusal(
+                "remote_apply_never_ends",
+                found=f"synchronous_commit = remote_apply, and synchronous_standby_names = {names!r} names this receiver",
+                expected="synchronous_commit = on, which waits until the receiver has flushed",
+                hint="ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();",
             )
 
     def _start(self, server: ServerFacts) -> None:

@@ -217,7 +217,7 @@ class WalSpool:
                 os.truncate(path, 0)
 
     def _names(self) -> set[str]:
-        """What lies in the directory, once two readings agree: a file that is renamed during a reading may show in neither form."""
+        """What lies in the directory, once two readings agree: a file renamed during a reading may show in neither form."""
         before: set[str] | None = None
         while True:
             try:
