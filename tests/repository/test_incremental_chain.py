@@ -151,3 +151,25 @@ def test_a_full_backup_is_refused_as_an_incremental(world, chain, target):
     backup = world.sealed(world.pack(streams["full"], "again"), "again")
     with pytest.raises(GiveUp, match="incremental_wrong_parent"):
         world.unpack(backup, target, parent=parent)
+
+
+def test_pages_that_grew_back_without_wal_are_zero_as_on_the_server(world, tmp_path, postgres_servers):
+    """Where ``pg_combinebackup`` of 18 brings back pages of the full backup that the server no longer has."""
+    server = postgres_servers(Flavour.WHEEL_18, settings={"autovacuum": "off"})
+    server.sql("create table t as select id, repeat('s', 300) v from generate_series(1, 30000) id")
+    server.sql("vacuum (freeze) t")
+    streams = {"full": base_backup(server, "full")}
+    server.sql("delete from t where id > 15000")
+    server.sql("vacuum t")
+    streams["shrunk"] = base_backup(server, "shrunk", parent="full")
+    with server.connect() as connection, connection.cursor().copy("copy t from stdin") as copy:
+        for number in range(1500):
+            copy.write_row((number, "n" * 200))
+    streams["grown"] = base_backup(server, "grown", parent="shrunk")
+    (tmp_path / "target").mkdir(mode=0o700)
+    target = RestoreTarget(tmp_path / "target", owner=owner_ids())
+    _restore(world, streams, target, list(streams))
+    ((path,),) = server.sql("select pg_relation_filepath('t')")
+    live = (server.data / path).read_bytes()
+    assert live.endswith(bytes(8192)), "COPY no longer extends by more pages than it fills: find another way to such pages"
+    assert (target.directory / path).read_bytes() == live
