@@ -76,11 +76,11 @@ class Recovery:
             owner=self.instances.owner, segment_bytes=DEFAULT_SEGMENT_BYTES, **options,
         )  # fmt: skip
 
-    def start(self, fetching):
+    def start(self, fetching, target=None):
         control = self.instances.control_data(str(self.data))
         settings = {
             "archive_mode": "off", "wal_retrieve_retry_interval": "50ms", "shared_buffers": "16MB",
-            "restore_command": fetching.restore_command, **control.required_settings,
+            "restore_command": fetching.restore_command, **control.required_settings, **(target or {}),
         }  # fmt: skip
         self.instances.start(self.place, settings, ["local all all trust"])
 
@@ -89,6 +89,10 @@ class Recovery:
             lambda: self.instances.facts(self.place).accepts_connections and end_reached(fetching.requests(), self.names[-1]),
             "the end of replay",
         )
+
+    def promote(self):
+        self.instances.promote(self.place)
+        wait_until(lambda: self.instances.facts(self.place).in_recovery is False, "promotion")
 
     def rows(self):
         return int(self.instances.query(self.place, "select count(*) from t")[0][0])
@@ -132,15 +136,26 @@ def test_a_server_replays_everything_and_promotes_only_when_told_to(recoveries, 
     recovery = recoveries(flavour)
     with recovery.fetching(window=2) as fetching:
         recovery.start(fetching)
-        last = recovery.names[-1]
         recovery.wait_for_the_end(fetching)
         facts = recovery.instances.facts(recovery.place)
         assert facts.in_recovery and facts.last_replayed_commit
         assert recovery.rows() == 8001
-        assert stuck_at(fetching.requests(), last) is None
-        recovery.instances.promote(recovery.place)
-        wait_until(lambda: recovery.instances.facts(recovery.place).in_recovery is False, "promotion")
-        assert recovery.rows() == 8001
+        assert stuck_at(fetching.requests(), recovery.names[-1]) is None
+    recovery.promote()
+    assert recovery.rows() == 8001
+
+
+@pytest.mark.parametrize("flavour", ["wheel18", "debian15"])
+def test_a_server_stops_at_its_target_and_is_promoted_there_when_nobody_fetches_any_more(recoveries, flavour):
+    recovery = recoveries(flavour)
+    aim = recovery.names[3]
+    target = {"recovery_target_lsn": str(WalSegment.parse(aim).start + 4096), "recovery_target_action": "pause"}
+    with recovery.fetching(window=1) as fetching:
+        recovery.start(fetching, target)
+        wait_until(lambda: recovery.instances.facts(recovery.place).replay_paused, "the target")
+        assert max(request.name for request in fetching.requests() if request.position) == aim
+    recovery.promote()
+    assert 0 < recovery.rows() < 8000
 
 
 def test_a_server_restarted_in_the_middle_replays_the_rest(recoveries):

@@ -67,6 +67,14 @@ def test_a_setting_that_this_major_does_not_know_is_named(clusters):
     assert failure(clusters(), {"no_such_setting": "1"}).code == "setting_rejected"
 
 
+def test_a_missing_tablespace_is_named_although_postgresql_would_start(clusters):
+    cluster = clusters()
+    (cluster.data / "pg_tblspc" / "16384").symlink_to(cluster.root / "unmounted")
+    error = failure(cluster)
+    assert error.code == "tablespace_missing"
+    assert str(cluster.root / "unmounted") in error.found
+
+
 def test_a_missing_library_is_named(clusters):
     assert failure(clusters(), {"shared_preload_libraries": "no_such_library"}).code == "library_missing"
 

@@ -71,6 +71,7 @@ class LocalInstances:
         self._check_major(place.directory)
         if self._runs_here(place):
             return
+        _check_tablespaces(place.directory)
         self._wait_until_gone(place, _LINGER_SECONDS, "instance_lingering")
         files = make_socket_directory(place, self._account)
         own_configuration = (Path(place.directory) / "postgresql.conf").exists()
@@ -292,6 +293,23 @@ class LocalInstances:
             return ours
         named = [line.partition(" ")[2] for line in current if line.startswith("stderr ")]
         return ours + (log_tail(Path(place.directory) / named[0]) if named else ())
+
+
+def _check_tablespaces(directory: str) -> None:
+    """PostgreSQL starts without a tablespace's directory, says so in its log only, and fails whoever reads a table there.
+
+    Raises:
+        GiveUp: ``tablespace_missing``.
+    """
+    links = Path(directory) / "pg_tblspc"
+    for link in sorted(links.iterdir()) if links.is_dir() else ():
+        if not link.is_dir():
+            raise GiveUp(
+                "tablespace_missing",
+                found=f"{link} leads to {link.readlink() if link.is_symlink() else 'a file'}, and there is no directory",
+                expected="the directory of each tablespace",
+                hint="mount or restore it there; in a restore, name a directory for each tablespace",
+            )
 
 
 def _reap() -> None:
