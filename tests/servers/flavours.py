@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import importlib.util
 import os
@@ -116,8 +117,10 @@ def _reachable(directory: Path) -> Path:
     return copy / "bin"
 
 
+@cache
 def session_directory() -> Path:
     """One directory for all workers of this test session; the controller removes it at the end."""
+    atexit.register(remove_session_directory)
     controller = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     directory = Path(f"/tmp/ust-session-{controller}")
     directory.mkdir(mode=0o755, exist_ok=True)

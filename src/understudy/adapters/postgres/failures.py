@@ -16,10 +16,7 @@ import psycopg
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
 _RESTARTING = frozenset({"57P01", "57P02", "57P03", "57P05"})
-_HBA = re.compile(
-    r"(?:no pg_hba\.conf entry for|pg_hba\.conf rejects) (?P<replication>replication )?connection (?:from|for) |"
-    r"(?:no pg_hba\.conf entry for|pg_hba\.conf rejects) (?:connection for )?host "
-)
+_HBA = re.compile(r"no pg_hba\.conf entry for|pg_hba\.conf rejects")
 _HBA_FIELDS = re.compile(
     r'host "(?P<host>[^"]*)", user "(?P<user>[^"]*)"(?:, database "(?P<database>[^"]*)")?(?:, (?P<encryption>.*))?'
 )
