@@ -89,7 +89,7 @@ def _store_manifest(place: PackingPlace, text: bytes) -> PartEntry:
             raise
         name = f"backup_manifest-{place.attempt}{SEALED_SUFFIX}"
         sealed = place.store_sealed(name, [text])
-    return PartEntry(name, sealed.sealed_bytes, sealed.sealed_sha256, sealed.plain_bytes, None, 0)
+    return PartEntry(name, sealed.sealed_bytes, sealed.sealed_sha256, sealed.plain_bytes, None, 1)
 
 
 def _pass_on(member: TarMember, content: Iterator[bytes], parts: PartUploads) -> int:
