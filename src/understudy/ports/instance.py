@@ -59,6 +59,16 @@ class InstanceFacts:
     """The newest lines of its log, for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class LogicalRead:
+    """Every row of one database, read through the server and thrown away."""
+
+    database: str
+    dump_bytes: int
+    sha256: str
+    """Of the dump's text: equal dumps, equal contents."""
+
+
 class Instances(Protocol):
     """Starts, asks and stops servers with one set of programs, as one operating-system user (never root).
 
@@ -101,6 +111,22 @@ class Instances(Protocol):
 
     def combine_backups(self, chain: Sequence[str], output: str) -> None:
         """``pg_combinebackup`` over plain directories, full first, into a directory that does not exist yet."""
+        ...
+
+    def read_logically(self, place: InstancePlace, database: str) -> LogicalRead:
+        """``pg_dump`` to nowhere: definitions, every row, large objects.
+
+        Raises:
+            GiveUp: ``logical_read_failed`` with the server's words: a page, an index or a row could not be read.
+        """
+        ...
+
+    def check_structure(self, place: InstancePlace, database: str) -> int | None:
+        """``pg_amcheck`` over tables and B-trees; how many relations it looked at, or None when the database has no amcheck.
+
+        Raises:
+            GiveUp: ``structure_damaged`` with what it found.
+        """
         ...
 
     def verify_checksums(self, directory: str) -> tuple[int, int]:
