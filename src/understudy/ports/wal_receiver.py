@@ -33,8 +33,10 @@ class SpoolFacts:
 class WalReceiver(Protocol):
     """One detached receiver per database. It survives this process and is adopted again by the next one.
 
-    Failures: ``TryAgain("receiver_starting")``; ``GiveUp`` with ``receiver_failed`` (its own words as finding), ``spool_full``,
-    ``spool_busy`` (another receiver holds the spool).
+    Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
+    finding), ``spool_full``, ``spool_busy`` (another receiver holds the spool), ``receiver_diverged`` (it is ahead of the
+    server's history: the hint names the segments to quarantine), ``remote_apply_never_ends``, ``segment_missing``; and those of
+    ``Database`` on starting.
     """
 
     def ensure_running(self) -> ReceiverFacts:

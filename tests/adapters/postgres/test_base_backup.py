@@ -99,6 +99,12 @@ def test_chunks_are_large_whatever_the_server_sends(postgres_servers):
     assert all(1_000_000 <= size < 1_200_000 for size in sizes[:-1])
 
 
+def test_a_backup_over_tls(postgres_servers):
+    server = postgres_servers(Flavour.DEBIAN_15, tls=True)
+    server.sql("create table t as select generate_series(1, 500000) as id")
+    assert_agrees_with_its_manifest(take(database(server)))
+
+
 def test_a_backup_from_a_standby(postgres_servers):
     server = postgres_servers()
     standby = server.make_standby()

@@ -6,6 +6,7 @@ Waiting happens in ``poll``, so other threads run meanwhile; psycopg's own COPY 
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ from psycopg import pq
 
 from understudy.adapters.postgres.connection import Connection
 
+_LOOK_EVERY_SECONDS = 0.25
 _SENT_AT_ONCE_BYTES = 256 * 1024
 _DISCARDED_BYTES = 256 * 1024 * 1024
 """Far more than is on its way when a cancel request arrives."""
@@ -28,7 +30,8 @@ class CopyStream:
         self._poll = select.poll()
         self._socket = self._pgconn.socket
         self._copying = False
-        self._patience_seconds: float | None = None
+        self._patience_seconds = math.inf
+        self._idle_seconds = 0.0
 
     def send(self, command: str) -> None:
         self._pgconn.send_query(command.encode())
@@ -83,17 +86,20 @@ class CopyStream:
                     return
 
     def _receive(self) -> None:
+        """Wait for input and take it in; under TLS libpq may hold input that the socket does not show: so it looks regularly."""
         self._wait(select.POLLIN)
         self._pgconn.consume_input()
 
     def _flush(self) -> None:
         while self._pgconn.flush() == 1:
-            if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
-                self._pgconn.consume_input()  # a server that is not read may stop reading
+            self._wait(select.POLLIN | select.POLLOUT)
+            self._pgconn.consume_input()  # a server that is not read may stop reading
 
-    def _wait(self, events: int) -> int:
+    def _wait(self, events: int) -> None:
         self._poll.register(self._socket, events)
-        ready = self._poll.poll(None if self._patience_seconds is None else self._patience_seconds * 1000)
-        if not ready:
+        if self._poll.poll(_LOOK_EVERY_SECONDS * 1000):
+            self._idle_seconds = 0.0
+            return
+        self._idle_seconds += _LOOK_EVERY_SECONDS
+        if self._idle_seconds > self._patience_seconds:
             raise TimeoutError
-        return ready[0][1]

@@ -45,7 +45,7 @@ def statement_failure(error: psycopg.Error, address: str) -> UnderstudyError:
     if state == "42501":
         return _privilege_missing(message, address)
     if state == "55006":
-        return TryAgain("slot_in_use", found=f"{address}: {message}", expected="a slot that nobody uses")
+        return TryAgain("object_in_use", found=f"{address}: {message}", expected="that nobody else uses it")
     if state == "57014":
         return GiveUp(
             "statement_cancelled",
