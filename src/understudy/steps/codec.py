@@ -1,7 +1,7 @@
 """The JSON form of steps: ``{"step": "take_base_backup", …fields}``. It is what a resumed run is rebuilt from.
 
-Fields are plain values: text, numbers, booleans, None, and tuples or string-keyed mappings of these; richer values (an LSN, a
-label, a time) are kept as text in the step and parsed where it runs.
+Fields are plain values: text, numbers, booleans, None, tuples or string-keyed mappings of these, and flat dataclasses (a place);
+richer values (an LSN, a label, a time) are kept as text in the step and parsed where it runs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 from understudy.ports.step import Step
 from understudy.vocabulary.json import JsonObject
@@ -49,12 +49,16 @@ def step_from_json(value: JsonObject) -> Step:
     kind = _KINDS.get(name)
     if kind is None:
         raise ValueError(f"no kind of step is called {name!r}; known: {', '.join(sorted(_KINDS))}")
-    arguments = {key: _frozen(item) for key, item in value.items() if key != "step"}
+    hints = get_type_hints(kind)
     try:
-        return cast(Step, kind(**arguments))
+        return cast(Step, kind(**{key: _frozen(item, hints.get(key)) for key, item in value.items() if key != "step"}))
     except TypeError as error:
         raise ValueError(f"the fields of {name!r} do not fit: {error}") from error
 
 
-def _frozen(value: object) -> object:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _frozen(value: object, hint: object = None) -> object:
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict) and isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return hint(**value)
+    return value

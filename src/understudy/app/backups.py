@@ -1,0 +1,94 @@
+"""Taking, listing and verifying backups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.identities import new_plan_id
+from understudy.app.installation import Installation
+from understudy.app.repositories import prepare_repository
+from understudy.app.seen import remember_seen
+from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
+from understudy.plan.plan import Plan, Procedure
+from understudy.repository.manifests import BackupManifest
+from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+
+_REFUSED_BY_SERVER = "incremental_refused"
+_KIBIBYTE = 1024
+
+
+def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None) -> Plan:
+    """Gather the facts and decide."""
+    resource = installation.resource(name)
+    repositories = installation.repository_names(name)
+    server = installation.databases[name].facts()
+    remember_seen(installation.state, name, server)
+    listing = installation.repository(repositories[0]).backups(name, server.system_identifier)
+    subject = BackupSubject(
+        resource=name,
+        slot=installation.stack.slot_of(name),
+        repositories=repositories,
+        part_bytes=resource.backup.part_size,
+        compression_level=resource.backup.compression_level,
+        max_rate_kilobytes=resource.backup.max_rate // _KIBIBYTE if resource.backup.max_rate else None,
+    )
+    facts = BackupFacts(
+        now=installation.clock.now(),
+        plan_id=new_plan_id(installation.clock, Procedure.BACKUP),
+        stack_digest=installation.digest,
+        server=server,
+        backups=listing.usable,
+    )
+    return plan_backup(subject, facts, kind)
+
+
+def back_up(installation: Installation, resource: str, kind: BackupKind | None, watcher: Watcher) -> RunView:
+    """Take a base backup; when the server refuses an incremental one, plan once more as a full one.
+
+    Raises:
+        Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; and what the database and the repository raise.
+    """
+    installation.resource(resource)
+    name = ResourceName(resource)
+    for repository in installation.repository_names(name):
+        prepare_repository(installation, repository)
+    view = carry_out(installation, plan_next_backup(installation, name, kind), watcher)
+    if view.failed_with(_REFUSED_BY_SERVER):
+        view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL), watcher)
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBackup:
+    repository: RepositoryName
+    backup: BackupManifest
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableBackup:
+    repository: RepositoryName
+    key: str
+    code: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupsEverywhere:
+    usable: tuple[ListedBackup, ...]
+    unusable: tuple[UnreadableBackup, ...]
+
+
+def list_backups(installation: Installation, resource: str | None) -> BackupsEverywhere:
+    """What the repositories hold, newest last; what is there and can't be used, with the reason."""
+    usable: list[ListedBackup] = []
+    unusable: list[UnreadableBackup] = []
+    names = [ResourceName(resource)] if resource else list(installation.resource_names())
+    for name in names:
+        installation.resource(name)
+        for repository in installation.repository_names(name):
+            listing = installation.repository(repository).backups(name)
+            usable += [ListedBackup(repository, backup) for backup in listing.usable]
+            unusable += [UnreadableBackup(repository, each.key, each.error.code, each.error.found) for each in listing.unusable]
+    usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
+    return BackupsEverywhere(tuple(usable), tuple(unusable))

@@ -1,0 +1,144 @@
+"""From a plan to a finished run, in this process or in the control plane that runs already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from understudy.app.installation import Installation
+from understudy.plan.plan import Plan
+from understudy.records.controller_lock import controller_pid
+from understudy.records.run import RunRecord, RunState, StepRecord, StepState
+from understudy.runner.runner import Runner
+from understudy.runner.submission import hand_over
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import Person, RunId, StepKey
+
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run and its steps, in the order of the plan."""
+
+    run: RunRecord
+    steps: tuple[StepRecord, ...]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.run.state is RunState.SUCCEEDED
+
+    def failed_with(self, code: str) -> bool:
+        return any(step.error is not None and step.error.code == code for step in self.steps)
+
+
+class Watcher(Protocol):
+    """The door that waits for a run: shows how it goes, and asks the person in front of it."""
+
+    def show(self, view: RunView) -> None: ...
+
+    def ask(self, step: StepRecord) -> Person | None:
+        """Who agrees to what the step asks; None leaves it waiting for somebody else."""
+        ...
+
+
+def view_of(installation: Installation, run: RunId) -> RunView:
+    return RunView(installation.records.run(run), installation.records.steps(run))
+
+
+def carry_out(installation: Installation, plan: Plan, watcher: Watcher, approved_by: Person | None = None) -> RunView:
+    """Carry the plan out and wait for its end.
+
+    While ``serve`` holds the state directory the run is handed over to it; otherwise this process carries it out.
+
+    Raises:
+        Refusal: ``busy`` (another run holds what this one needs), ``controller_busy`` (another command is at work).
+    """
+    if serving_pid(installation.state) is not None:
+        run = hand_over(installation.records, installation.clock, plan, approved_by)
+        return _follow(installation, run, watcher, installation.records.approve)
+    with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+        run = runner.submit(plan, approved_by)
+        return _follow(installation, run, watcher, runner.approve, runner)
+
+
+def resume(installation: Installation, run: RunId, watcher: Watcher) -> RunView:
+    """Go on with an interrupted run.
+
+    Raises:
+        Refusal: ``not_interrupted``, ``run_unknown``, ``controller_busy``.
+    """
+    with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+        runner.resume(run)
+        return _follow(installation, run, watcher, runner.approve, runner)
+
+
+class _Approve(Protocol):
+    def __call__(self, run: RunId, step: StepKey, by: Person) -> None: ...
+
+
+def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _Approve, runner: Runner | None = None) -> RunView:
+    """Show the run until it has ended, and pass on what the person at the door agrees to."""
+    asked: set[StepKey] = set()
+    while True:
+        view = view_of(installation, run)
+        watcher.show(view)
+        if view.run.state.is_final:
+            return view
+        for step in view.steps:
+            if step.state is StepState.AWAITING_APPROVAL and step.key not in asked:
+                asked.add(step.key)
+                person = watcher.ask(step)
+                if person is not None:
+                    approve(run, step.key, person)
+        if runner is not None:
+            runner.wait(run, _LOOK_SECONDS)
+        else:
+            _require_controller(installation, view)
+            installation.clock.wait(_LOOK_SECONDS)
+
+
+def _require_controller(installation: Installation, view: RunView) -> None:
+    if serving_pid(installation.state) is None:
+        raise Refusal(
+            "controller_gone",
+            found=f"understudy serve ended while it carried out {view.run.run}",
+            expected="a running control plane",
+            hint=f"start it again (it resumes the run), or: understudy resume {view.run.run}",
+        )
+
+
+def serving_pid(state: Path) -> int | None:
+    """The process of ``serve``, if it holds this state directory."""
+    holder = controller_pid(state)
+    try:
+        announced = int((state / "serving").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return holder if holder == announced else None
+
+
+def approve_waiting(installation: Installation, run: RunId, by: Person) -> tuple[StepKey, ...]:
+    """Agree to every question that the run asks now; which steps that were."""
+    waiting = [step for step in view_of(installation, run).steps if step.state is StepState.AWAITING_APPROVAL]
+    for step in waiting:
+        installation.records.approve(run, step.key, by)
+    return tuple(step.key for step in waiting)
+
+
+def cancel(installation: Installation, run: RunId, by: Person, watcher: Watcher) -> RunView:
+    """Ask for the run's end, and wait for it. An interrupted run is taken up here, for its clean-up.
+
+    Raises:
+        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy``.
+    """
+    if controller_pid(installation.state) is None:
+        with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+            runner.cancel(run, by)
+            return _follow(installation, run, watcher, runner.approve, runner)
+    installation.records.request_cancel(run, by)
+    while not (view := view_of(installation, run)).run.state.is_final and controller_pid(installation.state) is not None:
+        watcher.show(view)
+        installation.clock.wait(_LOOK_SECONDS)
+    return view

@@ -1,0 +1,200 @@
+"""One stack file on one host: where its state lies, and which adapters stand behind its names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from understudy.adapters.age.choice import choose_sealer
+from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.places import LocalPlaces
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.database import PostgresDatabase
+from understudy.adapters.postgres.instances import LocalInstances
+from understudy.adapters.postgres.programs import find_programs
+from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
+from understudy.app.key_ring import KeyRing
+from understudy.app.seen import SeenServer, read_seen
+from understudy.app.stores import store_for
+from understudy.ports.clock import Clock
+from understudy.ports.object_store import ObjectStore
+from understudy.ports.running import Cancellation, Progress
+from understudy.ports.sealer import Sealer
+from understudy.ports.world import World
+from understudy.records.receipts import FileReceipts
+from understudy.records.records import Records
+from understudy.repository.catalog import Repository
+from understudy.stack.loader import LoadedStack, load_stack
+from understudy.stack.models import Stack
+from understudy.stack.resources import PostgresResource
+from understudy.stack.secrets import resolve_text
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
+
+K = TypeVar("K", bound=str)
+V = TypeVar("V")
+
+
+class ByName(Mapping[K, V], Generic[K, V]):
+    """Adapters by name, made when first asked for: a run touches few of them, and making one may need a secret."""
+
+    def __init__(self, names: tuple[K, ...], make: Callable[[K], V]) -> None:
+        self._names = names
+        self._make = make
+        self._made: dict[K, V] = {}
+
+    def __getitem__(self, name: K) -> V:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that a use case begins with."""
+
+    stack: Stack
+    digest: str
+    stack_text: bytes
+    state: Path
+    clock: Clock = field(default_factory=SystemClock)
+
+    @classmethod
+    def open(cls, stack_file: Path, state: Path | None = None) -> Installation:
+        """Load the stack file and make the state directory.
+
+        Raises:
+            Refusal: ``stack_file_invalid``, ``stack_file_missing``.
+        """
+        loaded: LoadedStack = load_stack(stack_file)
+        directory = state or _state_directory(loaded.stack)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        return cls(loaded.stack, loaded.digest, loaded.content, directory.resolve())
+
+    # Names
+
+    def resource(self, name: str) -> PostgresResource:
+        found = self.stack.resources.get(name)
+        if found is None:
+            raise Refusal(
+                "no_such_resource",
+                found=f"no resource is called {name!r}",
+                expected=f"one of {', '.join(self.stack.resources)}",
+                hint="resources are named in the stack file",
+            )
+        return found
+
+    def resource_names(self) -> tuple[ResourceName, ...]:
+        return tuple(ResourceName(name) for name in self.stack.resources)
+
+    def repository_names(self, resource: str | None = None) -> tuple[RepositoryName, ...]:
+        names = self.stack.repositories_of(resource) if resource else tuple(self.stack.repositories)
+        return tuple(RepositoryName(name) for name in names)
+
+    # Adapters
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        return KeyRing.of(self.stack.encryption, self.state)
+
+    @cached_property
+    def stores(self) -> Mapping[RepositoryName, ObjectStore]:
+        return ByName(self.repository_names(), lambda name: store_for(self.stack.repositories[name]))
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        return choose_sealer()
+
+    @cached_property
+    def databases(self) -> Mapping[ResourceName, PostgresDatabase]:
+        return ByName(self.resource_names(), self._database)
+
+    @cached_property
+    def receivers(self) -> Mapping[ResourceName, PostgresWalReceiver]:
+        return ByName(self.resource_names(), self._receiver)
+
+    @cached_property
+    def instances(self) -> Mapping[ResourceName, LocalInstances]:
+        return ByName(self.resource_names(), self._instances)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.state, self.clock, self.keys.evidence_signer)
+
+    def repository(self, name: RepositoryName) -> Repository:
+        keys = self.keys.keys
+        return Repository(self.stores[name], self.sealer, keys)
+
+    def seen(self, resource: ResourceName) -> SeenServer | None:
+        """What was last seen of the resource's server; also known when the server is gone."""
+        return read_seen(self.state, resource)
+
+    def world_for(self, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
+        return World(
+            run=run,
+            clock=self.clock,
+            receipts=FileReceipts(self.state, run),
+            progress=progress,
+            cancellation=cancellation,
+            stores=self.stores,
+            sealer=self.sealer,
+            keys=self.keys.keys,
+            databases=self.databases,
+            receivers=self.receivers,
+            instances=self.instances,
+            places=LocalPlaces(),
+        )
+
+    def _database(self, name: ResourceName) -> PostgresDatabase:
+        return PostgresDatabase(resolve_text(self.resource(name).url), self.clock)
+
+    def _receiver(self, name: ResourceName) -> PostgresWalReceiver:
+        resource = self.resource(name)
+        options = ReceiverOptions(
+            slot=self.stack.slot_of(name),
+            spool_directory=Path(resource.wal.spool) if resource.wal.spool else self.state / "wal" / name,
+            limit_bytes=resource.wal.spool_limit,
+            application_name=self.stack.slot_of(name),
+            synchronous=resource.wal.synchronous,
+            programs_directory=resource.recover.programs if resource.recover else None,
+        )
+        return PostgresWalReceiver(resolve_text(resource.url), self.databases[name], self.clock, options)
+
+    def _instances(self, name: ResourceName) -> LocalInstances:
+        resource = self.resource(name)
+        account = Account.choose(resource.recover.user if resource.recover else None)
+        explicit = resource.drill.programs or (resource.recover.programs if resource.recover else None)
+        return LocalInstances(find_programs(self.major_of(name), explicit, user=account), self.clock, account=account)
+
+    def major_of(self, name: ResourceName) -> int:
+        """PostgreSQL's major version, from the newest backup, else as last seen on the server."""
+        seen = self.seen(name)
+        if seen is not None:
+            return seen.major
+        for repository in self.repository_names(name):
+            backups = self.repository(repository).backups(name).usable
+            if backups:
+                return max(backups, key=lambda backup: backup.stop_time).server_major
+        return self.databases[name].facts().major
+
+
+def _state_directory(stack: Stack) -> Path:
+    """Where the stack file says, else the system's place for root, else the user's own (XDG Base Directory Specification)."""
+    if stack.state.directory:
+        return Path(stack.state.directory)
+    if os.geteuid() == 0:
+        return Path("/var/lib/understudy") / stack.stack
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "understudy" / stack.stack

@@ -1,0 +1,56 @@
+"""The keys that this installation holds, from the stack file's references; a signing key is made where none is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.ports.world import Keys
+from understudy.repository.signing import Signer, new_signing_key
+from understudy.stack.models import EncryptionSettings
+from understudy.stack.secrets import resolve
+from understudy.vocabulary.secret import Secret
+
+_OWN_KEY = "signing.key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    keys: Keys
+    evidence_signer: Signer
+
+    @classmethod
+    def of(cls, encryption: EncryptionSettings, state: Path) -> KeyRing:
+        """
+        Raises:
+            GiveUp: ``secret_missing``, ``signing_key_malformed``.
+        """
+        signing_key = resolve(encryption.signing_key) if encryption.signing_key else own_signing_key(state)
+        signer = Signer(signing_key)
+        return cls(
+            Keys(
+                recipients=encryption.recipients,
+                identity=resolve(encryption.identity) if encryption.identity else None,
+                signing_key=signing_key,
+                trusted_signers=frozenset(encryption.signers) | {signer.public_key},
+            ),
+            signer,
+        )
+
+
+def own_signing_key(state: Path) -> Secret:
+    """The state directory's own key, made on first use (mode 0600); two processes that make it at once end up with one."""
+    path = state / _OWN_KEY
+    if not path.exists():
+        aside = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(new_signing_key().reveal())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
+    return Secret(path.read_text().strip())

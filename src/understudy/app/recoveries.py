@@ -1,0 +1,261 @@
+"""Restoring, drilling and recovering: three wishes, one plan."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.identities import new_plan_id
+from understudy.app.installation import Installation
+from understudy.plan.plan import Mode, Plan, Procedure
+from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, plan_recovery
+from understudy.ports.instance import InstancePlace
+from understudy.repository.catalog import Repository
+from understudy.repository.manifests import BackupManifest
+from understudy.repository.wal_archive import WalContents
+from understudy.stack.models import Scenario
+from understudy.stack.resources import PostgresResource
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, parse_history_file
+
+_WORKERS = max(2, os.cpu_count() or 2)
+_STANDARD_PORT = 5432
+_STAGED_SEGMENTS = 20
+"""Room for the WAL that is fetched ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person may decide about any of the three."""
+
+    target: RecoveryTarget = LATEST
+    timeline: Timeline | None = None
+    label: str | None = None
+    repository: RepositoryName | None = None
+    tablespaces: Mapping[str, str] | None = None
+    """By name, where each goes; over what the stack file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Holdings:
+    """What a repository holds of one database."""
+
+    backups: tuple[BackupManifest, ...]
+    histories: Mapping[Timeline, tuple[TimelineFork, ...]]
+    wal: WalContents
+
+
+def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
+    """Restore into an empty directory, verify, and leave the server stopped.
+
+    Raises:
+        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``busy``.
+    """
+    name = ResourceName(resource)
+    settings = installation.resource(name)
+    plan = _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.RESTORE,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        place=InstancePlace(str(directory.absolute()), _socket_directory(str(directory.absolute())), _STANDARD_PORT),
+        tablespaces=_tablespaces_of(settings, choice),
+    )
+    return carry_out(installation, plan, watcher)
+
+
+def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
+    """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``restore`` does."""
+    name = _one_resource(installation, resource)
+    plan_id = new_plan_id(installation.clock, Procedure.DRILL)
+    base = Path(installation.resource(name).drill.directory or installation.state / "drills") / plan_id
+    base.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+    base.mkdir(mode=0o711, exist_ok=True)
+    plan = _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.DRILL,
+        mode=Mode.DRILL,
+        subject=scenario.value,
+        place=InstancePlace(str(base / "data"), _socket_directory(str(base)), _STANDARD_PORT),
+        tablespaces=None,
+    )
+    view = carry_out(installation, plan, watcher)
+    if base.exists() and not any(base.iterdir()):
+        base.rmdir()
+    return view
+
+
+def recover(
+    installation: Installation,
+    scenario: Scenario,
+    resource: str | None,
+    choice: Choice,
+    watcher: Watcher,
+    *,
+    approved_by: Person | None = None,
+    fence_override_by: Person | None = None,
+) -> RunView:
+    """Carry out the scenario for real, where the stack file says.
+
+    Raises:
+        Refusal: ``recover_place_missing``; and as ``restore`` does.
+    """
+    name = _one_resource(installation, resource)
+    settings = installation.resource(name)
+    if settings.recover is None:
+        raise Refusal(
+            "recover_place_missing",
+            found=f"the stack file does not say where {name} is to come up again",
+            expected=f"resources.{name}.recover with a directory",
+            hint=f"add it, or restore into a directory of your choice: understudy restore {name} --to DIRECTORY",
+        )
+    place = InstancePlace(
+        settings.recover.directory,
+        _socket_directory(settings.recover.directory),
+        settings.recover.port,
+        settings.recover.listen_addresses,
+    )
+    plan = _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.RECOVERY,
+        mode=Mode.FAILOVER,
+        subject=scenario.value,
+        place=place,
+        tablespaces=_tablespaces_of(settings, choice),
+        set_aside=True,
+        fence_override_by=fence_override_by,
+    )
+    return carry_out(installation, plan, watcher, approved_by)
+
+
+def _plan(
+    installation: Installation,
+    name: ResourceName,
+    choice: Choice,
+    *,
+    procedure: Procedure,
+    mode: Mode,
+    subject: str,
+    place: InstancePlace,
+    tablespaces: Mapping[str, str] | None,
+    set_aside: bool = False,
+    fence_override_by: Person | None = None,
+) -> Plan:
+    """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
+    repositories = installation.repository_names(name)
+    source = choice.repository or repositories[0]
+    holdings = _holdings(installation.repository(source), name)
+    settings = installation.resource(name)
+    wish = RecoveryWish(
+        resource=name,
+        procedure=procedure,
+        mode=mode,
+        subject=subject,
+        repository=source,
+        repositories=(source, *(each for each in repositories if each != source)),
+        target=choice.target,
+        place=place,
+        workers=_WORKERS,
+        tablespaces=_by_oid(holdings.backups, tablespaces, place),
+        checks=tuple(_check_fields(check.model_dump(exclude_none=True)) for check in settings.checks),
+        staging_directory=f"{place.directory}.wal",
+        timeline=choice.timeline,
+        label=choice.label,
+        set_aside=set_aside,
+        fence_override_by=fence_override_by,
+        reprotection=Reprotection(
+            slot=installation.stack.slot_of(name),
+            part_bytes=settings.backup.part_size,
+            compression_level=settings.backup.compression_level,
+            max_rate_kilobytes=None,
+        ),
+    )
+    facts = RecoveryFacts(
+        now=installation.clock.now(),
+        plan_id=new_plan_id(installation.clock, procedure),
+        stack_digest=installation.digest,
+        backups=holdings.backups,
+        histories=holdings.histories,
+        reaches={timeline: _reach(holdings.wal, timeline) for timeline in holdings.wal.timelines()},
+        programs_major=installation.instances[name].major(),
+        staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
+    )
+    return plan_recovery(wish, facts)
+
+
+def _holdings(repository: Repository, name: ResourceName) -> _Holdings:
+    """
+    Raises:
+        Refusal: ``no_backup``.
+    """
+    usable = repository.backups(name).usable
+    if not usable:
+        raise Refusal(
+            "no_backup",
+            found=f"the repository holds no usable backup of {name}",
+            expected="at least one",
+            hint=f"take one: understudy backup {name} --full; list what is there: understudy backups {name}",
+        )
+    newest = max(usable, key=lambda backup: backup.stop_time)
+    backups = tuple(backup for backup in usable if backup.system_identifier == newest.system_identifier)
+    archive = repository.wal(name, newest.system_identifier, newest.segment_bytes)
+    contents = archive.contents()
+    histories = {timeline: parse_history_file(archive.fetch_history(timeline).decode()) for timeline in contents.histories}
+    return _Holdings(backups, histories, contents)
+
+
+def _reach(contents: WalContents, timeline: Timeline) -> Lsn:
+    return contents.reaches(timeline) or Lsn(0)
+
+
+def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:
+    tablespaces = {tablespace for backup in backups for tablespace in backup.tablespaces}
+    if named is None:
+        return {tablespace.oid: f"{place.directory}-tablespace-{tablespace.oid}" for tablespace in tablespaces}
+    return {tablespace.oid: named[tablespace.name] for tablespace in tablespaces if tablespace.name in named}
+
+
+def _tablespaces_of(settings: PostgresResource, choice: Choice) -> Mapping[str, str]:
+    declared = settings.recover.tablespaces if settings.recover else {}
+    return {**declared, **(choice.tablespaces or {})}
+
+
+def _check_fields(check: Mapping[str, object]) -> Mapping[str, str]:
+    return {name: str(value) for name, value in check.items()}
+
+
+def _one_resource(installation: Installation, resource: str | None) -> ResourceName:
+    """The one that was named, or the only one that there is."""
+    if resource is not None:
+        installation.resource(resource)
+        return ResourceName(resource)
+    names = installation.resource_names()
+    if len(names) != 1:
+        raise Refusal(
+            "no_such_resource",
+            found="no resource was named, and the stack has several",
+            expected=f"one of {', '.join(names)}",
+            hint="name it: --resource NAME",
+        )
+    return names[0]
+
+
+def _socket_directory(place: str) -> str:
+    """Short, because a socket's path may have 107 bytes; the same for the same place, so that it is found again."""
+    name = hashlib.sha256(place.encode()).hexdigest()[:8]
+    if os.geteuid() == 0:
+        return f"/run/understudy/{name}"
+    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/understudy-{os.geteuid()}"  # noqa: S108 - made 0700 by its user
+    return f"{base}/understudy/{name}" if "XDG_RUNTIME_DIR" in os.environ else f"{base}/{name}"

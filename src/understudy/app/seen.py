@@ -1,0 +1,46 @@
+"""What was last seen of a server, kept for the day when it can't be asked any more."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from understudy.ports.database import ServerFacts
+from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class SeenServer:
+    system_identifier: SystemIdentifier
+    version_number: int
+    segment_bytes: int
+
+    @property
+    def major(self) -> int:
+        return self.version_number // 10000
+
+
+def read_seen(state: Path, resource: ResourceName) -> SeenServer | None:
+    try:
+        fields = json.loads(_path(state, resource).read_text())
+    except FileNotFoundError:
+        return None
+    return SeenServer(**fields)
+
+
+def remember_seen(state: Path, resource: ResourceName, facts: ServerFacts) -> None:
+    """Written aside and renamed; nothing happens when it is known already."""
+    seen = SeenServer(facts.system_identifier, facts.version_number, facts.segment_bytes)
+    if read_seen(state, resource) == seen:
+        return
+    path = _path(state, resource)
+    path.parent.mkdir(exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(asdict(seen)))
+    aside.replace(path)
+
+
+def _path(state: Path, resource: ResourceName) -> Path:
+    return state / "seen" / f"{resource}.json"

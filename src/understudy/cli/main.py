@@ -1,0 +1,91 @@
+"""The command group. Commands are named by where they live and imported when asked for, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from understudy import __version__
+from understudy.cli.exit_codes import ExitCode
+from understudy.vocabulary.errors import UnderstudyError
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("understudy.cli.setting_up:init", "Look at a database; write a commented stack file and the recovery kit."),
+    "check": ("understudy.cli.setting_up:check", "Validate the stack file and try everything that protection needs."),
+    "serve": ("understudy.cli.serving:serve", "Keep WAL streaming and run the schedules, until stopped."),
+    "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),
+    "backup": ("understudy.cli.backing_up:backup", "Take a base backup now."),
+    "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
+    "verify": ("understudy.cli.backing_up:verify", "Read backups back and check every byte."),
+    "restore": ("understudy.cli.recovering:restore", "Restore a database into an empty directory."),
+    "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
+    "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
+    "runs": ("understudy.cli.running:runs", "List runs, newest first."),
+    "show": ("understudy.cli.running:show", "Show one run, step by step."),
+    "approve": ("understudy.cli.running:approve", "Agree to a step that waits for a person."),
+    "cancel": ("understudy.cli.running:cancel", "Ask a run to stop; it cleans up after itself."),
+    "resume": ("understudy.cli.running:resume", "Go on with a run that was interrupted."),
+    "evidence": ("understudy.cli.evidence:evidence", "Verify or export the chain of evidence."),
+    "demo": ("understudy.demo.command:demo", "A real little stack, destroyed and recovered before your eyes."),
+}
+
+
+class CommandsByName(click.Group):
+    """Looks commands up in ``_COMMANDS``; the one-line helps there spare importing all of them to print a list."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = _COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry[0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=CommandsByName,
+    epilog="""\b
+Examples:
+  understudy demo                         see it work, on a database of its own
+  understudy init --url env:ORDERS_URL    begin with your own database
+  understudy check                        find out what is missing, line by line
+  understudy drill database_corruption    rehearse the worst day
+""",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="understudy")
+def cli() -> None:
+    """Recover PostgreSQL for real, and prove it: backups that are restored, drills that run the code of the disaster."""
+
+
+def main() -> None:
+    """The program. Every foreseen failure ends in a message that can be acted on, and in a documented exit code."""
+    from understudy.cli.printing import print_error
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.Abort:
+        sys.exit(ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except UnderstudyError as error:
+        print_error(error)
+        sys.exit(ExitCode.of(error))
+
+
+if __name__ == "__main__":
+    main()

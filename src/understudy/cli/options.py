@@ -1,0 +1,49 @@
+"""Options that most commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from understudy.app.installation import Installation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def stack_options(command: Callable[P, R]) -> Callable[P, R]:
+    """``--stack`` and ``--state``: which stack file, and where this control plane keeps what it remembers."""
+    command = click.option(
+        "--state",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="UNDERSTUDY_STATE",
+        help="State directory; overrides the stack file's.",
+    )(command)
+    return click.option(
+        "--stack",
+        "-f",
+        "stack_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="UNDERSTUDY_STACK",
+        default="understudy.yaml",
+        show_default=True,
+        help="Stack file.",
+    )(command)
+
+
+def json_option(command: Callable[P, R]) -> Callable[P, R]:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(command)
+
+
+def yes_option(command: Callable[P, R]) -> Callable[P, R]:
+    return click.option("--yes", is_flag=True, help="Agree beforehand to everything that would be asked.")(command)
+
+
+def opened(stack_file: Path, state: Path | None) -> Installation:
+    from understudy.app.installation import Installation
+
+    return Installation.open(stack_file, state)

@@ -1,0 +1,198 @@
+"""``restore``, ``drill``, ``recover``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from understudy.cli.exit_codes import ExitCode
+from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.vocabulary.identifiers import Person, RepositoryName
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Timeline
+
+if TYPE_CHECKING:
+    from understudy.app.carrying_out import RunView
+    from understudy.app.recoveries import Choice
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SCENARIOS = ("database_corruption", "data_loss")
+
+
+def target_options(command: Callable[P, R]) -> Callable[P, R]:
+    """What may be decided about any restore: the target, the timeline, the backup, the repository, tablespaces."""
+    for option in reversed(
+        (
+            click.option("--time", "to_time", metavar="T", help="To a moment: ISO 8601 with an offset."),
+            click.option("--lsn", metavar="L", help="To a position in the WAL."),
+            click.option("--xid", metavar="X", help="To a transaction, itself included."),
+            click.option("--name", metavar="N", help="To a restore point (pg_create_restore_point)."),
+            click.option("--immediate", is_flag=True, help="Only as far as the backup needs to be consistent."),
+            click.option("--timeline", type=int, metavar="TL", help="Follow this timeline. Default: the newest that fits."),
+            click.option("--backup", "label", metavar="LABEL", help="From this backup. Default: the newest before the target."),
+            click.option("--repository", metavar="NAME", help="From this repository. Default: the resource's first."),
+            click.option("--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def choice_of(
+    to_time: str | None,
+    lsn: str | None,
+    xid: str | None,
+    name: str | None,
+    immediate: bool,
+    timeline: int | None,
+    label: str | None,
+    repository: str | None,
+    tablespaces: tuple[str, ...],
+) -> Choice:
+    """
+    Raises:
+        click.UsageError: more than one target, or one that is none.
+    """
+    from understudy.app.recoveries import Choice
+
+    given = {TargetKind.TIME: to_time, TargetKind.LSN: lsn, TargetKind.TRANSACTION: xid, TargetKind.NAME: name}
+    wanted = [(kind, value) for kind, value in given.items() if value is not None]
+    wanted += [(TargetKind.IMMEDIATE, "")] if immediate else []
+    if len(wanted) > 1:
+        raise click.UsageError("give one target only: --time, --lsn, --xid, --name or --immediate")
+    try:
+        target = RecoveryTarget(*wanted[0]) if wanted else LATEST
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return Choice(
+        target=target,
+        timeline=Timeline(timeline) if timeline is not None else None,
+        label=label,
+        repository=RepositoryName(repository) if repository else None,
+        tablespaces=dict(_named_directory(each) for each in tablespaces),
+    )
+
+
+def _named_directory(text: str) -> tuple[str, str]:
+    name, equals, directory = text.partition("=")
+    if not (name and equals and directory.startswith("/")):
+        raise click.UsageError(f"--tablespace {text}: expected NAME=/absolute/directory")
+    return name, directory
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy restore orders --to /srv/orders-copy
+  understudy restore orders --to /srv/orders-copy --time 2026-11-23T03:00:00+00:00
+"""
+)
+@click.argument("resource")
+@click.option("--to", "directory", required=True, type=click.Path(path_type=Path), help="An empty directory, or one to be made.")
+@target_options
+@stack_options
+@json_option
+def restore(resource: str, directory: Path, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
+    """Restore RESOURCE into an empty directory, replay to the target, verify, and leave the server stopped there."""
+    from understudy.app.recoveries import restore as carry_out_restore
+    from understudy.cli.watching import TerminalWatcher
+
+    choice = choice_of(**target)  # type: ignore[arg-type]
+    view = carry_out_restore(opened(stack_file, state), resource, directory, choice, TerminalWatcher(quiet=as_json))
+    _finish(view, as_json)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy drill database_corruption                          the newest commit, in a sandbox
+  understudy drill data_loss --time 2026-11-23T03:00:00+00:00   as of a moment
+"""
+)
+@click.argument("scenario", type=click.Choice(SCENARIOS))
+@click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
+@target_options
+@stack_options
+@json_option
+def drill(
+    scenario: str,
+    resource: str | None,
+    report: Path | None,
+    stack_file: Path,
+    state: Path | None,
+    as_json: bool,
+    **target: object,
+) -> None:
+    """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind."""
+    from understudy.app.recoveries import drill as carry_out_drill
+    from understudy.cli.watching import TerminalWatcher
+    from understudy.stack.models import Scenario
+
+    installation = opened(stack_file, state)
+    choice = choice_of(**target)  # type: ignore[arg-type]
+    view = carry_out_drill(installation, Scenario(scenario), resource, choice, TerminalWatcher(quiet=as_json))
+    _measured(installation, view, as_json, report)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy recover database_corruption           asks before it stops anything
+  understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes
+"""
+)
+@click.argument("scenario", type=click.Choice(SCENARIOS))
+@click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
+@click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
+@target_options
+@yes_option
+@stack_options
+@json_option
+def recover(
+    scenario: str,
+    resource: str | None,
+    override_fence: str | None,
+    report: Path | None,
+    yes: bool,
+    stack_file: Path,
+    state: Path | None,
+    as_json: bool,
+    **target: object,
+) -> None:
+    """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again."""
+    import getpass
+
+    from understudy.app.recoveries import recover as carry_out_recovery
+    from understudy.cli.watching import TerminalWatcher
+    from understudy.stack.models import Scenario
+
+    installation = opened(stack_file, state)
+    view = carry_out_recovery(
+        installation,
+        Scenario(scenario),
+        resource,
+        choice_of(**target),  # type: ignore[arg-type]
+        TerminalWatcher(yes=yes, quiet=as_json),
+        approved_by=Person(getpass.getuser()) if yes else None,
+        fence_override_by=Person(override_fence) if override_fence else None,
+    )
+    _measured(installation, view, as_json, report)
+
+
+def _finish(view: RunView, as_json: bool) -> None:
+    from understudy.cli.running import print_run
+
+    print_run(view, as_json)
+    sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+
+
+def _measured(installation: object, view: RunView, as_json: bool, report: Path | None) -> None:
+    _finish(view, as_json)

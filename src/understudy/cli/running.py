@@ -1,0 +1,113 @@
+"""``runs``, ``show``, ``approve``, ``cancel``, ``resume``."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from understudy.cli.exit_codes import ExitCode
+from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.printing import duration, moment, print_json, table
+from understudy.vocabulary.identifiers import Person, RunId
+
+if TYPE_CHECKING:
+    from understudy.app.carrying_out import RunView
+
+
+def print_run(view: RunView, as_json: bool) -> None:
+    """A finished run: as JSON whole, as text its last word (the steps were shown as they ended)."""
+    if as_json:
+        print_json({"run": view.run, "steps": view.steps})
+        return
+    took = duration(view.run.ended - view.run.submitted) if view.run.ended else "unfinished"
+    click.echo(f"{view.run.procedure} {view.run.subject}: {view.run.state.value} in {took} (understudy show {view.run.run})")
+
+
+@click.command()
+@stack_options
+@json_option
+@click.option("--newest", default=20, show_default=True, help="How many.")
+def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> None:
+    """List runs, newest first."""
+    found = opened(stack_file, state).records.runs(newest)
+    if as_json:
+        print_json({"runs": found})
+        return
+    rows = [
+        (run.run, run.procedure, run.mode, run.subject, run.state.value, moment(run.submitted),
+         duration(run.ended - run.submitted) if run.ended else "")
+        for run in found
+    ]  # fmt: skip
+    table(("RUN", "PROCEDURE", "MODE", "SUBJECT", "STATE", "SUBMITTED", "TOOK"), rows)
+
+
+@click.command()
+@click.argument("run")
+@stack_options
+@json_option
+def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Show RUN step by step: states, durations, proofs, errors."""
+    from understudy.app.carrying_out import view_of
+
+    view = view_of(opened(stack_file, state), RunId(run))
+    if as_json:
+        print_json({"run": view.run, "steps": view.steps})
+        return
+    click.echo(f"{view.run.procedure} {view.run.subject} ({view.run.mode}): {view.run.state.value}")
+    for step in view.steps:
+        took = duration(step.ended - step.started) if step.ended and step.started else ""
+        click.echo(f"\n{step.key}  {step.state.value}  {took}")
+        if step.approval_question:
+            click.echo(f"  asked: {step.approval_question}")
+        if step.approval is not None:
+            click.echo(f"  agreed: {step.approval.by}, {moment(step.approval.at)}")
+        if step.evidence is not None:
+            click.echo(f"  claim: {step.evidence.claim}")
+            for name, value in step.evidence.proof.items():
+                click.echo(f"    {name}: {value}")
+            if step.evidence.hint:
+                click.echo(f"  note: {step.evidence.hint}")
+        if step.error is not None:
+            click.echo(f"  {step.error.code}: {step.error.found}")
+            click.echo(f"  expected: {step.error.expected}\n  hint: {step.error.hint}")
+
+
+@click.command()
+@click.argument("run")
+@stack_options
+def approve(run: str, stack_file: Path, state: Path | None) -> None:
+    """Agree, with your name, to what RUN asks."""
+    from understudy.app.carrying_out import approve_waiting
+
+    for step in approve_waiting(opened(stack_file, state), RunId(run), Person(getpass.getuser())):
+        click.echo(f"agreed to {step}")
+
+
+@click.command()
+@click.argument("run")
+@stack_options
+def cancel(run: str, stack_file: Path, state: Path | None) -> None:
+    """Ask RUN to stop where it is safe. Its clean-up still runs."""
+    from understudy.app.carrying_out import cancel as cancel_run
+    from understudy.cli.watching import TerminalWatcher
+
+    view = cancel_run(opened(stack_file, state), RunId(run), Person(getpass.getuser()), TerminalWatcher())
+    click.echo(f"{view.run.run} is {view.run.state.value}")
+
+
+@click.command()
+@click.argument("run")
+@stack_options
+@json_option
+def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Go on with RUN after the last step that ended, in this terminal."""
+    from understudy.app.carrying_out import resume as resume_run
+    from understudy.cli.watching import TerminalWatcher
+
+    view = resume_run(opened(stack_file, state), RunId(run), TerminalWatcher(quiet=as_json))
+    print_run(view, as_json)
+    sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)

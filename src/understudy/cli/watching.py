@@ -1,0 +1,88 @@
+"""A run as it goes: a live line a step on a terminal, one line at each ending elsewhere, nothing with ``--json``."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+import click
+
+from understudy.app.carrying_out import RunView
+from understudy.cli.printing import duration, size
+from understudy.records.run import StepRecord, StepState
+from understudy.vocabulary.identifiers import Person, StepKey
+
+_MARKS = {
+    StepState.SUCCEEDED: ("done", "green"),
+    StepState.SKIPPED: ("skipped", "yellow"),
+    StepState.FAILED: ("FAILED", "red"),
+    StepState.UNKNOWN: ("UNKNOWN", "red"),
+    StepState.CANCELLED: ("cancelled", "yellow"),
+}
+
+
+class TerminalWatcher:
+    """Prints to standard error, so that standard output stays for what was asked for."""
+
+    def __init__(self, *, yes: bool = False, quiet: bool = False) -> None:
+        self._yes = yes
+        self._quiet = quiet
+        self._live = sys.stderr.isatty() and not quiet
+        self._told: set[StepKey] = set()
+        self._line = ""
+
+    def show(self, view: RunView) -> None:
+        if self._quiet:
+            return
+        if not self._told and not self._line:
+            self._print(f"run {view.run.run}")
+            self._line = " "
+        for step in view.steps:
+            if step.state.is_final and step.key not in self._told:
+                self._told.add(step.key)
+                self._print(_ended(step))
+        running = [step for step in view.steps if not step.state.is_final and step.started is not None]
+        self._progress(" · ".join(_under_way(step) for step in running))
+
+    def ask(self, step: StepRecord) -> Person | None:
+        question = step.approval_question or str(step.key)
+        person = Person(getpass.getuser())
+        if self._yes:
+            return person
+        self._progress("")
+        if not sys.stdin.isatty():
+            click.echo(f"waiting: {question}\n  agree with: understudy approve {step.run}", err=True)
+            return None
+        return person if click.confirm(question, err=True) else None
+
+    def _print(self, line: str) -> None:
+        self._progress("")
+        click.echo(line, err=True)
+
+    def _progress(self, line: str) -> None:
+        if self._live and line != self._line:
+            click.echo(f"\r\033[K{line[:110]}", nl=False, err=True)
+            self._line = line
+
+
+def _ended(step: StepRecord) -> str:
+    word, colour = _MARKS[step.state]
+    took = duration(step.ended - step.started) if step.ended and step.started else ""
+    mark = click.style(word.ljust(9), fg=colour) if sys.stderr.isatty() else word.ljust(9)
+    lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
+    if step.error is not None:
+        lines.append(f"            {step.error.code}: {step.error.found}")
+        lines += [f"            expected: {step.error.expected}"] if step.error.expected else []
+        lines += [f"            hint: {step.error.hint}"] if step.error.hint else []
+    return "\n".join(lines)
+
+
+def _under_way(step: StepRecord) -> str:
+    text = f"  … {step.key}"
+    progress = step.progress
+    if progress is None:
+        return text
+    if progress.unit == "bytes":
+        of = f" of {size(progress.total)}" if progress.total else ""
+        return f"{text}: {progress.activity} {size(progress.done)}{of}"
+    return f"{text}: {progress.activity} {progress.done}/{progress.total or '?'} {progress.unit}"

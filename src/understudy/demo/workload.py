@@ -1,0 +1,47 @@
+"""Writers, each on a connection of its own: commit, note the acknowledgement, commit again. A process of its own.
+
+``python -m understudy.demo.workload CONNECTION LEDGER-DIRECTORY WRITERS``; ends when every connection broke, or on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+
+from understudy.demo.ledger import TABLE
+
+
+def write_until_cut_off(conninfo: str, directory: Path, writer: int, stop: threading.Event) -> None:
+    insert = f"INSERT INTO {TABLE} (writer, entry) VALUES (%s, %s)"  # noqa: S608
+    with (directory / f"writer-{writer}.txt").open("a", buffering=1) as ledger:
+        try:
+            with psycopg.connect(conninfo, autocommit=True) as connection:
+                row = connection.execute(f"SELECT coalesce(max(entry), 0) FROM {TABLE} WHERE writer = %s", (writer,)).fetchone()  # noqa: S608
+                entry = int(row[0]) if row else 0
+                while not stop.is_set():
+                    entry += 1
+                    connection.execute(insert, (writer, entry))
+                    ledger.write(f"{entry}\n")
+        except psycopg.Error:
+            return
+
+
+def main() -> None:
+    conninfo, directory, writers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threads = [
+        threading.Thread(target=write_until_cut_off, args=(conninfo, directory, number, stop)) for number in range(1, writers + 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

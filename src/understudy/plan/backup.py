@@ -1,0 +1,131 @@
+"""Whether the next backup is a full or an incremental one, what it is called, and the steps that take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, in_sequence
+from understudy.ports.database import ServerFacts
+from understudy.repository.manifests import BackupManifest
+from understudy.steps.await_wal import AwaitWal
+from understudy.steps.copy_backup import CopyBackup
+from understudy.steps.start_wal_stream import StartWalStream
+from understudy.steps.take_base_backup import TakeBaseBackup
+from understudy.steps.write_backup_manifest import WriteBackupManifest
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, PlanId, RepositoryName, ResourceName
+
+FIRST_MAJOR = 13
+FIRST_INCREMENTAL_MAJOR = 17
+_LABEL_STEP = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSubject:
+    """What the stack file says of the resource, as far as a backup needs it."""
+
+    resource: ResourceName
+    slot: str
+    repositories: tuple[RepositoryName, ...]
+    """The first takes the backup; the others get copies of its sealed objects."""
+    part_bytes: int
+    compression_level: int
+    max_rate_kilobytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFacts:
+    now: datetime
+    plan_id: PlanId
+    stack_digest: str
+    server: ServerFacts
+    backups: tuple[BackupManifest, ...]
+    """Those in the first repository whose signature and form are right, of this cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindDecision:
+    kind: BackupKind
+    parent: BackupManifest | None
+    reason: str
+
+
+def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
+    """Incremental where it is possible and not asked otherwise; the reason says why a wish could not be met.
+
+    Source: PostgreSQL manual, "Making an Incremental Backup": the server must be 17 or newer, summarize WAL, and be on the
+    timeline of the parent; it may still refuse, which shows only when it is asked.
+    """
+    newest = max(facts.backups, key=lambda backup: backup.stop_time, default=None)
+    if asked is BackupKind.FULL:
+        return KindDecision(BackupKind.FULL, None, "a full backup was asked for")
+    if newest is None:
+        return KindDecision(BackupKind.FULL, None, "there is no backup yet that an incremental one could stand on")
+    if facts.server.major < FIRST_INCREMENTAL_MAJOR:
+        return KindDecision(BackupKind.FULL, None, f"PostgreSQL {facts.server.major} has no incremental backups (17 has)")
+    if facts.server.settings.get("summarize_wal") != "on":
+        return KindDecision(BackupKind.FULL, None, "summarize_wal is off on the server; incremental backups need it on")
+    if newest.timeline != facts.server.timeline:
+        return KindDecision(
+            BackupKind.FULL, None, f"the server went to timeline {facts.server.timeline} since {newest.label} was taken"
+        )
+    return KindDecision(BackupKind.INCREMENTAL, newest, f"{newest.label} is there to stand on")
+
+
+def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | None = None) -> Plan:
+    """The steps of one backup.
+
+    Raises:
+        Refusal: ``version_too_old``.
+    """
+    if facts.server.major < FIRST_MAJOR:
+        raise Refusal(
+            "version_too_old",
+            found=f"PostgreSQL {facts.server.version}",
+            expected=f"PostgreSQL {FIRST_MAJOR} or newer: older ones write no backup manifest",
+            hint="upgrade the server; until then, protect it with logical dumps",
+        )
+    decision = decide_kind(asked, facts)
+    label = _free_label(decision, facts)
+    first, *others = subject.repositories
+    resource = subject.resource
+    take = TakeBaseBackup(
+        resource=resource,
+        repository=first,
+        label=label.text,
+        parent=decision.parent.label.text if decision.parent else None,
+        reason=decision.reason,
+        part_bytes=subject.part_bytes,
+        compression_level=subject.compression_level,
+        max_rate_kilobytes=subject.max_rate_kilobytes,
+        stack_digest=facts.stack_digest,
+    )
+    stream = StartWalStream(resource, subject.slot)
+    steps = [PlannedStep(step) for step in (stream, take, AwaitWal(resource, first), WriteBackupManifest(resource, first))]
+    for other in others:
+        steps.append(PlannedStep(AwaitWal(resource, other)))
+        steps.append(PlannedStep(CopyBackup(resource, first, other)))
+    holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
+    if decision.parent:
+        holds.add(Hold(f"backup-chain:{resource}/{decision.parent.label.chain}", HoldKind.SHARED))
+    return Plan(
+        id=facts.plan_id,
+        procedure=Procedure.BACKUP,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        steps=in_sequence(*steps),
+        holds=frozenset(holds),
+        stack_digest=facts.stack_digest,
+    )
+
+
+def _free_label(decision: KindDecision, facts: BackupFacts) -> BackupLabel:
+    """The label of this second, or of the next one that is not taken: a backup is never overwritten."""
+    taken = {backup.label for backup in facts.backups}
+    moment = facts.now
+    while True:
+        label = BackupLabel.of_incremental(decision.parent.label, moment) if decision.parent else BackupLabel.of_full(moment)
+        if label not in taken:
+            return label
+        moment += _LABEL_STEP

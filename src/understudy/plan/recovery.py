@@ -1,0 +1,236 @@
+"""One plan for three occasions: a restore elsewhere, a drill in a sandbox, and the real recovery. They differ in targets only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
+from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore
+from understudy.ports.instance import InstancePlace
+from understudy.repository.manifests import BackupManifest
+from understudy.steps.await_wal import AwaitWal
+from understudy.steps.check_pages import CheckPages
+from understudy.steps.fence_old_server import FenceOldServer
+from understudy.steps.open_to_clients import OpenToClients
+from understudy.steps.promote import Promote
+from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.release_target import ReleaseTarget
+from understudy.steps.remove_sandbox import RemoveSandbox
+from understudy.steps.replay_wal import ReplayWal
+from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.steps.ship_remaining_wal import ShipRemainingWal
+from understudy.steps.start_wal_stream import StartWalStream
+from understudy.steps.take_base_backup import TakeBaseBackup
+from understudy.steps.verify_database import VerifyDatabase
+from understudy.steps.write_and_read_back import WriteAndReadBack
+from understudy.steps.write_backup_manifest import WriteBackupManifest
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import BackupLabel, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.recovery_target import RecoveryTarget
+from understudy.vocabulary.wal import Lsn, Timeline
+
+HEADROOM = 1.1
+"""Free space asked for, over what the backup unpacks to: replayed WAL, temporary files, growth while replaying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reprotection:
+    """How protection comes back after a real recovery, before the run counts as finished."""
+
+    slot: str
+    part_bytes: int
+    compression_level: int
+    max_rate_kilobytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryWish:
+    """What was asked for, with the stack file's answers filled in."""
+
+    resource: ResourceName
+    procedure: Procedure
+    mode: Mode
+    subject: str
+    repository: RepositoryName
+    repositories: tuple[RepositoryName, ...]
+    target: RecoveryTarget
+    place: InstancePlace
+    workers: int
+    tablespaces: Mapping[int, str]
+    """Where each tablespace of the source goes, by its oid."""
+    checks: tuple[Mapping[str, str], ...]
+    staging_directory: str
+    """For the WAL that is fetched ahead of the server."""
+    reprotection: Reprotection
+    timeline: Timeline | None = None
+    label: str | None = None
+    set_aside: bool = False
+    fence_override_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryFacts:
+    now: datetime
+    plan_id: PlanId
+    stack_digest: str
+    backups: tuple[BackupManifest, ...]
+    histories: Histories
+    reaches: Mapping[Timeline, Lsn]
+    programs_major: int
+    staged_wal_bytes: int
+
+
+def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
+    """Fence, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
+
+    Raises:
+        Refusal: everything that ``choose_restore`` raises, and ``programs_wrong_major``, ``tablespace_unmapped``.
+    """
+    choice = choose_restore(facts.backups, facts.histories, facts.reaches, wish.target, facts.now, wish.timeline, wish.label)
+    _require_programs(choice, facts)
+    _require_tablespaces(choice, wish)
+    steps = [*_before(wish, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]
+    target = Hold(f"target:{wish.place.directory}", HoldKind.EXCLUSIVE)
+    chain = Hold(f"backup-chain:{wish.resource}/{choice.backup.label.chain}", HoldKind.SHARED)
+    holds = {target, chain}
+    if wish.mode is Mode.FAILOVER:
+        holds.add(Hold(f"backup-lane:{wish.resource}", HoldKind.EXCLUSIVE))
+    return Plan(
+        id=facts.plan_id,
+        procedure=wish.procedure,
+        mode=wish.mode,
+        subject=wish.subject,
+        steps=in_sequence(*steps),
+        holds=frozenset(holds),
+        stack_digest=facts.stack_digest,
+    )
+
+
+def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
+    if wish.mode is not Mode.FAILOVER:
+        return []
+    fence = FenceOldServer(
+        wish.resource,
+        wish.place,
+        system_identifier=choice.backup.system_identifier,
+        override_by=wish.fence_override_by,
+    )
+    question = f"Stop the server in {wish.place.directory} for good and recover {wish.resource} to {wish.target}?"
+    if wish.set_aside:
+        question += " What stands in the directory is set aside beside it, not removed."
+    ship = ShipRemainingWal(wish.resource, wish.repositories, choice.backup.system_identifier, choice.backup.segment_bytes)
+    return [PlannedStep(fence, approval=Approval(question)), PlannedStep(ship)]
+
+
+def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
+    labels = tuple(backup.label.text for backup in choice.chain)
+    bytes_needed = int(choice.chain[0].plain_bytes * HEADROOM) + facts.staged_wal_bytes
+    system = choice.backup.system_identifier
+    provision = ProvisionTarget(
+        wish.resource,
+        wish.place,
+        bytes_needed=bytes_needed,
+        set_aside=wish.set_aside,
+        other_directories=(*_kept_beside(wish), *_removed_after(wish)),
+    )
+    restore = RestoreBaseBackup(
+        wish.resource,
+        wish.place,
+        repository=wish.repository,
+        system_identifier=system,
+        labels=labels,
+        tablespaces={str(oid): directory for oid, directory in wish.tablespaces.items()},
+        workers=wish.workers,
+    )
+    replay = ReplayWal(
+        wish.resource,
+        wish.place,
+        repository=wish.repository,
+        system_identifier=system,
+        label=labels[-1],
+        timeline=choice.timeline,
+        target_kind=wish.target.kind.value,
+        target_value=wish.target.value,
+        workers=wish.workers,
+        staging_directory=wish.staging_directory,
+    )
+    promote = Promote(wish.resource, wish.place)
+    verify = VerifyDatabase(wish.resource, wish.place, checks=wish.checks)
+    return [PlannedStep(step) for step in (provision, restore, replay, promote, verify)]
+
+
+def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
+    """What a restored and verified server is for: to be looked at and removed, to be handed over, or to serve."""
+    resource, place = wish.resource, wish.place
+    check_pages = CheckPages(resource, place)
+    release = ReleaseTarget(resource, place, kept=(place.directory, *_kept_beside(wish)), removed=_removed_after(wish))
+    open_to_clients = PlannedStep(OpenToClients(resource, place, closed=wish.mode is Mode.DRILL))
+    write = PlannedStep(WriteAndReadBack(resource, place))
+    match wish.mode:
+        case Mode.DRILL:
+            remove = RemoveSandbox(resource, place, other_directories=(*_kept_beside(wish), *_removed_after(wish)))
+            return [open_to_clients, write, PlannedStep(check_pages), PlannedStep(remove, when=When.ALWAYS)]
+        case Mode.ROUTINE:
+            return [PlannedStep(check_pages), PlannedStep(release)]
+        case Mode.FAILOVER:
+            stream, *protect = _protect_again(wish, facts)
+            # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
+            return [open_to_clients, stream, write, PlannedStep(release), *protect]
+
+
+def _kept_beside(wish: RecoveryWish) -> tuple[str, ...]:
+    return tuple(sorted(wish.tablespaces.values()))
+
+
+def _removed_after(wish: RecoveryWish) -> tuple[str, ...]:
+    """Only a server that goes on to serve keeps its socket directory."""
+    socket = () if wish.mode is Mode.FAILOVER else (wish.place.socket_directory,)
+    return (wish.staging_directory, *socket)
+
+
+def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
+    again, resource = wish.reprotection, wish.resource
+    take = TakeBaseBackup(
+        resource=resource,
+        repository=wish.repository,
+        label=BackupLabel.of_full(facts.now).text,
+        parent=None,
+        reason="protection begins anew after a recovery",
+        part_bytes=again.part_bytes,
+        compression_level=again.compression_level,
+        max_rate_kilobytes=again.max_rate_kilobytes,
+        stack_digest=facts.stack_digest,
+    )
+    steps = (
+        StartWalStream(resource, again.slot, fresh=True),
+        take,
+        AwaitWal(resource, wish.repository),
+        WriteBackupManifest(resource, wish.repository),
+    )
+    return [PlannedStep(step) for step in steps]
+
+
+def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:
+    wanted = choice.backup.server_version_number // 10000
+    if facts.programs_major != wanted:
+        raise Refusal(
+            "programs_wrong_major",
+            found=f"programs of PostgreSQL {facts.programs_major} on this host",
+            expected=f"PostgreSQL {wanted}, of which backup {choice.backup.label} was taken",
+            hint=f"install PostgreSQL {wanted} and name its directory as recover.programs in the stack file",
+        )
+
+
+def _require_tablespaces(choice: RestoreChoice, wish: RecoveryWish) -> None:
+    needed = {tablespace.oid: tablespace for tablespace in choice.backup.tablespaces}
+    for oid, tablespace in needed.items():
+        if oid not in wish.tablespaces:
+            raise Refusal(
+                "tablespace_unmapped",
+                found=f"tablespace {tablespace.name} (oid {oid}) lay in {tablespace.location}, and nothing says where it goes",
+                expected="a directory for each tablespace",
+                hint=f"add it as recover.tablespaces.{tablespace.name} in the stack file, "
+                f"or give --tablespace {tablespace.name}=DIRECTORY",
+            )

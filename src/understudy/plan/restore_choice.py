@@ -1,0 +1,140 @@
+"""Which backup to restore and along which timelines to replay. Pure: the catalog and a target in, a choice or a refusal out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from understudy.repository.manifests import BackupManifest
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
+
+Histories = Mapping[Timeline, tuple[TimelineFork, ...]]
+"""The ancestry of each timeline that the repository knows; timeline 1 has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreChoice:
+    """``chain`` is the full backup first; ``timeline`` is where the replay ends."""
+
+    chain: tuple[BackupManifest, ...]
+    timeline: Timeline
+
+    @property
+    def backup(self) -> BackupManifest:
+        return self.chain[-1]
+
+
+def leads_to(histories: Histories, from_timeline: Timeline, at: Lsn, to_timeline: Timeline) -> bool:
+    """Whether a server that is at ``at`` on one timeline can replay onto the other: an ancestor, left no earlier than ``at``."""
+    if from_timeline == to_timeline:
+        return True
+    return any(fork.parent == from_timeline and fork.at >= at for fork in histories.get(to_timeline, ()))
+
+
+def choose_restore(
+    backups: Sequence[BackupManifest],
+    histories: Histories,
+    reaches: Mapping[Timeline, Lsn],
+    target: RecoveryTarget,
+    now: datetime,
+    timeline: Timeline | None = None,
+    label: str | None = None,
+) -> RestoreChoice:
+    """The newest backup that ends before the target, with its chain, and the timeline to follow.
+
+    Without an asked timeline it is the newest one that descends from the newest backup that fits: chosen here, from the history
+    files, because the server's own ``latest`` follows any clone that ever promoted into the same archive.
+
+    Raises:
+        Refusal: ``no_backup``, ``no_such_backup``, ``target_in_future``, ``target_before_first_backup``, ``target_beyond_wal``,
+            ``timeline_unknown``, ``chain_broken``.
+    """
+    if not backups:
+        raise Refusal("no_backup", found="no usable backup in the repository", expected="at least one",
+                      hint="take one with: understudy backup RESOURCE --full")  # fmt: skip
+    if target.kind is TargetKind.TIME and target.time > now:
+        raise Refusal("target_in_future", found=f"the target {target.value}", expected=f"a moment before now, {now.isoformat()}",
+                      hint="check the date and the offset of the time that was asked for")  # fmt: skip
+    by_age = sorted(backups, key=lambda backup: backup.stop_time, reverse=True)
+    if label is not None:
+        by_age = _only(by_age, label)
+    before_target = [backup for backup in by_age if _ends_before(backup, target)]
+    if not before_target:
+        raise _target_too_early(by_age, target)
+    known = {Timeline(1), *histories, *reaches, *(backup.timeline for backup in backups)}
+    if timeline is not None and timeline not in known:
+        raise Refusal("timeline_unknown", found=f"timeline {timeline}", expected=f"one of {sorted(known)}",
+                      hint="understudy backups RESOURCE lists the timelines that the repository holds")  # fmt: skip
+    for backup in before_target:
+        wanted = timeline if timeline is not None else _newest_descendant(backup, known, histories)
+        if leads_to(histories, backup.timeline, backup.stop_lsn, wanted):
+            _require_wal(target, wanted, reaches)
+            return RestoreChoice(_chain(backup, backups), wanted)
+    raise Refusal(
+        "timeline_unknown",
+        found=f"no backup before {target} leads to timeline {timeline}",
+        expected="a backup on that timeline or on an ancestor of it, taken before the fork",
+        hint="choose another timeline or an earlier target",
+    )
+
+
+def _ends_before(backup: BackupManifest, target: RecoveryTarget) -> bool:
+    match target.kind:
+        case TargetKind.TIME:
+            return backup.stop_time < target.time
+        case TargetKind.LSN:
+            return backup.stop_lsn <= Lsn.parse(target.value)
+        case _:
+            return True
+
+
+def _newest_descendant(backup: BackupManifest, known: set[Timeline], histories: Histories) -> Timeline:
+    return max(each for each in known if leads_to(histories, backup.timeline, backup.stop_lsn, each))
+
+
+def _require_wal(target: RecoveryTarget, timeline: Timeline, reaches: Mapping[Timeline, Lsn]) -> None:
+    if target.kind is not TargetKind.LSN:
+        return
+    reached = reaches.get(timeline)
+    if reached is None or reached < Lsn.parse(target.value):
+        raise Refusal(
+            "target_beyond_wal",
+            found=f"the repository's WAL on timeline {timeline} ends at {reached or 'nowhere'}",
+            expected=f"WAL up to the target {target.value}",
+            hint="ship what is missing (understudy status shows the exposure), or restore to latest",
+        )
+
+
+def _only(backups: Sequence[BackupManifest], label: str) -> list[BackupManifest]:
+    named = [backup for backup in backups if backup.label.text == label]
+    if not named:
+        raise Refusal("no_such_backup", found=f"no backup is called {label}",
+                      expected=f"one of {', '.join(backup.label.text for backup in backups)}",
+                      hint="list them with: understudy backups")  # fmt: skip
+    return named
+
+
+def _target_too_early(backups: Sequence[BackupManifest], target: RecoveryTarget) -> Refusal:
+    oldest = backups[-1]
+    return Refusal(
+        "target_before_first_backup",
+        found=f"the target {target} lies before the end of the oldest usable backup, {oldest.label}",
+        expected=f"a target behind {oldest.stop_time.isoformat()} (LSN {oldest.stop_lsn})",
+        hint="a backup is consistent only from its end on; choose a later target, or --immediate with that backup",
+    )
+
+
+def _chain(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[BackupManifest, ...]:
+    by_label = {each.label: each for each in backups}
+    chain = [backup]
+    while chain[0].parent is not None:
+        parent = by_label.get(chain[0].parent)
+        if parent is None:
+            raise Refusal("chain_broken", found=f"{chain[0].label} stands on {chain[0].parent}, which is not usable",
+                          expected="every backup down to its full one",
+                          hint="restore from a backup of another chain: --backup LABEL")  # fmt: skip
+        chain.insert(0, parent)
+    return tuple(chain)

@@ -1,0 +1,53 @@
+"""The same sealed objects into another repository, manifest last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.world import World
+from understudy.repository.catalog import Repository
+from understudy.repository.copying import copy_backup_objects
+from understudy.steps.codec import step_kind
+from understudy.steps.witness import Witness
+from understudy.steps.write_backup_manifest import taken_backup
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import RepositoryName, StepKey
+
+
+@step_kind("copy_backup")
+@dataclass(frozen=True, slots=True)
+class CopyBackup:
+    """Needs no key: what is copied was sealed for good, and its digest is compared on the way."""
+
+    resource: str
+    source: str
+    repository: str
+
+    @property
+    def key(self) -> StepKey:
+        return StepKey(f"{self.resource}/copy-backup-to-{self.repository}")
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(hours=24)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, f"the backup is complete in {self.repository}, too")
+        backup = taken_backup(world, self.resource)
+        target = Repository.of(world, RepositoryName(self.repository))
+        copied = copy_backup_objects(
+            backup,
+            world.stores[RepositoryName(self.source)],
+            world.stores[RepositoryName(self.repository)],
+            progress=world.progress,
+            cancellation=world.cancellation,
+        )
+        written = target.write_backup_manifest(backup)
+        return witness.done(
+            label=backup.label.text,
+            objects_copied=copied.objects,
+            bytes_copied=copied.size_bytes,
+            objects_there_already=copied.already_there,
+            manifest_sha256=written.sha256,
+        )

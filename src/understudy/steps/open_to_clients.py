@@ -1,0 +1,52 @@
+"""Restart without any trace of recovery, on the address that clients know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.instance import StopMode
+from understudy.ports.world import World
+from understudy.steps.codec import step_kind
+from understudy.steps.placed import PlacedStep, wait_until
+from understudy.steps.sandbox_settings import sandbox_hba, sandbox_settings
+from understudy.steps.witness import Witness
+from understudy.vocabulary.evidence import Evidence
+
+
+@step_kind("open_to_clients")
+@dataclass(frozen=True, slots=True)
+class OpenToClients(PlacedStep):
+    """Until here nobody but Understudy could connect. A drill restarts the same way, and stays closed.
+
+    ``closed`` is the drill's form: no network, its own authentication file, nothing that reaches out.
+    """
+
+    closed: bool
+    VERB = "open-to-clients"
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(minutes=10)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "the server runs with its final configuration")
+        instances = self.instances(world)
+        if world.receipts.read(self.receipt) is None:
+            instances.stop(self.place, StopMode.FAST)
+            world.receipts.write(self.receipt, {"restarted": True})
+        if self.closed:
+            instances.start(self.place, sandbox_settings(instances.control_data(self.place.directory)), sandbox_hba())
+        else:
+            instances.start(self.place, {})
+        facts = wait_until(world, instances, self.place, lambda facts: facts.accepts_connections, "accept connections")
+        return witness.done(
+            listen_addresses=self.place.listen_addresses,
+            port=self.place.port,
+            socket_directory=self.place.socket_directory,
+            in_recovery=facts.in_recovery,
+        )
+
+    @property
+    def receipt(self) -> str:
+        return f"{self.resource}-restarted"

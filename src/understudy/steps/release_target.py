@@ -1,0 +1,33 @@
+"""The restored directory belongs to its user from here on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.world import World
+from understudy.steps.codec import step_kind
+from understudy.steps.placed import PlacedStep
+from understudy.steps.witness import Witness
+from understudy.vocabulary.evidence import Evidence
+
+
+@step_kind("release_target")
+@dataclass(frozen=True, slots=True)
+class ReleaseTarget(PlacedStep):
+    """Takes this run's markers out, so that no later base backup carries them, and removes the WAL that was fetched ahead."""
+
+    kept: tuple[str, ...]
+    removed: tuple[str, ...]
+    VERB = "release-target"
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(minutes=5)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "nothing of this run is left in the restored directories")
+        gone = [directory for directory in self.removed if world.places.remove(directory, world.run)]
+        for directory in self.kept:
+            world.places.release(directory, world.run)
+        return witness.done(released=list(self.kept), removed=gone)

@@ -1,0 +1,43 @@
+"""Leave nothing of a drill behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.instance import StopMode
+from understudy.ports.world import World
+from understudy.steps.codec import step_kind
+from understudy.steps.placed import PlacedStep
+from understudy.steps.witness import Witness
+from understudy.vocabulary.evidence import Evidence
+
+
+@step_kind("remove_sandbox")
+@dataclass(frozen=True, slots=True)
+class RemoveSandbox(PlacedStep):
+    """Stops the drill's server and removes its directories, each only when it bears this run's marker. Always runs."""
+
+    other_directories: tuple[str, ...] = ()
+    VERB = "remove-sandbox"
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(minutes=15)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "nothing of the sandbox is left")
+        stopped = False
+        instances = self.instances(world)
+        if world.places.facts(self.place.directory).claimed_by == world.run and instances.facts(self.place).running:
+            instances.stop(self.place, StopMode.IMMEDIATE)
+            stopped = True
+        removed = [
+            directory
+            for directory in (*self.other_directories, self.place.directory)
+            if world.places.remove(directory, world.run)
+        ]
+        left = [
+            directory for directory in (*self.other_directories, self.place.directory) if world.places.facts(directory).exists
+        ]
+        return witness.done(server_stopped=stopped, directories_removed=removed, directories_left=left)

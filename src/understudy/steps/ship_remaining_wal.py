@@ -1,0 +1,65 @@
+"""Bring the last WAL that this host received into the repositories: what makes the difference between little loss and none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.world import World
+from understudy.repository.catalog import Repository
+from understudy.steps.codec import step_kind
+from understudy.steps.wal_shipping import WalShipper
+from understudy.steps.witness import Witness
+from understudy.vocabulary.errors import TryAgain
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
+from understudy.vocabulary.json import Json
+
+
+@step_kind("ship_remaining_wal")
+@dataclass(frozen=True, slots=True)
+class ShipRemainingWal:
+    """Stops the receiver, whose server is gone, and ships the spool with its tail.
+
+    A repository that cannot be reached does not stop a recovery that reads from another: it is reported, and the first one
+    must succeed.
+    """
+
+    resource: str
+    repositories: tuple[str, ...]
+    system_identifier: str
+    segment_bytes: int
+
+    @property
+    def key(self) -> StepKey:
+        return StepKey(f"{self.resource}/ship-remaining-wal")
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(minutes=30)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "every received byte of WAL is in the repository")
+        name = ResourceName(self.resource)
+        receiver = world.receivers[name]
+        receiver.stop()
+        reached: dict[str, Json] = {}
+        unreachable: list[str] = []
+        for repository in self.repositories:
+            archive = Repository.of(world, RepositoryName(repository)).wal(
+                name, SystemIdentifier(self.system_identifier), self.segment_bytes
+            )
+            try:
+                shipped = WalShipper(receiver, archive).ship_once()
+            except TryAgain as error:
+                if repository == self.repositories[0]:
+                    raise
+                unreachable.append(f"{repository}: {error.found}")
+                continue
+            reached[repository] = {
+                "reaches": str(shipped.safe) if shipped.safe else None,
+                "segments": shipped.segments,
+                "tail_bytes": shipped.tail_bytes,
+            }
+        hint = f"not shipped to {'; '.join(unreachable)}" if unreachable else ""
+        return witness.done(hint=hint, repositories=reached, unreachable=list(unreachable))

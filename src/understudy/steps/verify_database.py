@@ -1,0 +1,88 @@
+"""Read everything that came back, and ask the operator's questions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.instance import Instances
+from understudy.ports.world import World
+from understudy.steps.codec import step_kind
+from understudy.steps.placed import PlacedStep
+from understudy.steps.witness import Witness
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.json import Json, JsonObject
+
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY datname"
+_INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+_UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
+
+
+@step_kind("verify_database")
+@dataclass(frozen=True, slots=True)
+class VerifyDatabase(PlacedStep):
+    """A full logical read of every database, amcheck where the server has it, and the stack file's checks.
+
+    ``checks`` are mappings with ``sql``, ``name``, ``database`` and one of ``at_least``, ``at_most``, ``equals`` (as text).
+    """
+
+    checks: tuple[Mapping[str, str], ...] = ()
+    VERB = "verify-database"
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(hours=12)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "every row can be read, and the operator's checks hold")
+        instances = self.instances(world)
+        names = [str(row[0]) for row in instances.query(self.place, _DATABASES)]
+        databases: dict[str, Json] = {}
+        for done, name in enumerate(names):
+            world.cancellation.raise_if_requested()
+            world.progress.report(f"reading database {name}", done, len(names), "databases")
+            databases[name] = self._read(instances, name)
+        results: list[Json] = [self._ask(instances, check) for check in self.checks]
+        unlogged = sum(int(str(each["unlogged_tables"])) for each in databases.values() if isinstance(each, Mapping))
+        hint = f"{unlogged} unlogged tables came back empty, as PostgreSQL defines it" if unlogged else ""
+        return witness.done(hint=hint, databases=databases, checks=results)
+
+    def _read(self, instances: Instances, name: str) -> JsonObject:
+        read = instances.read_logically(self.place, name)
+        return {
+            "dump_bytes": read.dump_bytes,
+            "dump_sha256": read.sha256,
+            "amcheck_relations": instances.check_structure(self.place, name),
+            "invalid_indexes": str(instances.query(self.place, _INVALID_INDEXES, name)[0][0]),
+            "unlogged_tables": str(instances.query(self.place, _UNLOGGED, name)[0][0]),
+        }
+
+    def _ask(self, instances: Instances, check: Mapping[str, str]) -> JsonObject:
+        rows = instances.query(self.place, check["sql"], check.get("database", "postgres"))
+        answer = rows[0][0] if rows and rows[0] else None
+        if not _holds(answer, check):
+            wanted = next(
+                f"{rule.replace('_', ' ')} {check[rule]}" for rule in ("at_least", "at_most", "equals") if rule in check
+            )
+            raise GiveUp(
+                "check_failed",
+                found=f"{check['sql']!r} answered {answer!r}",
+                expected=wanted,
+                hint="the restored data break a rule of the stack file: recover to an earlier moment, or correct the check",
+            )
+        return {"sql": check["sql"], "answer": answer}
+
+
+def _holds(answer: str | None, check: Mapping[str, str]) -> bool:
+    if answer is None:
+        return False
+    if "equals" in check:
+        return answer == check["equals"]
+    try:
+        if "at_least" in check:
+            return float(answer) >= float(check["at_least"])
+        return float(answer) <= float(check["at_most"])
+    except ValueError:
+        return False
