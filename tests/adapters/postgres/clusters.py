@@ -42,6 +42,13 @@ class Cluster:
     def wait_until_ready(self):
         wait_until(lambda: self.instances.facts(self.place).accepts_connections, "the server to answer")
 
+    def other_instances(self):
+        """Another object over the same programs, as another process of ours would have it."""
+        return instances_of(self.flavour)
+
+    def is_at_work(self):
+        return bool(servers_processes(str(self.data)))
+
     @property
     def postmaster(self):
         return LockFile.read(str(self.data)).pid

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -105,6 +107,24 @@ def test_a_socket_path_that_is_too_long_is_refused(clusters):
     with pytest.raises(Refusal) as refused:
         cluster.start(place=InstancePlace(cluster.place.directory, f"/tmp/{'x' * 100}"))
     assert refused.value.code == "socket_path_too_long"
+
+
+def test_a_socket_directory_that_cannot_be_made_is_named(clusters):
+    cluster = clusters()
+    with pytest.raises(GiveUp) as refused:
+        cluster.start(place=InstancePlace(cluster.place.directory, "/dev/null/s"))
+    assert refused.value.code == "socket_directory_unusable"
+    assert "/dev/null" in refused.value.found
+
+
+def test_a_data_directory_that_may_not_be_looked_into_is_never_called_quiet(clusters):
+    cluster = clusters()
+    if os.geteuid() != 0:
+        pytest.skip("root becomes somebody else here")
+    script = f"from understudy.adapters.postgres.lock_file import LockFile; LockFile.read({str(cluster.data)!r})"
+    command = [sys.executable, "-c", f"import os, understudy.adapters.postgres.lock_file; os.setuid(65534); {script}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "place_denied" in done.stderr
 
 
 def test_a_page_that_was_changed_is_counted_as_bad(clusters):

@@ -1,7 +1,6 @@
 """LocalInstances against real servers of each build."""
 
 import os
-import re
 import signal
 import subprocess
 from pathlib import Path
@@ -10,49 +9,22 @@ import psycopg
 import pytest
 
 from tests.adapters.postgres.clusters import CLOSED, SMALL, clusters, instances_of
+from tests.contracts.instances import InstancesContract
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import alive, descendants, wait_until
 from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.ports.instance import InstancePlace, StopMode
-from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.errors import GiveUp
 
 __all__ = ["clusters"]
 
 
-@pytest.mark.parametrize("flavour", list(Flavour))
-def test_a_server_is_started_asked_promoted_and_stopped(clusters, flavour):
-    cluster = clusters(flavour)
-    instances, place = cluster.instances, cluster.place
-    assert not instances.facts(place).running
-    (cluster.data / "standby.signal").touch()
-    cluster.start()
-    cluster.wait_until_ready()
-    standby = instances.facts(place)
-    assert (standby.running, standby.in_recovery, standby.replay_paused, standby.timeline) == (True, True, False, 1)
-    assert standby.replayed is not None
-    instances.promote(place)
-    wait_until(lambda: instances.facts(place).in_recovery is False, "the end of recovery")
-    assert instances.facts(place).timeline == 2
-    instances.promote(place)
-    instances.execute(place, ["create table t (id int, note text)", "insert into t values (1, null)"])
-    assert instances.query(place, "select id, note, 1.50::numeric, true from t") == [("1", None, "1.50", "t")]
-    read = instances.read_logically(place, "postgres")
-    assert read.dump_bytes > 500
-    assert read == instances.read_logically(place, "postgres")
-    instances.execute(place, ["update t set id = 2"])
-    assert read.sha256 != instances.read_logically(place, "postgres").sha256
-    instances.stop(place, StopMode.FAST)
-    assert not instances.facts(place).running
-    assert servers_processes(str(cluster.data)) == []
-    instances.stop(place, StopMode.FAST)
-    control = instances.control_data(place.directory)
-    assert control.cluster_state == "shut down"
-    assert control.required_settings["max_connections"] == "100"
-    assert control.segment_bytes == 16 * 1024 * 1024
-    assert control.minimum_recovery_end is None
-    looked_at, bad = instances.verify_checksums(place.directory)
-    assert looked_at > 1000 and bad == 0
+@pytest.mark.parametrize("flavour", [Flavour.DEBIAN_15, Flavour.WHEEL_18])
+class TestLocalInstances(InstancesContract):
+    @pytest.fixture
+    def clusters(self, clusters, flavour):
+        return lambda: clusters(flavour)
 
 
 def test_nothing_listens_beyond_the_socket_unless_addresses_are_named(clusters):
@@ -62,32 +34,6 @@ def test_nothing_listens_beyond_the_socket_unless_addresses_are_named(clusters):
     listening = subprocess.run(["ss", "-Hlnpt"], capture_output=True, text=True, check=True).stdout
     assert f"pid={cluster.postmaster}," not in listening
     assert cluster.instances.query(cluster.place, "show listen_addresses") == [("",)]
-
-
-def test_starting_what_runs_already_changes_nothing(clusters):
-    cluster = clusters()
-    cluster.start()
-    first = cluster.postmaster
-    cluster.start()
-    assert cluster.postmaster == first
-
-
-def test_a_server_outlives_the_object_that_started_it_and_another_one_stops_it(clusters):
-    cluster = clusters()
-    cluster.start()
-    cluster.wait_until_ready()
-    instances_of(cluster.flavour).stop(cluster.place, StopMode.IMMEDIATE)
-    assert servers_processes(str(cluster.data)) == []
-
-
-def test_somebody_elses_live_server_is_neither_adopted_nor_disturbed(clusters):
-    cluster = clusters()
-    cluster.start()
-    other = InstancePlace(cluster.place.directory, str(cluster.root / "o"), 6000)
-    with pytest.raises(GiveUp) as refused:
-        cluster.start(place=other)
-    assert refused.value.code == "place_busy"
-    assert alive(cluster.postmaster)
 
 
 def test_children_of_a_killed_postmaster_are_waited_for(clusters):
@@ -175,33 +121,6 @@ def test_the_superuser_is_found_whatever_its_name(clusters):
     cluster.start(hba_lines=None)
     cluster.wait_until_ready()
     assert cluster.instances.read_logically(cluster.place, "postgres").dump_bytes > 500
-
-
-def test_a_statement_that_the_server_refuses_is_reported_with_its_words(clusters):
-    cluster = clusters()
-    cluster.start()
-    cluster.wait_until_ready()
-    with pytest.raises(GiveUp) as refused:
-        cluster.instances.query(cluster.place, "select * from nowhere")
-    assert refused.value.code == "database_error"
-    assert re.search('relation "nowhere" does not exist', refused.value.found)
-    with pytest.raises(GiveUp) as refused:
-        cluster.instances.query(cluster.place, "select 1", "no_such_database")
-    assert refused.value.code == "database_error"
-
-
-def test_a_server_that_does_not_answer_yet_is_tried_again(clusters):
-    cluster = clusters()
-    (cluster.data / "standby.signal").touch()
-    cluster.start({"hot_standby": "off"})
-    with pytest.raises(TryAgain) as passing:
-        cluster.instances.query(cluster.place, "select 1")
-    assert passing.value.code == "instance_starting"
-    facts = cluster.instances.facts(cluster.place)
-    assert facts.running and not facts.accepts_connections
-    cluster.instances.promote(cluster.place)
-    cluster.wait_until_ready()
-    assert cluster.instances.facts(cluster.place).in_recovery is False
 
 
 def test_nothing_of_our_environment_reaches_the_server(clusters, monkeypatch):

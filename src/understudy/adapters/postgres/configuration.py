@@ -128,7 +128,7 @@ def write_own_authentication(
     """
     own_hba = settings.get("hba_file", f"{place.directory}/pg_hba.conf")
     own_ident = settings.get("ident_file", f"{place.directory}/pg_ident.conf")
-    ours = sorted({pwd.getpwuid(os.geteuid()).pw_name, account.name})
+    ours = sorted({account.name, pwd.getpwuid(0).pw_name}) if os.geteuid() == 0 else [account.name]
     quoted = '"' + superuser.replace('"', '""') + '"'
     _write(files.hba, [f"local all {quoted} peer map={_MAP}", *_included(own_hba, major)], account)
     maps = [f"{_MAP} {user} {quoted}" for user in ours]

@@ -73,15 +73,8 @@ class LocalInstances:
             return
         _check_tablespaces(place.directory)
         self._wait_until_gone(place, _LINGER_SECONDS, "instance_lingering")
-        files = make_socket_directory(place, self._account)
         own_configuration = (Path(place.directory) / "postgresql.conf").exists()
-        if not own_configuration:
-            write_configuration(files, self.control_data(place.directory).required_settings, self._account)
-        if hba_lines is not None:
-            write_closed_authentication(files, hba_lines, self._account)
-        else:
-            superuser = bootstrap_superuser(place.directory)
-            write_own_authentication(files, place, settings, superuser, self.major(), self._account)
+        files = self._write_files(place, settings, hba_lines, own_configuration)
         arguments = command_line(
             self._programs.path("postgres"), place, settings, files,
             closed=hba_lines is not None, own_configuration=own_configuration,
@@ -152,6 +145,31 @@ class LocalInstances:
             return None
         self._tools.check_structure(place, bootstrap_superuser(place.directory), database)
         return int(relations[0][0])
+
+    def _write_files(
+        self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None, own_configuration: bool
+    ) -> ServerFiles:
+        """
+        Raises:
+            GiveUp: ``socket_directory_unusable``.
+        """
+        try:
+            files = make_socket_directory(place, self._account)
+            if not own_configuration:
+                write_configuration(files, self.control_data(place.directory).required_settings, self._account)
+            if hba_lines is not None:
+                write_closed_authentication(files, hba_lines, self._account)
+            else:
+                superuser = bootstrap_superuser(place.directory)
+                write_own_authentication(files, place, settings, superuser, self.major(), self._account)
+        except OSError as error:
+            raise GiveUp(
+                "socket_directory_unusable",
+                found=f"{error.filename or place.socket_directory}: {error.strerror}",
+                expected=f"that {place.socket_directory} can be made and written to by {self._account.name} and by us",
+                hint="run this as root or as the server's user, or make the directory and give it to that user",
+            ) from error
+        return files
 
     def _check_major(self, directory: str) -> None:
         """

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from understudy.vocabulary.errors import GiveUp
+
 LOCK_FILE_NAME = "postmaster.pid"
 
 
@@ -32,11 +34,22 @@ class LockFile:
 
     @classmethod
     def read(cls, directory: str) -> LockFile | None:
-        """The lock file in a data directory; None when there is none, or none that its server has finished writing."""
+        """The lock file in a data directory; None when there is none, or none that its server has finished writing.
+
+        Raises:
+            GiveUp: ``place_denied``: it cannot be told whether a server runs there.
+        """
         try:
             lines = (Path(directory) / LOCK_FILE_NAME).read_text(errors="replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise GiveUp(
+                "place_denied",
+                found=f"{error.filename}: {error.strerror}",
+                expected="that we may look whether a server runs there",
+                hint="run this as root, or as the user that owns the data directory",
+            ) from error
         fields = [line.strip() for line in lines] + [""] * 8
         try:
             pid, started = int(fields[0]), int(fields[2])
