@@ -21,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, connection_parameters
 from understudy.adapters.postgres.failures import connection_failure
+from understudy.adapters.postgres.processes import is_alive
 from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, find_programs
 from understudy.adapters.postgres.receiver_log import ReceiverLog
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
@@ -170,8 +171,8 @@ class PostgresWalReceiver:
             command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
             command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
             command += ["--synchronous"] if options.synchronous else []
-            self._process.launch(command, self._environment(), self._log.path, lock_descriptor, options.account)
-        self._wait_for_stream()
+            pid = self._process.launch(command, self._environment(), self._log.path, lock_descriptor, options.account)
+        self._wait_for_stream(pid)
 
     def _refuse_useless_limit(self, segment_bytes: int) -> None:
         least = _LEAST_SEGMENTS * segment_bytes
@@ -232,9 +233,9 @@ class PostgresWalReceiver:
             hint="see pg_stat_replication for who it is",
         )
 
-    def _wait_for_stream(self) -> None:
+    def _wait_for_stream(self, pid: int) -> None:
         for _ in range(_LOOKS_AT_START):
-            if self._process.find() is None or self._log.disconnected():
+            if not is_alive(pid) or self._log.disconnected():
                 self._process.stop()
                 raise self._failure()
             rows = self._database.standbys()

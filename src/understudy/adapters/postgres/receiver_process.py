@@ -74,7 +74,10 @@ class ReceiverProcess:
     def launch(
         self, command: Sequence[str], environment: Mapping[str, str], log: Path, lock_descriptor: int, account: Account | None
     ) -> int:
-        """Start it detached: a session of its own, its output in the log, nothing of ours open but the lock."""
+        """Start it detached: a session of its own, its output in the log, nothing of ours open but the lock.
+
+        For a moment after this returned the process still bears our name (the kernel renames it late in exec), and is not found.
+        """
         with log.open("ab") as output:
             child = subprocess.Popen(
                 list(command),
