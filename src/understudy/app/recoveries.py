@@ -52,47 +52,13 @@ class _Holdings:
 
 
 def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
-    """Restore into an empty directory, verify, and leave the server stopped.
-
-    Raises:
-        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``busy``.
-    """
-    name = ResourceName(resource)
-    settings = installation.resource(name)
-    plan = _plan(
-        installation,
-        name,
-        choice,
-        procedure=Procedure.RESTORE,
-        mode=Mode.ROUTINE,
-        subject=resource,
-        place=InstancePlace(str(directory.absolute()), _socket_directory(str(directory.absolute())), _STANDARD_PORT),
-        tablespaces=_tablespaces_of(settings, choice),
-    )
-    return carry_out(installation, plan, watcher)
+    """Restore into an empty directory, verify, and leave the server stopped. Raises as ``plan_restore`` and ``carry_out`` do."""
+    return carry_out(installation, plan_restore(installation, resource, directory, choice), watcher)
 
 
 def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
-    """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``restore`` does."""
-    name = _one_resource(installation, resource)
-    plan_id = new_plan_id(installation.clock, Procedure.DRILL)
-    base = Path(installation.resource(name).drill.directory or installation.state / "drills") / plan_id
-    base.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-    base.mkdir(mode=0o711, exist_ok=True)
-    plan = _plan(
-        installation,
-        name,
-        choice,
-        procedure=Procedure.DRILL,
-        mode=Mode.DRILL,
-        subject=scenario.value,
-        place=InstancePlace(str(base / "data"), _socket_directory(str(base)), _STANDARD_PORT),
-        tablespaces=None,
-    )
-    view = carry_out(installation, plan, watcher)
-    if base.exists() and not any(base.iterdir()):
-        base.rmdir()
-    return view
+    """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``plan_drill`` and ``carry_out`` do."""
+    return carry_out(installation, plan_drill(installation, scenario, resource, choice), watcher)
 
 
 def recover(
@@ -105,10 +71,63 @@ def recover(
     approved_by: Person | None = None,
     fence_override_by: Person | None = None,
 ) -> RunView:
-    """Carry out the scenario for real, where the stack file says.
+    """Carry out the scenario for real, where the stack file says. Raises as ``plan_in_place`` and ``carry_out`` do."""
+    plan = plan_in_place(installation, scenario, resource, choice, fence_override_by)
+    return carry_out(installation, plan, watcher, approved_by)
+
+
+def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
+    """
+    Raises:
+        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``.
+    """
+    settings = installation.resource(resource)
+    return _plan(
+        installation,
+        ResourceName(resource),
+        choice,
+        procedure=Procedure.RESTORE,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        place=InstancePlace(str(directory.absolute()), _socket_directory(str(directory.absolute())), _STANDARD_PORT),
+        tablespaces=_tablespaces_of(settings, choice),
+    )
+
+
+def plan_drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice) -> Plan:
+    """In a directory named after the plan, everything else beside it; so that nothing is left once the steps have removed theirs.
 
     Raises:
-        Refusal: ``recover_place_missing``; and as ``restore`` does.
+        Refusal: as ``plan_restore`` does.
+    """
+    name = _one_resource(installation, resource)
+    plan_id = new_plan_id(installation.clock, Procedure.DRILL)
+    drills = Path(installation.resource(name).drill.directory or installation.state / "drills")
+    drills.mkdir(parents=True, exist_ok=True, mode=0o711)
+    directory = str(drills / plan_id)
+    return _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.DRILL,
+        mode=Mode.DRILL,
+        subject=scenario.value,
+        place=InstancePlace(directory, _socket_directory(directory), _STANDARD_PORT),
+        tablespaces=None,
+    )
+
+
+def plan_in_place(
+    installation: Installation,
+    scenario: Scenario,
+    resource: str | None,
+    choice: Choice,
+    fence_override_by: Person | None = None,
+) -> Plan:
+    """The real recovery, where the stack file says.
+
+    Raises:
+        Refusal: ``recover_place_missing``; and as ``plan_restore`` does.
     """
     name = _one_resource(installation, resource)
     settings = installation.resource(name)
@@ -125,7 +144,7 @@ def recover(
         settings.recover.port,
         settings.recover.listen_addresses,
     )
-    plan = _plan(
+    return _plan(
         installation,
         name,
         choice,
@@ -137,7 +156,6 @@ def recover(
         set_aside=True,
         fence_override_by=fence_override_by,
     )
-    return carry_out(installation, plan, watcher, approved_by)
 
 
 def _plan(
