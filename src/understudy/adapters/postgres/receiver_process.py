@@ -7,13 +7,13 @@ meanwhile be somebody else's, and is lost when we die before writing it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,7 +50,7 @@ class ReceiverProcess:
                 return RunningReceiver(pid, started)
         return None
 
-    @contextmanager
+    @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
         """The spool's lock, for starting a receiver that inherits it.
 
@@ -131,12 +131,14 @@ class ReceiverProcess:
     def _holds_lock(self, pid: int) -> bool:
         try:
             lock = self._lock_file.stat()
-            for descriptor in (_PROC / str(pid) / "fd").iterdir():
+            descriptors = list((_PROC / str(pid) / "fd").iterdir())
+        except OSError:
+            return False  # nothing was ever started here; or that process is gone, or somebody else's
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):  # closed since it was listed: a receiver that reconnects does that all the time
                 found = descriptor.stat()
                 if (found.st_dev, found.st_ino) == (lock.st_dev, lock.st_ino):
                     return True
-        except OSError:
-            return False  # gone, or somebody else's process
         return False
 
     def _start_time(self, pid: int) -> datetime | None:
