@@ -1,0 +1,91 @@
+"""What a store's answers, and silence, mean."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+
+from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+
+_FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "StorageFull"}
+_TOO_LARGE = {"EntityTooLarge", "MaxPartsExceeded"}
+_MISSING = {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+_PASSING = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "OperationAborted", "BadDigest", "InternalError"}
+_CLOCK_WRONG = {"RequestTimeTooSkewed", "RequestExpired"}
+
+
+def fault_of(error: ClientError | BotoCoreError | OSError, doing: str, url: str) -> UnderstudyError:
+    """The port's error for what boto3 raised."""
+    if isinstance(error, ClientError):
+        return _answered(error, doing, url)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return _denied(f"{doing}: {error}")
+    if isinstance(error, ParamValidationError):
+        return GiveUp("store_refused", found=f"{doing}: {error}", expected="a request that S3 knows",
+                      hint="check the repository's address in the stack file: s3://bucket/prefix")  # fmt: skip
+    return unreachable(f"{doing}: {error}", url)
+
+
+def unreachable(found: str, url: str, after: timedelta = timedelta(seconds=1)) -> TryAgain:
+    return TryAgain(
+        "store_unreachable",
+        found=found,
+        expected=f"an answer from {url}",
+        hint="is the endpoint in the stack file right, and the network up? It is tried again by itself",
+        after=after,
+    )
+
+
+def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
+    details = error.response.get("Error", {})
+    code = str(details.get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    found = f"{doing}: {status} {code} {details.get('Message', '')}".strip()
+    if code == "NoSuchBucket":
+        return bucket_missing(found, url)
+    if code in _FULL or status == 507:
+        return GiveUp("store_full", found=found, expected="room for the object",
+                      hint="raise the bucket's quota or make room (understudy expire), then try again")  # fmt: skip
+    if code in _TOO_LARGE or status == 413:
+        return GiveUp("store_full", found=found, expected="that the store takes objects of this size",
+                      hint="use smaller parts: backup: part_size in the stack file")  # fmt: skip
+    if code in _MISSING:
+        return GiveUp("object_missing", found=found, expected=f"an object in {url}", hint="see what is there: understudy backups")
+    if code in _TAKEN or status == 412:
+        return GiveUp("object_exists", found=found, expected="a key that is free: nothing is overwritten")
+    if code in _CLOCK_WRONG:
+        return GiveUp("store_denied", found=found, expected="a clock that agrees with the store's",
+                      hint="set this machine's clock: timedatectl status")  # fmt: skip
+    if status in {408, 429} or (status >= 500 and status != 501) or code in _PASSING:
+        return unreachable(found, url)
+    if status in {401, 403}:
+        return _denied(found)
+    return GiveUp("store_refused", found=found, expected="that the store honours the request",
+                  hint="what this store honours is shown by: understudy check")  # fmt: skip
+
+
+def bucket_missing(found: str, url: str) -> GiveUp:
+    return GiveUp(
+        "bucket_missing",
+        found=found,
+        expected=f"the bucket of {url}",
+        hint="is its name in the stack file right? Understudy makes no buckets: create it, then try again",
+    )
+
+
+def _denied(found: str) -> GiveUp:
+    return GiveUp(
+        "store_denied",
+        found=found,
+        expected="the rights s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+        hint="check access_key and secret_key of the repository in the stack file, and the policy of that user; without "
+        "s3:ListBucket a missing object, too, reads as denied",
+    )

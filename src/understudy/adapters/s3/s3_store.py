@@ -1,0 +1,145 @@
+"""``ObjectStore`` over a bucket."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.secret import Secret
+
+if TYPE_CHECKING:
+    from understudy.adapters.s3.wire import Answer, Wire
+
+_PIECE_BYTES = 1024 * 1024
+_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
+
+
+class S3Store:
+    """A bucket, or what lies below a prefix of it. The bucket exists already."""
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        endpoint: str | None = None,
+        access_key: Secret | None = None,
+        secret_key: Secret | None = None,
+        region: str | None = None,
+        *,
+        conditional_put: bool = False,
+    ) -> None:
+        """Nothing is asked of the store now.
+
+        Args:
+            endpoint: ``https://host``; None for Amazon's.
+            access_key: With ``secret_key``; None for what the environment grants (an instance's role, for one).
+            region: None where the store has none.
+            conditional_put: Whether a probe saw that the store honours ``If-None-Match``; ``probe`` sets it too.
+        """
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._endpoint = endpoint
+        self._access_key = access_key
+        self._secret_key = secret_key
+        self._region = region
+        self._conditional_put = conditional_put
+        self._connecting = threading.Lock()
+        self._connected: Wire | None = None
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> Written:
+        from understudy.adapters.s3.uploads import Upload
+
+        full = self._full(key)
+        if self._wire.head(full) is not None:
+            raise GiveUp("object_exists", found=f"{key} is there already", expected="a key that is free: nothing is overwritten")
+        written = Upload(self._wire, full, self._conditional_put).send(chunks)
+        return Written(key, written.size_bytes, written.sha256)
+
+    def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
+        from understudy.adapters.s3.reading import read_resuming
+
+        return read_resuming(self._wire, self._full(key), offset)
+
+    def head(self, key: str) -> StoredObject | None:
+        found = self._wire.head(self._full(key))
+        if found is None:
+            self._wire.require_bucket()
+            return None
+        return StoredObject(key, found.size_bytes)
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        for page in self._wire.pages(self._prefix + prefix):
+            for found in page.objects:
+                yield StoredObject(found.key.removeprefix(self._prefix), found.size_bytes)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        below = self._prefix + prefix
+        for page in self._wire.pages(below, delimiter="/"):
+            for folder in page.folders:
+                yield folder.removeprefix(below).removesuffix("/")
+
+    def delete(self, key: str) -> None:
+        self._wire.delete(self._full(key))
+
+    def probe(self) -> StoreAbilities:
+        key = f".probe/{secrets.token_hex(8)}"
+        self.put(key, [b"0123456789"])
+        try:
+            abilities = StoreAbilities(
+                conditional_put=self._refuses_second(key),
+                range_reads=self._honours_range(key),
+                versions=self._wire.has_versions(),
+                object_lock=self._wire.has_object_lock(),
+            )
+        finally:
+            self.delete(key)
+        self._conditional_put = abilities.conditional_put
+        return abilities
+
+    @property
+    def _wire(self) -> Wire:
+        with self._connecting:
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
+
+    def _connect(self) -> Wire:
+        try:
+            from understudy.adapters.s3.wire import Place, Wire
+        except ModuleNotFoundError as error:
+            raise GiveUp(
+                "s3_support_missing",
+                found=f"no module {error.name}",
+                expected="boto3, for repositories in buckets",
+                hint="pip install 'understudy[s3]'",
+            ) from error
+        place = Place(self._bucket, self._endpoint, self._region, self._access_key, self._secret_key, self.url)
+        return Wire(place)
+
+    def _full(self, key: str) -> str:
+        if not _KEY.match(key):
+            raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
+        return self._prefix + key
+
+    def _refuses_second(self, key: str) -> bool:
+        try:
+            self._wire.put(self._full(key), b"0123456789", only_if_absent=True)
+        except GiveUp as error:
+            return error.code == "object_exists"
+        return False
+
+    def _honours_range(self, key: str) -> bool:
+        answer: Answer = self._wire.get(self._full(key), 4)
+        try:
+            return answer.start == 4 and self._wire.read_piece(key, answer.stream, _PIECE_BYTES) == b"456789"
+        finally:
+            answer.stream.close()

@@ -1,0 +1,233 @@
+"""One request at a time, each tried a few times, each error turned into the port's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from understudy.adapters.s3.faults import bucket_missing, fault_of, unreachable
+from understudy.ports.object_store import StoredObject
+from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.secret import Secret
+
+ATTEMPTS = 5
+_FIRST_PAUSE_SECONDS = 0.1
+_CONNECTIONS = 32
+_CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and as whom."""
+
+    bucket: str
+    endpoint: str | None
+    region: str | None
+    access_key: Secret | None
+    secret_key: Secret | None
+    url: str
+    """To show to people."""
+
+
+class Stream(Protocol):
+    def read(self, amt: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A read's answer: ``stream`` holds the bytes from ``start`` on, of ``total`` that the object has."""
+
+    start: int
+    total: int
+    etag: str
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    objects: tuple[StoredObject, ...]
+    folders: tuple[str, ...]
+    following: str | None
+
+
+class Wire:
+    def __init__(self, place: Place) -> None:
+        self._bucket = place.bucket
+        self._url = place.url
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=place.endpoint,
+            region_name=place.region or "us-east-1",
+            aws_access_key_id=place.access_key.reveal() if place.access_key else None,
+            aws_secret_access_key=place.secret_key.reveal() if place.secret_key else None,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=30,
+                max_pool_connections=_CONNECTIONS,
+                # The retries are ours: what a lost answer to a write means, only the writer can tell.
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                s3={"addressing_style": "path" if place.endpoint else "auto"},
+                # Content-MD5 is sent instead: many stores that speak S3 do not know the newer checksums.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                user_agent_extra="understudy",
+            ),
+        )
+
+    def head(self, key: str) -> StoredObject | None:
+        """What lies there. A missing bucket looks like a missing object to this request."""
+        try:
+            answer = self._tried(f"looking at {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+        except GiveUp as error:
+            if error.code == "object_missing":
+                return None
+            raise
+        return StoredObject(key, int(answer["ContentLength"]))
+
+    def require_bucket(self) -> None:
+        try:
+            self._tried("looking at the bucket", lambda: self._client.head_bucket(Bucket=self._bucket))
+        except GiveUp as error:
+            if error.code == "object_missing":
+                raise bucket_missing(error.found, self._url) from error
+            raise
+
+    def put(self, key: str, body: bytes, only_if_absent: bool) -> None:
+        """One attempt, not more: see ``Upload``."""
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        self._once(
+            f"writing {key}",
+            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentMD5=_md5(body), **condition),
+        )
+
+    def begin_upload(self, key: str) -> str:
+        answer = self._tried(f"writing {key}", lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key))
+        return str(answer["UploadId"])
+
+    def put_part(self, key: str, upload: str, number: int, body: bytes) -> str:
+        """Returns the part's ETag. A part that is sent twice replaces itself."""
+        answer = self._tried(
+            f"writing {key}, part {number}",
+            lambda: self._client.upload_part(
+                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=body, ContentMD5=_md5(body)
+            ),
+        )
+        return str(answer["ETag"])
+
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str], only_if_absent: bool) -> None:
+        """One attempt, not more: see ``Upload``."""
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        self._once(
+            f"completing {key}",
+            lambda: self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+            ),
+        )
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        self._tried(
+            f"giving up {key}", lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+        )
+
+    def get(self, key: str, offset: int) -> Answer:
+        """One attempt: the reader counts its own."""
+        span = {"Range": f"bytes={offset}-"} if offset else {}
+        answer = self._once(f"reading {key}", lambda: self._client.get_object(Bucket=self._bucket, Key=key, **span))
+        length = int(answer["ContentLength"])
+        # A server that does not know ranges answers with the whole; one known here answers 200 to a range it honours.
+        found = _CONTENT_RANGE.match(str(answer.get("ContentRange", "")))
+        start, total = (int(found.group(1)), int(found.group(2))) if found else (0, length)
+        return Answer(start, total, str(answer.get("ETag", "")), answer["Body"])
+
+    def read_piece(self, key: str, stream: Stream, size_bytes: int) -> bytes:
+        return self._once(f"reading {key}", lambda: stream.read(size_bytes))
+
+    def page(self, prefix: str, following: str | None, delimiter: str = "") -> Page:
+        more = ({"ContinuationToken": following} if following else {}) | ({"Delimiter": delimiter} if delimiter else {})
+        answer = self._tried(
+            f"listing {prefix}", lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+        )
+        return Page(
+            tuple(StoredObject(str(each["Key"]), int(each["Size"])) for each in answer.get("Contents", ())),
+            tuple(str(each["Prefix"]) for each in answer.get("CommonPrefixes", ())),
+            str(answer["NextContinuationToken"]) if answer.get("IsTruncated") else None,
+        )
+
+    def pages(self, prefix: str, delimiter: str = "") -> Iterator[Page]:
+        following: str | None = None
+        while True:
+            page = self.page(prefix, following, delimiter)
+            yield page
+            following = page.following
+            if following is None:
+                return
+
+    def delete(self, key: str) -> None:
+        try:
+            self._tried(f"removing {key}", lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
+        except GiveUp as error:
+            if error.code != "object_missing":
+                raise
+
+    def has_versions(self) -> bool:
+        answer = self._known("versions", lambda: self._client.get_bucket_versioning(Bucket=self._bucket).get("Status"))
+        return answer == "Enabled"
+
+    def has_object_lock(self) -> bool:
+        answer = self._known(
+            "object lock",
+            lambda: (
+                self._client.get_object_lock_configuration(Bucket=self._bucket)
+                .get("ObjectLockConfiguration", {})
+                .get("ObjectLockEnabled")
+            ),
+        )
+        return answer == "Enabled"
+
+    def _known(self, what: str, call: Callable[[], object]) -> object:
+        """What a store says of itself; None where it does not answer the question."""
+        try:
+            return self._tried(f"asking about {what}", call)
+        except GiveUp:
+            return None
+
+    def _once(self, doing: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise fault_of(error, doing, self._url) from error
+        except HTTPError as error:
+            raise unreachable(f"{doing}: {error}", self._url) from error
+
+    def _tried(self, doing: str, call: Callable[[], T]) -> T:
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return self._once(doing, call)
+            except TryAgain:
+                pause(attempt)
+        return self._once(doing, call)
+
+
+def pause(attempt: int) -> None:
+    """Between two attempts: 0.1 s doubling, shaken so that many uploads do not come back together."""
+    threading.Event().wait(_FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+def _md5(body: bytes) -> str:
+    """RFC 1864: what S3 compares with what arrived. Not for security."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
