@@ -14,7 +14,7 @@ from understudy.plan.plan import Plan, Procedure
 from understudy.repository.manifests import BackupManifest
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 
-_REFUSED_BY_SERVER = "incremental_refused"
+INCREMENTAL_REFUSED = "incremental_refused"
 _KIBIBYTE = 1024
 
 
@@ -54,7 +54,7 @@ def back_up(installation: Installation, resource: str, kind: BackupKind | None, 
     for repository in installation.repository_names(name):
         prepare_repository(installation, repository)
     view = carry_out(installation, plan_next_backup(installation, name, kind), watcher)
-    if view.failed_with(_REFUSED_BY_SERVER):
+    if view.failed_with(INCREMENTAL_REFUSED):
         view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL), watcher)
     return view
 

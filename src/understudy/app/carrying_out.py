@@ -16,6 +16,7 @@ from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 
 _LOOK_SECONDS = 0.1
+SERVING_FILE = "serving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def serving_pid(state: Path) -> int | None:
     """The process of ``serve``, if it holds this state directory."""
     holder = controller_pid(state)
     try:
-        announced = int((state / "serving").read_text())
+        announced = int((state / SERVING_FILE).read_text())
     except (FileNotFoundError, ValueError):
         return None
     return holder if holder == announced else None

@@ -158,7 +158,9 @@ class Installation:
         )
 
     def _database(self, name: ResourceName) -> PostgresDatabase:
-        return PostgresDatabase(resolve_text(self.resource(name).url), self.clock)
+        seen = self.seen(name)
+        expected = seen.system_identifier if seen else None
+        return PostgresDatabase(resolve_text(self.resource(name).url), self.clock, expected)
 
     def _receiver(self, name: ResourceName) -> PostgresWalReceiver:
         resource = self.resource(name)

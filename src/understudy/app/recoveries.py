@@ -188,6 +188,7 @@ def _plan(
         workers=_WORKERS,
         tablespaces=_by_oid(holdings.backups, tablespaces, place),
         checks=tuple(_check_fields(check.model_dump(exclude_none=True)) for check in settings.checks),
+        heartbeat_database=settings.heartbeat.database if settings.heartbeat else None,
         staging_directory=f"{place.directory}.wal",
         timeline=choice.timeline,
         label=choice.label,

@@ -17,6 +17,7 @@ from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
+    from understudy.app.installation import Installation
     from understudy.app.recoveries import Choice
 
 P = ParamSpec("P")
@@ -194,5 +195,22 @@ def _finish(view: RunView, as_json: bool) -> None:
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
 
 
-def _measured(installation: object, view: RunView, as_json: bool, report: Path | None) -> None:
-    _finish(view, as_json)
+def _measured(installation: Installation, view: RunView, as_json: bool, report: Path | None) -> None:
+    """The verdict: done only when the run succeeded and every objective was met."""
+    from understudy.app.measuring import measure
+    from understudy.app.proving import export_evidence, keep_evidence
+    from understudy.cli.measured import measured_json, print_measured
+    from understudy.cli.printing import print_json
+    from understudy.cli.running import print_run
+
+    measured = measure(installation, view)
+    evidence = keep_evidence(installation, view.run.run)
+    if report is not None:
+        export_evidence(installation, view.run.run, report)
+    if as_json:
+        print_json(measured_json(view, measured, str(report or evidence)))
+    else:
+        print_measured(measured)
+        print_run(view, as_json=False)
+        click.echo(f"evidence: {report or evidence}")
+    sys.exit(ExitCode.DONE if view.succeeded and measured.met else ExitCode.FAILED)

@@ -61,6 +61,7 @@ class RecoveryWish:
     tablespaces: Mapping[int, str]
     """Where each tablespace of the source goes, by its oid."""
     checks: tuple[Mapping[str, str], ...]
+    heartbeat_database: str | None
     staging_directory: str
     """For the WAL that is fetched ahead of the server."""
     reprotection: Reprotection
@@ -157,7 +158,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         staging_directory=wish.staging_directory,
     )
     promote = Promote(wish.resource, wish.place)
-    verify = VerifyDatabase(wish.resource, wish.place, checks=wish.checks)
+    verify = VerifyDatabase(wish.resource, wish.place, checks=wish.checks, heartbeat_database=wish.heartbeat_database)
     return [PlannedStep(step) for step in (provision, restore, replay, promote, verify)]
 
 

@@ -65,6 +65,8 @@ class StandbyFacts:
     application_name: str
     state: str
     sync_state: str
+    written: Lsn | None
+    """What the receiver has written to its spool. It says ``flushed`` only at a segment's end, unless it is synchronous."""
     flushed: Lsn | None
 
 

@@ -28,6 +28,7 @@ from understudy.records.rows import (
 from understudy.records.run import (
     ApprovalRecord,
     HoldClaim,
+    Observation,
     RecordedError,
     RunRecord,
     RunState,
@@ -312,6 +313,22 @@ class Records:
         """The plan's JSON form as it was submitted."""
         with self._database.reading() as connection:
             return cast(JsonObject, json.loads(require_run(connection, run)["plan"]))
+
+    def observe(self, subject: str, kind: str, value: JsonObject) -> None:
+        """The newest of what the control plane sees, for ``status``. Replaces what was seen before; never evidence."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO observations (subject, kind, value, at) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (subject, kind) DO UPDATE SET value = excluded.value, at = excluded.at",
+                (subject, kind, json.dumps(value, ensure_ascii=False), self._now()),
+            )
+
+    def observed(self, subject: str, kind: str) -> Observation | None:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT value, at FROM observations WHERE subject = ? AND kind = ?", (subject, kind)
+            ).fetchone()
+        return None if row is None else Observation(json.loads(row["value"]), datetime.fromisoformat(row["at"]))
 
     def holds(self) -> tuple[tuple[RunId, HoldClaim], ...]:
         with self._database.reading() as connection:

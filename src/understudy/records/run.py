@@ -115,6 +115,14 @@ class ProgressRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """Something seen last at ``at``."""
+
+    value: JsonObject
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalRecord:
     by: Person
     at: datetime

@@ -77,6 +77,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
             head TEXT NOT NULL)""",
     ),
+    (
+        """CREATE TABLE observations (
+            subject TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            value TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (subject, kind))""",
+    ),
 )
 
 

@@ -53,6 +53,7 @@ def wait_until(
             return facts
         words = " | ".join(facts.last_words[-4:])
         if not facts.running:
+            instances.query(place, "SELECT 1")  # says why it ended, where its log tells
             raise GiveUp(
                 "instance_failed",
                 found=f"the server in {place.directory} ended while it was waited for to {what}; its last words: {words}",

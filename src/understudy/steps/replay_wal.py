@@ -24,6 +24,8 @@ from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline, is_segment_name
 
 _STANDBY_SIGNAL = "standby.signal"
+_LONGEST_PAUSE_SECONDS = 0.2
+"""Between two looks: long replays are not slowed by being watched, short ones not by waiting."""
 
 
 @step_kind("replay_wal")
@@ -104,6 +106,7 @@ class ReplayWal(PlacedStep):
     def _watch(self, world: World, instances: Instances, prefetcher: WalPrefetcher, path: ReplayPath) -> InstanceFacts:
         """Until the target: paused there, or at the end of what there is."""
         last = path.last_segment
+        pause_seconds = POLL_SECONDS
         while True:
             world.cancellation.raise_if_requested()
             prefetcher.raise_if_failed()
@@ -113,6 +116,7 @@ class ReplayWal(PlacedStep):
                 total = path.reaches.bytes_since(path.starts)
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
             if not facts.running:
+                instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
                 raise self._ended(facts)
             if facts.in_recovery is False:
                 raise GiveUp(
@@ -128,7 +132,8 @@ class ReplayWal(PlacedStep):
                 raise self._stuck(stuck, path, facts)
             if end_reached(requests, last) and facts.accepts_connections:
                 return self._at_the_end(instances, path)
-            world.clock.wait(POLL_SECONDS)
+            world.clock.wait(pause_seconds)
+            pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 1.2)
 
     def _at_the_end(self, instances: Instances, path: ReplayPath) -> InstanceFacts:
         facts = instances.facts(self.place)

@@ -15,6 +15,10 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.json import Json, JsonObject
 
+HEARTBEAT_TABLE = "public.understudy_heartbeat"
+_NEWEST_HEARTBEAT = (
+    f"SELECT to_char(max(written) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM {HEARTBEAT_TABLE}"  # noqa: S608
+)
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY datname"
 _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
@@ -29,6 +33,8 @@ class VerifyDatabase(PlacedStep):
     """
 
     checks: tuple[Mapping[str, str], ...] = ()
+    heartbeat_database: str | None = None
+    """Where the table of heartbeats is; None where the stack file declares none."""
     VERB = "verify-database"
 
     @property
@@ -47,7 +53,15 @@ class VerifyDatabase(PlacedStep):
         results: list[Json] = [self._ask(instances, check) for check in self.checks]
         unlogged = sum(int(str(each["unlogged_tables"])) for each in databases.values() if isinstance(each, Mapping))
         hint = f"{unlogged} unlogged tables came back empty, as PostgreSQL defines it" if unlogged else ""
-        return witness.done(hint=hint, databases=databases, checks=results)
+        return witness.done(hint=hint, databases=databases, checks=results, newest_heartbeat=self._newest_heartbeat(instances))
+
+    def _newest_heartbeat(self, instances: Instances) -> str | None:
+        if self.heartbeat_database is None:
+            return None
+        there = instances.query(self.place, f"SELECT to_regclass('{HEARTBEAT_TABLE}')", self.heartbeat_database)
+        if there[0][0] is None:
+            return None
+        return instances.query(self.place, _NEWEST_HEARTBEAT, self.heartbeat_database)[0][0]
 
     def _read(self, instances: Instances, name: str) -> JsonObject:
         read = instances.read_logically(self.place, name)

@@ -15,7 +15,10 @@ from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """How far a repository holds the WAL after one pass. None: it holds nothing of this timeline yet."""
+    """How far a repository holds the WAL after one pass. None: it holds nothing yet.
+
+    ``safe`` is the last byte that was stored. What the receiver had written behind it by then are zeros.
+    """
 
     timeline: Timeline | None
     safe: Lsn | None

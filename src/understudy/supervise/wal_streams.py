@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from understudy.judge.exposure import WalPosition
 from understudy.ports.clock import Clock
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.steps.wal_shipping import Shipped, WalShipper, forget_shipped
@@ -26,6 +27,8 @@ class StreamReport:
     resource: ResourceName
     repository: RepositoryName
     shipped: Shipped | None
+    safe: WalPosition | None
+    """Up to here the repository holds all that the receiver had written when the pass began."""
     fault: UnderstudyError | None
 
 
@@ -39,14 +42,20 @@ class WalStream:
         self,
         resource: ResourceName,
         receiver: WalReceiver,
+        written: Callable[[], WalPosition | None],
         shippers: Mapping[RepositoryName, Callable[[], WalShipper]],
         ship_every: timedelta,
         clock: Clock,
         report: Report,
     ) -> None:
-        """``shippers`` are made anew after a fault, so that each begins from what its repository really holds."""
+        """
+        Args:
+            written: How far the receiver has written by the server's own account; None when that can't be known now.
+            shippers: Made anew after a fault, so that each begins from what its repository really holds.
+        """
         self._resource = resource
         self._receiver = receiver
+        self._written = written
         self._make = shippers
         self._made: dict[RepositoryName, WalShipper] = {}
         self._ship_every_seconds = ship_every.total_seconds()
@@ -76,9 +85,10 @@ class WalStream:
         last_code = ""
         while not self._stopping.is_set():
             try:
-                self._receiver.ensure_running()
+                # First, because a full spool stops the receiver until something is forgotten.
                 if len(self._made) == len(self._make):
                     forget_shipped(self._receiver, list(self._made.values()))
+                self._receiver.ensure_running()
                 last_code = ""
             except UnderstudyError as error:
                 if error.code != last_code:
@@ -95,10 +105,20 @@ class WalStream:
             try:
                 if repository not in self._made:
                     self._made[repository] = self._make[repository]()
+                written = self._written() if with_tail else None
                 shipped = self._made[repository].ship_once(with_tail=with_tail)
-                report = StreamReport(self._resource, repository, shipped, None)
+                report = StreamReport(self._resource, repository, shipped, _safe(shipped, written), None)
             except UnderstudyError as error:
                 self._made.pop(repository, None)
-                report = StreamReport(self._resource, repository, None, error)
+                report = StreamReport(self._resource, repository, None, None, error)
             self._report(report)
             self._stopping.wait(min(self._ship_every_seconds, _SEGMENTS_EVERY_SECONDS))
+
+
+def _safe(shipped: Shipped, written: WalPosition | None) -> WalPosition | None:
+    """A pass with the tail stores all that had been written before it; what lies behind the last stored byte are zeros."""
+    if shipped.timeline is None or shipped.safe is None:
+        return None
+    if written is not None and written.timeline == shipped.timeline:
+        return WalPosition(shipped.timeline, max(shipped.safe, written.lsn))
+    return WalPosition(shipped.timeline, shipped.safe)

@@ -143,10 +143,16 @@ class PostgresDatabase:
         self._ask("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", [name])
 
     def standbys(self) -> tuple[StandbyFacts, ...]:
-        rows = self._ask("select application_name, state, sync_state, flush_lsn from pg_stat_replication order by pid")
+        rows = self._ask("select application_name, state, sync_state, write_lsn, flush_lsn from pg_stat_replication order by pid")
         return tuple(
-            StandbyFacts(name or "", state or "", sync_state or "", Lsn.parse(flushed) if flushed else None)
-            for name, state, sync_state, flushed in rows
+            StandbyFacts(
+                name or "",
+                state or "",
+                sync_state or "",
+                Lsn.parse(written) if written else None,
+                Lsn.parse(flushed) if flushed else None,
+            )
+            for name, state, sync_state, written, flushed in rows
         )
 
     def base_backup(self, request: BaseBackupRequest) -> AbstractContextManager[BaseBackupStream]:

@@ -1,0 +1,105 @@
+"""What a finished run of recovery came to: phases, recovery time, recovery point, each against its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from understudy.app.carrying_out import RunView
+from understudy.app.installation import Installation
+from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
+from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, Phase, RunMeasurement, measure_run
+from understudy.records.run import StepRecord
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import ResourceName, StepKey
+from understudy.vocabulary.json import Json
+from understudy.vocabulary.recovery_target import TargetKind
+
+_PHASES: Mapping[str, Phase] = {
+    "fence-old-server": Phase.FENCE,
+    "ship-remaining-wal": Phase.FENCE,
+    "provision-target": Phase.PROVISION,
+    "restore-base-backup": Phase.RESTORE,
+    "replay-wal": Phase.REPLAY,
+    "promote": Phase.PROMOTE,
+    "verify-database": Phase.VERIFY,
+    "open-to-clients": Phase.CUT_OVER,
+    "write-and-read-back": Phase.CUT_OVER,
+    "start-wal-stream": Phase.CUT_OVER,
+    "check-pages": Phase.CLEAN_UP,
+    "release-target": Phase.CLEAN_UP,
+    "remove-sandbox": Phase.CLEAN_UP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    rto: timedelta
+    rpo: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRecovery:
+    """The scenario's objectives govern; the tier's are reported beside them."""
+
+    resource: ResourceName
+    disrupted: datetime
+    measurement: RunMeasurement
+    recovery_point: RecoveryPoint | None
+    """None for a target in the past: what came after it was left out on purpose."""
+    objectives: Objectives
+    tier: str
+    tier_objectives: Objectives
+    tier_verdict: ObjectiveVerdict
+
+    @property
+    def met(self) -> bool:
+        """Every objective met. What is unknown is not called missed; the report says that it is unknown."""
+        missed = self.recovery_point is not None and self.recovery_point.verdict is ObjectiveVerdict.MISSED
+        return self.measurement.verdict is ObjectiveVerdict.MET and not missed
+
+
+def measure(installation: Installation, view: RunView, disrupted: datetime | None = None) -> MeasuredRecovery:
+    """``disrupted``: when the service was lost; from the run's submission where nobody knows better."""
+    since = disrupted or view.run.submitted
+    scenario = installation.stack.objective_of(Scenario(view.run.subject))
+    resource = ResourceName(view.steps[0].key.partition("/")[0])
+    tier_name = installation.resource(resource).tier
+    tier = installation.stack.tier_of(resource)
+    records = [MeasuredStep(step.key, _phase(step.key), step.evidence) for step in view.steps if step.evidence is not None]
+    planned = {step.key: _phase(step.key) for step in view.steps}
+    now = view.run.ended or installation.clock.now()
+    measurement = measure_run(records, planned, since, scenario.rto, now)
+    return MeasuredRecovery(
+        resource=resource,
+        disrupted=since,
+        measurement=measurement,
+        recovery_point=_recovery_point(view, since, scenario.rpo),
+        objectives=Objectives(scenario.rto, scenario.rpo),
+        tier=tier_name,
+        tier_objectives=Objectives(tier.rto, tier.rpo),
+        tier_verdict=measure_run(records, planned, since, tier.rto, now).verdict,
+    )
+
+
+def _phase(key: StepKey) -> Phase:
+    return _PHASES.get(key.partition("/")[2], Phase.PROTECT)
+
+
+def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:
+    replay = _proof(view, "replay-wal")
+    if replay.get("target", TargetKind.LATEST.value) != TargetKind.LATEST.value:
+        return None
+    heartbeat = _proof(view, "verify-database").get("newest_heartbeat")
+    return judge_recovery_point(_moment(heartbeat), _moment(replay.get("last_replayed_commit")), disrupted, objective)
+
+
+def _proof(view: RunView, verb: str) -> Mapping[str, Json]:
+    found: StepRecord | None = next((step for step in view.steps if step.key.endswith(f"/{verb}")), None)
+    return found.evidence.proof if found is not None and found.evidence is not None else {}
+
+
+def _moment(value: Json) -> datetime | None:
+    return datetime.fromisoformat(cast(str, value)) if value else None

@@ -1,0 +1,70 @@
+"""Evidence, exported and verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.app.installation import Installation
+from understudy.records.export import export_chain, export_run, verify_export, write_export
+from understudy.records.verification import ChainFinding
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import RunId
+from understudy.vocabulary.json import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceVerdict:
+    subject: str
+    links: int
+    findings: tuple[ChainFinding, ...]
+
+
+def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVerdict:
+    """The chain of this state directory, or an exported file, against the signers that the stack file trusts.
+
+    Raises:
+        GiveUp: ``evidence_unreadable``.
+    """
+    exported = export_chain(installation.records) if file is None else _read(file)
+    findings = verify_export(exported, installation.keys.keys.trusted_signers)
+    links = exported.get("links")
+    return EvidenceVerdict(str(file or installation.state), len(links) if isinstance(links, list) else 0, findings)
+
+
+def export_evidence(installation: Installation, run: RunId | None, file: Path) -> JsonObject:
+    """Write one run's evidence, or all of it, into ``file``."""
+    exported = export_chain(installation.records) if run is None else export_run(installation.records, run)
+    write_export(file, exported)
+    return exported
+
+
+def keep_evidence(installation: Installation, run: RunId) -> Path:
+    """The run's evidence as a file of the state directory, written once the run has ended."""
+    file = installation.state / "evidence" / f"{run}.json"
+    file.parent.mkdir(exist_ok=True)
+    export_evidence(installation, run, file)
+    return file
+
+
+def _read(file: Path) -> JsonObject:
+    try:
+        value = json.loads(file.read_text())
+    except OSError as error:
+        raise _unreadable(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise _unreadable(f"{file} is not JSON: {error}") from error
+    if not isinstance(value, Mapping):
+        raise _unreadable(f"{file} holds a JSON {type(value).__name__}")
+    return value
+
+
+def _unreadable(found: str) -> GiveUp:
+    return GiveUp(
+        "evidence_unreadable",
+        found=found,
+        expected="a file that understudy evidence export wrote",
+        hint="name another file, or export it again",
+    )

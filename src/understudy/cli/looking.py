@@ -1,0 +1,78 @@
+"""``status``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.printing import duration, moment, print_json, size
+
+if TYPE_CHECKING:
+    from understudy.app.looking import LiveExposure, ResourceStatus
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy status
+  watch -n1 understudy status      the exposure, live, while serve runs
+"""
+)
+@stack_options
+@json_option
+def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Show every resource: objective, exposure now, newest backup, last proof. Asks no server, so it answers in a disaster."""
+    from understudy.app.looking import status as look
+
+    found = look(opened(stack_file, state))
+    if as_json:
+        print_json(found)
+        return
+    serving = f"served by process {found.serving_pid}" if found.serving_pid else "not served (start: understudy serve)"
+    click.echo(f"{found.stack}: {serving}")
+    for resource in found.resources:
+        click.echo("")
+        _print_resource(resource)
+    for run in found.unfinished_runs:
+        click.echo(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {run.state.value} (understudy show {run.run})")
+
+
+def _print_resource(resource: ResourceStatus) -> None:
+    click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
+    rows = [
+        ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
+        ("exposure now", _exposure(resource.exposure)),
+        *((f"  {name}", _exposure(each)) for name, each in resource.exposure_by_repository.items()),
+        ("receiver", f"process {resource.receiver_pid}" if resource.receiver_running else "not running"),
+        ("newest backup", _when(resource.newest_backup.ended) if resource.newest_backup else "none taken here"),
+        ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
+        ("last proof", _proof(resource)),
+    ]
+    if resource.server_fault:
+        rows.append(("server", resource.server_fault))
+    rows += [(f"fault in {name}", fault) for name, fault in resource.shipping_faults.items()]
+    for name, value in rows:
+        click.echo(f"  {name.ljust(14)} {value}")
+
+
+def _exposure(exposure: LiveExposure | None) -> str:
+    if exposure is None:
+        return "unknown: nobody watches (understudy serve)"
+    if not exposure.known:
+        return f"unknown, at least {duration(exposure.seconds)} ({exposure.gap})"
+    amount = f", {size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
+    return f"{duration(exposure.seconds)}{amount}"
+
+
+def _when(at: object) -> str:
+    from datetime import datetime
+
+    return moment(at) if isinstance(at, datetime) else "never"
+
+
+def _proof(resource: ResourceStatus) -> str:
+    proof = resource.last_proof
+    return f"{proof.procedure} {proof.subject}, {moment(proof.ended)} ({proof.run})" if proof else "none: run a drill"

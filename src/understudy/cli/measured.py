@@ -1,0 +1,75 @@
+"""The table at the end of a drill or a recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from understudy.app.carrying_out import RunView
+from understudy.app.measuring import MeasuredRecovery
+from understudy.cli.printing import duration, moment, to_json
+from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
+from understudy.judge.run_measurement import ObjectiveVerdict, Phase
+
+_PHASE_NAMES = {
+    Phase.DETECT: "start",
+    Phase.FENCE: "fence the old server, ship the last WAL",
+    Phase.PROVISION: "provision",
+    Phase.RESTORE: "restore base backup",
+    Phase.REPLAY: "replay WAL",
+    Phase.PROMOTE: "promote",
+    Phase.VERIFY: "verify",
+    Phase.CUT_OVER: "open, write and read back",
+    Phase.WAITING: "between steps",
+    Phase.PROTECT: "protect again",
+    Phase.CLEAN_UP: "clean up",
+}
+_VERDICTS = {
+    ObjectiveVerdict.MET: ("met", "green"),
+    ObjectiveVerdict.MISSED: ("MISSED", "red"),
+    ObjectiveVerdict.UNKNOWN: ("unknown", "yellow"),
+    ObjectiveVerdict.NONE_SET: ("no objective", None),
+}
+_SOURCES = {
+    RecoveryPointSource.HEARTBEAT: "by heartbeat",
+    RecoveryPointSource.LAST_REPLAYED_COMMIT: "by the last replayed commit",
+    RecoveryPointSource.NONE: "nothing to tell it by",
+}
+
+
+def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> Mapping[str, Any]:
+    return {"run": to_json(view.run), "steps": to_json(view.steps), "measured": to_json(measured), "met": measured.met,
+            "evidence": evidence}  # fmt: skip
+
+
+def print_measured(measured: MeasuredRecovery) -> None:
+    measurement = measured.measurement
+    click.echo("")
+    for phase, took in measurement.phases.items():
+        click.echo(f"  {_PHASE_NAMES[phase].ljust(42)} {duration(took).rjust(12)}")
+    total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
+    click.echo(
+        f"  {'recovery time'.ljust(42)} {total.rjust(12)}   "
+        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}"
+        f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}"
+    )
+    if measured.recovery_point is not None:
+        click.echo(_recovery_point(measured.recovery_point, measured))
+    for phase, took in measurement.afterwards.items():
+        click.echo(f"  {(_PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
+
+
+def _recovery_point(point: RecoveryPoint, measured: MeasuredRecovery) -> str:
+    loss = duration(point.loss) if point.loss is not None else "unknown"
+    text = (
+        f"  {'work lost, at most'.ljust(42)} {loss.rjust(12)}   "
+        f"objective {duration(measured.objectives.rpo)}: {_verdict(point.verdict)} ({_SOURCES[point.source]}"
+    )
+    return f"{text}, {moment(point.at)})" if point.at else f"{text})"
+
+
+def _verdict(verdict: ObjectiveVerdict) -> str:
+    word, colour = _VERDICTS[verdict]
+    return click.style(word, fg=colour) if colour else word

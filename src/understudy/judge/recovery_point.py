@@ -1,0 +1,54 @@
+"""How much of the newest work a recovery lost, and how well that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from understudy.judge.run_measurement import ObjectiveVerdict
+
+
+class RecoveryPointSource(StrEnum):
+    """Best first: a better one is used where it is there."""
+
+    HEARTBEAT = "heartbeat"
+    """A row that was written at an interval: the loss is at most its age plus the interval."""
+    LAST_REPLAYED_COMMIT = "last_replayed_commit"
+    """The newest commit that came back. A database where nobody wrote looks as if it had lost the silence."""
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    source: RecoveryPointSource
+    at: datetime | None
+    loss: timedelta | None
+    """From the newest work that came back to the disruption: an upper bound of what was lost."""
+    verdict: ObjectiveVerdict
+
+
+def judge_recovery_point(
+    heartbeat: datetime | None, last_commit: datetime | None, disrupted: datetime, objective: timedelta | None
+) -> RecoveryPoint:
+    """The bound, and whether it is within the objective.
+
+    Beyond the objective a heartbeat proves a miss. The last commit does not: the database may have been silent, so that is
+    unknown, and a heartbeat in the stack file would tell.
+    """
+    if heartbeat is not None:
+        source, at = RecoveryPointSource.HEARTBEAT, heartbeat
+    elif last_commit is not None:
+        source, at = RecoveryPointSource.LAST_REPLAYED_COMMIT, last_commit
+    else:
+        return RecoveryPoint(RecoveryPointSource.NONE, None, None, ObjectiveVerdict.UNKNOWN)
+    loss = max(timedelta(), disrupted - at)
+    return RecoveryPoint(source, at, loss, _verdict(source, loss, objective))
+
+
+def _verdict(source: RecoveryPointSource, loss: timedelta, objective: timedelta | None) -> ObjectiveVerdict:
+    if objective is None:
+        return ObjectiveVerdict.NONE_SET
+    if loss <= objective:
+        return ObjectiveVerdict.MET
+    return ObjectiveVerdict.MISSED if source is RecoveryPointSource.HEARTBEAT else ObjectiveVerdict.UNKNOWN

@@ -1,0 +1,52 @@
+"""A row at an interval, so that a recovery knows what it lost also where nobody else writes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+from understudy.ports.database import Database
+from understudy.steps.verify_database import HEARTBEAT_TABLE
+from understudy.vocabulary.errors import UnderstudyError
+
+_log = logging.getLogger(__name__)
+
+_MAKE = (
+    f"CREATE TABLE IF NOT EXISTS {HEARTBEAT_TABLE} "
+    "(only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), written timestamptz NOT NULL)"
+)
+_BEAT = (
+    f"INSERT INTO {HEARTBEAT_TABLE} (written) VALUES (clock_timestamp()) "  # noqa: S608
+    "ON CONFLICT (only_row) DO UPDATE SET written = excluded.written"
+)
+
+
+class Heartbeats:
+    """One thread. A beat that cannot be written is no fault of its own: the exposure shows what is wrong."""
+
+    def __init__(self, database: Database, name: str, every: timedelta) -> None:
+        self._database = database
+        self._name = name
+        self._every_seconds = every.total_seconds()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        made = False
+        while not self._stopping.is_set():
+            try:
+                if not made:
+                    self._database.execute([_MAKE], self._name)
+                    made = True
+                self._database.execute([_BEAT], self._name)
+            except UnderstudyError as error:
+                _log.warning("heartbeat in %s: %s", self._name, error)
+            self._stopping.wait(self._every_seconds)
