@@ -15,7 +15,12 @@ _STARTED = re.compile(r"Starting s3 server on \[http://127\.0\.0\.1:(\d+)/\]")
 
 
 class RcloneS3:
-    """Context manager. Each directory below ``directory`` is a bucket; its files are the objects."""
+    """Context manager. Each directory below ``directory`` is a bucket; its files are the objects.
+
+    The server remembers directories for minutes: files are put there before it starts, or through it. Its default way of
+    taking multipart uploads blocks listings until the upload has ended, so it is told to keep parts in memory; and a directory
+    cache of no seconds makes some of its requests hang.
+    """
 
     def __init__(self, directory: Path, *buckets: str, port: int = 0) -> None:
         """``port`` 0: any free one; a server that is started again after an outage takes its old one."""
@@ -42,7 +47,7 @@ class RcloneS3:
         self._process = subprocess.Popen(
             [
                 str(program), "serve", "s3", "--config", "", "--addr", address, "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}",
-                "--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--disable-multipart-streaming", str(self.directory),
+                "--vfs-cache-mode", "off", "--disable-multipart-streaming", str(self.directory),
             ],
             env={"PATH": os.environ["PATH"], "HOME": str(self.directory)},
             stderr=subprocess.PIPE,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
+import secrets
 import subprocess
 import sys
 
@@ -28,26 +28,30 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def bucket(server):
-    folder = server.directory / "bucket"
-    yield folder
-    for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+def prefix():
+    """Each test has a place of its own in the bucket."""
+    return f"tests/{secrets.token_hex(8)}"
 
 
-def store_at(endpoint, prefix="shop/prod", bucket="bucket", secret=SECRET_KEY):
+def store_at(endpoint, prefix, bucket="bucket", secret=SECRET_KEY):
     return S3Store(bucket, prefix, endpoint, Secret(ACCESS_KEY), Secret(secret))
 
 
 @pytest.fixture
-def store(server, bucket):
-    return store_at(server.endpoint)
+def store(server, prefix):
+    return store_at(server.endpoint, prefix)
 
 
 @pytest.fixture
-def proxy(server, bucket):
+def proxy(server):
     with FaultyProxy(server.port) as running:
         yield running
+
+
+@pytest.fixture
+def away(proxy, prefix):
+    """The same store, through the proxy."""
+    return store_at(proxy.endpoint, prefix)
 
 
 class TestS3Store(ObjectStoreContract):
@@ -56,31 +60,36 @@ class TestS3Store(ObjectStoreContract):
         return store
 
 
-class TestS3StoreWithoutPrefix(ObjectStoreContract):
-    @pytest.fixture
-    def store(self, server, bucket):
-        return store_at(server.endpoint, prefix="")
+def test_a_store_can_be_a_whole_bucket(tmp_path):
+    with RcloneS3(tmp_path, "bucket") as server:
+        store = store_at(server.endpoint, prefix="")
+        store.put("a/b", [b"x"])
+        assert [each.key for each in store.list()] == ["a/b"]
+        assert list(store.folders("")) == ["a"]
+        assert store.url == "s3://bucket"
 
 
-def test_two_prefixes_do_not_see_one_another(server, store):
-    other = store_at(server.endpoint, prefix="shop/test")
+def test_two_prefixes_do_not_see_one_another(server, store, prefix):
+    other = store_at(server.endpoint, prefix=f"{prefix}-other")
     store.put("a", [b"x"])
     assert other.head("a") is None
     assert list(other.list()) == []
-    assert (store.url, other.url) == ("s3://bucket/shop/prod", "s3://bucket/shop/test")
+    assert store.url == f"s3://bucket/{prefix}"
 
 
 def test_what_this_server_honours_is_observed_not_believed(store):
     assert store.probe() == StoreAbilities(conditional_put=False, range_reads=True, versions=False, object_lock=False)
 
 
-def test_listings_go_on_page_by_page(store, bucket):
-    folder = bucket / "shop/prod/many"
+def test_listings_go_on_page_by_page(tmp_path):
+    folder = tmp_path / "bucket/p/many"
     folder.mkdir(parents=True)
     for number in range(2100):
         (folder / f"{number:05d}").write_bytes(b"")
-    assert [each.key for each in store.list("many/")] == [f"many/{number:05d}" for number in range(2100)]
-    assert list(store.folders("")) == ["many"]
+    with RcloneS3(tmp_path) as server:
+        store = store_at(server.endpoint, "p")
+        assert [each.key for each in store.list("many/")] == [f"many/{number:05d}" for number in range(2100)]
+        assert list(store.folders("")) == ["many"]
 
 
 @pytest.mark.parametrize("size", [0, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES, 3 * PART_BYTES + 5])
@@ -92,44 +101,42 @@ def test_sizes_around_the_part_size_are_stored_whole(store, size):
     assert b"".join(store.read("sized")) == content
 
 
-def test_an_upload_goes_on_where_connections_broke(proxy):
-    store = store_at(proxy.endpoint)
+def test_an_upload_goes_on_where_connections_broke(proxy, away, store):
     content = os.urandom(5 * PART_BYTES + 12345)
     proxy.cut_after(3 * MIB, Direction.TO_SERVER, times=4)
-    written = store.put("large", [content])
+    written = away.put("large", [content])
     assert proxy.cuts == 4
     assert written.sha256 == hashlib.sha256(content).hexdigest()
     assert b"".join(store.read("large")) == content
 
 
-def test_a_download_goes_on_where_connections_broke(proxy, store):
+def test_a_download_goes_on_where_connections_broke(proxy, away, store):
     content = os.urandom(20 * MIB)
     store.put("large", [content])
     proxy.cut_after(2 * MIB, Direction.TO_CLIENT, times=7)
-    assert b"".join(store_at(proxy.endpoint).read("large", 1000)) == content[1000:]
+    assert b"".join(away.read("large", 1000)) == content[1000:]
     assert proxy.cuts == 7
 
 
-def test_a_connection_that_never_gets_anywhere_is_given_up_for_now(proxy, store):
+def test_a_connection_that_never_gets_anywhere_is_given_up_for_now(proxy, away, store):
     store.put("large", [os.urandom(2 * MIB)])
     proxy.cut_after(100, Direction.TO_CLIENT, times=1000)
     with pytest.raises(TryAgain) as refused:
-        list(store_at(proxy.endpoint).read("large"))
+        list(away.read("large"))
     assert refused.value.code == "store_unreachable"
 
 
-def test_a_small_put_survives_a_lost_answer(proxy, store):
+def test_a_small_put_survives_a_lost_answer(proxy, away, store):
     """The server stored the object, and its answer never came: the repetition must not meet itself."""
-    away = store_at(proxy.endpoint)
-    away.head("warm up")
+    away.head("warm-up")
     proxy.cut_after(300, Direction.TO_CLIENT, times=2)
     away.put("small", [b"content"])
     assert proxy.cuts == 2
     assert b"".join(store.read("small")) == b"content"
 
 
-def test_a_store_that_is_away_is_unreachable_and_comes_back(proxy):
-    store = store_at(proxy.endpoint)
+def test_a_store_that_is_away_is_unreachable_and_comes_back(proxy, away):
+    store = away
     store.put("before", [b"x"])
     proxy.refuse()
     for use in (
@@ -163,8 +170,8 @@ def test_an_upload_that_failed_leaves_nothing_in_progress(server, store):
     assert list(store.list()) == []
 
 
-def test_a_wrong_secret_is_denied_with_what_to_check(server, bucket):
-    store = store_at(server.endpoint, secret="wrong")  # noqa: S106
+def test_a_wrong_secret_is_denied_with_what_to_check(server):
+    store = store_at(server.endpoint, "p", secret="wrong")  # noqa: S106
     for use in (lambda: store.put("a", [b"x"]), lambda: list(store.list()), lambda: list(store.read("a")), store.probe):
         with pytest.raises(GiveUp) as refused:
             use()
@@ -174,7 +181,7 @@ def test_a_wrong_secret_is_denied_with_what_to_check(server, bucket):
 
 
 def test_a_bucket_that_is_not_there_is_no_empty_one(server):
-    store = store_at(server.endpoint, bucket="nowhere")
+    store = store_at(server.endpoint, "p", bucket="nowhere")
     for use in (
         lambda: store.put("a", [b"x"]),
         lambda: store.put("a", [os.urandom(2 * PART_BYTES)]),
@@ -197,18 +204,19 @@ def test_reading_behind_the_end_says_that_the_object_changed(store):
     assert refused.value.code == "object_changed"
 
 
-def test_an_object_replaced_while_it_is_read_is_noticed(proxy, store, bucket):
+def test_an_object_replaced_while_it_is_read_is_noticed(proxy, away, store):
     store.put("replaced", [os.urandom(8 * MIB)])
-    reading = store_at(proxy.endpoint).read("replaced")
+    reading = away.read("replaced")
     proxy.cut_after(3 * MIB, Direction.TO_CLIENT, times=1)
     next(reading)
-    (bucket / "shop/prod/replaced").write_bytes(os.urandom(8 * MIB))
+    store.delete("replaced")
+    store.put("replaced", [os.urandom(8 * MIB)])
     with pytest.raises(GiveUp) as refused:
         list(reading)
     assert refused.value.code == "object_changed"
 
 
-def test_memory_stays_bounded_however_large_the_object(server, bucket):
+def test_memory_stays_bounded_however_large_the_object(server):
     program = (
         "import sys, json, resource\n"
         "from understudy.adapters.s3 import S3Store\n"
