@@ -9,7 +9,7 @@ from understudy import __version__
 from understudy.ports.database import BaseBackupRequest, Database, ServerFacts
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
-from understudy.repository.layout import backup_prefix
+from understudy.repository.layout import MANIFEST_NAME, backup_prefix
 from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.repository.packing import INCREMENTAL_PART_BYTES, PackedBackup, pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
@@ -25,7 +25,8 @@ from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, Resou
 class TakeBaseBackup:
     """The backup's manifest, unsigned, is the receipt: signing and writing it is a later step, once its WAL is safe.
 
-    Each attempt stores parts under names of its own, so that what a killed attempt left behind is never met again.
+    Each attempt stores parts under names of its own, so that what a killed attempt left behind is never met again; the one that
+    gets through removes it.
     """
 
     resource: str
@@ -54,6 +55,7 @@ class TakeBaseBackup:
             world.receipts.write(backup_receipt(self.resource), manifest.to_json())
         else:
             manifest = BackupManifest.from_json(receipt)
+        self._remove_other_parts(world, manifest)
         return witness.done(
             label=self.label,
             kind=manifest.kind.value,
@@ -99,6 +101,16 @@ class TakeBaseBackup:
                 part_bytes=min(self.part_bytes, INCREMENTAL_PART_BYTES) if self.parent else self.part_bytes,
             )
         return self._manifest(world, facts, packed, started, _server_time(database))
+
+    def _remove_other_parts(self, world: World, manifest: BackupManifest) -> None:
+        """What killed attempts at this backup left in its folder. Nothing is removed where a complete backup lies."""
+        store = world.stores[RepositoryName(self.repository)]
+        prefix = backup_prefix(manifest.resource, manifest.system_identifier, manifest.label)
+        if store.head(prefix + MANIFEST_NAME) is not None:
+            return
+        wanted = {prefix + entry.name for entry in manifest.entries}
+        for key in [found.key for found in store.list(prefix) if found.key not in wanted]:
+            store.delete(key)
 
     def _manifest(
         self, world: World, facts: ServerFacts, packed: PackedBackup, started: datetime, stopped: datetime
