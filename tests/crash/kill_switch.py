@@ -21,7 +21,7 @@ class KillSwitch:
     def __init__(self, visited: Path | None, caps: Mapping[str, int]) -> None:
         """Without ``visited`` it never kills."""
         self._visited = visited
-        self._caps = {**caps, **_NO_POINTS}
+        self._caps = {**_NO_POINTS, **caps}
         self._lock = threading.Lock()
         self._known = set(visited.read_text().splitlines()) if visited is not None and visited.exists() else set()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from tests.crash.watching import WatchedRecords, watched_loader
 from understudy.adapters.clock.system import SystemClock
 from understudy.records.evidence_json import evidence_to_json
 from understudy.records.records import Records
-from understudy.records.run import RunState
+from understudy.records.run import RunRecord, RunState
 from understudy.records.verification import ChainFault, verify_chain
 from understudy.runner.runner import Runner
 
+_LABEL = re.compile(r"\d{8}-\d{6}[FI]")
 _POINTS_FILE = "points"
+_EARLIER_FILE = "earlier-runs"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -36,7 +39,7 @@ class March:
 
 
 def march(scene: str, directory: Path, seconds: float = 240) -> March:
-    """Play the scene of module ``scene`` in ``directory``, killed at every point, until a process gets through.
+    """Play ``scene`` (``module``, or ``module:NAME``) in ``directory``, killed at every point, until a process gets through.
 
     Raises AssertionError with the processes' output when one ends otherwise than killed or well.
     """
@@ -50,10 +53,10 @@ def undisturbed(scene: str, directory: Path, seconds: float = 120) -> None:
 
 
 def story(directory: Path, forget: Collection[str] = ()) -> dict[str, Any]:
-    """How the directory's one run went: its end, and each step's state, claim and proof."""
+    """How the directory's newest run went: its end, and each step's state, claim and proof."""
     records = Records(directory / "state", SystemClock())
     try:
-        (run,) = records.runs()
+        (run, *_) = records.runs()
         steps = {
             each.key: {
                 "state": each.state.value,
@@ -71,15 +74,14 @@ def story(directory: Path, forget: Collection[str] = ()) -> dict[str, Any]:
 
 def assert_same_story(calm: Path, marched: Path, forget: Collection[str] = ()) -> None:
     """The run that was killed everywhere ended like the one that nobody killed, and its evidence is whole."""
-    assert story(marched, forget) == story(calm, forget)
+    assert list(_differences(story(marched, forget), story(calm, forget), "")) == []
     records = Records(marched / "state", SystemClock())
     try:
         links, head = records.chain()
         findings = [each for each in verify_chain(links, head, ()) if each.fault not in _OF_THE_SIGNER]
         assert findings == []
         told = Counter((each.run, each.step) for each in links)
-        (run,) = records.runs()
-        assert told == Counter((run.run, each.key) for each in records.steps(run.run))
+        assert told == Counter((run.run, each.key) for run in records.runs() for each in records.steps(run.run))
     finally:
         records.close()
 
@@ -94,9 +96,18 @@ def _told(value: Any, forget: Collection[str]) -> Any:
     return [_told(each, forget) for each in value] if isinstance(value, list) else value
 
 
+def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:
+    """Each on a line of its own, since whole stories are too long to be compared by eye."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            yield from _differences(found.get(key), expected.get(key), f"{where}/{key}")
+    elif found != expected:
+        yield f"{where}: {found!r}, expected {expected!r}"
+
+
 def _without_name(value: dict[str, Any], run: str) -> Any:
-    """Names that are made of the run's id differ between two runs; what they stand for does not."""
-    return json.loads(json.dumps(value, default=list).replace(run, "RUN"))
+    """Names that are made of the run's id or of its time differ between two runs; what they stand for does not."""
+    return json.loads(_LABEL.sub("LABEL", json.dumps(value, default=list).replace(run, "RUN")))
 
 
 def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> None:
@@ -148,16 +159,24 @@ def _play(scene: Scene, directory: Path, switch: KillSwitch) -> None:
     records = WatchedRecords(directory / "state", clock, scene.signer(directory))
     records.switch = switch
     with Runner(directory / "state", records, clock, scene.world_for(directory), watched_loader(switch)) as runner:
-        found = records.runs()
-        if not found:
-            runner.wait(runner.submit(scene.plan(directory)))
+        run = _submitted(records, directory / _EARLIER_FILE)
+        if run is None:
+            runner.wait(runner.submit(scene.plan(directory), scene.approved_by))
             return
-        (run,) = found
         if run.state is RunState.INTERRUPTED:
             runner.resume(run.run)
         runner.wait(run.run)
 
 
+def _submitted(records: Records, earlier_file: Path) -> RunRecord | None:
+    """The scene's run, if a process before this one submitted it; runs of before the scene are told by their number."""
+    runs = records.runs()
+    if not earlier_file.exists():
+        earlier_file.write_text(str(len(runs)))
+    return runs[0] if len(runs) > int(earlier_file.read_text()) else None
+
+
 if __name__ == "__main__":
-    module, where, manner = sys.argv[1:]
-    sys.exit(_play_all(importlib.import_module(module).SCENE, Path(where), manner))
+    wanted, where, manner = sys.argv[1:]
+    module, _, name = wanted.partition(":")
+    sys.exit(_play_all(getattr(importlib.import_module(module), name or "SCENE"), Path(where), manner))

@@ -9,6 +9,7 @@ from pathlib import Path
 from understudy.plan.plan import Plan
 from understudy.records.chain import EvidenceSigner
 from understudy.runner.step_execution import WorldFor
+from understudy.vocabulary.identifiers import Person
 
 CALLS_COUNTED = 2
 
@@ -19,5 +20,7 @@ class Scene:
     """The plan to submit; called in the first process only."""
     world_for: Callable[[Path], WorldFor]
     signer: Callable[[Path], EvidenceSigner | None] = lambda directory: None
+    approved_by: Person | None = None
+    """Who agrees beforehand to what the plan asks."""
     caps: Mapping[str, int] = field(default_factory=dict)
     """How many calls in one execution of a step are points, by pattern of ``port.method``: ``{"instances.*.facts": 1}``."""

@@ -1,0 +1,61 @@
+"""The real procedures, as ``app`` plans them and with the world that ``app`` builds.
+
+A march has as many points as steps and ports have calls. Of each method only the first ``UNDERSTUDY_CRASH_CALLS`` calls (1 unless
+told otherwise) in one execution of a step are points, so that all procedures together stay within four minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.crash.postgres_stage import NEAR, ORDERS, PERSON, installed
+from tests.crash.scene import Scene
+from understudy.app.backups import plan_next_backup
+from understudy.app.installation import Installation
+from understudy.app.recoveries import Choice, plan_drill, plan_in_place, plan_restore
+from understudy.app.repositories import prepare_repository
+from understudy.plan.plan import Plan
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import BackupKind
+
+RESTORED = "restored"
+BACKUP_FIGURES = {
+    "duration_seconds", "files", "first_segment", "label", "last_segment", "manifest_sha256", "plain_bytes", "reaches", "reason",
+    "sealed_bytes", "segments", "start_lsn", "stop_lsn",
+}  # fmt: skip
+STREAM_FIGURES = {
+    "quarantined_to", "receiver_pid", "safe_wal_size_bytes", "server_wal_flushed", "slot_restart_lsn", "streaming_segment",
+}  # fmt: skip
+REPLAY_FIGURES = {
+    "free_bytes", "from_lsn", "last_replayed_commit", "replayed_lsn", "repository_reaches", "segments", "unpacked_bytes",
+    "sealed_bytes", "bytes_needed", "directory", "socket_directory", "written", "port", "files", "reaches", "tail_bytes",
+}  # fmt: skip
+"""Keys of proofs whose values are of the moment and of the place."""
+_CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))
+
+
+def _scene(plan: Callable[[Installation, Path], Plan]) -> Scene:
+    return Scene(
+        plan=lambda directory: plan(installed(directory), directory),
+        world_for=lambda directory: installed(directory).world_for,
+        signer=lambda directory: installed(directory).keys.evidence_signer,
+        approved_by=PERSON,
+        caps={"*": _CALLS},
+    )
+
+
+def _backup(kind: BackupKind) -> Callable[[Installation, Path], Plan]:
+    def plan(installation: Installation, directory: Path) -> Plan:
+        prepare_repository(installation, NEAR)
+        return plan_next_backup(installation, ORDERS, kind)
+
+    return plan
+
+
+FULL_BACKUP = _scene(_backup(BackupKind.FULL))
+INCREMENTAL_BACKUP = _scene(_backup(BackupKind.INCREMENTAL))
+DRILL = _scene(lambda installation, directory: plan_drill(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))
+RESTORE = _scene(lambda installation, directory: plan_restore(installation, ORDERS, directory / RESTORED, Choice()))
+RECOVERY = _scene(lambda installation, directory: plan_in_place(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))

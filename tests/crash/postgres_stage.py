@@ -1,0 +1,203 @@
+"""A small cluster, an installation that protects it, and what is left of a procedure once it has ended.
+
+Everything that must survive the kills is made here, in the test's process: server, stack file, repository, earlier backups.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import psycopg
+import pyrage
+
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
+from understudy.app.backups import back_up
+from understudy.app.carrying_out import RunView
+from understudy.app.installation import Installation
+from understudy.app.recoveries import Choice, drill
+from understudy.records.run import StepRecord
+from understudy.repository.manifests import BackupManifest
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName
+from understudy.vocabulary.json import JsonObject
+
+ORDERS = ResourceName("orders")
+NEAR = RepositoryName("near")
+PERSON = Person("the-test")
+STACK_FILE = "understudy.yaml"
+
+_OF_THE_STAGE = {"identity", "url", STACK_FILE, "state", "repository", "points", "earlier-runs"}
+_OF_THE_SERVER = {"data", "s", "log"}
+
+
+class SilentWatcher:
+    """Nobody sits at this door."""
+
+    def show(self, view: RunView) -> None:
+        pass
+
+    def ask(self, step: StepRecord) -> Person | None:
+        return None
+
+
+def installed(directory: Path) -> Installation:
+    return Installation.open(directory / STACK_FILE, directory / "state")
+
+
+class Stage:
+    """One server with ``rows`` rows in its ledger, and what protects it, in a directory of its own."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self.directory = Path(f"/tmp/ust-stage-{secrets.token_hex(4)}")
+        self.directory.mkdir(mode=0o755)
+        self.rows = 0
+        identity = pyrage.x25519.Identity.generate()
+        (self.directory / "identity").write_text(str(identity))
+        (self.directory / "url").write_text(server.url)
+        (self.directory / STACK_FILE).write_text(self._stack_text(str(identity.to_public())))
+        self.installation = installed(self.directory)
+        server.sql("create table ledger (id bigint primary key, filler text)")
+        self.write_rows(200)
+
+    def write_rows(self, count: int) -> None:
+        first, last = self.rows + 1, self.rows + count
+        self.server.sql(f"insert into ledger select n, repeat('x', 100) from generate_series({first}, {last}) n")  # noqa: S608
+        self.rows += count
+
+    def back_up(self, kind: BackupKind) -> None:
+        view = back_up(self.installation, ORDERS, kind, SilentWatcher())
+        assert view.succeeded, view
+
+    def drill(self) -> RunView:
+        return drill(self.installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice(), SilentWatcher())
+
+    def fill(self) -> None:
+        """Rows in a full backup, in an incremental one, in complete segments of WAL, and in a tail that only the receiver has.
+
+        Commits wait for the receiver from here on, so what is written last is in its spool.
+        """
+        self.back_up(BackupKind.FULL)
+        self.server.sql("alter system set synchronous_standby_names = '*'")
+        self.server.sql("select pg_reload_conf()")
+        self.write_rows(300)
+        self.back_up(BackupKind.INCREMENTAL)
+        self.write_rows(400)
+        self.server.sql("select pg_switch_wal()")
+        self.write_rows(500)
+
+    def destroy_server(self) -> None:
+        self.server.kill_everything()
+        self.server.destroy()
+
+    # What is left
+
+    def backups(self) -> list[BackupManifest]:
+        listing = self.installation.repository(NEAR).backups(ORDERS)
+        assert listing.unusable == ()
+        return list(listing.usable)
+
+    def folders(self) -> dict[str, set[str]]:
+        """What lies in the folder of each backup, complete or not, by its label."""
+        keys = [each.key.split("/") for each in self.installation.stores[NEAR].list("postgres/orders/")]
+        found: dict[str, set[str]] = {}
+        for _, _, _, kind, label, *name in keys:
+            if kind == "backups":
+                found.setdefault(label, set()).add("/".join(name))
+        return found
+
+    def assert_backups_whole(self, kinds: str) -> None:
+        """The backups are of these kinds (``FI``), each complete, and nothing else lies in their folders."""
+        backups = self.backups()
+        assert "".join(each.label.text[-1] for each in backups) == kinds
+        named = {each.label.text: {entry.name for entry in each.entries} | {"SHA256SUMS", "backup.json"} for each in backups}
+        assert self.folders() == named
+
+    def receivers(self) -> list[int]:
+        """The processes that fill this installation's spool."""
+        spool = str(self.directory / "state" / "wal")
+        return [pid for pid in _processes("pg_receivewal") if spool in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")]
+
+    def servers(self) -> list[int]:
+        """The postmasters that work below this stage's directories; also in one that was removed under them."""
+        mine = [pid for pid in _processes("postgres") if _works_below(pid, (self.directory, self.server.directory))]
+        return [pid for pid in mine if (found := state_and_parent(pid)) is not None and found[1] not in mine]
+
+    def assert_protected(self) -> None:
+        """One server, one receiver that streams from one slot, no backup under way, every row there."""
+        assert len(self.servers()) == 1
+        assert len(self.receivers()) == 1
+        # The server notices only after a moment that the process it sent a backup to was killed.
+        wait_until(lambda: self.sql("select count(*) from pg_stat_replication") == 1, "one replication connection")
+        assert self.sql("select count(*) from pg_stat_replication where state = 'streaming'") == 1
+        assert self.sql("select count(*) from pg_replication_slots") == 1
+        assert self.sql("select count(*) from ledger") == self.rows
+
+    def sql(self, question: str) -> object:
+        """One value, over TCP: also of a server that a recovery brought up."""
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            row = connection.execute(question.encode()).fetchone()
+        return row[0] if row else None
+
+    def leftovers(self) -> set[str]:
+        """Names where sandboxes, sockets, staged WAL, and what was set aside or half removed would be."""
+        drills = self.directory / "state" / "drills"
+        found = {each.name for each in self.directory.iterdir()} - _OF_THE_STAGE
+        found |= {each.name for each in drills.iterdir()} if drills.exists() else set()
+        found |= {each.name for each in self.server.directory.iterdir()} - _OF_THE_SERVER
+        found |= {str(each) for each in self.socket_directories() if each.exists()}
+        return found
+
+    def socket_directories(self) -> set[Path]:
+        """Those of every plan that was carried out here."""
+        records = self.installation.records
+        steps = [each["step"] for run in records.runs() for each in cast("list[JsonObject]", records.plan(run.run)["steps"])]
+        places = [cast(JsonObject, cast(JsonObject, step)["place"]) for step in steps if "place" in cast(JsonObject, step)]
+        return {Path(str(place["socket_directory"])) for place in places}
+
+    def close(self) -> None:
+        """End what only this stage started: its receiver, and servers that a recovery brought up. Then remove everything."""
+        sockets = self.socket_directories()
+        for pid in [*self.receivers(), *(pid for pid in self.servers() if pid != self.server.pid)]:
+            kill_tree(pid)
+        self.server.close()
+        for directory in (self.directory, *sockets):
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _stack_text(self, recipient: str) -> str:
+        return f"""stack: stage
+repositories:
+  near: {{url: 'file://{self.directory}/repository'}}
+encryption: {{recipients: [{recipient}], identity: 'file:{self.directory}/identity'}}
+resources:
+  orders:
+    kind: postgres
+    url: file:{self.directory}/url
+    wal: {{synchronous: true}}
+    backup: {{part_size: 16MiB}}
+    recover: {{directory: {self.server.data}, port: {self.server.port}, programs: {self.server.programs}}}
+    checks:
+      - {{sql: 'select count(*) from ledger', at_least: 1}}
+"""  # noqa: S608
+
+
+def _processes(name: str) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and alive(int(entry.name)):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if (entry / "comm").read_text().strip() == name:
+                    yield int(entry.name)
+
+
+def _works_below(pid: int, directories: tuple[Path, ...]) -> bool:
+    try:
+        where = str((Path("/proc") / str(pid) / "cwd").readlink())
+    except OSError:
+        return False
+    return where.startswith(tuple(f"{each}/" for each in directories))

@@ -1,0 +1,52 @@
+"""A full and an incremental backup of a real server, killed everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.postgres_scenes import BACKUP_FIGURES, STREAM_FIGURES
+from tests.crash.postgres_stage import Stage
+from understudy.vocabulary.identifiers import BackupKind
+
+SCENES = "tests.crash.postgres_scenes"
+FIGURES = BACKUP_FIGURES | STREAM_FIGURES
+
+
+def test_a_full_backup_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = make_stage(), make_stage()
+    undisturbed(f"{SCENES}:FULL_BACKUP", calm.directory)
+    points = march(f"{SCENES}:FULL_BACKUP", marched.directory).points
+    assert {
+        "orders/start-wal-stream:receivers.orders.ensure_running#1:after",
+        "orders/take-base-backup:databases.orders.base_backup#1:entered",
+        "orders/take-base-backup:stores.near.put#1:input#2",
+        "orders/take-base-backup:stores.near.put#1:after",
+        "orders/take-base-backup:receipts.write#1:after",
+        "orders/take-base-backup:databases.orders.base_backup#1:left",
+        "orders/await-wal-in-near:stores.near.put#1:after",
+        "orders/write-backup-manifest:stores.near.put#1:after",
+    } <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        stage.assert_backups_whole("F")
+        stage.assert_protected()
+        assert stage.leftovers() == set()
+    assert marched.drill().succeeded
+
+
+def test_an_incremental_backup_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = make_stage(), make_stage()
+    for stage in (calm, marched):
+        stage.back_up(BackupKind.FULL)
+        stage.write_rows(300)
+    undisturbed(f"{SCENES}:INCREMENTAL_BACKUP", calm.directory)
+    march(f"{SCENES}:INCREMENTAL_BACKUP", marched.directory)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        stage.assert_backups_whole("FI")
+        stage.assert_protected()
+        assert stage.leftovers() == set()
+    assert marched.drill().succeeded
