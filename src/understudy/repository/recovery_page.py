@@ -1,1 +1,217 @@
-RECOVERY_PAGE = "# wip"
+"""``RECOVERY.md``: how to restore without this product, for a tired human. A test follows its commands literally.
+
+Each ``sh`` block runs in one and the same shell, top to bottom; the variables of the first block are all there is to fill in.
+Rules that the commands keep: no pipe whose failure could be missed (sh has no pipefail: a truncated part would return 0 with
+files missing), every name from ``SHA256SUMS`` instead of a wildcard (a wildcard misses what is absent), and a
+``restore_command`` that says "end of WAL" only for what is not there.
+"""
+
+from __future__ import annotations
+
+RECOVERY_PAGE = """\
+# How to get the databases in this repository back
+
+You need: this repository (copied to a disk, or mounted), the **age identity** from the recovery kit, and on a Linux machine
+`sh`, `sha256sum`, `tar`, `zstd`, `age`, and PostgreSQL **of the same major version** as the database had.
+You do not need Understudy. If you have it, use it: `understudy adopt REPOSITORY --kit FILE`, then `understudy recover`.
+
+Everything here is a plain file. The end of its name says how to open it: `.tar.zst.age` is undone by `age -d`, then `zstd -d`,
+then `tar x`. Nothing in this repository is ever changed, and nothing below changes it.
+
+If a command below fails, **stop**. Nothing is lost by stopping: remove what it made, and start again or use another backup.
+Become the operating-system user that will run PostgreSQL (not root) before you begin.
+
+## 1. Say what you want
+
+Look around first: `postgres/<resource>/<system-id>/backups/<label>/`. A label that ends in `F` is a full backup. One with `_…I`
+behind it is incremental, and stands on the full one that its name begins with (its direct parent is named in its
+`backup.json`, as `parent`). A folder without `backup.json` is not a backup: leave it.
+The newest label is the newest backup. Fill these in:
+
+```sh
+REPOSITORY=/mnt/repository
+IDENTITY=/root/identity.txt
+RESOURCE=orders
+SYSTEM=7400000000000000001
+# One label; or a chain, separated by blanks: the full backup first, then each incremental one, the wanted one last.
+LABELS="20261123-030000F"
+# The timeline to follow, eight hexadecimal digits: the newest folder in wal/, unless you know better.
+TIMELINE=00000001
+# Empty directories on a disk with room: for the database, and for what is only needed meanwhile (at most 80 characters).
+TARGET=/var/lib/postgresql/recovered
+WORK=/var/lib/postgresql/recovery-work
+# Where PostgreSQL's programs are.
+PROGRAMS=/usr/lib/postgresql/18/bin
+# 16 MB unless the database was made with another size (segment_bytes in backup.json).
+SEGMENT_BYTES=16777216
+# The database's first superuser.
+SUPERUSER=postgres
+CLUSTER="$REPOSITORY/postgres/$RESOURCE/$SYSTEM"
+mkdir -p -m 700 "$WORK" || exit 1
+```
+
+## 2. Check that every part is there and unchanged
+
+`SHA256SUMS` names every part, so that an absent one is noticed, too.
+
+```sh
+for LABEL in $LABELS; do
+  test -s "$CLUSTER/backups/$LABEL/backup.json" || { echo "$LABEL is no complete backup"; exit 1; }
+  ( cd "$CLUSTER/backups/$LABEL" && sha256sum --check --strict SHA256SUMS ) || exit 1
+done
+```
+
+## 3. Unpack
+
+Parts that begin with `base` belong into the data directory; one that begins with a number belongs to the tablespace with that
+number (oid): `backup.json` says where it lay. They are unpacked beside the data directory, under `<directory>.<oid>`; move them
+where you want them and correct the links in `pg_tblspc`.
+
+```sh
+for LABEL in $LABELS; do
+  DIRECTORY="$WORK/$LABEL"
+  mkdir "$DIRECTORY" || exit 1
+  chmod 700 "$DIRECTORY" || exit 1
+  while read -r SUM PART; do
+    age -d -i "$IDENTITY" -o "$WORK/part.zst" "$CLUSTER/backups/$LABEL/$PART" || exit 1
+    zstd -q -d -f "$WORK/part.zst" -o "$WORK/part" || exit 1
+    case "$PART" in
+      backup_manifest*) cp "$WORK/part" "$DIRECTORY/backup_manifest" || exit 1 ;;
+      base-*) tar -x -f "$WORK/part" -C "$DIRECTORY" || exit 1 ;;
+      *)
+        mkdir -p -m 700 "$DIRECTORY.${PART%%-*}" || exit 1
+        tar -x -f "$WORK/part" -C "$DIRECTORY.${PART%%-*}" || exit 1 ;;
+    esac
+    rm "$WORK/part.zst" "$WORK/part" || exit 1
+  done < "$CLUSTER/backups/$LABEL/SHA256SUMS"
+  for SPACE in "$DIRECTORY".*; do
+    test -d "$SPACE" || continue
+    mkdir -p "$DIRECTORY/pg_tblspc" || exit 1
+    ln -s "$SPACE" "$DIRECTORY/pg_tblspc/${SPACE##*.}" || exit 1
+  done
+  # This file would make PostgreSQL put the tablespaces where they lay on the old machine. The links above replace it.
+  rm -f "$DIRECTORY/tablespace_map" || exit 1
+done
+```
+
+## 4. Bring the chain together
+
+One full backup is simply moved. A chain goes through `pg_combinebackup` (PostgreSQL 17 and newer).
+Never remove `backup_label`: the database would start and be silently corrupt.
+
+```sh
+LAST=
+COUNT=0
+DIRECTORIES=
+MAPPING=
+for LABEL in $LABELS; do
+  LAST="$WORK/$LABEL"
+  COUNT=$((COUNT + 1))
+  DIRECTORIES="$DIRECTORIES $WORK/$LABEL"
+done
+test ! -e "$TARGET" || rmdir "$TARGET" || { echo "$TARGET is not empty"; exit 1; }
+if test "$COUNT" -eq 1; then
+  mv "$LAST" "$TARGET" || exit 1
+else
+  for SPACE in "$LAST".*; do
+    test -d "$SPACE" || continue
+    MAPPING="$MAPPING --tablespace-mapping=$SPACE=$TARGET.${SPACE##*.}"
+  done
+  "$PROGRAMS/pg_combinebackup" $MAPPING --output="$TARGET" $DIRECTORIES || exit 1
+fi
+```
+
+## 5. Decode the write-ahead log
+
+All of it first, into a directory; then PostgreSQL reads it from there. A segment counts only with its `.json` beside it, which
+names the data (usually the same name with `.zst.age`) and its SHA-256. Of a segment that is not there complete, the pieces in
+its folder `.tail` are put one behind the other and padded with zeros.
+
+```sh
+mkdir "$WORK/wal" || exit 1
+value_of() { sed -n "s/.*\\"$1\\":\\"\\([^\\"]*\\)\\".*/\\1/p" "$2"; }
+decode() {
+  DATA=$(value_of data "$1.json")
+  SUM=$(value_of sealed_sha256 "$1.json")
+  test -n "$DATA" && test -n "$SUM" || { echo "$1.json cannot be read"; return 1; }
+  echo "$SUM  $(dirname "$1")/$DATA" | sha256sum --check --strict --status || { echo "$1 is damaged"; return 1; }
+  age -d -i "$IDENTITY" -o "$WORK/piece.zst" "$(dirname "$1")/$DATA" || return 1
+  zstd -q -d -f "$WORK/piece.zst" -o "$2" || return 1
+  rm "$WORK/piece.zst"
+}
+for SIDECAR in "$CLUSTER"/wal/*.history.json; do
+  test -e "$SIDECAR" || continue
+  NAME=$(basename "$SIDECAR" .json)
+  decode "$CLUSTER/wal/$NAME" "$WORK/wal/$NAME" || exit 1
+done
+for SIDECAR in "$CLUSTER"/wal/*/*.json; do
+  test -e "$SIDECAR" || continue
+  STEM=${SIDECAR%.json}
+  decode "$STEM" "$WORK/wal/$(basename "$STEM")" || exit 1
+done
+for TAIL in "$CLUSTER"/wal/*/*.tail; do
+  test -d "$TAIL" || continue
+  NAME=$(basename "$TAIL" .tail)
+  test ! -e "$WORK/wal/$NAME" || continue
+  : > "$WORK/assembled" || exit 1
+  for SIDECAR in "$TAIL"/*.json; do
+    SPAN=$(basename "$SIDECAR" .json)
+    HAVE=$(wc -c < "$WORK/assembled")
+    FROM=$(echo "${SPAN%-*}" | sed 's/^0*\\([0-9]\\)/\\1/')
+    UPTO=$(echo "${SPAN#*-}" | sed 's/^0*\\([0-9]\\)/\\1/')
+    test "$FROM" -le "$HAVE" && test "$UPTO" -gt "$HAVE" || continue
+    decode "${SIDECAR%.json}" "$WORK/piece" || exit 1
+    tail -c +$((HAVE - FROM + 1)) "$WORK/piece" > "$WORK/piece.new" || exit 1
+    cat "$WORK/piece.new" >> "$WORK/assembled" || exit 1
+  done
+  truncate -s "$SEGMENT_BYTES" "$WORK/assembled" || exit 1
+  mv "$WORK/assembled" "$WORK/wal/$NAME" || exit 1
+done
+```
+
+## 6. Let PostgreSQL replay it
+
+The `restore_command` says "no such file" only when the file really is not there; every other fault stops the server, instead of
+being taken for the end of the log. To stop at a moment instead of at the latest commit, add a line such as
+`recovery_target_time = '2026-11-23 14:59:00+00'` (with the offset!) and `recovery_target_action = 'promote'` to
+`postgresql.auto.conf` in `$TARGET` before you start. Nobody can get in yet: the server listens on no network, only on a socket
+in `$WORK`. The settings that a recovery may not lower are taken from what the old server had; no other configuration is needed
+(Debian keeps it outside the data directory).
+
+```sh
+mkdir -p "$TARGET/pg_wal" || exit 1
+echo "local all all trust" > "$WORK/hba.conf" || exit 1
+test -e "$TARGET/postgresql.conf" || : > "$TARGET/postgresql.conf" || exit 1
+LC_ALL=C "$PROGRAMS/pg_controldata" "$TARGET" > "$WORK/controldata" || exit 1
+{
+  echo "# begin of recovery by hand"
+  echo "restore_command = 'test -e \\"$WORK/wal/%f\\" || exit 1; cp \\"$WORK/wal/%f\\" \\"%p\\" || exit 255'"
+  echo "recovery_target_timeline = '$((0x$TIMELINE))'"
+  echo "archive_mode = off"
+  echo "listen_addresses = ''"
+  echo "port = 5432"
+  echo "unix_socket_directories = '$WORK'"
+  echo "hba_file = '$WORK/hba.conf'"
+  sed -n -e 's/^\\(max_[a-z_]*\\) setting: */\\1 = /p' "$WORK/controldata" |
+    sed -e 's/^max_prepared_xacts/max_prepared_transactions/' -e 's/^max_locks_per_xact/max_locks_per_transaction/'
+  echo "# end of recovery by hand"
+} >> "$TARGET/postgresql.auto.conf" || exit 1
+touch "$TARGET/recovery.signal" || exit 1
+"$PROGRAMS/pg_ctl" -D "$TARGET" -l "$WORK/server.log" -w -t 86400 start || { cat "$WORK/server.log"; exit 1; }
+```
+
+It is done when this prints `f`; while it prints `t` the log is still being replayed: ask again.
+
+```sh
+"$PROGRAMS/psql" -X -A -t -h "$WORK" -p 5432 -U "$SUPERUSER" -d postgres -c 'select pg_is_in_recovery()' || exit 1
+```
+
+Look at the data in the same way. Unlogged tables are empty, and replication slots are gone: that is how PostgreSQL does it.
+
+## 7. Let the applications in
+
+Stop the server (`pg_ctl -D "$TARGET" stop`), take the lines between `begin of recovery by hand` and `end of recovery by hand`
+out of `postgresql.auto.conf`, give it the configuration of the old machine (`postgresql.conf`, `pg_hba.conf`), and start it.
+Take a new backup at once: the database is on a new timeline. When all is well, `$WORK` can be removed; without a chain,
+tablespaces may still lie in it: look into `$TARGET/pg_tblspc` first.
+"""

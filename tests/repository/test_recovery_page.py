@@ -1,0 +1,214 @@
+"""RECOVERY.md, followed literally with a shell and stock tools: every row back, and every kind of damage refused."""
+
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.repository.packing_world import Listener
+from tests.repository.sample_keys import fresh_keys
+from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
+from tests.servers.processes import wait_until
+from understudy.adapters.age import choose_sealer
+from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.files import FileStore
+from understudy.adapters.postgres.database import PostgresDatabase
+from understudy.ports.database import BaseBackupRequest
+from understudy.repository.catalog import Repository
+from understudy.repository.layout import backup_prefix
+from understudy.repository.manifests import BackupManifest, sums_digest
+from understudy.repository.packing import pack_base_backup
+from understudy.repository.part_uploads import PackingPlace
+from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
+from understudy.vocabulary.secret import Secret
+from understudy.vocabulary.wal import WalSegment, is_segment_name
+
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("age", "zstd", "sha256sum", "tar")), reason="a stock tool is not installed"
+)
+ORDERS = ResourceName("orders")
+FULL, INCREMENTAL = BackupLabel("20261123-030000F"), BackupLabel("20261123-030000F_20261124-030000I")
+NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
+KEYS = fresh_keys()
+
+
+class Shop:
+    """A server with a repository beside it, and what a person has who must recover it by hand."""
+
+    def __init__(self, server):
+        self.server = server
+        self.place = server.new_directory("by-hand")
+        self.root = self.place / "repository"
+        self.store = FileStore.create(self.root)
+        self.repository = Repository(self.store, choose_sealer(), KEYS)
+        self.repository.create("id-1", NOW)
+        self.database = PostgresDatabase(Secret(server.replication_url), SystemClock())
+        self.facts = self.database.facts()
+        (self.place / "identity.txt").write_text(f"# kept in the safe\n{KEYS.identity.reveal()}\n")
+
+    def back_up(self, label, parent=None):
+        manifest = tuple(self.repository.read_server_manifest(parent)) if parent else ()
+        place = PackingPlace(
+            self.store, choose_sealer(), KEYS.recipients, backup_prefix(ORDERS, self.facts.system_identifier, label), "7f3a"
+        )
+        request = BaseBackupRequest("by hand", incremental=parent is not None, parent_manifest=manifest)
+        with self.database.base_backup(request) as stream:
+            packed = pack_base_backup(stream, place, progress=Listener(), cancellation=Listener(), part_bytes=4 * 1024 * 1024)
+        backup = BackupManifest(
+            label=label,
+            resource=ORDERS,
+            system_identifier=self.facts.system_identifier,
+            server_version_number=self.facts.version_number,
+            timeline=packed.start.timeline,
+            start_lsn=packed.start.lsn,
+            stop_lsn=packed.stop.lsn,
+            start_time=NOW,
+            stop_time=NOW,
+            parent=parent.label if parent else None,
+            tablespaces=packed.start.tablespaces,
+            segment_bytes=self.facts.segment_bytes,
+            data_checksums=self.facts.data_checksums,
+            parts=packed.parts,
+            backup_manifest=packed.server_manifest,
+            sums_sha256=sums_digest((*packed.parts, packed.server_manifest)),
+            compression="zstd-3",
+            stack_digest="0" * 64,
+            understudy_version="test",
+            run=RunId("run"),
+        )
+        self.repository.write_backup_manifest(backup)
+        return backup
+
+    def ship_wal(self, first):
+        """What is complete as segments, the newest as a tail in two pieces: as a receiver would have it at the disaster."""
+        archive = self.repository.wal(ORDERS, self.facts.system_identifier, self.facts.segment_bytes)
+        names = sorted(path.name for path in (self.server.data / "pg_wal").iterdir() if is_segment_name(path.name))
+        current = self.server.sql("select pg_walfile_name(pg_current_wal_flush_lsn())")[0][0]
+        for name in names:
+            segment = WalSegment.parse(name, self.facts.segment_bytes)
+            content = (self.server.data / "pg_wal" / name).read_bytes()
+            if segment.end <= first or name > current:
+                continue
+            if name < current:
+                archive.put_segment(segment, content)
+                continue
+            tail = content.rstrip(b"\0")
+            archive.put_tail(segment, 0, tail[: len(tail) // 2])
+            archive.put_tail(segment, len(tail) // 2, tail[len(tail) // 2 :])
+
+    def follow_the_page(self, labels):
+        """Every block, in one shell. The commands are those of the page; only the variables are filled in."""
+        variables, *commands = re.findall(r"^```sh\n(.*?)^```", b"".join(self.store.read("RECOVERY.md")).decode(), re.M | re.S)
+        filled_in = {
+            "REPOSITORY": self.root,
+            "IDENTITY": self.place / "identity.txt",
+            "SYSTEM": self.facts.system_identifier,
+            "LABELS": '"' + " ".join(str(label) for label in labels) + '"',
+            "TARGET": self.place / "recovered",
+            "WORK": self.place / "work",
+            "PROGRAMS": self.server.programs,
+        }
+        for name, value in filled_in.items():
+            variables, count = re.subn(rf"^{name}=.*$", f"{name}={value}", variables, flags=re.M)
+            assert count == 1, name
+        for path in (self.place, *self.place.rglob("*")):
+            give_to_owner(path)
+        return subprocess.run(
+            ["/bin/sh"],
+            input="\n".join([variables, *commands]),
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+            cwd=self.place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **run_as_owner(),
+        )  # fmt: skip
+
+    def stop_recovered(self):
+        subprocess.run(
+            [str(self.server.programs / "pg_ctl"), "-D", str(self.place / "recovered"), "-m", "immediate", "-w", "stop"],
+            check=True, stdout=subprocess.DEVNULL, **run_as_owner(),
+        )  # fmt: skip
+
+    def ask_recovered(self, sql):
+        return self.server.program(
+            "psql", "-X", "-A", "-t", "-h", str(self.place / "work"), "-p", "5432", "-c", sql, "postgres"
+        ).stdout.split()
+
+
+@pytest.fixture
+def shop(postgres_servers):
+    server = postgres_servers(Flavour.WHEEL_18, settings={"summarize_wal": "on"})
+    space = server.new_directory("space")
+    server.sql(f"create tablespace space location '{space}'")
+    server.sql("create table a as select generate_series(1, 50000) id; create table b (id int) tablespace space")
+    return Shop(server)
+
+
+@pytest.mark.parametrize("with_incremental", [False, True])
+def test_every_row_comes_back_with_stock_tools_alone(shop, with_incremental):
+    server = shop.server
+    backup = shop.back_up(FULL)
+    labels = [FULL]
+    server.sql("insert into b select generate_series(1, 1000); update a set id = id + 1 where id < 1000")
+    if with_incremental:
+        backup = shop.back_up(INCREMENTAL, parent=backup)
+        labels.append(INCREMENTAL)
+    server.sql("select pg_switch_wal(); insert into b select generate_series(1001, 2000); checkpoint")
+    server.sql("insert into a values (0), (0), (0)")
+    shop.ship_wal(backup.start_lsn)
+    server.kill_everything()
+    server.destroy()
+
+    done = shop.follow_the_page(labels)
+    assert done.returncode == 0, done.stdout
+    try:
+        wait_until(lambda: shop.ask_recovered("select pg_is_in_recovery()") == ["f"], "the end of the recovery")
+        assert shop.ask_recovered("select (select count(*) from a), (select sum(id) from b)") == ["50003|2001000"]
+        locations = shop.ask_recovered("select pg_tablespace_location(oid) from pg_tablespace where spcname = 'space'")
+        assert [Path(location).parent for location in locations] != [Path(server.directory)], "nothing is in the old place"
+    finally:
+        shop.stop_recovered()
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "absent", "no manifest"])
+def test_a_damaged_backup_is_refused_before_anything_is_unpacked(shop, harm):
+    backup = shop.back_up(FULL)
+    folder = shop.root / backup_prefix(ORDERS, shop.facts.system_identifier, FULL)
+    part = folder / backup.parts[0].name
+    content = bytearray(part.read_bytes())
+    match harm:
+        case "cut":
+            part.write_bytes(content[:-1])
+        case "flipped":
+            content[len(content) // 2] ^= 1
+            part.write_bytes(content)
+        case "absent":
+            part.unlink()
+        case "no manifest":
+            (folder / "backup.json").unlink()
+    done = shop.follow_the_page([FULL])
+    assert done.returncode == 1, done.stdout
+    assert list((shop.place / "work").iterdir()) == []
+    assert not (shop.place / "recovered").exists()
+
+
+def test_a_damaged_wal_segment_stops_the_recovery(shop):
+    backup = shop.back_up(FULL)
+    shop.server.sql("select pg_switch_wal(); insert into a values (0)")
+    shop.ship_wal(backup.start_lsn)
+    segment = sorted((shop.root / "postgres/orders").glob("*/wal/*/*.zst.age"))[0]
+    content = bytearray(segment.read_bytes())
+    content[-1] ^= 1
+    segment.write_bytes(content)
+    done = shop.follow_the_page([FULL])
+    assert done.returncode == 1, done.stdout
+    assert "is damaged" in done.stdout
+    assert not (shop.place / "recovered/recovery.signal").exists()
+
+
+def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
+    commands = "\n".join(re.findall(r"^```sh\n(.*?)^```", RECOVERY_PAGE, re.M | re.S))
+    assert "understudy" not in commands
+    assert "pipefail" not in commands
+    assert "python" not in commands
