@@ -78,9 +78,14 @@ class Installation:
         Raises:
             Refusal: ``stack_file_invalid``, ``stack_file_missing``.
         """
-        loaded: LoadedStack = load_stack(stack_file)
-        directory = state or _state_directory(loaded.stack)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        installation = cls.looked_at(load_stack(stack_file), state)
+        installation.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        return installation
+
+    @classmethod
+    def looked_at(cls, loaded: LoadedStack, state: Path | None = None) -> Installation:
+        """As ``open``, of a file that was loaded already; nothing is made."""
+        directory = state or default_state_directory(loaded.stack)
         return cls(loaded.stack, loaded.digest, loaded.content, directory.resolve())
 
     # Names
@@ -192,11 +197,14 @@ class Installation:
         return self.databases[name].facts().major
 
 
-def _state_directory(stack: Stack) -> Path:
-    """Where the stack file says, else the system's place for root, else the user's own (XDG Base Directory Specification)."""
-    if stack.state.directory:
-        return Path(stack.state.directory)
+def default_state_directory(stack: Stack) -> Path:
+    """Where the stack file says, else below the customary place."""
+    return Path(stack.state.directory) if stack.state.directory else customary_state_parent() / stack.stack
+
+
+def customary_state_parent() -> Path:
+    """The system's place for root, else the user's own (XDG Base Directory Specification)."""
     if os.geteuid() == 0:
-        return Path("/var/lib/understudy") / stack.stack
+        return Path("/var/lib/understudy")
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "understudy" / stack.stack
+    return Path(base) / "understudy"

@@ -40,6 +40,12 @@ class KeyRing:
         )
 
 
+def existing_own_key(state: Path) -> Secret | None:
+    """The state directory's own key; None before its first use."""
+    path = state / _OWN_KEY
+    return Secret(path.read_text().strip()) if path.exists() else None
+
+
 def own_signing_key(state: Path) -> Secret:
     """The state directory's own key, made on first use (mode 0600); two processes that make it at once end up with one."""
     path = state / _OWN_KEY

@@ -1,0 +1,119 @@
+"""``check``: everything that protection and recovery need is tried, and nothing is made.
+
+A fault never ends the check: it becomes a finding, and what does not depend on it is looked at all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.app.installation import Installation
+from understudy.app.key_ring import existing_own_key
+from understudy.app.preflight_host import look_at_directory
+from understudy.app.preflight_repository import check_repository
+from understudy.app.preflight_server import check_resource
+from understudy.judge.preflight import Finding, Grade, finding_of, passes
+from understudy.judge.preflight_host import (
+    HOST,
+    KEYS,
+    judge_directory,
+    judge_identity_missing,
+    judge_round_trip,
+    judge_secret_file,
+    judge_signer,
+    state_need,
+)
+from understudy.ports.world import Keys
+from understudy.repository.signing import Signer
+from understudy.stack.loader import load_stack
+from understudy.stack.secrets import PlainText, SecretPlace, SecretReference, resolve
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.secret import Secret
+
+_TRIED_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """All findings, in the order: this host, keys, repositories, resources."""
+
+    stack_file: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        return passes(self.findings)
+
+
+def check(stack_file: Path, state: Path | None) -> Preflight:
+    """
+    Raises:
+        Refusal: ``stack_file_missing``, ``stack_file_unreadable``; ``stack_file_invalid`` with every mistake in it.
+    """
+    installation = Installation.looked_at(load_stack(stack_file), state)
+    return Preflight(str(stack_file), tuple(_findings(installation)))
+
+
+def _findings(installation: Installation) -> Iterator[Finding]:
+    yield judge_directory(HOST, "state_directory", look_at_directory(installation.state), state_need())
+    keys, findings = _check_keys(installation)
+    yield from findings
+    yield from _check_secret_files(installation)
+    for repository in installation.repository_names():
+        yield from check_repository(installation, repository, keys)
+    for resource in installation.resource_names():
+        yield from check_resource(installation, resource)
+
+
+def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding, ...]]:
+    """The keys as far as they are there; None when what is stored could not be judged with them."""
+    encryption = installation.stack.encryption
+    findings = [Finding(KEYS, "recipients", Grade.OK, f"everything is sealed to {', '.join(encryption.recipients)}")]
+    identity: Secret | None = None
+    if encryption.identity is None:
+        findings.append(judge_identity_missing())
+    else:
+        try:
+            identity = resolve(encryption.identity)
+            findings.append(judge_round_trip(_comes_back(installation, identity)))
+        except UnderstudyError as error:
+            findings.append(finding_of(error, KEYS, "identity"))
+    try:
+        signing_key = resolve(encryption.signing_key) if encryption.signing_key else existing_own_key(installation.state)
+        own = Signer(signing_key).public_key if signing_key else None
+    except UnderstudyError as error:
+        return None, (*findings, finding_of(error, KEYS, "signing_key"))
+    findings.append(judge_signer(own, encryption.signers))
+    trusted = frozenset(encryption.signers) | ({own} if own else set())
+    return Keys(encryption.recipients, identity, signing_key, trusted), tuple(findings)
+
+
+def _comes_back(installation: Installation, identity: Secret) -> bool:
+    plain = secrets.token_bytes(_TRIED_BYTES)
+    sealed = installation.sealer.seal([plain], installation.stack.encryption.recipients)
+    return secrets.compare_digest(base64.b64encode(plain), base64.b64encode(b"".join(installation.sealer.open(sealed, identity))))
+
+
+def _check_secret_files(installation: Installation) -> Iterator[Finding]:
+    for name in dict.fromkeys(reference.name for reference in _references(installation) if reference.place is SecretPlace.FILE):
+        try:
+            mode = stat.S_IMODE(Path(name).stat().st_mode)
+        except OSError:
+            continue  # that it is missing is told where it is needed
+        yield judge_secret_file(name, mode)
+
+
+def _references(installation: Installation) -> Iterator[SecretReference]:
+    stack = installation.stack
+    mentioned: list[SecretReference | PlainText | None] = [stack.encryption.identity, stack.encryption.signing_key]
+    for repository in stack.repositories.values():
+        mentioned += [repository.endpoint, repository.access_key, repository.secret_key]
+    mentioned += [resource.url for resource in stack.resources.values()]
+    for each in mentioned:
+        if isinstance(each, SecretReference):
+            yield each

@@ -1,0 +1,235 @@
+"""Looking at a database server, and at where it would come back, before it is protected. Nothing is made on the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, SERVER_PROGRAMS, find_programs
+from understudy.app.installation import Installation
+from understudy.app.preflight_host import blocked_at, look_at_directory
+from understudy.judge.preflight import (
+    FIRST_MAJOR,
+    Finding,
+    Grade,
+    PreflightServer,
+    Protection,
+    finding_of,
+    judge_clock,
+    judge_server,
+    judge_tablespaces,
+    judge_version,
+)
+from understudy.judge.preflight_host import (
+    judge_directory,
+    judge_reachable,
+    judge_recovery_parent,
+    restore_need,
+    spool_need,
+)
+from understudy.ports.database import Database, ServerFacts
+from understudy.stack.resources import PostgresResource, SqlCheck
+from understudy.steps.verify_database import HEARTBEAT_TABLE
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import ResourceName
+
+_CHECK_TIMEOUT_SECONDS = 10
+_VERSION = "select current_setting('server_version_num'), current_setting('server_version')"
+_ROLE = """
+select current_user,
+       (select rolreplication or rolsuper from pg_roles where rolname = current_user),
+       pg_has_role('pg_monitor', 'USAGE'),
+       (select count(*) from pg_replication_slots),
+       (select json_object_agg(name, current_setting(name)) from pg_settings where name in (
+            'data_checksums', 'data_directory', 'max_replication_slots', 'max_slot_wal_keep_size', 'max_wal_senders',
+            'summarize_wal', 'synchronous_commit', 'synchronous_standby_names', 'wal_level'))
+"""
+_TIME = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+_HEARTBEAT = f"""
+select case when to_regclass('{HEARTBEAT_TABLE}') is null then has_schema_privilege('public', 'CREATE')
+            else has_table_privilege('{HEARTBEAT_TABLE}', 'INSERT, UPDATE') end
+"""
+_ASPECTS = {
+    "wal_senders_exhausted": "max_wal_senders",
+    "database_unreachable": "connection",
+    "password_rejected": "password",
+    "privilege_missing": "privileges",
+    "secret_missing": "url",
+    "connection_string_malformed": "url",
+    "tls_failed": "tls",
+}
+
+
+def check_resource(installation: Installation, name: ResourceName) -> Iterator[Finding]:
+    subject = f"resource {name}"
+    resource = installation.resource(name)
+    findings: list[Finding] = []
+    major: int | None = None
+    database: Database | None = None
+    try:
+        database = installation.databases[name]
+        major = _ask_version(installation, database, subject, findings)
+        findings += _check_settings(installation, name, database, major)
+        findings += _check_questions(subject, resource, database)
+    except UnderstudyError as error:
+        findings.append(finding_of(error, subject, _aspect_of(error)))
+    server: ServerFacts | None = None
+    if database is not None and major is not None and major >= FIRST_MAJOR:
+        try:
+            server = database.facts()
+            findings.append(Finding(subject, "replication", Grade.OK, "a replication connection was opened"))
+            findings += judge_tablespaces(server.tablespaces, _protection(installation, name))
+        except UnderstudyError as error:
+            failed = {finding.aspect for finding in findings if finding.grade is Grade.FAILURE}
+            if _aspect_of(error) not in failed:  # the settings told it already, with the statement that changes it
+                findings.append(finding_of(error, subject, _aspect_of(error)))
+    yield from findings
+    if major is not None:
+        yield from _check_programs(subject, resource, major)
+    yield from _check_directories(installation, name, server)
+
+
+def _ask_version(installation: Installation, database: Database, subject: str, findings: list[Finding]) -> int:
+    """Adds what the version and the clock tell; returns the major version."""
+    ((number, version),) = database.query(_VERSION)
+    findings.append(judge_version(subject, database.address, int(number or 0), version or ""))
+    asked = installation.clock.now()
+    ((moment,),) = database.query(_TIME)
+    answered = installation.clock.now()
+    findings.append(judge_clock(subject, _ahead_seconds(datetime.fromisoformat(moment or ""), asked, answered)))
+    return int(number or 0) // 10000
+
+
+def _ahead_seconds(server: datetime, asked: datetime, answered: datetime) -> float:
+    """The server answered between two moments of this host; only what lies outside them is a difference of the clocks."""
+    if server < asked:
+        return (server - asked).total_seconds()
+    return max(0.0, (server - answered).total_seconds())
+
+
+def _check_settings(installation: Installation, name: ResourceName, database: Database, major: int) -> Sequence[Finding]:
+    if major < FIRST_MAJOR:
+        return ()
+    slot = installation.stack.slot_of(name)
+    ((role, replicates, monitors, slots_used, settings),) = database.query(_ROLE)
+    standbys = database.standbys()
+    server = PreflightServer(
+        major=major,
+        role=role or "",
+        role_replicates=replicates == "t",
+        role_monitors=monitors == "t",
+        settings=json.loads(settings or "{}"),
+        senders_used=sum(each.application_name != slot for each in standbys),
+        slots_used=int(slots_used or 0),
+        slot=database.slot(slot),
+    )
+    return tuple(judge_server(server, _protection(installation, name)))
+
+
+def _protection(installation: Installation, name: ResourceName) -> Protection:
+    resource = installation.resource(name)
+    return Protection(
+        subject=f"resource {name}",
+        resource=name,
+        slot=installation.stack.slot_of(name),
+        synchronous=resource.wal.synchronous,
+        incremental_scheduled=resource.backup.incremental is not None,
+        tablespaces=resource.recover.tablespaces if resource.recover else None,
+    )
+
+
+def _aspect_of(error: UnderstudyError) -> str:
+    """What a failed connection says something of."""
+    if "pg_hba.conf" in error.found:
+        return "pg_hba"
+    return _ASPECTS.get(error.code, "server")
+
+
+def _check_questions(subject: str, resource: PostgresResource, database: Database) -> Iterator[Finding]:
+    """The operator's own checks, and the heartbeat's table, each asked in a transaction that may not write."""
+    for check in resource.checks:
+        yield _check_sql(subject, check, database)
+    if resource.heartbeat is not None:
+        yield _check_heartbeat(subject, resource.heartbeat.database, database)
+
+
+def _check_sql(subject: str, check: SqlCheck, database: Database) -> Finding:
+    name = check.name or check.sql
+    limited = f"set transaction read only; set local statement_timeout = '{_CHECK_TIMEOUT_SECONDS}s'; {check.sql}"
+    try:
+        rows = database.query(limited, check.database)
+    except UnderstudyError as error:
+        grade = Grade.WARNING if error.code == "statement_cancelled" else Grade.FAILURE
+        expected = f"an answer, read-only, within {_CHECK_TIMEOUT_SECONDS} s"
+        return Finding(
+            subject, "checks", grade, f"{name}: {error.found}", expected, f"in the stack file, correct the check: {check.sql}"
+        )
+    if len(rows) == 1 and len(rows[0]) == 1:
+        return Finding(subject, "checks", Grade.OK, f"{name}: {rows[0][0]}")
+    columns = len(rows[0]) if rows else 0
+    return Finding(
+        subject, "checks", Grade.FAILURE, f"{name}: {len(rows)} rows of {columns} columns", "one value: one row of one column",
+        f"in the stack file, correct the check: {check.sql}",
+    )  # fmt: skip
+
+
+def _check_heartbeat(subject: str, name: str, database: Database) -> Finding:
+    try:
+        ((may_write,),) = database.query(_HEARTBEAT, name)
+    except UnderstudyError as error:
+        return finding_of(error, subject, "heartbeat")
+    if may_write == "t":
+        return Finding(subject, "heartbeat", Grade.OK, f"may be written in database {name}")
+    return Finding(
+        subject, "heartbeat", Grade.FAILURE, f"this role may not write {HEARTBEAT_TABLE} in database {name}",
+        "a role that may make that table, or write to it",
+        f"in database {name}, as a superuser: GRANT CREATE ON SCHEMA public TO <the role of the connection>;",
+    )  # fmt: skip
+
+
+def _check_programs(subject: str, resource: PostgresResource, major: int) -> Iterator[Finding]:
+    """Those that receive, and those that restore; an incremental backup is applied without ``pg_combinebackup``."""
+    recover = resource.recover
+    try:
+        found = find_programs(major, recover.programs if recover else None, CLIENT_PROGRAMS)
+        yield Finding(subject, "programs_receiving", Grade.OK, str(found.directory))
+    except UnderstudyError as error:
+        yield finding_of(error, subject, "programs_receiving")
+    try:
+        account = Account.choose(recover.user if recover else None)
+        explicit = resource.drill.programs or (recover.programs if recover else None)
+        found = find_programs(major, explicit, SERVER_PROGRAMS, account)
+        yield Finding(subject, "programs_restoring", Grade.OK, f"{found.directory}, run as {account.name}")
+    except UnderstudyError as error:
+        yield finding_of(error, subject, "programs_restoring")
+
+
+def _check_directories(installation: Installation, name: ResourceName, server: ServerFacts | None) -> Iterator[Finding]:
+    subject = f"resource {name}"
+    resource = installation.resource(name)
+    spool = Path(resource.wal.spool) if resource.wal.spool else installation.state / "wal" / name
+    yield judge_directory(subject, "spool", look_at_directory(spool), spool_need(name, resource.wal.spool_limit))
+    if installation.stack.encryption.identity is None:
+        return
+    size_bytes = server.size_bytes if server else 0
+    drill = Path(resource.drill.directory) if resource.drill.directory else installation.state / "drills"
+    need = restore_need(f"resources.{name}.drill.directory", size_bytes)
+    yield judge_directory(subject, "drill_directory", look_at_directory(drill), need)
+    try:
+        account = Account.choose(resource.recover.user if resource.recover else None)
+    except UnderstudyError as error:
+        yield finding_of(error, subject, "server_user")
+        return
+    yield judge_reachable(subject, "drill_directory", str(drill), account.name, blocked_at(drill, account))
+    if resource.recover is None:
+        yield Finding(subject, "recover_directory", Grade.OK, "not declared: restores go where they are told to")
+        return
+    directory = Path(resource.recover.directory)
+    facts = look_at_directory(directory)
+    need = restore_need(f"resources.{name}.recover.directory", size_bytes)
+    yield judge_directory(subject, "recover_directory", facts, need)
+    yield judge_recovery_parent(subject, facts, str(directory.parent), directory.parent.is_dir())
+    yield judge_reachable(subject, "recover_directory", str(directory), account.name, blocked_at(directory, account))

@@ -1,0 +1,3 @@
+from tests.app.desk import desk
+
+__all__ = ["desk"]

@@ -1,0 +1,71 @@
+"""A stack file, keys, and directories for one real server: what a person has on the desk before the first backup."""
+
+import secrets
+import shutil
+from pathlib import Path
+
+import pytest
+
+from understudy.adapters.age import new_identity
+from understudy.app.preflight import check
+
+
+class Desk:
+    """``write`` the stack file, then ``check`` it. All in one directory that the servers' user can enter."""
+
+    def __init__(self):
+        self.directory = Path(f"/tmp/ust-desk-{secrets.token_hex(4)}")
+        self.directory.mkdir(mode=0o711)
+        self.identity, self.recipient = new_identity()
+        self.identity_file = self.secret_file("identity", self.identity.reveal())
+        self.stack_file = self.directory / "understudy.yaml"
+        self.state = self.directory / "state"
+
+    def secret_file(self, name, content, mode=0o600):
+        path = self.directory / name
+        path.write_text(content)
+        path.chmod(mode)
+        return path
+
+    def write(self, server, *resource_lines, url=None, encryption=(), repository="", programs=None):
+        """``resource_lines`` are indented by four blanks here; those of ``encryption`` by two."""
+        self.secret_file("url", url or server.replication_url)
+        recover = f"{{directory: {self.directory}/recovered, port: {server.port}, programs: {programs or server.programs}}}"
+        lines = [
+            "stack: shop",
+            "repositories:",
+            f"  near: {repository or f'{{url: file://{self.directory}/repository}}'}",
+            "encryption:",
+            *(f"  {line}" for line in encryption or (f"recipients: [{self.recipient}]", f"identity: file:{self.identity_file}")),
+            "resources:",
+            "  orders:",
+            "    kind: postgres",
+            f"    url: file:{self.directory}/url",
+            *(f"    {line}" for line in resource_lines),
+            *([] if any(line.startswith("recover:") for line in resource_lines) else [f"    recover: {recover}"]),
+        ]
+        self.stack_file.write_text("\n".join(lines) + "\n")
+
+    def check(self):
+        """The findings by aspect; several of one aspect are joined as a list."""
+        found = {}
+        for finding in check(self.stack_file, self.state).findings:
+            found.setdefault(finding.aspect, []).append(finding)
+        return found
+
+    def finding(self, aspect):
+        """The gravest of an aspect."""
+        return max(self.check()[aspect], key=lambda finding: ("ok", "warning", "failure").index(finding.grade.value))
+
+    def contents(self):
+        return sorted(path.name for path in self.directory.iterdir())
+
+    def close(self):
+        shutil.rmtree(self.directory)
+
+
+@pytest.fixture
+def desk():
+    made = Desk()
+    yield made
+    made.close()

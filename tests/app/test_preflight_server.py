@@ -1,0 +1,200 @@
+"""Each finding about a server, with a real server in that state."""
+
+import pytest
+
+from tests.servers.flavours import REPLICATION_ROLE, Flavour
+from tests.servers.postgres import PostgresServer
+from understudy.judge.preflight import Grade, passes
+
+SLOT = "understudy_shop_orders"
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A server that tests of this module only look at, or change and put back."""
+    with PostgresServer(Flavour.WHEEL_18, settings={"max_slot_wal_keep_size": "1GB"}) as server:
+        yield server
+
+
+def is_ok(finding):
+    return finding.grade is Grade.OK
+
+
+def test_a_server_that_is_ready_passes_and_nothing_is_made_anywhere(shared, desk):
+    desk.write(shared, "checks: [{sql: select count(*) from pg_class, at_least: 1}]")
+    before = desk.contents()
+    findings = [finding for group in desk.check().values() for finding in group]
+    assert passes(findings)
+    assert [finding for finding in findings if not is_ok(finding)] == []
+    assert desk.contents() == before
+    assert shared.sql("select * from pg_replication_slots") == []
+
+
+def test_every_failure_says_what_to_change(desk):
+    settings = {"max_replication_slots": "0", "summarize_wal": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+    with PostgresServer(settings=settings) as server:
+        desk.write(server, "wal: {synchronous: true}")
+        findings = [finding for group in desk.check().values() for finding in group]
+    failures = {finding.aspect: finding.change for finding in findings if finding.grade is Grade.FAILURE}
+    assert failures["wal_level"] == "ALTER SYSTEM SET wal_level = replica; then restart the server"
+    assert failures["max_wal_senders"].startswith("ALTER SYSTEM SET max_wal_senders = 10;")
+    assert failures["max_replication_slots"].startswith("ALTER SYSTEM SET max_replication_slots = 10;")
+    assert f"synchronous_standby_names = 'FIRST 1 ({SLOT})'" in failures["synchronous"]
+    assert all(failures.values())
+    warnings = {finding.aspect: finding.change for finding in findings if finding.grade is Grade.WARNING}
+    assert "ALTER SYSTEM SET summarize_wal = on" in warnings["summarize_wal"]
+    assert "max_slot_wal_keep_size" in warnings["max_slot_wal_keep_size"]
+
+
+def test_a_role_without_replication_is_told_the_statement(shared, desk):
+    shared.sql("drop role if exists looker; create role looker login password 'x'; grant pg_monitor to looker")
+    desk.write(shared, url=shared.url.replace("postgres:s3cret-of%20the%2Fsuperuser", "looker:x"))
+    finding = desk.finding("privileges")
+    assert finding.grade is Grade.FAILURE
+    assert 'ALTER ROLE "looker" REPLICATION' in finding.change
+
+
+def test_a_role_that_may_not_look_is_a_warning(shared, desk):
+    shared.sql("drop role if exists blind; create role blind login replication password 'x'")
+    desk.write(shared, url=shared.url.replace("postgres:s3cret-of%20the%2Fsuperuser", "blind:x"))
+    finding = desk.finding("privileges")
+    assert finding.grade is Grade.WARNING
+    assert 'GRANT pg_monitor TO "blind"' in finding.change
+
+
+def test_slots_that_are_all_taken_are_a_failure(desk):
+    with PostgresServer(settings={"max_replication_slots": "1"}) as server:
+        server.sql("select pg_create_physical_replication_slot('other')")
+        desk.write(server)
+        assert desk.finding("max_replication_slots").grade is Grade.FAILURE
+        server.sql("select pg_drop_replication_slot('other')")
+        server.sql(f"select pg_create_physical_replication_slot('{SLOT}', true)")
+        assert is_ok(desk.finding("max_replication_slots"))
+        assert is_ok(desk.finding("slot"))
+
+
+def test_a_slot_that_lost_its_wal_is_a_failure(desk):
+    with PostgresServer(segment_megabytes=1, settings={"max_slot_wal_keep_size": "1MB", "min_wal_size": "2MB"}) as server:
+        server.sql(f"select pg_create_physical_replication_slot('{SLOT}', true)")
+        for _ in range(6):
+            server.sql("create table if not exists t (); insert into t select from generate_series(1, 1000)")
+            server.sql("select pg_switch_wal()")
+            server.sql("checkpoint")
+        desk.write(server)
+        finding = desk.finding("slot")
+    assert finding.grade is Grade.FAILURE
+    assert f"pg_drop_replication_slot('{SLOT}')" in finding.change
+
+
+@pytest.mark.parametrize(
+    ("synchronous", "names", "commit", "grade", "change"),
+    [
+        (True, f"FIRST 1 ({SLOT})", "on", Grade.OK, ""),
+        (True, "other", "on", Grade.FAILURE, f"FIRST 2 ({SLOT}, other)"),
+        (True, "*", "on", Grade.WARNING, f"FIRST 1 ({SLOT})"),
+        (True, f"FIRST 1 ({SLOT})", "remote_apply", Grade.FAILURE, "ALTER SYSTEM SET synchronous_commit = on"),
+        (False, "", "on", Grade.OK, ""),
+        (False, f"ANY 1 ({SLOT}, other)", "on", Grade.FAILURE, "resources.orders.wal.synchronous: true"),
+    ],
+)
+def test_the_synchronous_mode_must_be_the_same_on_both_sides(desk, synchronous, names, commit, grade, change):
+    with PostgresServer(settings={"synchronous_standby_names": names, "synchronous_commit": commit}) as server:
+        desk.write(server, f"wal: {{synchronous: {str(synchronous).lower()}}}")
+        finding = desk.finding("synchronous")
+    assert finding.grade is grade
+    assert change in finding.change
+
+
+def test_a_server_without_checksums_is_a_warning(desk):
+    with PostgresServer() as server:
+        server.stop()
+        server.program("pg_checksums", "--disable", "-D", str(server.data))
+        server.start()
+        desk.write(server)
+        finding = desk.finding("data_checksums")
+    assert finding.grade is Grade.WARNING
+    assert finding.change.endswith(f"pg_checksums --enable -D {server.data}")
+
+
+def test_a_tablespace_without_a_place_in_a_recovery_is_a_failure(desk):
+    with PostgresServer() as server:
+        server.sql(f"create tablespace fast location '{server.new_directory('fast')}'")
+        desk.write(server)
+        finding = desk.finding("tablespaces")
+        assert finding.grade is Grade.FAILURE
+        assert "resources.orders.recover.tablespaces: fast: /" in finding.change
+        desk.write(server, f"recover: {{directory: {desk.directory}/r, programs: {server.programs}, "
+                           f"tablespaces: {{fast: {desk.directory}/fast}}}}")  # fmt: skip
+        assert is_ok(desk.finding("tablespaces"))
+
+
+def test_a_server_that_does_not_answer_leaves_the_rest_of_the_check_standing(desk):
+    with PostgresServer() as server:
+        desk.write(server)
+    found = desk.check()
+    assert found["connection"][0].grade is Grade.FAILURE
+    assert {"recipients", "repository", "spool"} <= set(found)
+
+
+def test_a_wrong_password_is_named_and_not_shown(shared, desk):
+    desk.write(shared, url=shared.url.replace("s3cret", "wrongsecret"))
+    finding = desk.finding("password")
+    assert finding.grade is Grade.FAILURE
+    assert "wrongsecret" not in repr(finding)
+
+
+@pytest.mark.parametrize(
+    ("sql", "grade"),
+    [
+        ("select 1", Grade.OK),
+        ("select count(*) from nowhere", Grade.FAILURE),
+        ("select 1, 2", Grade.FAILURE),
+        ("create table made_by_a_check ()", Grade.FAILURE),
+    ],
+)
+def test_the_operators_checks_are_asked_read_only(shared, desk, sql, grade):
+    desk.write(shared, f'checks: [{{sql: "{sql}", at_least: 1}}]', url=shared.url)
+    assert desk.finding("checks").grade is grade
+    assert shared.sql("select to_regclass('made_by_a_check')") == [(None,)]
+
+
+def test_a_heartbeat_that_could_not_be_written_is_a_failure(shared, desk):
+    desk.write(shared, "heartbeat: {}")
+    assert desk.finding("heartbeat").grade is Grade.FAILURE
+    desk.write(shared, "heartbeat: {}", url=shared.url)
+    assert is_ok(desk.finding("heartbeat"))
+    assert shared.sql("select to_regclass('public.understudy_heartbeat')") == [(None,)]
+
+
+def test_programs_of_another_major_version_are_refused(shared, desk):
+    desk.write(shared, programs=shared.programs.parent.parent / "pginstall" / "bin")
+    found = desk.check()
+    for aspect in ("programs_receiving", "programs_restoring"):
+        assert found[aspect][0].grade is Grade.FAILURE
+        assert "programs_wrong_major" in found[aspect][0].found
+
+
+@pytest.mark.debian
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_missing_pg_hba_line_is_given_with_user_and_address(desk, tls):
+    with PostgresServer(Flavour.DEBIAN_15, tls=tls) as server:
+        desk.write(server)
+        assert is_ok(desk.finding("replication"))
+        server.add_hba_lines_first("host replication all 127.0.0.1/32 reject")
+        finding = desk.finding("pg_hba")
+        assert finding.grade is Grade.FAILURE
+        kind = "hostssl" if tls else "host"
+        line = f"{kind} replication {REPLICATION_ROLE} 127.0.0.1/32 scram-sha-256"
+        assert finding.change.endswith(line)
+        server.add_hba_lines_first(line)
+        assert is_ok(desk.finding("replication"))
+
+
+@pytest.mark.debian
+def test_a_server_before_17_has_no_incrementals_to_wait_for(desk):
+    with PostgresServer(Flavour.DEBIAN_15) as server:
+        desk.write(server)
+        assert is_ok(desk.finding("summarize_wal"))
+        desk.write(server, "backup: {full: 0 3 * * sun, incremental: 0 3 * * mon-sat}")
+        assert desk.finding("summarize_wal").grade is Grade.WARNING
+        assert is_ok(desk.finding("version"))
