@@ -13,7 +13,7 @@ from understudy.cli.printing import duration, moment, to_json
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict, Phase
 
-_PHASE_NAMES = {
+PHASE_NAMES = {
     Phase.DETECT: "start",
     Phase.FENCE: "fence the old server, ship the last WAL",
     Phase.PROVISION: "provision",
@@ -48,7 +48,7 @@ def print_measured(measured: MeasuredRecovery) -> None:
     measurement = measured.measurement
     click.echo("")
     for phase, took in measurement.phases.items():
-        click.echo(f"  {_PHASE_NAMES[phase].ljust(42)} {duration(took).rjust(12)}")
+        click.echo(f"  {PHASE_NAMES[phase].ljust(42)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
     click.echo(
         f"  {'recovery time'.ljust(42)} {total.rjust(12)}   "
@@ -58,7 +58,7 @@ def print_measured(measured: MeasuredRecovery) -> None:
     if measured.recovery_point is not None:
         click.echo(_recovery_point(measured.recovery_point, measured))
     for phase, took in measurement.afterwards.items():
-        click.echo(f"  {(_PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
+        click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
 
 
 def _recovery_point(point: RecoveryPoint, measured: MeasuredRecovery) -> str:

@@ -1,10 +1,12 @@
 """Writers, each on a connection of its own: commit, note the acknowledgement, commit again. A process of its own.
 
-``python -m understudy.demo.workload CONNECTION LEDGER-DIRECTORY WRITERS``; ends when every connection broke, or on SIGTERM.
+``python -m understudy.demo.workload LEDGER-DIRECTORY WRITERS``; ends when every connection broke, or on SIGTERM. The connection
+string comes by environment, because a command line can be read by everybody on the machine.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from understudy.demo.ledger import TABLE
+from understudy.demo.stack_file import URL_VARIABLE
 
 
 def write_until_cut_off(conninfo: str, directory: Path, writer: int, stop: threading.Event) -> None:
@@ -31,7 +34,7 @@ def write_until_cut_off(conninfo: str, directory: Path, writer: int, stop: threa
 
 
 def main() -> None:
-    conninfo, directory, writers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    conninfo, directory, writers = os.environ[URL_VARIABLE], Path(sys.argv[1]), int(sys.argv[2])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threads = [

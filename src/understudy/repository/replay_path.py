@@ -43,7 +43,15 @@ def path_over(
         segments += _held(contents, timeline, begin, end)
     if not segments:
         raise _missing(WalSegment.holding(from_timeline, start, contents.segment_bytes))
-    histories = [history_file_name(timeline) for timeline, _, _ in legs[1:]]
+    # A server that is told to follow a timeline asks for its history even when the backup was taken on it.
+    histories = [history_file_name(timeline) for timeline, _, _ in legs if timeline > 1 and timeline in contents.histories]
+    if to_timeline > 1 and to_timeline not in contents.histories:
+        raise GiveUp(
+            "timeline_unknown",
+            found=f"{history_file_name(to_timeline)} is not in the repository",
+            expected="the history file of the timeline that replay follows",
+            hint="it is shipped with the first WAL of that timeline: take a base backup anew, or use another repository",
+        )
     reaches = contents.reaches(to_timeline) or legs[-1][1]
     return ReplayPath((*histories, *(segment.name for segment in segments)), segments[-1].name, start, max(start, reaches))
 

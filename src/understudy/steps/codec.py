@@ -7,6 +7,7 @@ richer values (an LSN, a label, a time) are kept as text in the step and parsed 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar, cast, get_type_hints
@@ -45,6 +46,8 @@ def step_from_json(value: JsonObject) -> Step:
     Raises:
         ValueError: the kind is unknown (the run was planned by a newer version), or its fields do not fit.
     """
+    # A process that resumes a run has not planned it, so it may not have met its steps yet.
+    importlib.import_module("understudy.steps.kinds")
     name = str(value["step"])
     kind = _KINDS.get(name)
     if kind is None:

@@ -58,11 +58,16 @@ class FenceOldServer(PlacedStep):
         )
 
     def _stop_local(self, world: World) -> bool:
+        """Whether a server ran here; remembered, so that an attempt after a kill says the same."""
         instances = self.instances(world)
-        if not world.places.facts(self.place.directory).exists or not instances.facts(self.place).running:
-            return False
-        instances.stop(self.place, StopMode.FAST)
-        return True
+        if world.places.facts(self.place.directory).exists and instances.facts(self.place).running:
+            world.receipts.write(self.receipt, {"stopped_here": True})
+            instances.stop(self.place, StopMode.FAST)
+        return world.receipts.read(self.receipt) is not None
+
+    @property
+    def receipt(self) -> str:
+        return f"{self.resource}-fenced"
 
     def _who_answers(self, world: World) -> str | None:
         """The system identifier of what answers at the resource's address; None when nothing does."""

@@ -27,7 +27,9 @@ class ReleaseTarget(PlacedStep):
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "nothing of this run is left in the restored directories")
-        gone = [directory for directory in self.removed if world.places.remove(directory, world.run)]
+        for directory in self.removed:
+            world.places.remove(directory, world.run)
         for directory in self.kept:
             world.places.release(directory, world.run)
-        return witness.done(released=list(self.kept), removed=gone)
+        gone = [directory for directory in self.removed if not world.places.facts(directory).exists]
+        return witness.done(released=list(self.kept), gone=gone)

@@ -27,17 +27,13 @@ class RemoveSandbox(PlacedStep):
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "nothing of the sandbox is left")
-        stopped = False
         instances = self.instances(world)
-        if world.places.facts(self.place.directory).claimed_by == world.run and instances.facts(self.place).running:
+        if world.places.facts(self.place.directory).claimed_by == world.run:
             instances.stop(self.place, StopMode.IMMEDIATE)
-            stopped = True
-        removed = [
-            directory
-            for directory in (*self.other_directories, self.place.directory)
-            if world.places.remove(directory, world.run)
-        ]
-        left = [
-            directory for directory in (*self.other_directories, self.place.directory) if world.places.facts(directory).exists
-        ]
-        return witness.done(server_stopped=stopped, directories_removed=removed, directories_left=left)
+        running = instances.facts(self.place).running
+        directories = (*self.other_directories, self.place.directory)
+        for directory in directories:
+            world.places.remove(directory, world.run)
+        left = [directory for directory in directories if world.places.facts(directory).exists]
+        gone = [directory for directory in directories if directory not in left]
+        return witness.done(server_running=running, directories_gone=gone, directories_left=left)

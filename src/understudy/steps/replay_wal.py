@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -80,7 +80,8 @@ class ReplayWal(PlacedStep):
         aim = {"recovery_target_timeline": str(self.timeline), **self.target.settings}
         with prefetcher:
             settings = recovery_settings(control, prefetcher.restore_command, aim)
-            instances.start(self.place, settings, sandbox_hba())
+            # Closed to the network until it is verified, wherever it will listen later.
+            instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
             facts = self._watch(world, instances, prefetcher, path)
         result: dict[str, Json] = {
             "target": str(self.target),

@@ -1,0 +1,72 @@
+"""A demo that goes on after its command has ended, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.postgres.processes import process_facts
+from understudy.app.carrying_out import serving_pid
+from understudy.app.installation import Installation
+from understudy.ports.instance import InstancePlace, StopMode
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import ResourceName
+
+_NOTE = "kept.json"
+_LOOK_SECONDS = 0.1
+
+
+def keep_demo(home: Path, secrets: Mapping[str, str], s3_pid: int) -> None:
+    """Write down what another terminal needs to join in, readable by this user only, and what ending it needs."""
+    environment = home / "environment"
+    environment.touch(mode=0o600)
+    environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in secrets.items()))
+    note = home / _NOTE
+    note.touch(mode=0o600)
+    note.write_text(json.dumps({"s3_pid": s3_pid, "secrets": dict(secrets)}))
+
+
+def end_kept_demo(home: Path) -> None:
+    """Stop what the demo in ``home`` left running, and remove it.
+
+    Raises:
+        Refusal: ``no_demo_here``.
+    """
+    try:
+        note = json.loads((home / _NOTE).read_text())
+    except (OSError, ValueError) as error:
+        raise Refusal("no_demo_here", found=f"{home} holds no kept demo ({error})",
+                      expected="the directory that demo --keep named",
+                      hint="look for /tmp/understudy-demo-*/kept.json") from None  # fmt: skip
+    os.environ.update(note["secrets"])
+    installation = Installation.open(home / "understudy.yaml")
+    controller = serving_pid(installation.state)
+    if controller is not None:
+        _end(controller, "python")
+    for name in installation.resource_names():
+        installation.receivers[name].stop()
+        _stop_server(installation, name)
+    _end(int(note["s3_pid"]), "rclone")
+    shutil.rmtree(home)
+
+
+def _stop_server(installation: Installation, name: ResourceName) -> None:
+    recover = installation.resource(name).recover
+    if recover is not None and Path(recover.directory).exists():
+        installation.instances[name].stop(InstancePlace(recover.directory, "", recover.port), StopMode.FAST)
+
+
+def _end(pid: int, program: str) -> None:
+    """By its id, and only if that is still the program that was started."""
+    clock = SystemClock()
+    while (found := process_facts(pid)) is not None and not found.ended and found.name.startswith((program, "understudy")):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        clock.wait(_LOOK_SECONDS)

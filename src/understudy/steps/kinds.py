@@ -1,0 +1,41 @@
+"""Every kind of step there is: importing this makes all of them known to the codec."""
+
+from understudy.steps import (
+    await_wal,
+    check_pages,
+    copy_backup,
+    fence_old_server,
+    open_to_clients,
+    promote,
+    provision_target,
+    release_target,
+    remove_sandbox,
+    replay_wal,
+    restore_base_backup,
+    ship_remaining_wal,
+    start_wal_stream,
+    take_base_backup,
+    verify_database,
+    write_and_read_back,
+    write_backup_manifest,
+)
+
+__all__ = [
+    "await_wal",
+    "check_pages",
+    "copy_backup",
+    "fence_old_server",
+    "open_to_clients",
+    "promote",
+    "provision_target",
+    "release_target",
+    "remove_sandbox",
+    "replay_wal",
+    "restore_base_backup",
+    "ship_remaining_wal",
+    "start_wal_stream",
+    "take_base_backup",
+    "verify_database",
+    "write_and_read_back",
+    "write_backup_manifest",
+]
