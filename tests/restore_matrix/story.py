@@ -1,0 +1,89 @@
+"""What happens to a database in these tests: two data sets, backups, work, a moment worth going back to, and then a mistake."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.restore_matrix.estate import Estate, dump_of
+from tests.servers.flavours import Flavour
+from tests.servers.postgres import PostgresServer
+from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.wal import Lsn
+
+CHINOOK = Path(__file__).parent.parent / "data" / "chinook.sql"
+SETTINGS = {"track_commit_timestamp": "on"}
+RESTORE_POINT = "before the mistake"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One commit, and the whole cluster as it was right after it."""
+
+    committed: datetime
+    """As the server stamped the commit, to the microsecond."""
+    xid: str
+    lsn: Lsn
+    """The end of the WAL then: the next record begins here."""
+    dump: str
+
+
+@dataclass(frozen=True)
+class Story:
+    estate: Estate
+    as_of_backup: str
+    """The cluster as the newest backup found it."""
+    good: Moment
+    end: Moment
+
+
+def tell(estate: Estate) -> Story:
+    """On servers that know incremental backups the newest backup is the second one of a chain."""
+    server = estate.server
+    load_chinook(server)
+    server.program("pgbench", "-i", "-q", "-s", "1", "postgres")
+    server.sql("create table marks (name text primary key)")
+    estate.back_up_well(BackupKind.FULL)
+    if server.flavour is Flavour.WHEEL_18:
+        for _ in range(2):
+            work(server)
+            assert estate.back_up_well().kind is BackupKind.INCREMENTAL
+    as_of_backup = dump_of(server)
+    work(server)
+    mark(server, "before")
+    good = mark(server, "good")
+    server.sql(f"select pg_create_restore_point('{RESTORE_POINT}')")
+    mark(server, "mistake")
+    server.sql("drop table invoice_line, invoice", db="chinook")
+    work(server)
+    end = mark(server, "end")
+    estate.ship()
+    return Story(estate, as_of_backup, good, end)
+
+
+def load_chinook(server: PostgresServer) -> None:
+    script = server.directory / CHINOOK.name
+    shutil.copyfile(CHINOOK, script)
+    script.chmod(0o644)
+    server.program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), "postgres")
+
+
+def work(server: PostgresServer) -> None:
+    server.program("pgbench", "-n", "-t", "40", "-c", "2", "postgres")
+
+
+def mark(server: PostgresServer, name: str) -> Moment:
+    """Commit a row of this name, alone in its transaction."""
+    with server.connect() as connection:
+        xid = connection.execute("select pg_current_xact_id()::text").fetchone()[0]
+        connection.execute("insert into marks values (%s)", [name])
+    committed = server.sql(f"select pg_xact_commit_timestamp('{xid}'::xid)")[0][0]
+    lsn = Lsn.parse(str(server.sql("select pg_current_wal_lsn()::text")[0][0]))
+    assert isinstance(committed, datetime)
+    return Moment(committed.astimezone(UTC), str(xid), lsn, dump_of(server))
+
+
+def marks_in(server: PostgresServer) -> set[str]:
+    return {str(row[0]) for row in server.sql("select name from marks")}
