@@ -1,0 +1,162 @@
+"""Understudy as its users run it: the command line, a stack file, a state directory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+import pyrage
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import alive, kill_tree
+
+from bench.ground import Ground
+from bench.processes import Cost, costs, run
+from understudy.app.installation import Installation
+from understudy.vocabulary.identifiers import ResourceName
+
+RESOURCE = "orders"
+_PROGRAM = Path(sys.executable).parent / "understudy"
+_READY_LOOKS = 600
+_NOT_TO_FIRST_WRITE = ("verify", "check-pages")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What ``--json`` said of a run."""
+
+    cost: Cost
+    began: datetime
+    """When the command was started; the steps' times are of the same clock."""
+    document: Mapping[str, object]
+
+    def step(self, name: str) -> Mapping[str, object]:
+        return next(step for step in self.steps if str(step["key"]).endswith(name))
+
+    @property
+    def steps(self) -> Sequence[Mapping[str, object]]:
+        return self.document["steps"]  # type: ignore[return-value]
+
+    def proof(self, name: str) -> Mapping[str, object]:
+        return self.step(name)["evidence"]["proof"]  # type: ignore[index]
+
+    def seconds(self, name: str) -> float:
+        return seconds_of(self.step(name))
+
+    @property
+    def until_first_write_seconds(self) -> float:
+        """From the command's start to the committed row, less the verifications before it, which peers don't do."""
+        write = datetime.fromisoformat(str(self.step("write-and-read-back")["ended"]))
+        before = [step for step in self.steps if datetime.fromisoformat(str(step["ended"])) <= write]
+        verifying = sum(seconds_of(step) for step in before if str(step["key"]).partition("/")[2].startswith(_NOT_TO_FIRST_WRITE))
+        return (write - self.began).total_seconds() - verifying
+
+
+def seconds_of(step: Mapping[str, object]) -> float:
+    return (datetime.fromisoformat(str(step["ended"])) - datetime.fromisoformat(str(step["started"]))).total_seconds()
+
+
+class UnderstudySubject:
+    """One stack over one server. Its repository, spool and sandboxes lie on the ground; ``close`` ends what it started."""
+
+    def __init__(self, ground: Ground, server: PostgresServer, *, synchronous: bool = False, stack: str = "bench") -> None:
+        self.server = server
+        self.directory = ground.new_directory(stack)
+        self.repository = self.directory / "repository"
+        self.identity_file = self.directory / "identity"
+        self.stack_file = self.directory / "understudy.yaml"
+        self._serving: subprocess.Popen[bytes] | None = None
+        identity = pyrage.x25519.Identity.generate()
+        self.recipient = str(identity.to_public())
+        self.identity_file.write_text(f"{identity}\n")
+        self.identity_file.chmod(0o600)
+        (self.directory / "url").write_text(server.url)
+        (self.directory / "url").chmod(0o600)
+        self.stack_file.write_text(
+            f"""stack: {stack}
+repositories:
+  near: {{url: 'file://{self.repository}'}}
+encryption: {{recipients: [{self.recipient}], identity: 'file:{self.identity_file}'}}
+resources:
+  {RESOURCE}:
+    kind: postgres
+    url: file:{self.directory}/url
+    wal: {{synchronous: {str(synchronous).lower()}}}
+    recover: {{directory: {server.data}, port: {server.port}, programs: {server.programs}}}
+    drill: {{directory: {self.directory}/drills}}
+"""
+        )
+
+    @property
+    def base_command(self) -> list[str]:
+        return [str(_PROGRAM)]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.base_command, *arguments, "--stack", str(self.stack_file), "--state", str(self.directory / "state")]
+
+    def run(self, *arguments: str, server_cpu: bool = True) -> FinishedRun:
+        """One command that ends in a run, with ``--json``; it must succeed."""
+        began = datetime.now().astimezone()
+        pid = self.server.pid if server_cpu else None
+        cost = costs(lambda: run(self.command(*arguments, "--json"), cwd=str(self.directory)), pid)
+        return FinishedRun(cost, began, json.loads(cost.output.splitlines()[-1]))
+
+    def back_up(self, *arguments: str) -> FinishedRun:
+        return self.run("backup", RESOURCE, *arguments)
+
+    def backup_directory(self, label: str) -> Path:
+        return next(self.repository.glob(f"postgres/{RESOURCE}/*/backups/{label}"))
+
+    def remove_backup(self, label: str) -> None:
+        shutil.rmtree(self.backup_directory(label))
+
+    def serve(self) -> None:
+        """Start ``understudy serve`` and wait until the server sees WAL streaming."""
+        log = (self.directory / "serve.log").open("ab")
+        self._serving = subprocess.Popen(
+            self.command("serve"), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+        )
+        log.close()
+        pause = threading.Event()
+        for _ in range(_READY_LOOKS):
+            if self.server.sql("select count(*) from pg_stat_replication where state = 'streaming'")[0][0]:
+                return
+            if self._serving.poll() is not None:
+                break
+            pause.wait(0.1)
+        raise RuntimeError(f"understudy serve does not stream:\n{(self.directory / 'serve.log').read_text()[-2000:]}")
+
+    def stop_serving(self) -> None:
+        if self._serving is not None:
+            self._serving.terminate()
+            self._serving.wait(timeout=60)
+            self._serving = None
+
+    def stop_receiver(self) -> None:
+        Installation.open(self.stack_file, self.directory / "state").receivers[ResourceName(RESOURCE)].stop()
+
+    def kill_recovered_server(self) -> None:
+        """The server that a recovery left running where the old one was."""
+        try:
+            pid = int((self.server.data / "postmaster.pid").read_text().splitlines()[0])
+        except FileNotFoundError:
+            return
+        if alive(pid):
+            kill_tree(pid)
+
+    def __enter__(self) -> UnderstudySubject:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop_serving()
+        self.stop_receiver()
+        if self.server.pid is None:
+            self.kill_recovered_server()
+        shutil.rmtree(self.directory, ignore_errors=True)
