@@ -38,8 +38,12 @@ REVEALS = {
     "adapters/age/filter_process.py": "hands the identity to age through a pipe",
     "adapters/age/identity.py": "parses the identity",
     "adapters/postgres/connection.py": "hands the connection string to libpq",
-    "app/key_ring.py": "writes a new signing key into the state directory, mode 0600",
+    "app/key_ring.py": "writes new keys into files of mode 0600",
+    "app/recovery_kit.py": "the kit for the safe holds an age identity",
     "app/stores.py": "an endpoint is an address that may stand behind a reference",
+    "adapters/s3/wire.py": "hands the keys to the S3 client",
+    "demo/servers.py": "makes its own servers with passwords of its own",
+    "demo/understudy_command.py": "hands the demo's own secrets to the programs it starts, by environment",
     "repository/signing.py": "signs",
 }
 """Where a secret's value may be taken out, and what for. A new line here wants a reason as good as these."""

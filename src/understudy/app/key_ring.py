@@ -51,12 +51,25 @@ def own_signing_key(state: Path) -> Secret:
     path = state / _OWN_KEY
     if not path.exists():
         aside = path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(new_signing_key().reveal())
-            file.flush()
-            os.fsync(file.fileno())
+        write_secret(aside, new_signing_key())
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
         aside.unlink()
     return Secret(path.read_text().strip())
+
+
+def write_secret(path: Path, secret: Secret) -> None:
+    """A new file of mode 0600, durable when it returns.
+
+    Raises:
+        FileExistsError: nothing is overwritten. OSError: it cannot be written; nothing is left then.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secret.reveal().rstrip("\n") + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink()
+        raise

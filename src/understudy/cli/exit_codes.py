@@ -32,6 +32,8 @@ class ExitCode(IntEnum):
 _BY_CODE = {
     "stack_file_invalid": ExitCode.USAGE,
     "stack_file_missing": ExitCode.USAGE,
+    "stack_file_unreadable": ExitCode.USAGE,
+    "option_malformed": ExitCode.USAGE,
     "no_such_resource": ExitCode.USAGE,
     "no_such_run": ExitCode.USAGE,
     "no_such_backup": ExitCode.USAGE,

@@ -11,12 +11,14 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, stack_options
-from understudy.cli.printing import print_json
+from understudy.cli.printing import print_json, size
 
 if TYPE_CHECKING:
     from understudy.app.preflight import Preflight
     from understudy.judge.preflight import Finding
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
@@ -50,6 +52,51 @@ def check(stack_file: Path, state: Path | None, as_json: bool) -> None:
     else:
         _print(preflight)
     sys.exit(ExitCode.DONE if preflight.passed else ExitCode.PREREQUISITE)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy init --url env:ORDERS_URL
+  understudy init --url env:ORDERS_URL --stack shop --repository file:///mnt/backup/shop --kit /media/usb/shop-kit.txt
+  understudy init --url 'host=/var/run/postgresql user=postgres' --repository s3://shop-recovery/prod \\
+      --endpoint https://s3.example.com --access-key env:S3_KEY --secret-key env:S3_SECRET
+\b
+Exit codes: 0 written, 2 an option is wrong, 3 a secret is missing, 5 a file is there already.
+"""
+)
+@click.option("--url", required=True, metavar="REFERENCE", help="Connection string: env:NAME, file:/path, or without password.")
+@click.option("--resource", metavar="NAME", help="What to call the database. Default: made of the variable's or database's name.")
+@click.option("--stack", metavar="NAME", help="What to call the stack. Default: main.")
+@click.option("--repository", metavar="URL", help="file:///directory or s3://bucket/prefix. Default: a directory on this host.")
+@click.option("--endpoint", metavar="URL", help="Of the S3 service, if it is not Amazon's.")
+@click.option("--access-key", metavar="REFERENCE", help="S3 access key: env:NAME or file:/path.")
+@click.option("--secret-key", metavar="REFERENCE", help="S3 secret key: env:NAME or file:/path.")
+@click.option("--output", type=_FILE, default="understudy.yaml", show_default=True, help="The stack file to write.")
+@click.option("--keys", type=_DIRECTORY, help="Directory of the two key files. Default: beside the stack file.")
+@click.option("--kit", type=_FILE, help="The recovery kit to write. Default: STACK-recovery-kit.txt beside the stack file.")
+@click.option("--state", type=_DIRECTORY, envvar="UNDERSTUDY_STATE", help="State directory to name in the stack file.")
+@json_option
+def init(as_json: bool, **wish: Path | str | None) -> None:
+    """Look at a database, then write a commented stack file, keys and the recovery kit. Nothing is overwritten."""
+    from understudy.adapters.clock.system import SystemClock
+    from understudy.app.initialising import FirstWish, initialise
+
+    made = initialise(FirstWish(**wish), SystemClock())  # type: ignore[arg-type]
+    if as_json:
+        print_json(made)
+        return
+    found = made.found
+    click.echo(
+        f"found  PostgreSQL {found.version} at {found.address}, {size(found.size_bytes)}, {len(found.tablespaces)} tablespaces"
+    )
+    for what, path in (("stack file", made.stack_file), ("age identity", made.identity), ("signing key", made.signing_key)):
+        click.echo(f"wrote  {path} ({what})")
+    click.echo(f"wrote  {made.kit} (recovery kit)")
+    named = "" if made.stack_file == Path("understudy.yaml").absolute() else f" -f {made.stack_file}"
+    click.echo(f"\nMove {made.kit.name} into a safe, away from this host: it opens every backup when this host is gone. Then:")
+    for command in ("check", f"backup {made.resource}", "drill database_corruption", "serve"):
+        click.echo(f"  understudy {command}{named}")
 
 
 def _print(preflight: Preflight) -> None:

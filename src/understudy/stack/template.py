@@ -35,6 +35,8 @@ class FirstStack:
     """Directory of the PostgreSQL programs of ``major_version``."""
     tablespaces: Sequence[tuple[str, str]] = ()
     """Name, and the directory that a recovery restores it to."""
+    repository_keys: Sequence[tuple[str, str]] = ()
+    """Further keys of the repository, and their references: ``endpoint``, ``access_key``, ``secret_key``."""
     superuser: str = "postgres"
     summarizes_wal: bool = False
     """Whether the server has summarize_wal = on."""
@@ -57,6 +59,7 @@ def _head(found: FirstStack) -> list[str]:
         "env:S3_SECRET_KEY}",
         "  near:",
         f"    url: {_scalar(found.repository_url)}",
+        *(f"    {key}: {_scalar(value)}" for key, value in found.repository_keys),
         "",
         "encryption:",
         "  # Everything stored can be read with the identity of any of these, and with nothing else. The recovery kit holds one.",
