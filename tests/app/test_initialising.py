@@ -102,19 +102,20 @@ def test_a_directory_that_is_not_there_leaves_no_key_behind(desk, wish):
         {"stack": "-"},
         {"repository": "ftp://there"},
         {"endpoint": "there"},
-        {"secret_key": "hunter2"},
+        {"secret_key_reference": "hunter2"},
     ],
 )
 def test_a_malformed_option_is_named_and_its_value_is_not(wish, option):
     with pytest.raises(Refusal, match="option_malformed") as refused:
         initialise(wish(**option), SystemClock())
-    assert f"--{next(iter(option)).replace('_', '-')}" in refused.value.found
+    assert f"--{next(iter(option)).removesuffix('_reference').replace('_', '-')}" in refused.value.found
     assert "hunter2" not in str(refused.value)
 
 
 def test_a_bucket_and_its_references_come_into_the_file(wish):
+    keys = {"access_key_reference": "env:S3_KEY", "secret_key_reference": "env:S3_SECRET"}
     bucket = {"repository": "s3://shop-recovery/prod", "endpoint": "https://s3.example.com"}
-    made = initialise(wish(**bucket, **{"access_key": "env:S3_KEY", "secret_key": "env:S3_SECRET"}), SystemClock())
+    made = initialise(wish(**bucket, **keys), SystemClock())
     near = load_stack(made.stack_file).stack.repositories["near"]
     assert (near.url, str(near.endpoint), str(near.access_key)) == (
         "s3://shop-recovery/prod",

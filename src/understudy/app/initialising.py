@@ -61,8 +61,8 @@ class FirstWish:
     stack: str | None = None
     repository: str | None = None
     endpoint: str | None = None
-    access_key: str | None = None
-    secret_key: str | None = None
+    access_key_reference: str | None = None
+    secret_key_reference: str | None = None
     keys: Path | None = None
     """Directory of the key files. Default: that of the stack file."""
     kit: Path | None = None
@@ -230,7 +230,7 @@ def _repository_keys(wish: FirstWish) -> tuple[tuple[str, str], ...]:
     given: list[tuple[str, str]] = []
     if wish.endpoint is not None:
         given.append(("endpoint", str(_fit("--endpoint", parse_endpoint, wish.endpoint))))
-    for option, value in (("access_key", wish.access_key), ("secret_key", wish.secret_key)):
+    for option, value in (("access_key", wish.access_key_reference), ("secret_key", wish.secret_key_reference)):
         if value is not None:
             given.append((option, str(_fit(f"--{option.replace('_', '-')}", parse_reference, value))))
     return tuple(given)
