@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from understudy.app.carrying_out import RunView
@@ -12,6 +9,7 @@ from understudy.app.measuring import MeasuredRecovery
 from understudy.cli.printing import duration, moment, to_json
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict, Phase
+from understudy.vocabulary.json import JsonObject
 
 PHASE_NAMES = {
     Phase.DETECT: "start",
@@ -39,7 +37,7 @@ _SOURCES = {
 }
 
 
-def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> Mapping[str, Any]:
+def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> JsonObject:
     return {"run": to_json(view.run), "steps": to_json(view.steps), "measured": to_json(measured), "met": measured.met,
             "evidence": evidence}  # fmt: skip
 

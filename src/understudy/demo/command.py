@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from understudy.cli.exit_codes import ExitCode
 from understudy.cli.measured import PHASE_NAMES
 from understudy.cli.printing import duration
 from understudy.demo.kept import end_kept_demo
-from understudy.demo.story import Demo, Outcome
+from understudy.demo.story import Demo, Played
 from understudy.judge.run_measurement import Phase
 from understudy.vocabulary.json import JsonObject
 
@@ -58,7 +59,7 @@ def demo(asynchronous: bool, keep: bool, to_end: Path | None, as_json: bool) -> 
     sys.exit(ExitCode.DONE if outcome.objectives_met else ExitCode.FAILED)
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Played) -> None:
     measurement = _measurement(outcome.recovery)
     objectives = cast(JsonObject, cast(JsonObject, outcome.recovery["measured"])["objectives"])
     click.echo("\nRecovery time by phase")
@@ -82,16 +83,22 @@ def _print(outcome: Outcome) -> None:
     click.echo(f"\nevidence: {outcome.recovery['evidence']}")
 
 
-def _print_next(played: Demo, outcome: Outcome, keep: bool) -> None:
+def _print_next(played: Demo, outcome: Played, keep: bool) -> None:
     stack = shlex.quote(str(played.stack_file))
     if keep:
-        click.echo(f"next:     . {played.home}/environment; understudy status --stack {stack}")
-        click.echo(f"end it:   understudy demo --end {played.home}")
+        click.echo(f"next:     . {played.home}/environment; {_program()} status --stack {stack}")
+        click.echo(f"end it:   {_program()} demo --end {played.home}")
     else:
-        click.echo(f"next:     understudy evidence verify {shlex.quote(str(outcome.recovery['evidence']))} --stack {stack}")
+        click.echo(f"next:     {_program()} evidence verify {shlex.quote(str(outcome.recovery['evidence']))} --stack {stack}")
 
 
-def _as_json(outcome: Outcome) -> JsonObject:
+def _program() -> str:
+    """As this process was called, so that the line can be pasted whether or not the program is on the PATH."""
+    called = Path(sys.argv[0])
+    return "understudy" if shutil.which("understudy") else f"{sys.executable} -m understudy" if called.suffix else str(called)
+
+
+def _as_json(outcome: Played) -> JsonObject:
     measurement = _measurement(outcome.recovery)
     return {
         "synchronous": outcome.synchronous,

@@ -15,22 +15,25 @@ from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.processes import process_facts
 from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
+from understudy.demo.understudy_command import revealed
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.secret import Secret
 
 _NOTE = "kept.json"
 _LOOK_SECONDS = 0.1
 
 
-def keep_demo(home: Path, secrets: Mapping[str, str], s3_pid: int) -> None:
+def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pid: int) -> None:
     """Write down what another terminal needs to join in, readable by this user only, and what ending it needs."""
+    values = revealed(secrets)
     environment = home / "environment"
     environment.touch(mode=0o600)
-    environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in secrets.items()))
+    environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
     note = home / _NOTE
     note.touch(mode=0o600)
-    note.write_text(json.dumps({"s3_pid": s3_pid, "secrets": dict(secrets)}))
+    note.write_text(json.dumps({"s3_pid": s3_pid, "secrets": values}))
 
 
 def end_kept_demo(home: Path) -> None:

@@ -13,6 +13,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
+
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.instances import LocalInstances
@@ -70,6 +72,10 @@ class DemoPostgres:
     def conninfo(self) -> Secret:
         password = self.password.reveal()
         return Secret(f"postgresql://postgres:{password}@127.0.0.1:{self.port}/postgres")
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """Each statement commits by itself."""
+        return psycopg.connect(self.conninfo.reveal(), autocommit=True, connect_timeout=10)
 
     def create(self) -> None:
         self._home.mkdir(mode=0o755)

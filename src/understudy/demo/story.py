@@ -22,10 +22,11 @@ from understudy.demo.kept import keep_demo
 from understudy.demo.ledger import MAKE_TABLE, TABLE, read_ledger
 from understudy.demo.servers import DemoPostgres, DemoS3
 from understudy.demo.stack_file import ACCESS_VARIABLE, PRICES, RESOURCE, SECRET_VARIABLE, URL_VARIABLE, make_keys, stack_text
-from understudy.demo.understudy_command import UnderstudyCommand
+from understudy.demo.understudy_command import UnderstudyCommand, revealed
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.secret import Secret
 
 WRITERS = 8
 COMMITS_BEFORE_THE_INCREMENTAL = 2_000
@@ -39,8 +40,8 @@ Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What the demo came to; each figure is measured."""
+class Played:
+    """What a play came to; each figure is measured."""
 
     synchronous: bool
     acknowledged: int = 0
@@ -75,10 +76,10 @@ class Demo:
         self._keys = make_keys(self.home)
         self.stack_file = self.home / "understudy.yaml"
         self.stack_file.write_text(stack_text(self.home, self.database, self._s3, self._keys, synchronous=synchronous))
-        self.secrets: Mapping[str, str] = {
-            URL_VARIABLE: self.database.conninfo.reveal(),
-            ACCESS_VARIABLE: self._s3.access_key,
-            SECRET_VARIABLE: self._s3.secret_key.reveal(),
+        self.secrets: Mapping[str, Secret] = {
+            URL_VARIABLE: self.database.conninfo,
+            ACCESS_VARIABLE: Secret(self._s3.access_key),
+            SECRET_VARIABLE: self._s3.secret_key,
         }
         self._command = UnderstudyCommand(self.stack_file, self.secrets)
         self._ledger = self.home / "ledger"
@@ -96,8 +97,8 @@ class Demo:
         self._undo.pop_all()
         keep_demo(self.home, self.secrets, self._s3.pid)
 
-    def play(self) -> Outcome:
-        outcome = Outcome(self._synchronous)
+    def play(self) -> Played:
+        outcome = Played(self._synchronous)
         self._set_the_stage()
         self._protect()
         self._write_and_watch(outcome)
@@ -135,13 +136,13 @@ class Demo:
         self._tell("understudy backup: a full one, into the directory and into S3")
         self._command.answer("backup", RESOURCE, "--full")
 
-    def _write_and_watch(self, outcome: Outcome) -> None:
+    def _write_and_watch(self, outcome: Played) -> None:
         mode = "synchronously" if self._synchronous else "asynchronously"
         self._tell(f"{WRITERS} writers commit {mode} and keep a ledger of every acknowledgement")
         self._ledger.mkdir()
         self._writers = subprocess.Popen(
             [sys.executable, "-m", "understudy.demo.workload", str(self._ledger), str(WRITERS)],
-            env={URL_VARIABLE: self.database.conninfo.reveal(), "PATH": "/usr/bin:/bin"},
+            env={**revealed(self.secrets), "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
         )
         self._undo.callback(self._writers.kill)
@@ -153,24 +154,24 @@ class Demo:
         shown = max(outcome.exposure_seconds, default=0.0)
         self._tell(f"exposure if this machine vanished now, as understudy status shows it: up to {shown:.1f} s seen")
 
-    def _destroy(self, outcome: Outcome) -> None:
+    def _destroy(self, outcome: Played) -> None:
         outcome.processes_killed = self.database.kill_every_process()
         self.database.remove_data_directory()
         self._tell(f"DISASTER: SIGKILL to all {outcome.processes_killed} server processes, data directory removed")
         if self._writers is not None:
             self._writers.wait(_WRITERS_END_SECONDS)
 
-    def _recover(self, outcome: Outcome) -> None:
+    def _recover(self, outcome: Played) -> None:
         self._tell("understudy recover database_corruption")
         outcome.recovery = self._command.answer("recover", "database_corruption", "--yes", may_fail=True)
         self._require_success(outcome.recovery)
         acknowledged = read_ledger(self._ledger)
-        with psycopg.connect(self.database.conninfo.reveal(), autocommit=True) as connection:
-            found = {(int(row[0]), int(row[1])) for row in connection.execute(f"SELECT writer, entry FROM {TABLE}")}  # noqa: S608
+        with self.database.connect() as connection:
+            found = {(int(str(row[0])), int(str(row[1]))) for row in connection.execute(f"SELECT writer, entry FROM {TABLE}")}  # noqa: S608
         outcome.acknowledged, outcome.recovered = len(acknowledged), len(acknowledged & found)
         outcome.lost = len(acknowledged - found)
 
-    def _drop_a_table_and_drill(self, outcome: Outcome) -> None:
+    def _drop_a_table_and_drill(self, outcome: Played) -> None:
         moment = self._server_time()
         self._sql("DROP TABLE prices")
         self._tell(f"second act: DROP TABLE prices, by mistake, just after {moment.isoformat(timespec='seconds')}")
@@ -204,7 +205,7 @@ class Demo:
         return True
 
     def _sql(self, *statements: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.database.conninfo.reveal(), autocommit=True, connect_timeout=10) as connection:
+        with self.database.connect() as connection:
             rows: list[tuple[object, ...]] = []
             for statement in statements:
                 cursor = connection.execute(statement.encode())
@@ -226,7 +227,7 @@ class Demo:
     def _exposure(self) -> bool:
         return self._overall_exposure() is not None
 
-    def _note_exposure(self, outcome: Outcome) -> None:
+    def _note_exposure(self, outcome: Played) -> None:
         overall = self._overall_exposure()
         if overall is not None:
             outcome.exposure_seconds.append(cast(float, overall["seconds"]))
@@ -257,7 +258,7 @@ class Demo:
 
     def _stop_protection(self) -> None:
         self._command.stop_serving()
-        os.environ.update(self.secrets)  # what the stack file's references point to
+        os.environ.update(revealed(self.secrets))  # what the stack file's references point to
         Installation.open(self.stack_file).receivers[ResourceName(RESOURCE)].stop()
 
     def _remove_what_is_large(self) -> None:

@@ -13,16 +13,22 @@ from typing import cast
 
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.secret import Secret
 
 _INTERRUPT_SECONDS = 60
+
+
+def revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    """For the environment of a child process: what the stack file's references point to."""
+    return {name: secret.reveal() for name, secret in secrets.items()}
 
 
 class UnderstudyCommand:
     """Runs ``understudy`` with one stack file and the secrets that this refers to."""
 
-    def __init__(self, stack_file: Path, secrets: Mapping[str, str]) -> None:
+    def __init__(self, stack_file: Path, secrets: Mapping[str, Secret]) -> None:
         self.stack_file = stack_file
-        self._environment = {**os.environ, **secrets, "UNDERSTUDY_STACK": str(stack_file)}
+        self._environment = {**os.environ, **revealed(secrets), "UNDERSTUDY_STACK": str(stack_file)}
         self._serving: subprocess.Popen[bytes] | None = None
 
     def answer(self, *arguments: str, may_fail: bool = False) -> JsonObject:

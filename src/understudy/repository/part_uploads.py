@@ -11,6 +11,7 @@ from types import TracebackType
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.repository.compression import DEFAULT_LEVEL
 from understudy.repository.handoff import Handoff, ReceiverGone
 from understudy.repository.layout import part_name
 from understudy.repository.manifests import PartEntry
@@ -36,9 +37,11 @@ class PackingPlace:
     """The backup's own place, ending in ``/``: ``postgres/orders/7344…/backups/20261123-030000F/``."""
     attempt: str
     """Letters, digits and hyphens, unique to this attempt: part names are made of it (``layout.part_name``)."""
+    level: int = DEFAULT_LEVEL
+    """Of zstd."""
 
     def store_sealed(self, name: str, chunks: Handoff | Sequence[bytes]) -> SealedObject:
-        return store_sealed(self.store, self.sealer, self.prefix + name, chunks, self.recipients)
+        return store_sealed(self.store, self.sealer, self.prefix + name, chunks, self.recipients, level=self.level)
 
 
 class _Part:

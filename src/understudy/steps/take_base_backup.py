@@ -83,6 +83,7 @@ class TakeBaseBackup:
             recipients=world.keys.recipients,
             prefix=backup_prefix(ResourceName(self.resource), facts.system_identifier, BackupLabel(self.label)),
             attempt=f"{world.run.rpartition('-')[2]}{number}",
+            level=self.compression_level,
         )
         parent_text = self._parent_text(repository, world, facts)
         request = BaseBackupRequest(

@@ -114,7 +114,7 @@ class S3Store:
 
     def _connect(self) -> Wire:
         try:
-            from understudy.adapters.s3.wire import Place, Wire
+            from understudy.adapters.s3.wire import BucketPlace, Wire
         except ModuleNotFoundError as error:
             raise GiveUp(
                 "s3_support_missing",
@@ -122,7 +122,7 @@ class S3Store:
                 expected="boto3, for repositories in buckets",
                 hint="pip install 'understudy[s3]'",
             ) from error
-        place = Place(self._bucket, self._endpoint, self._region, self._access_key, self._secret_key, self.url)
+        place = BucketPlace(self._bucket, self._endpoint, self._region, self._access_key, self._secret_key, self.url)
         return Wire(place)
 
     def _full(self, key: str) -> str:

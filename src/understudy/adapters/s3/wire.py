@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketPlace:
     """Where and as whom."""
 
     bucket: str
@@ -65,7 +65,7 @@ class Page:
 
 
 class Wire:
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: BucketPlace) -> None:
         self._bucket = place.bucket
         self._url = place.url
         self._client = boto3.client(
