@@ -18,8 +18,8 @@ INCREMENTAL_REFUSED = "incremental_refused"
 _KIBIBYTE = 1024
 
 
-def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None) -> Plan:
-    """Gather the facts and decide."""
+def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None, refused: str = "") -> Plan:
+    """Gather the facts and decide. ``refused`` is what the server said against an incremental backup a moment ago."""
     resource = installation.resource(name)
     repositories = installation.repository_names(name)
     server = installation.databases[name].facts()
@@ -39,6 +39,7 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
         stack_digest=installation.digest,
         server=server,
         backups=listing.usable,
+        incremental_refused=refused,
     )
     return plan_backup(subject, facts, kind)
 
@@ -54,8 +55,9 @@ def back_up(installation: Installation, resource: str, kind: BackupKind | None, 
     for repository in installation.repository_names(name):
         prepare_repository(installation, repository)
     view = carry_out(installation, plan_next_backup(installation, name, kind), watcher)
-    if view.failed_with(INCREMENTAL_REFUSED):
-        view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL), watcher)
+    refusal = view.failure(INCREMENTAL_REFUSED)
+    if refusal is not None:
+        view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL, refusal.found), watcher)
     return view
 
 

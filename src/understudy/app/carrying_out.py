@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from understudy.app.installation import Installation
+from understudy.app.proving import file_evidence
 from understudy.plan.plan import Plan
 from understudy.records.controller_lock import controller_pid
-from understudy.records.run import RunRecord, RunState, StepRecord, StepState
+from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
 from understudy.runner.runner import Runner
 from understudy.runner.submission import hand_over
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
+
+_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 SERVING_FILE = "serving"
@@ -31,7 +35,11 @@ class RunView:
         return self.run.state is RunState.SUCCEEDED
 
     def failed_with(self, code: str) -> bool:
-        return any(step.error is not None and step.error.code == code for step in self.steps)
+        return self.failure(code) is not None
+
+    def failure(self, code: str) -> RecordedError | None:
+        """The first step's error of this code."""
+        return next((step.error for step in self.steps if step.error is not None and step.error.code == code), None)
 
 
 class Watcher(Protocol):
@@ -86,6 +94,8 @@ def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _
         view = view_of(installation, run)
         watcher.show(view)
         if view.run.state.is_final:
+            for repository, fault in file_evidence(installation, run).items():
+                _log.warning("the evidence of %s is not copied into %s: %s", run, repository, fault)
             return view
         for step in view.steps:
             if step.state is StepState.AWAITING_APPROVAL and step.key not in asked:

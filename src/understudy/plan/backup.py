@@ -42,6 +42,8 @@ class BackupFacts:
     server: ServerFacts
     backups: tuple[BackupManifest, ...]
     """Those in the first repository whose signature and form are right, of this cluster."""
+    incremental_refused: str = ""
+    """Why the server refused an incremental backup when it was asked for one; empty when it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
     timeline of the parent; it may still refuse, which shows only when it is asked.
     """
     newest = max(facts.backups, key=lambda backup: backup.stop_time, default=None)
+    if facts.incremental_refused:
+        return KindDecision(BackupKind.FULL, None, f"the server refused an incremental one: {facts.incremental_refused}")
     if asked is BackupKind.FULL:
         return KindDecision(BackupKind.FULL, None, "a full backup was asked for")
     if newest is None:
