@@ -26,7 +26,8 @@ from understudy.records.run import RunRecord, RunState
 from understudy.records.verification import ChainFault, verify_chain
 from understudy.runner.runner import Runner
 
-_LABEL = re.compile(r"\d{8}-\d{6}[FI]")
+# Labels of backups, ids of plans, directories of servers and of their sockets.
+_NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/tmp/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
 _POINTS_FILE = "points"
 _EARLIER_FILE = "earlier-runs"
 _ROOT = Path(__file__).parents[2]
@@ -67,14 +68,15 @@ def story(directory: Path, forget: Collection[str] = ()) -> dict[str, Any]:
             }
             for each in records.steps(run.run)
         }
-        return {"state": run.state.value, "holds": records.holds(), "steps": _without_name(steps, run.run)}
+        return {"state": run.state.value, "holds": records.holds(), "steps": _without_names(steps, run.run, directory)}
     finally:
         records.close()
 
 
 def assert_same_story(calm: Path, marched: Path, forget: Collection[str] = ()) -> None:
     """The run that was killed everywhere ended like the one that nobody killed, and its evidence is whole."""
-    assert list(_differences(story(marched, forget), story(calm, forget), "")) == []
+    differences = list(_differences(story(marched, forget), story(calm, forget), ""))
+    assert not differences, "\n".join(differences)
     records = Records(marched / "state", SystemClock())
     try:
         links, head = records.chain()
@@ -105,9 +107,10 @@ def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:
         yield f"{where}: {found!r}, expected {expected!r}"
 
 
-def _without_name(value: dict[str, Any], run: str) -> Any:
-    """Names that are made of the run's id or of its time differ between two runs; what they stand for does not."""
-    return json.loads(_LABEL.sub("LABEL", json.dumps(value, default=list).replace(run, "RUN")))
+def _without_names(value: dict[str, Any], run: str, directory: Path) -> Any:
+    """Names that are made of ids, of times and of the directory differ between two runs; what they stand for does not."""
+    text = json.dumps(value, default=list).replace(run, "RUN").replace(str(directory), "DIRECTORY")
+    return json.loads(_NAME.sub("NAME", text))
 
 
 def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> None:

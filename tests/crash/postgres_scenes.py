@@ -29,8 +29,9 @@ STREAM_FIGURES = {
     "quarantined_to", "receiver_pid", "safe_wal_size_bytes", "server_wal_flushed", "slot_restart_lsn", "streaming_segment",
 }  # fmt: skip
 REPLAY_FIGURES = {
-    "free_bytes", "from_lsn", "last_replayed_commit", "replayed_lsn", "repository_reaches", "segments", "unpacked_bytes",
-    "sealed_bytes", "bytes_needed", "directory", "socket_directory", "written", "port", "files", "reaches", "tail_bytes",
+    "bytes_needed", "directory", "files", "free_bytes", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
+    "replayed_lsn", "repository_reaches", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
+    "written",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))

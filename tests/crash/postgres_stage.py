@@ -24,6 +24,7 @@ from understudy.app.recoveries import Choice, drill
 from understudy.records.run import StepRecord
 from understudy.repository.manifests import BackupManifest
 from understudy.stack.models import Scenario
+from understudy.steps.wal_shipping import WalShipper
 from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
 
@@ -79,7 +80,7 @@ class Stage:
         return drill(self.installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice(), SilentWatcher())
 
     def fill(self) -> None:
-        """Rows in a full backup, in an incremental one, in complete segments of WAL, and in a tail that only the receiver has.
+        """Rows in a full backup, in an incremental one, in a complete segment of WAL, and in a tail that only the receiver has.
 
         Commits wait for the receiver from here on, so what is written last is in its spool.
         """
@@ -91,6 +92,12 @@ class Stage:
         self.write_rows(400)
         self.server.sql("select pg_switch_wal()")
         self.write_rows(500)
+
+    def ship(self) -> None:
+        """What the control plane does all the time: everything in the spool into the repository, with the tail."""
+        server = self.installation.databases[ORDERS].facts()
+        archive = self.installation.repository(NEAR).wal(ORDERS, server.system_identifier, server.segment_bytes)
+        WalShipper(self.installation.receivers[ORDERS], archive).ship_once()
 
     def destroy_server(self) -> None:
         self.server.kill_everything()

@@ -1,0 +1,75 @@
+"""A drill, a restore and a real recovery of full backup, incremental backup, WAL and tail, killed everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.postgres_scenes import BACKUP_FIGURES, REPLAY_FIGURES, RESTORED, STREAM_FIGURES
+from tests.crash.postgres_stage import Stage
+
+SCENES = "tests.crash.postgres_scenes"
+
+
+def filled(make_stage: Callable[[], Stage]) -> tuple[Stage, Stage]:
+    calm, marched = make_stage(), make_stage()
+    for stage in (calm, marched):
+        stage.fill()
+    return calm, marched
+
+
+def answers(stage: Stage) -> Sequence[object]:
+    """What the restored database answered to the stack file's checks."""
+    steps = story(stage.directory)["steps"]
+    return [each["answer"] for each in steps["orders/verify-database"]["evidence"]["proof"]["checks"]]
+
+
+def test_a_drill_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = filled(make_stage)
+    for stage in (calm, marched):
+        stage.ship()
+    undisturbed(f"{SCENES}:DRILL", calm.directory)
+    march(f"{SCENES}:DRILL", marched.directory)
+    assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert answers(stage) == [str(stage.rows)]
+        stage.assert_backups_whole("FI")
+        stage.assert_protected()
+        assert stage.leftovers() == set()
+
+
+def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = filled(make_stage)
+    for stage in (calm, marched):
+        stage.ship()
+    undisturbed(f"{SCENES}:RESTORE", calm.directory)
+    march(f"{SCENES}:RESTORE", marched.directory)
+    assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert answers(stage) == [str(stage.rows)]
+        stage.assert_backups_whole("FI")
+        stage.assert_protected()
+        assert stage.leftovers() == {RESTORED}
+    assert names(marched.directory / RESTORED) == names(calm.directory / RESTORED)
+
+
+def test_a_recovery_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = filled(make_stage)
+    for stage in (calm, marched):
+        stage.destroy_server()
+    undisturbed(f"{SCENES}:RECOVERY", calm.directory)
+    march(f"{SCENES}:RECOVERY", marched.directory)
+    assert_same_story(calm.directory, marched.directory, forget=BACKUP_FIGURES | STREAM_FIGURES | REPLAY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert answers(stage) == [str(stage.rows)]
+        stage.assert_backups_whole("FIF")
+        stage.assert_protected()
+        assert stage.leftovers() == {str(each) for each in stage.socket_directories()}
+
+
+def names(directory: Path) -> set[str]:
+    return {each.name for each in directory.iterdir()}
