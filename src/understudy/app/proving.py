@@ -10,8 +10,11 @@ from pathlib import Path
 from understudy.app.installation import Installation
 from understudy.records.export import export_chain, export_run, verify_export, write_export
 from understudy.records.verification import ChainFinding
-from understudy.vocabulary.errors import GiveUp
-from understudy.vocabulary.identifiers import RunId
+from understudy.repository.layout import evidence_key
+from understudy.repository.sealing import store_sealed
+from understudy.vocabulary.canonical import canonical_json
+from understudy.vocabulary.errors import GiveUp, UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName, RunId
 from understudy.vocabulary.json import JsonObject
 
 
@@ -47,6 +50,23 @@ def keep_evidence(installation: Installation, run: RunId) -> Path:
     file.parent.mkdir(exist_ok=True)
     export_evidence(installation, run, file)
     return file
+
+
+def file_evidence(installation: Installation, run: RunId) -> Mapping[RepositoryName, str]:
+    """A sealed copy in every repository, with the chain's signed head: what shows a tail that was cut off here.
+
+    A repository that can't be written to now does not undo the run: why, by name; empty where all hold a copy.
+    """
+    content = canonical_json(export_run(installation.records, run))
+    faults: dict[RepositoryName, str] = {}
+    for name in installation.repository_names():
+        store = installation.stores[name]
+        try:
+            if store.head(evidence_key(run)) is None:
+                store_sealed(store, installation.sealer, evidence_key(run), [content], installation.keys.keys.recipients)
+        except UnderstudyError as error:
+            faults[name] = str(error)
+    return faults
 
 
 def _read(file: Path) -> JsonObject:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from understudy.vocabulary.identifiers import BackupLabel, ResourceName, SystemIdentifier
+from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.wal import Timeline, WalSegment, history_file_name, is_segment_name, timeline_of_history_file
 
 FORMAT_VERSION = 1
@@ -56,6 +56,11 @@ def backup_prefix(resource: ResourceName, system_identifier: SystemIdentifier, l
 def stack_key(written: str, digest: str) -> str:
     """``written`` as ``20261123T030000Z``, ``digest`` the SHA-256 of the stack file, hexadecimal."""
     return f"stack/{written}-{digest}.yaml{SEALED_SUFFIX}"
+
+
+def evidence_key(run: RunId) -> str:
+    """A run's evidence, filed by the year that its id begins with."""
+    return f"{EVIDENCE_PREFIX}{run[:4]}/{run}.json{SEALED_SUFFIX}"
 
 
 def epoch_key(epoch: int) -> str:
