@@ -18,6 +18,7 @@ from bench.rounds import Options
 from bench.statistics import Spread
 
 _BUSY_SHARE = 0.1
+_DISKS = {True: "a file system on a prewritten image", False: "the machine's own file system: first writes may be slower"}
 
 
 def circumstances(ground: Ground, options: Options) -> Mapping[str, str]:
@@ -25,10 +26,8 @@ def circumstances(ground: Ground, options: Options) -> Mapping[str, str]:
         "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {options.rounds} rounds, scale {options.scale}",
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gibibytes():.0f} GiB, Linux {platform.release()}",
         "versions": _versions(),
-        "disk": "a file system on a prewritten image"
-        if ground.prewritten
-        else "the plain file system: first writes may be slower",
-        "caches": "dropped before each measured command" if ground.drops_caches else "not dropped: that needs root",
+        "disk": _DISKS[ground.image is not None],
+        "caches": "before each measured command the page cache held none of the data, but all programs",
         "disturbance": _disturbance(ground),
     }
 
@@ -38,7 +37,7 @@ def _disturbance(ground: Ground) -> str:
     shares = f"{spread.median:.0%} (median; {spread.least:.0%}–{spread.most:.0%})"
     text = f"others and the kernel's own writing used {shares} of the cores while commands ran"
     if ground.busy_before:
-        text += f"; before {len(ground.busy_before)} of {ground.measured} commands the machine did not become quiet within 15 s"
+        text += f"; before {len(ground.busy_before)} of {ground.measured} commands the machine did not become quiet within 6 s"
     if spread.median > _BUSY_SHARE or ground.busy_before:
         return f"the machine was SHARED AND BUSY: {text}"
     return text

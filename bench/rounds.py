@@ -35,7 +35,7 @@ class Series:
 
 
 def take_turns(ground: Ground, rounds: int, subjects: Mapping[str, Callable[[int], Figures]]) -> Series:
-    """Each subject is called with the round's number and does its own cleaning up; caches are dropped before each."""
+    """Each subject is called with the round's number and does its own cleaning up; data leaves the page cache before each."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     names = list(subjects)
     for number in range(rounds):

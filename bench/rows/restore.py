@@ -126,6 +126,7 @@ def _stock(ground: Ground, subject: UnderstudySubject, label: str) -> Figures:
 def _plain_copy(ground: Ground, server: PostgresServer) -> Path:
     """What a cold copy of a stopped server would be: a plain base backup with its WAL."""
     plain = ground.new_directory("plain")
+    plain.chmod(0o700)
     server.program("pg_basebackup", "-D", str(plain), "-X", "fetch", "-c", "fast")
     return plain
 
