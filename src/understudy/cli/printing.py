@@ -33,9 +33,9 @@ def duration(value: timedelta | float | None) -> str:
     if value is None:
         return "unknown"
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{seconds:.2f} s"
-    if seconds < 100:
+    if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -1,0 +1,286 @@
+"""``verify``: what the repositories hold is read back and compared with what was signed when it was stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from understudy.app.installation import Installation
+from understudy.repository.backup_checks import ObjectFault, check_backup
+from understudy.repository.catalog import Repository, UnusableBackup
+from understudy.repository.manifests import BackupManifest
+from understudy.repository.unpacking import SealedBackup
+from understudy.repository.wal_archive import WalArchive, WalContents
+from understudy.repository.wal_checks import decode_segment, segments_behind, wal_of_backup
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, parse_history_file
+
+Report = Callable[[str, int, int], None]
+"""Activity, bytes done, bytes in all; called from several threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTarget:
+    """None: all of them."""
+
+    resource: ResourceName | None
+    label: BackupLabel | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCheckResult:
+    repository: RepositoryName
+    resource: ResourceName
+    label: str
+    """Of a backup; or the folder's name, where the manifest could not be believed."""
+    kind: BackupKind | None
+    objects: int
+    sealed_bytes: int
+    files: int | None
+    faults: tuple[ObjectFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WalCheckResult:
+    """The WAL of one cluster behind the backups that were checked."""
+
+    repository: RepositoryName
+    resource: ResourceName
+    system_identifier: SystemIdentifier
+    reaches: Lsn | None
+    segments: int
+    decoded: int | None
+    """None where nothing was opened."""
+    faults: tuple[ObjectFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFault:
+    """A repository, or a resource's part of it, that could not be looked at."""
+
+    repository: RepositoryName
+    resource: ResourceName
+    fault: ObjectFault
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    deep: bool
+    backups: tuple[BackupCheckResult, ...]
+    wal: tuple[WalCheckResult, ...]
+    unreadable: tuple[RepositoryFault, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.unreadable and not any(each.faults for each in (*self.backups, *self.wal))
+
+
+def parse_target(installation: Installation, text: str | None) -> VerifyTarget:
+    """``resource``, ``label`` or ``resource/label``.
+
+    Raises:
+        Refusal: ``no_such_resource``, ``no_such_backup`` (no label is spelled like that).
+    """
+    if text is None:
+        return VerifyTarget(None, None)
+    resource, slash, label = text.partition("/")
+    if not slash:
+        try:
+            return VerifyTarget(None, BackupLabel(text))
+        except ValueError:
+            installation.resource(text)
+            return VerifyTarget(ResourceName(text), None)
+    installation.resource(resource)
+    try:
+        return VerifyTarget(ResourceName(resource), BackupLabel(label))
+    except ValueError as error:
+        raise Refusal(
+            "no_such_backup", found=str(error), expected="resource, label or resource/label", hint="list them: understudy backups"
+        ) from None
+
+
+def verify(installation: Installation, target: VerifyTarget, repository: str | None, deep: bool, report: Report) -> VerifyResult:
+    """
+    Raises:
+        Refusal: ``no_such_repository``, ``no_such_backup``, ``no_backup``.
+        GiveUp: ``identity_missing``, with ``deep``.
+    """
+    if deep and installation.keys.keys.identity is None:
+        raise Refusal(
+            "identity_missing",
+            found="the stack file names no age identity, so nothing can be opened here",
+            expected="encryption.identity",
+            hint="name it, or verify without --deep: digests and signatures need no identity",
+        )
+    verifier = _Verifier(installation, target, deep, report)
+    for resource in [target.resource] if target.resource else installation.resource_names():
+        for name in _repositories(installation, resource, repository):
+            verifier.verify_resource(name, resource)
+    result = verifier.result()
+    if not result.backups and not result.unreadable:
+        code = "no_such_backup" if target.label else "no_backup"
+        raise Refusal(
+            code,
+            found=f"no backup{f' {target.label}' if target.label else ''} in the repositories",
+            expected="at least one",
+            hint="list what is there: understudy backups; take one: understudy backup RESOURCE",
+        )
+    return result
+
+
+def _repositories(installation: Installation, resource: ResourceName, wanted: str | None) -> Sequence[RepositoryName]:
+    names = installation.repository_names(resource)
+    if wanted is None:
+        return names
+    if wanted not in installation.repository_names():
+        raise Refusal(
+            "no_such_repository",
+            found=f"no repository is called {wanted!r}",
+            expected=f"one of {', '.join(installation.repository_names())}",
+            hint="repositories are named in the stack file",
+        )
+    return [name for name in names if name == wanted]
+
+
+class _Verifier:
+    """Collects results. A fault of one object, backup or repository never keeps the others from being looked at."""
+
+    def __init__(self, installation: Installation, target: VerifyTarget, deep: bool, report: Report) -> None:
+        self._installation = installation
+        self._target = target
+        self._deep = deep
+        self._report = report
+        self._backups: list[BackupCheckResult] = []
+        self._wal: list[WalCheckResult] = []
+        self._unreadable: list[RepositoryFault] = []
+
+    def result(self) -> VerifyResult:
+        return VerifyResult(self._deep, tuple(self._backups), tuple(self._wal), tuple(self._unreadable))
+
+    def verify_resource(self, name: RepositoryName, resource: ResourceName) -> None:
+        try:
+            repository = self._installation.repository(name)
+            listing = repository.backups(resource)
+        except UnderstudyError as error:
+            url = self._installation.stack.repositories[name].url
+            self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of(url, error)))
+            return
+        chosen = self._chosen(repository, listing.usable)
+        for bad in listing.unusable:
+            self._add_unusable(name, resource, bad)
+        for cluster in sorted({backup.system_identifier for backup in chosen}):
+            of_cluster = [backup for backup in chosen if backup.system_identifier == cluster]
+            for backup in of_cluster:
+                self._backups.append(self._check(name, repository, backup))
+            self._check_wal(name, repository, resource, of_cluster)
+
+    def _chosen(self, repository: Repository, usable: Sequence[BackupManifest]) -> list[BackupManifest]:
+        """The backups that are meant; with one that was named all that it stands on, as far as that can be believed."""
+        label = self._target.label
+        if label is None:
+            return list(usable)
+        named = [backup for backup in usable if backup.label == label]
+        chosen: list[BackupManifest] = []
+        for backup in named:
+            try:
+                chosen += repository.chain(backup.resource, backup.system_identifier, backup.label)
+            except UnderstudyError:
+                chosen.append(backup)  # what is broken in its chain is told by its own check
+        return chosen
+
+    def _add_unusable(self, name: RepositoryName, resource: ResourceName, bad: UnusableBackup) -> None:
+        label = bad.key.split("/")[-2]
+        if self._target.label is None or label in (self._target.label.text, self._target.label.chain.text):
+            faults = (ObjectFault.of(bad.key, bad.error),)
+            self._backups.append(BackupCheckResult(name, resource, label, None, 0, 0, None, faults))
+
+    def _check(self, name: RepositoryName, repository: Repository, backup: BackupManifest) -> BackupCheckResult:
+        faults: list[ObjectFault] = []
+        opened: SealedBackup | None = None
+        prefix = f"{backup.resource}/{backup.label}"
+        if backup.parent is not None:
+            try:
+                repository.chain(backup.resource, backup.system_identifier, backup.label)
+            except UnderstudyError as error:
+                faults.append(ObjectFault.of(prefix, error))
+        if self._deep:
+            try:
+                opened = repository.sealed(backup)
+            except UnderstudyError as error:
+                faults.append(ObjectFault.of(prefix, error))
+        meter = _Meter(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, backup.sealed_bytes))
+        checked = check_backup(self._installation.stores[name], backup, meter.add, opened)
+        return BackupCheckResult(
+            repository=name,
+            resource=backup.resource,
+            label=backup.label.text,
+            kind=backup.kind,
+            objects=checked.objects,
+            sealed_bytes=checked.sealed_bytes,
+            files=checked.files,
+            faults=(*faults, *checked.faults),
+        )
+
+    def _check_wal(
+        self, name: RepositoryName, repository: Repository, resource: ResourceName, backups: Sequence[BackupManifest]
+    ) -> None:
+        cluster, segment_bytes = backups[0].system_identifier, backups[0].segment_bytes
+        archive = repository.wal(resource, cluster, segment_bytes)
+        try:
+            contents = archive.contents()
+        except UnderstudyError as error:
+            self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of("wal", error)))
+            return
+        histories, faults = self._histories(archive, contents)
+        for backup in backups:
+            faults += [fault for fault in wal_of_backup(contents, histories, backup) if fault not in faults]
+        segments = segments_behind(contents, backups)
+        if self._deep:
+            for index, segment in enumerate(segments, start=1):
+                fault = decode_segment(archive, segment, cluster)
+                faults += [fault] if fault else []
+                self._report(f"{name} WAL of {resource}", index * segment_bytes, len(segments) * segment_bytes)
+        newest = max(contents.timelines(), default=None)
+        self._wal.append(
+            WalCheckResult(
+                repository=name,
+                resource=resource,
+                system_identifier=cluster,
+                reaches=contents.reaches(newest) if newest is not None else None,
+                segments=len(segments),
+                decoded=len(segments) if self._deep else None,
+                faults=tuple(faults),
+            )
+        )
+
+    def _histories(
+        self, archive: WalArchive, contents: WalContents
+    ) -> tuple[dict[Timeline, tuple[TimelineFork, ...]], list[ObjectFault]]:
+        """History files can be opened only with an identity; without one each timeline is looked at by itself."""
+        histories: dict[Timeline, tuple[TimelineFork, ...]] = {}
+        faults: list[ObjectFault] = []
+        if self._installation.keys.keys.identity is None:
+            return histories, faults
+        for timeline in contents.histories:
+            try:
+                histories[timeline] = parse_history_file(archive.fetch_history(timeline).decode())
+            except UnderstudyError as error:
+                faults.append(ObjectFault.of(f"history of timeline {timeline}", error))
+        return histories, faults
+
+
+class _Meter:
+    """Sums up what several threads read."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._adding = threading.Lock()
+        self._sum = 0
+
+    def add(self, size_bytes: int) -> None:
+        with self._adding:
+            self._sum += size_bytes
+            total = self._sum
+        self._tell(total)

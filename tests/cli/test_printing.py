@@ -1,0 +1,75 @@
+"""Values into words: the only place where that happens."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from understudy.cli.exit_codes import ExitCode
+from understudy.cli.printing import duration, size, to_json
+from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal
+from understudy.vocabulary.identifiers import BackupLabel
+from understudy.vocabulary.wal import Lsn
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (16 * 2**20, "16.0 MiB"),
+        (3 * 2**40, "3.0 TiB"),
+        (5 * 2**50, "5120.0 TiB"),
+    ],
+)
+def test_sizes_read_in_the_unit_that_fits(size_bytes, words):
+    assert size(size_bytes) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.4237, "0.42 s"),
+        (12.34, "12.3 s"),
+        (99.96, "1 min 40 s"),
+        (timedelta(minutes=4, seconds=5), "4 min 05 s"),
+        (timedelta(hours=3, minutes=10), "3 h 10 min"),
+        (None, "unknown"),
+    ],
+)
+def test_durations_read_with_as_much_precision_as_matters(value, words):
+    assert duration(value) == words
+
+
+def test_values_become_json_that_a_machine_can_compare():
+    value = {
+        "at": datetime(2026, 11, 23, 3, tzinfo=UTC),
+        "took": timedelta(seconds=1.5),
+        "lsn": Lsn.parse("0/3000060"),
+        "label": BackupLabel("20261123-030000F"),
+        "code": ExitCode.BUSY,
+        "names": frozenset({"one"}),
+    }
+    assert to_json(value) == {
+        "at": "2026-11-23T03:00:00+00:00",
+        "took": 1.5,
+        "lsn": "0/3000060",
+        "label": "20261123-030000F",
+        "code": 4,
+        "names": ["one"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Refusal("busy", found="x"), ExitCode.BUSY),
+        (Refusal("target_not_empty", found="x"), ExitCode.REFUSED),
+        (Refusal("stack_file_invalid", found="x"), ExitCode.USAGE),
+        (GiveUp("secret_missing", found="x"), ExitCode.PREREQUISITE),
+        (GiveUp("part_corrupt", found="x"), ExitCode.FAILED),
+        (Cancelled(), ExitCode.INTERRUPTED),
+    ],
+)
+def test_each_error_ends_in_the_documented_exit_code(error, code):
+    assert ExitCode.of(error) is code
