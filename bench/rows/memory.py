@@ -1,4 +1,4 @@
-"""The most memory that a backup and a restore take, at two sizes (PostgreSQL 15 or 18, whichever is there)."""
+"""The most memory that a backup and a restore take, at two sizes (PostgreSQL 18)."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def measure(ground: Ground, options: Options) -> RowResult:
                 "backup": _peaks(subject, "backup", "orders", "--full"),
                 "drill": _peaks(subject, "drill", "database_corruption"),
             }
-        gibibytes = f"{bytes_of(scale) / 2**30:.1f} GiB"
+        size = f"{bytes_of(scale) / 2**30:.2f} GiB"
         for what, values in peaks.items():
-            measured.append(Measured(f"{what} of {gibibytes}", "peak MiB", values))
-            compared.append(Compared(f"peak memory of {what} of {gibibytes}, MiB", values, None, _LIMIT_MIB))
+            measured.append(Measured(f"{what} of {size}", "peak MiB", values))
+            compared.append(Compared(f"peak memory of {what} of {size}, MiB", values, None, _LIMIT_MIB))
     return RowResult(NAME, TITLE, _HOW, measured, compared)
 
 
