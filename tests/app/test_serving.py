@@ -1,0 +1,102 @@
+"""``understudy serve`` as a process: what it keeps going, how it ends, and what others do while it runs."""
+
+import json
+
+import psycopg
+import pytest
+
+from tests.faults.conftest import make_estate
+from tests.faults.estate import FAR, NEAR, assert_contiguous
+from tests.servers.processes import alive, wait_until
+from understudy.records.run import RunState
+
+__all__ = ["make_estate"]
+
+
+def test_wal_is_streamed_and_shipped_to_both_repositories(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    last = estate.write(3)
+    estate.wait_until_held(last, NEAR, FAR)
+    assert_contiguous(estate.numbers_in(NEAR))
+    assert_contiguous(estate.numbers_in(FAR))
+    said = json.loads(estate.command("status", "--json").stdout)
+    assert said["serving_pid"] == estate.serving.pid
+    assert said["resources"][0]["receiver_running"] is True
+    assert estate.terminate() == 0
+    assert alive(estate.receiver_pid)
+    assert estate.status().serving_pid is None
+    assert "Traceback" not in estate.log_text()
+
+
+def test_a_receiver_left_running_by_a_killed_serve_is_adopted(make_estate):
+    estate = make_estate()
+    estate.serve()
+    estate.wait_until_held(estate.write())
+    receiver = estate.receiver_pid
+    estate.kill()
+    assert alive(receiver)
+    last = estate.write(2)
+    estate.serve()
+    estate.wait_until_held(last)
+    assert estate.receiver_pid == receiver
+    assert_contiguous(estate.numbers_in())
+
+
+def test_a_second_serve_on_the_same_state_is_refused(make_estate):
+    estate = make_estate()
+    estate.serve()
+    refused = estate.command("serve", expect=4)
+    assert "controller_busy" in refused.stderr
+    assert str(estate.serving.pid) in refused.stderr
+    assert estate.serving.poll() is None
+
+
+def test_a_backup_is_handed_over_to_serve(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    estate.command("backup", "orders")
+    listed = json.loads(estate.command("backups", "--json").stdout)
+    assert {each["repository"] for each in listed["usable"]} == {NEAR, FAR}
+    assert "picked up run" in estate.log_text()
+
+
+def test_a_run_that_died_with_serve_is_resumed_by_the_next(make_estate):
+    estate = make_estate(backup={"max_rate": "5MB/s"})
+    estate.serve()
+    waiting = estate.start_command("backup", "orders")
+    records = estate.installation.records
+
+    def taking() -> bool:
+        [run] = records.runs(1) or [None]
+        return run is not None and any(step.key.endswith("take-base-backup") and step.started for step in records.steps(run.run))
+
+    wait_until(taking, "the base backup to begin")
+    estate.kill()
+    waiting.communicate(timeout=60)
+    assert waiting.returncode != 0
+    [run] = records.runs(1)
+    assert run.state is RunState.INTERRUPTED
+    estate.serve()
+    wait_until(lambda: records.run(run.run).state.is_final, "the resumed run to end")
+    assert records.run(run.run).state is RunState.SUCCEEDED
+    assert f"resumed run {run.run}" in estate.log_text()
+
+
+@pytest.mark.parametrize("answer", ["cancel", "approve"])
+def test_what_a_run_asks_is_answered_from_another_process(make_estate, answer):
+    estate = make_estate()
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.server.sql("create table kept (); insert into kept select from generate_series(1, 7)")
+    estate.wait_until_held(estate.write())
+    records = estate.installation.records
+    waiting = estate.start_command("recover", "database_corruption")
+    wait_until(lambda: records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
+    run = records.runs(1)[0].run
+    estate.command(answer, run)
+    waiting.communicate(timeout=120)
+    assert records.run(run).state is (RunState.CANCELLED if answer == "cancel" else RunState.SUCCEEDED)
+    assert (waiting.returncode == 0) == (answer == "approve")
+    with psycopg.connect(estate.server.url) as connection:
+        assert connection.execute("select count(*) from kept").fetchone() == (7,)
