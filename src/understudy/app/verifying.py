@@ -74,7 +74,7 @@ class VerifyResult:
 
     @property
     def passed(self) -> bool:
-        return not self.unreadable and not any(each.faults for each in (*self.backups, *self.wal))
+        return not (self.unreadable or any(each.faults for each in self.backups) or any(each.faults for each in self.wal))
 
 
 def parse_target(installation: Installation, text: str | None) -> VerifyTarget:
@@ -210,7 +210,8 @@ class _Verifier:
                 opened = repository.sealed(backup)
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(prefix, error))
-        meter = _Meter(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, backup.sealed_bytes))
+        total_bytes = backup.plain_bytes if opened else backup.sealed_bytes
+        meter = _Meter(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, total_bytes))
         checked = check_backup(self._installation.stores[name], backup, meter.add, opened)
         return BackupCheckResult(
             repository=name,

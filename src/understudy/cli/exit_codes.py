@@ -37,6 +37,7 @@ _BY_CODE = {
     "no_such_resource": ExitCode.USAGE,
     "no_such_run": ExitCode.USAGE,
     "no_such_backup": ExitCode.USAGE,
+    "no_such_repository": ExitCode.USAGE,
     "secret_missing": ExitCode.PREREQUISITE,
     "no_backup": ExitCode.PREREQUISITE,
     "identity_missing": ExitCode.PREREQUISITE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+import threading
 
 import click
 
@@ -86,3 +87,26 @@ def _under_way(step: StepRecord) -> str:
         of = f" of {size(progress.total)}" if progress.total else ""
         return f"{text}: {progress.activity} {size(progress.done)}{of}"
     return f"{text}: {progress.activity} {progress.done}/{progress.total or '?'} {progress.unit}"
+
+
+class ProgressLine:
+    """One line on a terminal that says how far long work has come; nothing elsewhere. Told from several threads."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._live = sys.stderr.isatty() and not quiet
+        self._writing = threading.Lock()
+        self._line = ""
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._line:
+            click.echo("\r\033[K", nl=False, err=True)
+
+    def report(self, activity: str, done: int, total: int) -> None:
+        line = f"{activity}: {size(done)} of {size(total)}"[:110]
+        with self._writing:
+            if self._live and line != self._line:
+                click.echo(f"\r\033[K{line}", nl=False, err=True)
+                self._line = line

@@ -5,6 +5,7 @@ That every byte is as it was stored is no proof that the database comes up: only
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,7 +18,7 @@ import google_crc32c
 from understudy.ports.object_store import ObjectStore
 from understudy.repository.layout import SUMS_NAME, backup_prefix
 from understudy.repository.manifests import BackupManifest, PartEntry, sums_text
-from understudy.repository.sealing import check_sealed, close, read_sealed
+from understudy.repository.sealing import close, part_corrupt, read_sealed
 from understudy.repository.server_manifest import ManifestFile, manifest_path
 from understudy.repository.tar_stream import MemberKind, read_members
 from understudy.repository.unpacking import SealedBackup
@@ -28,7 +29,7 @@ _LARGEST_SUMS_BYTES = 64 * 1024 * 1024
 
 FilesFound = dict[str, ManifestFile]
 Passed = Callable[[int], None]
-"""Told how many sealed bytes were read since the last call; from several threads."""
+"""Told how many bytes came since the last call, plain ones where parts are opened, else sealed ones; from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +133,21 @@ class _BackupCheck:
         key = self._prefix + entry.name
         if self._opened is None or entry.name == self._backup.backup_manifest.name:
             # The server's manifest was opened already, to have something to compare with.
-            check_sealed(_Watched(self._store, self._count), key, entry.sealed_sha256)
+            self._digest(key, entry)
             return None
         return self._read_part(self._opened, entry)
 
+    def _digest(self, key: str, entry: PartEntry) -> None:
+        digest = hashlib.sha256()
+        for chunk in self._counted(self._store.read(key)):
+            digest.update(chunk)
+        if not hmac.compare_digest(digest.hexdigest(), entry.sealed_sha256):
+            raise part_corrupt(key, f"SHA-256 {digest.hexdigest()}", entry.sealed_sha256)
+
     def _read_part(self, opened: SealedBackup, entry: PartEntry) -> FilesFound:
         found: FilesFound = {}
-        store = _Watched(self._store, self._count)
-        chunks = read_sealed(store, opened.sealer, self._prefix + entry.name, opened.identity, entry.sealed_sha256)
-        with closing(_as_generator(chunks)) as plain:
+        chunks = read_sealed(self._store, opened.sealer, self._prefix + entry.name, opened.identity, entry.sealed_sha256)
+        with closing(self._counted(chunks)) as plain:
             for member, content in read_members(plain):
                 if member.kind is not MemberKind.FILE:
                     continue
@@ -167,24 +174,12 @@ class _BackupCheck:
         except GiveUp as error:
             yield ObjectFault.of(self._prefix, error)
 
-    def _count(self, size_bytes: int) -> None:
-        if self._stopping.is_set():
-            raise Cancelled("the check was stopped")
-        self._passed(size_bytes)
-
-
-class _Watched:
-    """Only the reading half of a store, with each piece counted on its way."""
-
-    def __init__(self, store: ObjectStore, count: Passed) -> None:
-        self._store = store
-        self._count = count
-
-    def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
-        chunks = self._store.read(key, offset)
+    def _counted(self, chunks: Iterator[bytes]) -> Generator[bytes]:
         try:
             for chunk in chunks:
-                self._count(len(chunk))
+                if self._stopping.is_set():
+                    raise Cancelled("the check was stopped")
+                self._passed(len(chunk))
                 yield chunk
         finally:
             close(chunks)
@@ -212,13 +207,6 @@ def _read_small(store: ObjectStore, key: str) -> bytes:
     finally:
         close(chunks)
     return bytes(content)
-
-
-def _as_generator(chunks: Iterator[bytes]) -> Generator[bytes]:
-    try:
-        yield from chunks
-    finally:
-        close(chunks)
 
 
 def _incomplete(found: str, expected: str) -> GiveUp:

@@ -1,0 +1,207 @@
+"""``verify`` on a real chain of backups, and on copies of it that something happened to."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.app.desk import Desk
+from tests.servers.flavours import Flavour
+from tests.servers.postgres import PostgresServer
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
+from understudy.app.verifying import parse_target, verify
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import BackupKind, ResourceName
+
+
+class SilentWatcher:
+    def show(self, view):
+        self.view = view
+
+    def ask(self, step):
+        return None
+
+
+class Chain:
+    """A full and an incremental backup with segments between and behind them; ``copy`` gives a repository to damage."""
+
+    def __init__(self):
+        self.desk = Desk()
+        with PostgresServer(Flavour.WHEEL_18, segment_megabytes=1) as server:
+            server.sql(f"create tablespace fast location '{server.new_directory('fast')}'")
+            server.sql("create table t tablespace fast as select generate_series(1, 20000) as id")
+            self.desk.write(server, "backup: {part_size: 16MiB}")
+            installation = Installation.open(self.desk.stack_file, self.desk.state)
+            try:
+                for kind in (BackupKind.FULL, BackupKind.INCREMENTAL):
+                    assert back_up(installation, "orders", kind, SilentWatcher()).succeeded
+                    for _ in range(3):
+                        server.sql("insert into t select generate_series(1, 2000); select pg_switch_wal()")
+                assert back_up(installation, "orders", BackupKind.INCREMENTAL, SilentWatcher()).succeeded
+            finally:
+                installation.receivers[ResourceName("orders")].stop()
+        self.labels = sorted(path.name for path in self.desk.directory.glob("repository/postgres/orders/*/backups/*"))
+
+    def copy(self, to):
+        shutil.copytree(self.desk.directory / "repository", to / "repository")
+        text = self.desk.stack_file.read_text().replace(f"{self.desk.directory}/repository", f"{to}/repository")
+        (to / "understudy.yaml").write_text(text)
+        return Copied(to, self.desk.state, self.labels)
+
+
+class Copied:
+    def __init__(self, directory, state, labels):
+        self.cluster = next((directory / "repository/postgres/orders").iterdir())
+        self.stack_file = directory / "understudy.yaml"
+        self.state = state
+        self.labels = labels
+
+    def verify(self, target=None, *, deep=False, repository=None):
+        installation = Installation.open(self.stack_file, self.state)
+        return verify(installation, parse_target(installation, target), repository, deep, lambda *_: None)
+
+    def codes(self, target=None, *, deep=False):
+        result = self.verify(target, deep=deep)
+        faults = [fault for each in (*result.backups, *result.wal) for fault in each.faults]
+        assert result.passed == (not faults)
+        return {fault.code for fault in faults}
+
+    def part(self, label):
+        return next((self.cluster / "backups" / label).glob("base-*.tar.zst.age"))
+
+    def segments(self):
+        return sorted(self.cluster.glob("wal/00000001/????????????????????????.zst.age"))
+
+
+@pytest.fixture(scope="module")
+def chain():
+    made = Chain()
+    yield made
+    made.desk.close()
+
+
+@pytest.fixture
+def stored(chain, tmp_path):
+    return chain.copy(tmp_path)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_nobody_touched_is_as_it_was_stored(stored, deep):
+    result = stored.verify(deep=deep)
+    assert result.passed
+    assert [each.label for each in result.backups] == stored.labels
+    assert all(each.objects > 1 and (each.files is not None) == deep for each in result.backups)
+    (wal,) = result.wal
+    assert wal.segments >= 6
+    assert wal.decoded == (wal.segments if deep else None)
+
+
+def test_verifying_writes_nothing(stored):
+    before = {path: path.stat().st_mtime_ns for path in stored.cluster.rglob("*")}
+    stored.verify(deep=True)
+    assert {path: path.stat().st_mtime_ns for path in stored.cluster.rglob("*")} == before
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_flipped_bit_is_found(stored, deep):
+    flip(stored.part(stored.labels[0]))
+    assert stored.codes(deep=deep) == {"part_corrupt"}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_part_cut_short_is_found(stored, deep):
+    part = stored.part(stored.labels[1])
+    part.write_bytes(part.read_bytes()[:-1])
+    assert stored.codes(deep=deep) == {"part_corrupt"}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_absent_part_is_found(stored, deep):
+    stored.part(stored.labels[0]).unlink()
+    assert stored.codes(deep=deep) == {"part_missing"}
+
+
+def test_an_edited_manifest_is_not_believed_and_breaks_what_stands_on_it(stored):
+    manifest = stored.cluster / "backups" / stored.labels[0] / "backup.json"
+    envelope = json.loads(manifest.read_text())
+    envelope["signed"]["stop_lsn"] = "0/1"
+    manifest.write_text(json.dumps(envelope))
+    assert stored.codes() == {"signature_wrong", "chain_broken"}
+    assert "signature_wrong" in stored.codes(stored.labels[0])
+
+
+def test_edited_sums_are_found(stored):
+    sums = stored.cluster / "backups" / stored.labels[0] / "SHA256SUMS"
+    sums.write_text(sums.read_text().replace("base-", "base_"))
+    assert stored.codes() == {"sums_differ"}
+
+
+def test_a_damaged_server_manifest_is_found_also_where_nothing_is_opened(stored):
+    flip(stored.cluster / "backups" / stored.labels[0] / "backup_manifest.zst.age")
+    assert stored.codes() == {"part_corrupt"}
+    assert stored.codes(deep=True) == {"part_corrupt"}
+
+
+def test_wal_that_a_backup_needs_and_that_is_gone_is_found(stored):
+    needed = json.loads((stored.cluster / "backups" / stored.labels[0] / "backup.json").read_text())["signed"]["start_lsn"]
+    number = int(needed.split("/")[1], 16) // 2**20
+    stored.segments()[0].with_name(f"00000001{0:08X}{number:08X}.json").unlink()
+    assert stored.codes() == {"wal_missing"}
+
+
+def test_a_hole_behind_the_backup_is_found(stored):
+    middle = stored.segments()[-3]
+    middle.with_name(middle.name.replace(".zst.age", ".json")).unlink()
+    assert stored.codes() == {"wal_missing"}
+
+
+def test_wal_that_cannot_be_decoded_is_found_by_the_deep_check_only(stored):
+    flip(stored.segments()[-2])
+    assert stored.codes() == set()
+    assert stored.codes(deep=True) == {"wal_corrupt"}
+
+
+def test_one_label_is_checked_with_all_that_it_stands_on(stored):
+    result = stored.verify(f"orders/{stored.labels[1]}")
+    assert [each.label for each in result.backups] == stored.labels[:2]
+    assert [each.label for each in stored.verify(stored.labels[0]).backups] == stored.labels[:1]
+
+
+def test_the_wrong_identity_is_told_and_digests_are_compared_all_the_same(stored, tmp_path, chain):
+    other = Desk()
+    try:
+        text = stored.stack_file.read_text().replace(str(chain.desk.identity_file), str(other.identity_file))
+        stored.stack_file.write_text(text)
+        assert {"wrong_key"} <= stored.codes(deep=True)
+        flip(stored.part(stored.labels[0]))
+        assert {"wrong_key", "part_corrupt"} <= stored.codes(deep=True)
+    finally:
+        other.close()
+
+
+def test_a_repository_that_is_away_is_a_fault_and_no_success(stored):
+    shutil.rmtree(stored.cluster.parents[2])
+    result = stored.verify()
+    assert not result.passed
+    assert [bad.fault.code for bad in result.unreadable] == ["store_unreachable"]
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [("nothing", "no_such_resource"), ("20200101-000000F", "no_such_backup"), ("orders/x", "no_such_backup")],
+)
+def test_a_target_that_is_not_there_is_refused(stored, target, code):
+    with pytest.raises(Refusal, match=code):
+        stored.verify(target)
+
+
+def test_a_repository_that_is_not_declared_is_refused(stored):
+    with pytest.raises(Refusal, match="no_such_repository"):
+        stored.verify(repository="far")
