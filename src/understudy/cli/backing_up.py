@@ -42,7 +42,13 @@ def backup(resource: str, kind: str | None, stack_file: Path, state: Path | None
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy backups                      of every resource, in every repository
+  understudy backups orders --json
+"""
+)
 @click.argument("resource", required=False)
 @stack_options
 @json_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 from understudy.vocabulary.errors import Cancelled, Refusal, UnderstudyError
@@ -9,27 +10,31 @@ from understudy.vocabulary.errors import Cancelled, Refusal, UnderstudyError
 
 class ExitCode(IntEnum):
     DONE = 0
-    """Done, and every objective met."""
     FAILED = 1
-    """Ran, but failed or missed an objective."""
     USAGE = 2
-    """The command line or the stack file is wrong."""
     PREREQUISITE = 3
-    """Something that must be there first is not."""
     BUSY = 4
-    """Somebody else holds it."""
     REFUSED = 5
-    """Refused for safety."""
     INTERRUPTED = 130
 
     @classmethod
     def of(cls, error: UnderstudyError) -> ExitCode:
         if isinstance(error, Cancelled):
             return cls.INTERRUPTED
-        return _BY_CODE.get(error.code, cls.REFUSED if isinstance(error, Refusal) else cls.FAILED)
+        return CODES.get(error.code, cls.REFUSED if isinstance(error, Refusal) else cls.FAILED)
 
 
-_BY_CODE = {
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.DONE: "Done, and every objective met.",
+    ExitCode.FAILED: "It ran, but failed or missed an objective.",
+    ExitCode.USAGE: "The command line or the stack file is wrong.",
+    ExitCode.PREREQUISITE: "Something that must be there first is not.",
+    ExitCode.BUSY: "Somebody else holds what this needs.",
+    ExitCode.REFUSED: "Refused for safety; nothing was touched.",
+    ExitCode.INTERRUPTED: "Interrupted, or cancelled by a person.",
+}
+
+CODES: Mapping[str, ExitCode] = {
     "stack_file_invalid": ExitCode.USAGE,
     "stack_file_missing": ExitCode.USAGE,
     "stack_file_unreadable": ExitCode.USAGE,
@@ -47,6 +52,6 @@ _BY_CODE = {
     "recover_place_missing": ExitCode.PREREQUISITE,
     "busy": ExitCode.BUSY,
     "controller_busy": ExitCode.BUSY,
-    "repository_taken_over": ExitCode.BUSY,
+    "controller_superseded": ExitCode.BUSY,
     "spool_busy": ExitCode.BUSY,
 }

@@ -90,5 +90,3 @@ def print_error(error: UnderstudyError) -> None:
         click.echo(f"  expected: {error.expected}", err=True)
     if error.hint:
         click.echo(f"  hint:     {error.hint}", err=True)
-    for mistake in getattr(error, "mistakes", ()):
-        click.echo(f"  {mistake}", err=True)

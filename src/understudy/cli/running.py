@@ -27,7 +27,13 @@ def print_run(view: RunView, as_json: bool) -> None:
     click.echo(f"{view.run.procedure} {view.run.subject}: {view.run.state.value} in {took} (understudy show {view.run.run})")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy runs
+  understudy runs --newest 5 --json
+"""
+)
 @stack_options
 @json_option
 @click.option("--newest", default=20, show_default=True, help="How many.")
@@ -45,7 +51,13 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
     table(("RUN", "PROCEDURE", "MODE", "SUBJECT", "STATE", "SUBMITTED", "TOOK"), rows)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy show drill-20261123-030000-1a2b3c            every step with its proof
+  understudy show drill-20261123-030000-1a2b3c --json
+"""
+)
 @click.argument("run")
 @stack_options
 @json_option
@@ -76,7 +88,12 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
             click.echo(f"  expected: {step.error.expected}\n  hint: {step.error.hint}")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy approve recovery-20261123-030000-1a2b3c      what it asks stands in: understudy show
+"""
+)
 @click.argument("run")
 @stack_options
 def approve(run: str, stack_file: Path, state: Path | None) -> None:
@@ -87,7 +104,12 @@ def approve(run: str, stack_file: Path, state: Path | None) -> None:
         click.echo(f"agreed to {step}")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy cancel backup-20261123-030000-1a2b3c
+"""
+)
 @click.argument("run")
 @stack_options
 def cancel(run: str, stack_file: Path, state: Path | None) -> None:
@@ -99,7 +121,12 @@ def cancel(run: str, stack_file: Path, state: Path | None) -> None:
     click.echo(f"{view.run.run} is {view.run.state.value}")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  understudy resume backup-20261123-030000-1a2b3c         after a crash or Ctrl-C
+"""
+)
 @click.argument("run")
 @stack_options
 @json_option
