@@ -27,7 +27,7 @@ _NOT_PART = {
     "asynchronous loss with the host cut off": "needs a second host or a network namespace",
     "warm copy, switchover, probes, cost at rest": "not built yet",
 }
-_DIRECTORIES_AT_ONCE = 6
+_DIRECTORIES_AT_ONCE = 5
 """Of the database's size: source, repositories of all peers, one target, staging."""
 _HERE = Path(__file__).parent
 
@@ -39,19 +39,19 @@ def main() -> None:
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; the bench compares with it (Debian: apt-get install {program})")
     kept = results.load(arguments.results.with_suffix(".json"))
-    room_bytes = _DIRECTORIES_AT_ONCE * bytes_of(options.scale) + 4 * 2**30
+    room_bytes = _DIRECTORIES_AT_ONCE * bytes_of(options.scale) + 3 * 2**30
     try:
-        for name in arguments.only or ROWS:
-            needed = _NEEDS.get(name, Flavour.WHEEL_18)
-            if not available(needed):
-                print(f"{name}: left out, PostgreSQL {needed.value} is not installed", file=sys.stderr)
-                continue
-            print(f"{name}: measuring", file=sys.stderr, flush=True)
-            with ground(room_bytes, arguments.directory) as place:
-                row = ROWS[name].measure(place, options)
-                kept[name] = Measurement(row, circumstances(place, options))
-            print(report.terminal(kept[name]), flush=True)
-            _write(arguments.results, kept)
+        with ground(room_bytes, arguments.directory) as place:
+            for name in arguments.only or ROWS:
+                needed = _NEEDS.get(name, Flavour.WHEEL_18)
+                if not available(needed):
+                    print(f"{name}: left out, PostgreSQL {needed.value} is not installed", file=sys.stderr)
+                    continue
+                print(f"{name}: measuring", file=sys.stderr, flush=True)
+                place.begin_row()
+                kept[name] = Measurement(ROWS[name].measure(place, options), circumstances(place, options))
+                print(report.terminal(kept[name]), flush=True)
+                _write(arguments.results, kept)
     finally:
         remove_session_directory()
 

@@ -18,7 +18,7 @@ from bench.ground import Ground
 RANDOM_MIB_PER_SCALE = 5
 SETTINGS = {
     "shared_buffers": "256MB",
-    "max_wal_size": "4GB",
+    "max_wal_size": "1GB",
     "checkpoint_timeout": "30min",
     "autovacuum": "off",
     "fsync": "on",

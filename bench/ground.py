@@ -36,6 +36,9 @@ class Ground:
     """What others used of all cores while each measured command ran."""
     measured: int = 0
 
+    def begin_row(self) -> None:
+        self.disturbed, self.busy_before, self.measured = [], [], 0
+
     def new_directory(self, name: str) -> Path:
         """Empty, reachable and writable by the servers' user."""
         path = self.directory / f"{name}-{secrets.token_hex(3)}"
