@@ -30,14 +30,15 @@ class TerminalWatcher:
         self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
         self._told: set[StepKey] = set()
+        self._announced = False
         self._line = ""
 
     def show(self, view: RunView) -> None:
         if self._quiet:
             return
-        if not self._told and not self._line:
+        if not self._announced:
+            self._announced = True
             self._print(f"run {view.run.run}")
-            self._line = " "
         for step in view.steps:
             if step.state.is_final and step.key not in self._told:
                 self._told.add(step.key)

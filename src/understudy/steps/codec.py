@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import pkgutil
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 from understudy.ports.step import Step
@@ -47,7 +49,7 @@ def step_from_json(value: JsonObject) -> Step:
         ValueError: the kind is unknown (the run was planned by a newer version), or its fields do not fit.
     """
     # A process that resumes a run has not planned it, so it may not have met its steps yet.
-    importlib.import_module("understudy.steps.kinds")
+    _meet_every_kind()
     name = str(value["step"])
     kind = _KINDS.get(name)
     if kind is None:
@@ -57,6 +59,11 @@ def step_from_json(value: JsonObject) -> Step:
         return cast(Step, kind(**{key: _frozen(item, hints.get(key)) for key, item in value.items() if key != "step"}))
     except TypeError as error:
         raise ValueError(f"the fields of {name!r} do not fit: {error}") from error
+
+
+def _meet_every_kind() -> None:
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"understudy.steps.{module.name}")
 
 
 def _frozen(value: object, hint: object = None) -> object:
