@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,8 @@ _HERE = Path(__file__).parent
 def main() -> None:
     arguments = _arguments()
     options = Options(arguments.rounds, arguments.scale)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and mounts are cleared away
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for program in ("age", "zstd", "tar"):
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; the bench compares with it (Debian: apt-get install {program})")

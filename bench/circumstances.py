@@ -18,7 +18,6 @@ from bench.rounds import Options
 from bench.statistics import Spread
 
 _BUSY_SHARE = 0.1
-_DISKS = {True: "a file system on a prewritten image", False: "the machine's own file system: first writes may be slower"}
 
 
 def circumstances(ground: Ground, options: Options) -> Mapping[str, str]:
@@ -26,10 +25,20 @@ def circumstances(ground: Ground, options: Options) -> Mapping[str, str]:
         "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {options.rounds} rounds, scale {options.scale}",
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gibibytes():.0f} GiB, Linux {platform.release()}",
         "versions": _versions(),
-        "disk": _DISKS[ground.image is not None],
+        "disk": _disk(ground),
+        "priority": f"nice {os.nice(0)}",
         "caches": "before each measured command the page cache held none of the data, but all programs",
         "disturbance": _disturbance(ground),
     }
+
+
+def _disk(ground: Ground) -> str:
+    if ground.image is None:
+        return "the machine's own file system: first writes may be slower"
+    lies_on = run(["stat", "-f", "-c", "%T", str(ground.image)]).strip()
+    if lies_on == "tmpfs":
+        return "an ext4 file system on an image IN MEMORY: the disk is left out of every figure, on all sides"
+    return "a file system on a prewritten image"
 
 
 def _disturbance(ground: Ground) -> str:
@@ -37,7 +46,7 @@ def _disturbance(ground: Ground) -> str:
     shares = f"{spread.median:.0%} (median; {spread.least:.0%}–{spread.most:.0%})"
     text = f"others and the kernel's own writing used {shares} of the cores while commands ran"
     if ground.busy_before:
-        text += f"; before {len(ground.busy_before)} of {ground.measured} commands the machine did not become quiet within 6 s"
+        text += f"; before {len(ground.busy_before)} of {ground.measured} commands the machine did not become quiet within 2 s"
     if spread.median > _BUSY_SHARE or ground.busy_before:
         return f"the machine was SHARED AND BUSY: {text}"
     return text

@@ -22,7 +22,7 @@ from bench.processes import machine_cpu_seconds
 
 _QUIET_SHARE = 0.15
 _LOOK_SECONDS = 0.5
-_PATIENCE_LOOKS = 12
+_PATIENCE_LOOKS = 4
 
 
 @dataclass(slots=True)
