@@ -46,6 +46,13 @@ select current_setting('server_version_num'),
        (select json_object_agg(name, current_setting(name)) from pg_settings where name = any(string_to_array(%s, ',')))
 """
 
+_WAL_FLUSHED = """
+select pg_walfile_name(lsn), lsn
+  from (select case when not pg_is_in_recovery() then pg_current_wal_flush_lsn() end as lsn offset 0) as flushed
+"""
+"""The file's name carries the timeline being written; pg_control_checkpoint() shows the old one until a checkpoint. Both are
+null on a standby, where neither function may be called with a position."""
+
 _SLOT = """
 select slot_name, active, restart_lsn, wal_status, safe_wal_size from pg_replication_slots where slot_name = %s
 """
@@ -95,14 +102,12 @@ class PostgresDatabase:
         )
 
     def wal_flushed(self) -> tuple[Timeline, Lsn]:
-        [(in_recovery,)] = self._ask("select pg_is_in_recovery()")
-        if in_recovery == "t":
+        [(name, position)] = self._ask(_WAL_FLUSHED)
+        if name is None:
             replication, identity = self._connector.replication()
             replication.close()
             return identity.timeline, identity.wal_flushed
-        # the file's name carries the timeline being written; pg_control_checkpoint() shows the old one until a checkpoint
-        [(name, position)] = self._ask("select pg_walfile_name(lsn), lsn from pg_current_wal_flush_lsn() as lsn")
-        return Timeline(int((name or "")[:8], 16)), Lsn.parse(position or "")
+        return Timeline(int(name[:8], 16)), Lsn.parse(position or "")
 
     def slot(self, name: str) -> SlotFacts | None:
         rows = self._ask(_SLOT, [name])

@@ -43,10 +43,12 @@ class ReceiverProcess:
     def __init__(self, lock_file: Path, clock: Clock) -> None:
         self._lock_file = lock_file
         self._clock = clock
+        self._found: int | None = None
 
     def find(self) -> RunningReceiver | None:
         for pid in self._candidates():
             if self._holds_lock(pid) and (started := self._start_time(pid)) is not None:
+                self._found = pid
                 return RunningReceiver(pid, started)
         return None
 
@@ -123,10 +125,14 @@ class ReceiverProcess:
         )
 
     def _candidates(self) -> Iterator[int]:
+        """The one that was found last comes first, so that a receiver that runs is found without a look at every process."""
         _reap()
+        known = self._found
+        if known is not None and _is_receiver(known):
+            yield known
         for entry in _PROC.iterdir():
-            if entry.name.isdigit() and (found := process_facts(int(entry.name))) and found.name == _PROGRAM and not found.ended:
-                yield found.pid
+            if entry.name.isdigit() and _is_receiver(int(entry.name)):
+                yield int(entry.name)
 
     def _holds_lock(self, pid: int) -> bool:
         try:
@@ -149,6 +155,11 @@ class ReceiverProcess:
             return None
         age_seconds = uptime_seconds - int(fields[_STARTTIME_FIELD]) / os.sysconf("SC_CLK_TCK")
         return self._clock.now() - timedelta(seconds=age_seconds)
+
+
+def _is_receiver(pid: int) -> bool:
+    found = process_facts(pid)
+    return found is not None and found.name == _PROGRAM and not found.ended
 
 
 def _ended(handle: int) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from understudy.adapters.postgres.accounts import Account
 from understudy.ports.wal_receiver import SpoolFacts
@@ -35,6 +36,8 @@ from understudy.vocabulary.wal import (
 )
 
 _PARTIAL = ".partial"
+_BLOCK_BYTES = 256 * 1024
+_ZEROS = bytes(_BLOCK_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,7 @@ class WalSpool:
         for name in (segment.name + _PARTIAL, segment.name):
             try:
                 with (self.wal / name).open("rb") as file:
-                    file.seek(offset)
-                    return file.read(max(0, segment.size_bytes - offset)).rstrip(b"\0")
+                    return _up_to_zeros(file, offset, segment.size_bytes)
             except FileNotFoundError:
                 continue
         raise self._missing(segment)
@@ -242,6 +244,24 @@ class WalSpool:
             expected="a segment that was received and not forgotten",
             hint="look at what the spool holds; a hole in the WAL needs a full backup",
         )
+
+
+def _up_to_zeros(file: BinaryIO, start: int, stop: int) -> bytes:
+    """The bytes from ``start`` up to the last before ``stop`` that is not zero.
+
+    From the back, block by block compared with zeros: a segment is padded to its full size, and stripping 16 MiB byte by byte
+    every second would cost more than everything else that is done for an idle database.
+    """
+    while stop > start:
+        block_start = max(start, stop - _BLOCK_BYTES)
+        file.seek(block_start)
+        block = file.read(stop - block_start)
+        if block != _ZEROS[: len(block)]:
+            stop = block_start + len(block.rstrip(b"\0"))
+            break
+        stop = block_start
+    file.seek(start)
+    return file.read(max(0, stop - start))
 
 
 def _position(segment: WalSegment) -> tuple[int, int]:
