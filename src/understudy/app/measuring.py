@@ -31,6 +31,7 @@ _PHASES: Mapping[str, Phase] = {
     "check-pages": Phase.CLEAN_UP,
     "release-target": Phase.CLEAN_UP,
     "remove-sandbox": Phase.CLEAN_UP,
+    "discard-unfinished": Phase.CLEAN_UP,
 }
 
 

@@ -12,6 +12,7 @@ from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
 from understudy.steps.await_wal import AwaitWal
 from understudy.steps.check_pages import CheckPages
+from understudy.steps.discard_unfinished import DiscardUnfinished
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.open_to_clients import OpenToClients
 from understudy.steps.promote import Promote
@@ -166,7 +167,11 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     """What a restored and verified server is for: to be looked at and removed, to be handed over, or to serve."""
     resource, place = wish.resource, wish.place
     check_pages = CheckPages(resource, place)
-    release = ReleaseTarget(resource, place, kept=(place.directory, *_kept_beside(wish)), removed=_removed_after(wish))
+    kept, removed = (place.directory, *_kept_beside(wish)), _removed_after(wish)
+    release = ReleaseTarget(resource, place, kept=kept, removed=removed)
+    discard = PlannedStep(
+        DiscardUnfinished(resource, place, kept=kept, removed=removed, serves=wish.mode is Mode.FAILOVER), when=When.ALWAYS
+    )
     open_to_clients = PlannedStep(OpenToClients(resource, place, closed=wish.mode is Mode.DRILL))
     write = PlannedStep(WriteAndReadBack(resource, place))
     match wish.mode:
@@ -174,11 +179,11 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
             remove = RemoveSandbox(resource, place, other_directories=(*_kept_beside(wish), *_removed_after(wish)))
             return [open_to_clients, write, PlannedStep(check_pages), PlannedStep(remove, when=When.ALWAYS)]
         case Mode.ROUTINE:
-            return [PlannedStep(check_pages), PlannedStep(release)]
+            return [PlannedStep(check_pages), PlannedStep(release), discard]
         case Mode.FAILOVER:
             stream, *protect = _protect_again(wish, facts)
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
-            return [open_to_clients, stream, write, PlannedStep(release), *protect]
+            return [open_to_clients, stream, write, PlannedStep(release), *protect, discard]
 
 
 def _kept_beside(wish: RecoveryWish) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ _LONGEST_PAUSE_SECONDS = 0.2
 """Between two looks: long replays are not slowed by being watched, short ones not by waiting."""
 
 
+def replay_receipt(resource: str) -> str:
+    """The name of the receipt that says that WAL was replayed to the target."""
+    return f"{resource}-replayed"
+
+
 @step_kind("replay_wal")
 @dataclass(frozen=True, slots=True)
 class ReplayWal(PlacedStep):
@@ -97,7 +102,7 @@ class ReplayWal(PlacedStep):
 
     @property
     def receipt(self) -> str:
-        return f"{self.resource}-replayed"
+        return replay_receipt(self.resource)
 
     def _mark_as_standby(self, instances: Instances) -> None:
         signal = Path(self.place.directory) / _STANDBY_SIGNAL
