@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,12 +12,12 @@ from understudy.ports.database import BaseBackupRequest, Database, ServerFacts
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.layout import MANIFEST_NAME, backup_prefix
-from understudy.repository.manifests import BackupManifest, sums_digest
+from understudy.repository.manifests import BackupManifest, PartEntry, sums_digest
 from understudy.repository.packing import INCREMENTAL_PART_BYTES, PackedBackup, pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
 from understudy.steps.codec import step_kind
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, StepKey
 
@@ -26,7 +28,8 @@ class TakeBaseBackup:
     """The backup's manifest, unsigned, is the receipt: signing and writing it is a later step, once its WAL is safe.
 
     Each attempt stores parts under names of its own, so that what a killed attempt left behind is never met again; the one that
-    gets through removes it.
+    gets through removes it, as does one that fails for good or is cancelled. A killed run that is never resumed leaves its parts:
+    without a manifest they are no backup, and nothing refers to them.
     """
 
     resource: str
@@ -55,7 +58,8 @@ class TakeBaseBackup:
             world.receipts.write(backup_receipt(self.resource), manifest.to_json())
         else:
             manifest = BackupManifest.from_json(receipt)
-        self._remove_other_parts(world, manifest)
+        prefix = backup_prefix(manifest.resource, manifest.system_identifier, manifest.label)
+        self._remove_parts_but(world, prefix, manifest.entries)
         return witness.done(
             label=self.label,
             kind=manifest.kind.value,
@@ -93,24 +97,29 @@ class TakeBaseBackup:
             parent_manifest=parent_text,
         )
         started = _server_time(database)
-        with database.base_backup(request) as stream:
-            packed = pack_base_backup(
-                stream,
-                place,
-                progress=world.progress,
-                cancellation=world.cancellation,
-                part_bytes=min(self.part_bytes, INCREMENTAL_PART_BYTES) if self.parent else self.part_bytes,
-            )
+        try:
+            with database.base_backup(request) as stream:
+                packed = pack_base_backup(
+                    stream,
+                    place,
+                    progress=world.progress,
+                    cancellation=world.cancellation,
+                    part_bytes=min(self.part_bytes, INCREMENTAL_PART_BYTES) if self.parent else self.part_bytes,
+                )
+        except (Cancelled, GiveUp):
+            # Nobody will come back to these parts. What kept us from storing them may keep us from removing them, too.
+            with suppress(UnderstudyError):
+                self._remove_parts_but(world, place.prefix, ())
+            raise
         return self._manifest(world, facts, packed, started, _server_time(database))
 
-    def _remove_other_parts(self, world: World, manifest: BackupManifest) -> None:
-        """What killed attempts at this backup left in its folder. Nothing is removed where a complete backup lies."""
+    def _remove_parts_but(self, world: World, prefix: str, wanted: Collection[PartEntry]) -> None:
+        """What other attempts left in this backup's folder. Nothing is removed where a complete backup lies."""
         store = world.stores[RepositoryName(self.repository)]
-        prefix = backup_prefix(manifest.resource, manifest.system_identifier, manifest.label)
         if store.head(prefix + MANIFEST_NAME) is not None:
             return
-        wanted = {prefix + entry.name for entry in manifest.entries}
-        for key in [found.key for found in store.list(prefix) if found.key not in wanted]:
+        kept = {prefix + entry.name for entry in wanted}
+        for key in [found.key for found in store.list(prefix) if found.key not in kept]:
             store.delete(key)
 
     def _manifest(
