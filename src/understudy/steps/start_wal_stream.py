@@ -55,8 +55,8 @@ class StartWalStream:
                 f"then take a full backup: understudy backup {self.resource} --full",
             )
         running = receiver.ensure_running()
-        streaming = [each for each in database.standbys() if each.state == "streaming" and each.flushed is not None]
-        if not streaming:
+        standbys = [each for each in database.standbys() if each.application_name == self.slot]
+        if not any(each.state == "streaming" and each.flushed is not None for each in standbys):
             raise TryAgain(
                 "receiver_starting",
                 found="the receiver runs, but the server does not see it stream yet",
