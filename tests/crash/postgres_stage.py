@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +27,7 @@ from understudy.records.run import StepRecord
 from understudy.repository.manifests import BackupManifest
 from understudy.stack.models import Scenario
 from understudy.steps.wal_shipping import WalShipper
-from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
 ORDERS = ResourceName("orders")
@@ -62,10 +64,41 @@ class Stage:
         identity = pyrage.x25519.Identity.generate()
         (self.directory / "identity").write_text(str(identity))
         (self.directory / "url").write_text(server.url)
-        (self.directory / STACK_FILE).write_text(self._stack_text(str(identity.to_public())))
-        self.installation = installed(self.directory)
+        self._recipient = str(identity.to_public())
+        self.limit_backups("1GB/s")
         server.sql("create table ledger (id bigint primary key, filler text)")
         self.write_rows(200)
+
+    def limit_backups(self, rate: str) -> None:
+        """How fast the server may send from now on."""
+        (self.directory / STACK_FILE).write_text(self._stack_text(rate))
+        self.installation = installed(self.directory)
+
+    def start(self, *words: str, state: str = "state") -> subprocess.Popen[str]:
+        """The command line, in a process of its own, with nobody at its terminal."""
+        options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]
+        command = [sys.executable, "-m", "understudy.cli.main", *words, *options]
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
+        )
+
+    def call(self, *words: str, state: str = "state") -> tuple[int, str]:
+        """The same to its end: its exit code and what it printed."""
+        process = self.start(*words, state=state)
+        printed, _ = process.communicate(timeout=120)
+        return process.returncode, printed
+
+    def wait_for_step(self, key: str, reached: Callable[[StepRecord], bool]) -> RunId:
+        """Until this step of the newest run is so; returns the run."""
+
+        def is_so() -> bool:
+            newest = self.installation.records.runs(1)
+            return bool(newest) and any(
+                each.key == key and reached(each) for each in self.installation.records.steps(newest[0].run)
+            )
+
+        wait_until(is_so, f"{key} of the newest run")
+        return self.installation.records.runs(1)[0].run
 
     def write_rows(self, count: int) -> None:
         first, last = self.rows + 1, self.rows + count
@@ -177,17 +210,17 @@ class Stage:
         for directory in (self.directory, *sockets):
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _stack_text(self, recipient: str) -> str:
+    def _stack_text(self, rate: str) -> str:
         return f"""stack: stage
 repositories:
   near: {{url: 'file://{self.directory}/repository'}}
-encryption: {{recipients: [{recipient}], identity: 'file:{self.directory}/identity'}}
+encryption: {{recipients: [{self._recipient}], identity: 'file:{self.directory}/identity'}}
 resources:
   orders:
     kind: postgres
     url: file:{self.directory}/url
     wal: {{synchronous: true}}
-    backup: {{part_size: 16MiB}}
+    backup: {{part_size: 16MiB, max_rate: {rate}}}
     recover: {{directory: {self.server.data}, port: {self.server.port}, programs: {self.server.programs}}}
     checks:
       - {{sql: 'select count(*) from ledger', at_least: 1}}
