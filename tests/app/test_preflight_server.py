@@ -1,9 +1,12 @@
 """Each finding about a server, with a real server in that state."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from tests.servers.flavours import REPLICATION_ROLE, Flavour
 from tests.servers.postgres import PostgresServer
+from tests.servers.processes import wait_until
 from understudy.judge.preflight import Grade, passes
 
 SLOT = "understudy_shop_orders"
@@ -14,6 +17,26 @@ def shared():
     """A server that tests of this module only look at, or change and put back."""
     with PostgresServer(Flavour.WHEEL_18, settings={"max_slot_wal_keep_size": "1GB"}) as server:
         yield server
+
+
+@contextmanager
+def changed(server, **settings):
+    """Settings that a reload changes, put back afterwards."""
+
+    def reload(wanted):
+        server.sql("select pg_reload_conf()")
+        wait_until(lambda: all(server.sql(f"show {name}") == [(value,)] for name, value in wanted.items()), "the reload")
+
+    before = {name: server.sql(f"show {name}")[0][0] for name in settings}
+    for name, value in settings.items():
+        server.sql(f"alter system set {name} = '{value}'")
+    reload(settings)
+    try:
+        yield
+    finally:
+        for name in settings:
+            server.sql(f"alter system reset {name}")
+        reload(before)
 
 
 def is_ok(finding):
@@ -76,10 +99,9 @@ def test_slots_that_are_all_taken_are_a_failure(desk):
 def test_a_slot_that_lost_its_wal_is_a_failure(desk):
     with PostgresServer(segment_megabytes=1, settings={"max_slot_wal_keep_size": "1MB", "min_wal_size": "2MB"}) as server:
         server.sql(f"select pg_create_physical_replication_slot('{SLOT}', true)")
-        for _ in range(6):
-            server.sql("create table if not exists t (); insert into t select from generate_series(1, 1000)")
-            server.sql("select pg_switch_wal()")
-            server.sql("checkpoint")
+        server.sql("create table t ()")
+        while server.sql("select wal_status from pg_replication_slots") != [("lost",)]:
+            server.sql("insert into t select from generate_series(1, 1000); select pg_switch_wal(); checkpoint")
         desk.write(server)
         finding = desk.finding("slot")
     assert finding.grade is Grade.FAILURE
@@ -97,9 +119,9 @@ def test_a_slot_that_lost_its_wal_is_a_failure(desk):
         (False, f"ANY 1 ({SLOT}, other)", "on", Grade.FAILURE, "resources.orders.wal.synchronous: true"),
     ],
 )
-def test_the_synchronous_mode_must_be_the_same_on_both_sides(desk, synchronous, names, commit, grade, change):
-    with PostgresServer(settings={"synchronous_standby_names": names, "synchronous_commit": commit}) as server:
-        desk.write(server, f"wal: {{synchronous: {str(synchronous).lower()}}}")
+def test_the_synchronous_mode_must_be_the_same_on_both_sides(shared, desk, synchronous, names, commit, grade, change):
+    with changed(shared, synchronous_standby_names=names, synchronous_commit=commit):
+        desk.write(shared, f"wal: {{synchronous: {str(synchronous).lower()}}}")
         finding = desk.finding("synchronous")
     assert finding.grade is grade
     assert change in finding.change

@@ -41,9 +41,9 @@ class KeyRing:
 
 
 def existing_own_key(state: Path) -> Secret | None:
-    """The state directory's own key; None before its first use."""
+    """The state directory's own key; None before its first use, or where it is another user's."""
     path = state / _OWN_KEY
-    return Secret(path.read_text().strip()) if path.exists() else None
+    return Secret(path.read_text().strip()) if os.access(path, os.R_OK) else None
 
 
 def own_signing_key(state: Path) -> Secret:

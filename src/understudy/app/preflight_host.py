@@ -15,13 +15,13 @@ _LOOK_TIMEOUT_SECONDS = 30
 def look_at_directory(path: Path) -> DirectoryFacts:
     """A directory, or the nearest one above it."""
     resolved = path.resolve()
-    existing = next(each for each in (resolved, *resolved.parents) if each.exists())
+    existing = next(each for each in (resolved, *resolved.parents) if os.path.lexists(each))
     usage = os.statvfs(existing)
     return DirectoryFacts(
         path=str(path),
         exists=existing == resolved,
         existing=str(existing),
-        writable=existing.is_dir() and os.access(existing, os.W_OK | os.X_OK),
+        writable=os.access(existing, os.W_OK | os.X_OK) and existing.is_dir(),
         free_bytes=usage.f_bavail * usage.f_frsize,
     )
 
@@ -33,7 +33,7 @@ def blocked_at(path: Path, account: Account) -> str | None:
     """
     resolved = path.resolve()
     for directory in reversed((resolved, *resolved.parents)):
-        if directory.is_dir() and not _may_enter(directory, account):
+        if os.path.lexists(directory) and not _may_enter(directory, account):
             return str(directory)
     return None
 

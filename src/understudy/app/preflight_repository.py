@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from understudy.judge.preflight import Finding, Grade, finding_of
 from understudy.judge.preflight_host import RepositoryFacts, judge_repository
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.world import Keys
+from understudy.records.records import Records
 from understudy.repository.catalog import Repository
 from understudy.vocabulary.errors import GiveUp, UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName
@@ -81,14 +84,22 @@ def _directory_of(installation: Installation, name: RepositoryName) -> Path | No
 
 
 def _not_made_yet(place: Path) -> bool:
-    return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+    """False also where we may not look: the store itself then says why."""
+    try:
+        return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+    except OSError:
+        return False
 
 
 def _known_as(installation: Installation, name: RepositoryName) -> str | None:
     seen = installation.state / "repositories" / name
-    return seen.read_text().strip() if seen.exists() else None
+    return seen.read_text().strip() if os.access(seen, os.R_OK) else None
 
 
 def _controller(installation: Installation) -> str | None:
-    """Who this state directory writes as; None before its first run, because looking must not make its database."""
-    return installation.records.controller_id() if (installation.state / "state.db").exists() else None
+    """Who this state directory writes as; None before its first run (looking must not make its database), or where it is another
+    user's, which is a finding of its own."""
+    if not os.access(installation.state / "state.db", os.R_OK | os.W_OK):
+        return None
+    with closing(Records(installation.state, installation.clock)) as records:
+        return records.controller_id()

@@ -87,9 +87,19 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
             if _aspect_of(error) not in failed:  # the settings told it already, with the statement that changes it
                 findings.append(finding_of(error, subject, _aspect_of(error)))
     yield from findings
+    major = major or _seen_major(installation, name)
     if major is not None:
         yield from _check_programs(subject, resource, major)
     yield from _check_directories(installation, name, server)
+
+
+def _seen_major(installation: Installation, name: ResourceName) -> int | None:
+    """As last seen: the programs must be there on the day when the server is not."""
+    try:
+        seen = installation.seen(name)
+    except UnderstudyError:
+        return None  # told already, as what kept the server from being asked
+    return seen.major if seen else None
 
 
 def _ask_version(installation: Installation, database: Database, subject: str, findings: list[Finding]) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from understudy.ports.database import ServerFacts
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 
 
@@ -23,10 +24,22 @@ class SeenServer:
 
 
 def read_seen(state: Path, resource: ResourceName) -> SeenServer | None:
+    """None: nothing was seen yet.
+
+    Raises:
+        GiveUp: ``state_denied``.
+    """
     try:
         fields = json.loads(_path(state, resource).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise GiveUp(
+            "state_denied",
+            found=f"{error.filename}: {error.strerror}",
+            expected="a state directory of the user that runs this",
+            hint="run understudy as the user that owns the state directory, or as root",
+        ) from None
     return SeenServer(**fields)
 
 
