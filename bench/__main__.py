@@ -31,6 +31,8 @@ _NOT_PART = {
 _DIRECTORIES_AT_ONCE = 5
 """Of the database's size: source, repositories of all peers, one target, staging."""
 _HERE = Path(__file__).parent
+_REMARKS = _HERE / "remarks.md"
+"""What a person wrote about the results: it goes into the page as it is."""
 
 
 def main() -> None:
@@ -64,7 +66,8 @@ def _write(page: Path, kept: dict[str, Measurement]) -> None:
     results.save(page.with_suffix(".json"), kept)
     missing = {name: "not measured yet, or PostgreSQL for it is not installed" for name in ROWS if name not in kept}
     ordered = {name: kept[name] for name in ROWS if name in kept}
-    page.write_text(report.markdown(ordered, missing | _NOT_PART), encoding="utf-8")
+    remarks = _REMARKS.read_text(encoding="utf-8") if _REMARKS.exists() else ""
+    page.write_text(report.markdown(ordered, missing | _NOT_PART, remarks), encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:

@@ -21,15 +21,17 @@ def terminal(measurement: Measurement) -> str:
     return "\n".join(lines)
 
 
-def markdown(measurements: Mapping[str, Measurement], not_measured: Mapping[str, str]) -> str:
+def markdown(measurements: Mapping[str, Measurement], not_measured: Mapping[str, str], remarks: str = "") -> str:
     """The whole page.
 
     Args:
         not_measured: Rows that are not there, with the reason.
+        remarks: Written by a person: what limits a row whose target was missed.
     """
     lines = ["# Benchmark results", "", _PREAMBLE, "", "## Against the targets", ""]
     summary = [cells for each in measurements.values() for cells in _compared(each.row.compared)]
     lines += _table(_COMPARED, summary)
+    lines += ["", remarks.strip()] if remarks else []
     lines += ["", "## Not measured", "", *[f"- **{name}**: {reason}" for name, reason in not_measured.items()]]
     for measurement in measurements.values():
         lines += ["", f"## {measurement.row.title}", "", measurement.row.how, ""]

@@ -56,11 +56,10 @@ def measure(ground: Ground, options: Options) -> RowResult:
         compared.append(
             Compared("full backup against Barman (not encrypted), wall", series.of("understudy"), series.of("Barman"))
         )
-    pipe = series.of("tar | zstd | age")
-    compared.append(Compared("end to end against tar | zstd | age of the same bytes, wall", series.of("understudy"), pipe, 1.15))
-    compared.append(
-        Compared("packing step against tar | zstd | age of the same bytes, wall", series.of("understudy", "packing s"), pipe)
-    )
+    for pipe in ("pg_basebackup | zstd | age", "tar | zstd | age"):
+        compared.append(Compared(f"end to end against {pipe}, wall", series.of("understudy"), series.of(pipe), 1.15))
+        packing = series.of("understudy", "packing s")
+        compared.append(Compared(f"packing step alone against {pipe}, wall", packing, series.of(pipe)))
     measured = [Measured(name, quantity, values) for (name, quantity), values in series.values.items()]
     absent = [name for name, there in (("pgBackRest", pgbackrest.version()), ("Barman", barman.version())) if not there]
     return RowResult(NAME, TITLE, _HOW, measured, compared, [f"{name} is not installed: left out" for name in absent])

@@ -31,6 +31,10 @@ def test_what_was_not_measured_is_named_with_its_reason():
     assert "- **loss**: no second host" in report.markdown({}, {"loss": "no second host"})
 
 
+def test_what_a_person_wrote_stands_in_the_page():
+    assert "## What limits it" in report.markdown({"restore": MEASUREMENT}, {}, "## What limits it\n\nThe disk.\n")
+
+
 def test_results_come_back_from_disk_as_they_were(tmp_path):
     results.save(tmp_path / "results.json", {"restore": MEASUREMENT})
     assert results.load(tmp_path / "results.json") == {"restore": MEASUREMENT}
