@@ -163,8 +163,8 @@ def test_another_user_is_told_so_instead_of_crashing(server, desk):
     desk.write(server)
     made(desk)
     desk.state.chmod(0o700)
-    desk.stack_file.chmod(0o644)
-    command = [sys.executable, "-m", "understudy.cli.main", "check", "-f", str(desk.stack_file), "--state", str(desk.state)]
+    desk.stack_file.write_text(f"{desk.stack_file.read_text()}state: {{directory: {desk.state}}}\n")
+    command = [sys.executable, "-m", "understudy.cli.main", "check", "-f", str(desk.stack_file)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd="/", **run_as_owner())
     except PermissionError:

@@ -128,6 +128,12 @@ def test_an_absent_part_is_found(stored, deep):
     assert stored.codes(deep=deep) == {"part_missing"}
 
 
+def test_what_stands_on_a_damaged_backup_is_named(stored):
+    stored.part(stored.labels[0]).unlink()
+    result = stored.verify()
+    assert [result.broken_below(each) for each in result.backups] == [None, stored.labels[0], stored.labels[0]]
+
+
 def test_an_edited_manifest_is_not_believed_and_breaks_what_stands_on_it(stored):
     manifest = stored.cluster / "backups" / stored.labels[0] / "backup.json"
     envelope = json.loads(manifest.read_text())

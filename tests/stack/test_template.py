@@ -53,10 +53,15 @@ def test_incrementals_are_scheduled_only_where_the_server_can_take_them(major, s
 
 def test_what_the_comments_offer_can_be_switched_on():
     text = first_stack_file(FOUND).replace("  # far:", "  far:").replace("# listen_", "listen_")
-    text = text.replace("    # checks:", "    checks:").replace("    #   - {sql", "      - {sql")
+    text = (
+        text.replace("    # heartbeat:", "    heartbeat:")
+        .replace("    # checks:", "    checks:")
+        .replace("    #   - {sql", "      - {sql")
+    )
     stack = parse_stack(text.encode(), "shop.yaml").stack
     assert set(stack.repositories) == {"near", "far"}
     assert stack.resources["orders"].checks[0].at_least == 1
+    assert stack.resources["orders"].heartbeat is not None
 
 
 @given(

@@ -36,6 +36,8 @@ class BackupCheckResult:
     label: str
     """Of a backup; or the folder's name, where the manifest could not be believed."""
     kind: BackupKind | None
+    parent: str | None
+    """The label of the backup that an incremental one stands on."""
     objects: int
     sealed_bytes: int
     files: int | None
@@ -72,9 +74,21 @@ class VerifyResult:
     wal: tuple[WalCheckResult, ...]
     unreadable: tuple[RepositoryFault, ...]
 
+    def broken_below(self, backup: BackupCheckResult) -> str | None:
+        """The label nearest below this backup that has faults; None when its chain is whole, as far as it was looked at."""
+        by_label = {each.label: each for each in self.backups if _place(each) == _place(backup)}
+        parent = by_label.get(backup.parent or "")
+        while parent is not None and not parent.faults:
+            parent = by_label.get(parent.parent or "")
+        return parent.label if parent else None
+
     @property
     def passed(self) -> bool:
         return not (self.unreadable or any(each.faults for each in self.backups) or any(each.faults for each in self.wal))
+
+
+def _place(result: BackupCheckResult) -> tuple[str, str]:
+    return result.repository, result.resource
 
 
 def parse_target(installation: Installation, text: str | None) -> VerifyTarget:
@@ -194,7 +208,7 @@ class _Verifier:
         label = bad.key.split("/")[-2]
         if self._target.label is None or label in (self._target.label.text, self._target.label.chain.text):
             faults = (ObjectFault.of(bad.key, bad.error),)
-            self._backups.append(BackupCheckResult(name, resource, label, None, 0, 0, None, faults))
+            self._backups.append(BackupCheckResult(name, resource, label, None, None, 0, 0, None, faults))
 
     def _check(self, name: RepositoryName, repository: Repository, backup: BackupManifest) -> BackupCheckResult:
         faults: list[ObjectFault] = []
@@ -218,6 +232,7 @@ class _Verifier:
             resource=backup.resource,
             label=backup.label.text,
             kind=backup.kind,
+            parent=backup.parent.text if backup.parent else None,
             objects=checked.objects,
             sealed_bytes=checked.sealed_bytes,
             files=checked.files,

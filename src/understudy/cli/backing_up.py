@@ -15,7 +15,7 @@ from understudy.cli.printing import moment, print_json, size, table
 from understudy.vocabulary.identifiers import BackupKind
 
 if TYPE_CHECKING:
-    from understudy.app.verifying import VerifyResult
+    from understudy.app.verifying import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault
 
 
@@ -121,14 +121,14 @@ def _print_verified(result: VerifyResult) -> None:
             f"{each.objects}",
             size(each.sealed_bytes),
             "" if each.files is None else f"{each.files}",
-            f"{len(each.faults)} faults" if each.faults else "as stored",
+            _verdict(result, each),
         )
         for each in result.backups
     ]
     table(("RESOURCE", "LABEL", "REPOSITORY", "OBJECTS", "STORED", "FILES", "RESULT"), rows)
     for wal in result.wal:
         depth = "decoded" if wal.decoded is not None else "present"
-        state = f"{len(wal.faults)} faults" if wal.faults else f"without a hole up to {wal.reaches}"
+        state = f"faults: {len(wal.faults)}" if wal.faults else f"without a hole up to {wal.reaches}"
         click.echo(f"WAL of {wal.resource} in {wal.repository}: {wal.segments} segments {depth}, {state}")
     for backup in result.backups:
         _print_faults(f"{backup.repository}, {backup.resource}/{backup.label}", backup.faults)
@@ -136,6 +136,13 @@ def _print_verified(result: VerifyResult) -> None:
         _print_faults(f"{wal.repository}, WAL of {wal.resource}", wal.faults)
     for bad in result.unreadable:
         _print_faults(f"{bad.repository}, {bad.resource}", (bad.fault,))
+
+
+def _verdict(result: VerifyResult, backup: BackupCheckResult) -> str:
+    if backup.faults:
+        return f"faults: {len(backup.faults)}"
+    broken = result.broken_below(backup)
+    return f"as stored, but not {broken}, which it stands on" if broken else "as stored"
 
 
 def _print_faults(where: str, faults: Sequence[ObjectFault]) -> None:

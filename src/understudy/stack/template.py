@@ -126,6 +126,8 @@ def _recovery(found: FirstStack) -> list[str]:
         lines += [f"        {_scalar(name)}: {_scalar(directory)}" for name, directory in found.tablespaces]
     return [
         *lines,
+        "    # A row written now and then: so the loss of a recovery is known in time, even where nobody else writes.",
+        "    # heartbeat: {every: 10s}",
         "    # Questions whose answers prove that the recovered data is the right data:",
         "    # checks:",
         "    #   - {sql: select count(*) from orders, database: shop, at_least: 1}",
