@@ -69,7 +69,7 @@ def test_what_the_comments_offer_can_be_switched_on():
     st.text(min_size=1, max_size=12).filter(lambda name: name.isprintable() and name == name.strip() and ".." not in name),
 )
 def test_names_and_paths_of_any_spelling_come_back_as_they_were(name, directory):
-    path = f"/srv/{directory}".rstrip("/")
+    path = f"/media/{directory}".rstrip("/")  # never above another directory of the file
     found = dataclasses.replace(FOUND, superuser=name, tablespaces=((name, path),))
     orders = loaded(found).resources["orders"]
     assert orders.superuser == name
