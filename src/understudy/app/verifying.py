@@ -225,7 +225,7 @@ class _Verifier:
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(prefix, error))
         total_bytes = backup.plain_bytes if opened else backup.sealed_bytes
-        meter = _Meter(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, total_bytes))
+        meter = _BytesRead(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, total_bytes))
         checked = check_backup(self._installation.stores[name], backup, meter.add, opened)
         return BackupCheckResult(
             repository=name,
@@ -287,7 +287,7 @@ class _Verifier:
         return histories, faults
 
 
-class _Meter:
+class _BytesRead:
     """Sums up what several threads read."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
