@@ -16,13 +16,14 @@ from understudy.steps.codec import step_kind
 from understudy.steps.placed import POLL_SECONDS, PlacedStep
 from understudy.steps.sandbox_settings import recovery_settings, sandbox_hba
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline, is_segment_name
 
+_START_AGAIN = timedelta(milliseconds=200)
 _STANDBY_SIGNAL = "standby.signal"
 _LONGEST_PAUSE_SECONDS = 0.2
 """Between two looks: long replays are not slowed by being watched, short ones not by waiting."""
@@ -86,8 +87,9 @@ class ReplayWal(PlacedStep):
         with prefetcher:
             settings = recovery_settings(control, prefetcher.restore_command, aim)
             # Closed to the network until it is verified, wherever it will listen later.
+            adopted = instances.facts(self.place).running
             instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-            facts = self._watch(world, instances, prefetcher, path)
+            facts = self._watch(world, instances, prefetcher, path, adopted)
         result: dict[str, Json] = {
             "target": str(self.target),
             "timeline": self.timeline,
@@ -109,8 +111,10 @@ class ReplayWal(PlacedStep):
         if not signal.exists():
             signal.touch(mode=0o600)
 
-    def _watch(self, world: World, instances: Instances, prefetcher: WalPrefetcher, path: ReplayPath) -> InstanceFacts:
-        """Until the target: paused there, or at the end of what there is."""
+    def _watch(
+        self, world: World, instances: Instances, prefetcher: WalPrefetcher, path: ReplayPath, adopted: bool
+    ) -> InstanceFacts:
+        """Until the target: paused there, or at the end of what there is. ``adopted``: an attempt before this one started it."""
         last = path.last_segment
         pause_seconds = POLL_SECONDS
         while True:
@@ -121,6 +125,9 @@ class ReplayWal(PlacedStep):
             if facts.replayed is not None:
                 total = path.reaches.bytes_since(path.starts)
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
+            if not facts.running and adopted:
+                # It may have given up because nobody fetched for it, just when we came back.
+                raise TryAgain("instance_ended", found="the server of an earlier attempt ended", after=_START_AGAIN)
             if not facts.running:
                 instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
                 raise self._ended(facts)
