@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.crash.marching import assert_same_story, march, story, undisturbed
 from tests.crash.postgres_scenes import BACKUP_FIGURES, STREAM_FIGURES
 from tests.crash.postgres_stage import Stage
 from understudy.vocabulary.identifiers import BackupKind
 
+pytestmark = pytest.mark.timeout(600)
+
 SCENES = "tests.crash.postgres_scenes"
+PATIENCE_SECONDS = 500
+"""Of a march that takes one minute on two idle cores."""
 FIGURES = BACKUP_FIGURES | STREAM_FIGURES
 
 
 def test_a_full_backup_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
     calm, marched = make_stage(), make_stage()
     undisturbed(f"{SCENES}:FULL_BACKUP", calm.directory)
-    points = march(f"{SCENES}:FULL_BACKUP", marched.directory).points
+    points = march(f"{SCENES}:FULL_BACKUP", marched.directory, PATIENCE_SECONDS).points
     assert {
         "orders/start-wal-stream:receivers.orders.ensure_running#1:after",
         "orders/take-base-backup:databases.orders.base_backup#1:entered",
@@ -42,7 +48,7 @@ def test_an_incremental_backup_killed_everywhere_ends_like_one_that_nobody_kille
         stage.back_up(BackupKind.FULL)
         stage.write_rows(300)
     undisturbed(f"{SCENES}:INCREMENTAL_BACKUP", calm.directory)
-    march(f"{SCENES}:INCREMENTAL_BACKUP", marched.directory)
+    march(f"{SCENES}:INCREMENTAL_BACKUP", marched.directory, PATIENCE_SECONDS)
     assert_same_story(calm.directory, marched.directory, forget=FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):

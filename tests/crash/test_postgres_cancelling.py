@@ -113,6 +113,20 @@ def test_a_drill_that_is_cancelled_midway_leaves_nothing_and_the_next_one_succee
     assert stage.leftovers() == set()
 
 
+def test_a_drill_whose_process_was_killed_is_cancelled_by_the_next_process(make_stage: Callable[[], Stage]) -> None:
+    stage = make_stage()
+    stage.fill()
+    drill = stage.start("drill", "database_corruption")
+    run = stage.wait_for_step("orders/replay-wal", lambda step: step.started is not None)
+    drill.kill()
+    drill.communicate()
+    assert stage.leftovers() != set()
+    code, printed = stage.call("cancel", run)
+    assert (code, "cancelled" in printed) == (0, True), printed
+    assert stage.leftovers() == set()
+    stage.assert_protected()
+
+
 def test_a_recovery_that_is_cancelled_midway_leaves_nothing_and_the_next_one_succeeds(make_stage: Callable[[], Stage]) -> None:
     stage = make_stage()
     stage.fill()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.crash.marching import assert_same_story, march, story, undisturbed
 from tests.crash.postgres_scenes import BACKUP_FIGURES, REPLAY_FIGURES, RESTORED, STREAM_FIGURES
 from tests.crash.postgres_stage import Stage
 
+pytestmark = pytest.mark.timeout(600)
+
 SCENES = "tests.crash.postgres_scenes"
+PATIENCE_SECONDS = 500
+"""Of a march that takes one minute on two idle cores."""
 
 
 def filled(make_stage: Callable[[], Stage]) -> tuple[Stage, Stage]:
@@ -30,7 +36,7 @@ def test_a_drill_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: 
     for stage in (calm, marched):
         stage.ship()
     undisturbed(f"{SCENES}:DRILL", calm.directory)
-    march(f"{SCENES}:DRILL", marched.directory)
+    march(f"{SCENES}:DRILL", marched.directory, PATIENCE_SECONDS)
     assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
@@ -45,7 +51,7 @@ def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage
     for stage in (calm, marched):
         stage.ship()
     undisturbed(f"{SCENES}:RESTORE", calm.directory)
-    march(f"{SCENES}:RESTORE", marched.directory)
+    march(f"{SCENES}:RESTORE", marched.directory, PATIENCE_SECONDS)
     assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
@@ -61,7 +67,7 @@ def test_a_recovery_killed_everywhere_ends_like_one_that_nobody_killed(make_stag
     for stage in (calm, marched):
         stage.destroy_server()
     undisturbed(f"{SCENES}:RECOVERY", calm.directory)
-    march(f"{SCENES}:RECOVERY", marched.directory)
+    march(f"{SCENES}:RECOVERY", marched.directory, PATIENCE_SECONDS)
     assert_same_story(calm.directory, marched.directory, forget=BACKUP_FIGURES | STREAM_FIGURES | REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
