@@ -28,10 +28,10 @@ not reached. Each point that *is* reached kills exactly once.
 
 How to use it for a procedure:
 
-1. Write ``tests/crash/<procedure>_scene.py`` with ``SCENE = Scene(plan=…, world_for=…)``, or several by other names. Both take the directory and run in the
-   playing process; what they need to know (addresses, ports, sizes) is put into files of the directory by the test, since
-   servers, stores and whatever else must survive the kills belong to the test, not to the scene. A scene's module imports the
-   step kinds that its plan uses.
+1. Write ``tests/crash/<procedure>_scene.py`` with ``SCENE = Scene(plan=…, world_for=…)``, or several by other names
+   (``module:NAME``). Both functions take the directory and run in the playing process; what they need to know (addresses,
+   ports, sizes) is put into files of the directory by the test, since servers, stores and whatever else must survive the
+   kills belong to the test, not to the scene.
 2. In the test: start what must survive, fill two directories alike, then
 
        calm = undisturbed("tests.crash.<procedure>_scene", calm_directory)
