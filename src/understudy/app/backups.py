@@ -9,17 +9,18 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
 from understudy.app.seen import remember_seen
-from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
+from understudy.plan.backup import BackupFacts, BackupSubject, is_full, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.repository.manifests import BackupManifest
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 
-INCREMENTAL_REFUSED = "incremental_refused"
+REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hole")
+"""The server refuses an incremental backup; or WAL was lost, and the stream begins anew behind the gap with a full one only."""
 _KIBIBYTE = 1024
 
 
 def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None, refused: str = "") -> Plan:
-    """Gather the facts and decide. ``refused`` is what the server said against an incremental backup a moment ago."""
+    """Gather the facts and decide. ``refused`` is what stood against an incremental backup a moment ago."""
     resource = installation.resource(name)
     repositories = installation.repository_names(name)
     server = installation.databases[name].facts()
@@ -45,7 +46,7 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
 
 
 def back_up(installation: Installation, resource: str, kind: BackupKind | None, watcher: Watcher) -> RunView:
-    """Take a base backup; when the server refuses an incremental one, plan once more as a full one.
+    """Take a base backup; where an incremental one can't be taken, or won't do, plan once more as a full one.
 
     Raises:
         Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; and what the database and the repository raise.
@@ -54,8 +55,9 @@ def back_up(installation: Installation, resource: str, kind: BackupKind | None, 
     name = ResourceName(resource)
     for repository in installation.repository_names(name):
         prepare_repository(installation, repository)
-    view = carry_out(installation, plan_next_backup(installation, name, kind), watcher)
-    refusal = view.failure(INCREMENTAL_REFUSED)
+    plan = plan_next_backup(installation, name, kind)
+    view = carry_out(installation, plan, watcher)
+    refusal = None if is_full(plan) else view.failure(*REPLANNED_AS_FULL)
     if refusal is not None:
         view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL, refusal.found), watcher)
     return view

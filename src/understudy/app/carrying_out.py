@@ -34,12 +34,9 @@ class RunView:
     def succeeded(self) -> bool:
         return self.run.state is RunState.SUCCEEDED
 
-    def failed_with(self, code: str) -> bool:
-        return self.failure(code) is not None
-
-    def failure(self, code: str) -> RecordedError | None:
-        """The first step's error of this code."""
-        return next((step.error for step in self.steps if step.error is not None and step.error.code == code), None)
+    def failure(self, *codes: str) -> RecordedError | None:
+        """The first step's error with one of these codes."""
+        return next((step.error for step in self.steps if step.error is not None and step.error.code in codes), None)
 
 
 class Watcher(Protocol):

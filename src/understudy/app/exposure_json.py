@@ -1,21 +1,54 @@
-"""What ``serve`` sees of exposure and ``status`` shows of it, as JSON in between."""
+"""What ``serve`` sees of a resource and ``status`` shows of it, as JSON in between."""
 
 from __future__ import annotations
 
-from understudy.judge.exposure import Exposure, KnownExposure
-from understudy.supervise.exposure_watch import ExposureReport
+from datetime import datetime
+from typing import cast
+
+from understudy.judge.exposure import Exposure, KnownExposure, WalPosition, WalSample
+from understudy.supervise.exposure_watch import ExposureReport, Remembered
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName
 from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.wal import Lsn, Timeline
 
 
 def exposure_to_json(report: ExposureReport) -> JsonObject:
+    remembered = report.worth_remembering
     return {
         "overall": _one(report.exposure),
         "repositories": {name: _one(each) for name, each in report.repositories},
         "server_fault": report.server_fault,
+        "samples": [{"asked": each.asked.isoformat(), **_position(each.flushed)} for each in remembered.samples],
+        "safe": {name: _position(position) for name, position in remembered.safe.items()},
     }
+
+
+def remembered_from_json(value: JsonObject) -> Remembered:
+    """Of an earlier version that remembered nothing: nothing."""
+    samples = cast(list[JsonObject], value.get("samples", []))
+    safe = cast(dict[str, JsonObject], value.get("safe", {}))
+    return Remembered(
+        tuple(WalSample(datetime.fromisoformat(str(each["asked"])), _position_of(each)) for each in samples),
+        {RepositoryName(name): _position_of(position) for name, position in safe.items()},
+    )
+
+
+def fault_to_json(fault: UnderstudyError | None) -> JsonObject:
+    if fault is None:
+        return {"fault": None}
+    return {"fault": fault.code, "found": fault.found, "hint": fault.hint}
 
 
 def _one(exposure: Exposure) -> dict[str, Json]:
     if isinstance(exposure, KnownExposure):
         return {"known": True, "seconds": exposure.seconds, "size_bytes": exposure.size_bytes, "gap": None}
     return {"known": False, "seconds": exposure.at_least_seconds, "size_bytes": None, "gap": exposure.gap.value}
+
+
+def _position(position: WalPosition) -> dict[str, Json]:
+    return {"timeline": position.timeline, "lsn": str(position.lsn)}
+
+
+def _position_of(value: JsonObject) -> WalPosition:
+    return WalPosition(Timeline(int(cast(int, value["timeline"]))), Lsn.parse(str(value["lsn"])))

@@ -9,9 +9,10 @@ from typing import cast
 
 from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
+from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
-from understudy.records.run import RunRecord, RunState
+from understudy.records.run import Observation, RunRecord, RunState
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
@@ -27,6 +28,16 @@ class LiveExposure:
     seconds: float
     size_bytes: int | None
     gap: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFault:
+    """``since``: when it was first seen as it is now."""
+
+    code: str
+    found: str
+    hint: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,10 @@ class ResourceStatus:
     exposure_by_repository: Mapping[str, LiveExposure]
     receiver_running: bool
     receiver_pid: int | None
-    shipping_faults: Mapping[str, str]
+    receiving_fault: SeenFault | None
+    """Why no WAL arrives."""
+    shipping_faults: Mapping[str, SeenFault]
+    """By repository; those without a fault are left out. Like the exposure, of what ``serve`` sees now."""
     newest_backup: RunRecord | None
     next_backup: datetime | None
     last_proof: Proof | None
@@ -81,53 +95,59 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
     objective = installation.stack.tier_of(name)
     receiver = installation.receivers[name].facts()
     seen = _seen_exposure(installation, name)
+    age_seconds = (installation.clock.now() - seen.at).total_seconds() if seen else 0.0
+    served = serving_pid(installation.state) is not None
     mine = [run for run in runs if run.state is RunState.SUCCEEDED and _concerns(installation, run, name)]
     return ResourceStatus(
         resource=name,
         tier=settings.tier,
         rpo=objective.rpo,
         rto=objective.rto,
-        exposure=_exposure(seen["overall"]) if seen else None,
-        exposure_by_repository=_by_repository(seen) if seen else {},
+        exposure=_exposure(seen.value["overall"], age_seconds) if seen else None,
+        exposure_by_repository=_by_repository(seen.value, age_seconds) if seen else {},
         receiver_running=receiver.running,
         receiver_pid=receiver.pid,
-        shipping_faults=_shipping_faults(installation, name),
+        receiving_fault=_fault(installation, name, RECEIVING) if served else None,
+        shipping_faults=_shipping_faults(installation, name) if served else {},
         newest_backup=next((run for run in mine if run.procedure == Procedure.BACKUP), None),
         next_backup=_next_backup(installation, name),
         last_proof=next((_proof(run) for run in mine if run.procedure != Procedure.BACKUP), None),
-        server_fault=str(seen["server_fault"]) if seen else "",
+        server_fault=str(seen.value["server_fault"]) if seen else "",
     )
 
 
-def _seen_exposure(installation: Installation, name: ResourceName) -> JsonObject | None:
-    seen = installation.records.observed(name, "exposure")
-    if seen is None or installation.clock.now() - seen.at > _FRESH:
-        return None
-    return seen.value
+def _seen_exposure(installation: Installation, name: ResourceName) -> Observation | None:
+    seen = installation.records.observed(name, EXPOSURE)
+    return seen if seen is not None and installation.clock.now() - seen.at <= _FRESH else None
 
 
-def _by_repository(seen: JsonObject) -> Mapping[str, LiveExposure]:
-    return {name: _exposure(each) for name, each in cast(JsonObject, seen["repositories"]).items()}
+def _by_repository(seen: JsonObject, age_seconds: float) -> Mapping[str, LiveExposure]:
+    return {name: _exposure(each, age_seconds) for name, each in cast(JsonObject, seen["repositories"]).items()}
 
 
-def _exposure(value: object) -> LiveExposure:
+def _exposure(value: object, age_seconds: float) -> LiveExposure:
+    """As of now: what was exposed when it was seen has grown older since."""
     fields = cast(JsonObject, value)
     size_bytes = fields["size_bytes"]
     return LiveExposure(
         known=bool(fields["known"]),
-        seconds=float(cast(float, fields["seconds"])),
+        seconds=float(cast(float, fields["seconds"])) + age_seconds,
         size_bytes=None if size_bytes is None else int(cast(int, size_bytes)),
         gap=None if fields["gap"] is None else str(fields["gap"]),
     )
 
 
-def _shipping_faults(installation: Installation, name: ResourceName) -> Mapping[str, str]:
-    faults: dict[str, str] = {}
-    for repository in installation.repository_names(name):
-        seen = installation.records.observed(name, f"shipping:{repository}")
-        if seen is not None and seen.value["fault"]:
-            faults[repository] = f"{seen.value['fault']}: {seen.value['found']}"
-    return faults
+def _shipping_faults(installation: Installation, name: ResourceName) -> Mapping[str, SeenFault]:
+    seen = {each: _fault(installation, name, shipping_to(each)) for each in installation.repository_names(name)}
+    return {repository: fault for repository, fault in seen.items() if fault is not None}
+
+
+def _fault(installation: Installation, name: ResourceName, kind: str) -> SeenFault | None:
+    seen = installation.records.observed(name, kind)
+    if seen is None or not seen.value["fault"]:
+        return None
+    value = seen.value
+    return SeenFault(str(value["fault"]), str(value["found"]), str(value.get("hint", "")), seen.at)
 
 
 def _next_backup(installation: Installation, name: ResourceName) -> datetime | None:

@@ -11,7 +11,7 @@ from understudy.cli.options import json_option, opened, stack_options
 from understudy.cli.printing import duration, moment, print_json, size
 
 if TYPE_CHECKING:
-    from understudy.app.looking import LiveExposure, ResourceStatus
+    from understudy.app.looking import LiveExposure, ResourceStatus, SeenFault
 
 
 @click.command(
@@ -53,9 +53,18 @@ def _print_resource(resource: ResourceStatus) -> None:
     ]
     if resource.server_fault:
         rows.append(("server", resource.server_fault))
-    rows += [(f"fault in {name}", fault) for name, fault in resource.shipping_faults.items()]
     for name, value in rows:
         click.echo(f"  {name.ljust(14)} {value}")
+    if resource.receiving_fault is not None:
+        _print_fault("receiving WAL", resource.receiving_fault)
+    for name, fault in resource.shipping_faults.items():
+        _print_fault(f"shipping WAL to {name}", fault)
+
+
+def _print_fault(doing: str, fault: SeenFault) -> None:
+    click.echo("  " + click.style(f"fault {doing}", fg="red") + f", since {moment(fault.since)}: {fault.code}: {fault.found}")
+    if fault.hint:
+        click.echo(f"    hint: {fault.hint}")
 
 
 def _exposure(exposure: LiveExposure | None) -> str:

@@ -74,14 +74,19 @@ def exposure(samples: Sequence[WalSample], safe: WalPosition | None, now: dateti
         return UnknownExposure(ExposureGap.NOTHING_SAFE, oldest_seconds)
     if _went_backwards(samples):
         return UnknownExposure(ExposureGap.WENT_BACKWARDS, oldest_seconds)
-    covered = [sample for sample in samples if _covers(safe, sample.flushed)]
-    if not covered:
+    covered = newest_covered(samples, safe)
+    if covered is None:
         return UnknownExposure(ExposureGap.OLDER_THAN_SAMPLES, oldest_seconds)
     newest = samples[-1].flushed
     return KnownExposure(
-        seconds=(now - covered[-1].asked).total_seconds(),
+        seconds=(now - covered.asked).total_seconds(),
         size_bytes=newest.lsn.bytes_since(safe.lsn) if newest.timeline == safe.timeline else None,
     )
+
+
+def newest_covered(samples: Sequence[WalSample], safe: WalPosition) -> WalSample | None:
+    """The newest sample of which all WAL is safe: every commit before it is."""
+    return next((sample for sample in reversed(samples) if _covers(safe, sample.flushed)), None)
 
 
 def _covers(safe: WalPosition, flushed: WalPosition) -> bool:

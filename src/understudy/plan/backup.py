@@ -105,10 +105,13 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
         max_rate_kilobytes=subject.max_rate_kilobytes,
         stack_digest=facts.stack_digest,
     )
-    stream = StartWalStream(resource, subject.slot)
-    steps = [PlannedStep(step) for step in (stream, take, AwaitWal(resource, first), WriteBackupManifest(resource, first))]
+    # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
+    full = decision.kind is BackupKind.FULL
+    stream = StartWalStream(resource, subject.slot, begin_anew_in=subject.repositories if full else ())
+    awaiting = AwaitWal(resource, first, may_follow_gap=full)
+    steps = [PlannedStep(step) for step in (stream, take, awaiting, WriteBackupManifest(resource, first))]
     for other in others:
-        steps.append(PlannedStep(AwaitWal(resource, other)))
+        steps.append(PlannedStep(AwaitWal(resource, other, may_follow_gap=full)))
         steps.append(PlannedStep(CopyBackup(resource, first, other)))
     holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
     if decision.parent:
@@ -122,6 +125,11 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
         holds=frozenset(holds),
         stack_digest=facts.stack_digest,
     )
+
+
+def is_full(plan: Plan) -> bool:
+    """Whether the backup that the plan takes stands on no other."""
+    return not any(isinstance(planned.step, TakeBaseBackup) and planned.step.parent is not None for planned in plan.steps)
 
 
 def _free_label(decision: KindDecision, facts: BackupFacts) -> BackupLabel:

@@ -34,9 +34,9 @@ class WalReceiver(Protocol):
     """One detached receiver per database. It survives this process and is adopted again by the next one.
 
     Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
-    finding), ``spool_full``, ``spool_busy`` (another receiver holds the spool), ``receiver_diverged`` (it is ahead of the
-    server's history: the hint names the segments to quarantine), ``remote_apply_never_ends``, ``segment_missing``; and those of
-    ``Database`` on starting.
+    finding), ``wal_removed`` (the server no longer has what comes next), ``spool_full``, ``spool_busy`` (another receiver holds
+    the spool), ``receiver_diverged`` (it is ahead of the server's history: the hint names the segments to quarantine),
+    ``remote_apply_never_ends``, ``segment_missing``; and those of ``Database`` on starting.
     """
 
     def ensure_running(self) -> ReceiverFacts:
@@ -71,4 +71,12 @@ class WalReceiver(Protocol):
 
     def quarantine(self, segments: Sequence[WalSegment], reason: str) -> str:
         """Move segments aside (a receiver that ran ahead on a dead timeline); returns where they lie now."""
+        ...
+
+    def quarantine_diverged(self, reason: str) -> str:
+        """After ``receiver_diverged``: move aside what lies beyond the point where the server's history left our timeline.
+
+        Raises ``receiver_diverged`` again where the server's history names no such point: which side is right is for a person
+        to say.
+        """
         ...

@@ -323,6 +323,14 @@ class Records:
                 (subject, kind, json.dumps(value, ensure_ascii=False), self._now()),
             )
 
+    def observe_if_possible(self, subject: str, kind: str, value: JsonObject) -> bool:
+        """As ``observe``, for who must go on although the state database can't be written; whether it was."""
+        try:
+            self.observe(subject, kind, value)
+        except sqlite3.Error:
+            return False
+        return True
+
     def observed(self, subject: str, kind: str) -> Observation | None:
         with self._database.reading() as connection:
             row = connection.execute(

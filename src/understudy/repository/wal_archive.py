@@ -62,6 +62,10 @@ class WalArchive:
         listed = (found.key for found in self._store.list(self._paths.prefix))
         return WalContents.of_keys(self._paths, listed, self._owner.segment_bytes)
 
+    def look(self) -> None:
+        """One cheap request, only to see whether the store answers. Raises what it raises."""
+        self._store.head(self._paths.prefix + "look")
+
     def put_segment(self, segment: WalSegment, content: bytes, *, begin_after_gap: bool = False) -> PutOutcome:
         """Store a complete segment.
 

@@ -26,7 +26,7 @@ APPLICATION_VERSION = "1"
 
 _APPLICATION = "understudy"
 # Only resumed runs come through the queue; each look costs a control plane at rest 2 ms of its processor.
-_QUEUE_POLLING_SECONDS = 0.25
+_QUEUE_POLLING_SECONDS = 0.5
 # Short, since the runner asks only once it knows that a step has ended: what is waited for is the engine's own bookkeeping.
 _ENDED_POLLING_SECONDS = 0.01
 _RECOVERIES = 1_000_000

@@ -14,6 +14,7 @@ from understudy.steps.write_backup_manifest import taken_backup
 from understudy.vocabulary.errors import TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
+from understudy.vocabulary.json import Json
 from understudy.vocabulary.wal import segments_covering
 
 _LOOK_AGAIN = timedelta(milliseconds=200)
@@ -25,10 +26,14 @@ class AwaitWal:
     """Ships what the spool holds, and is done when the archive covers the backup from start to stop without a hole.
 
     Source: PostgreSQL manual, "Making a Base Backup": the backup can be restored only with every segment in between.
+
+    ``may_follow_gap``: a full backup needs nothing from before it, so a hole there may stand. It stays visible: the segment
+    behind it is marked, and older backups are not replayed across it.
     """
 
     resource: str
     repository: str
+    may_follow_gap: bool = False
 
     @property
     def key(self) -> StepKey:
@@ -45,9 +50,9 @@ class AwaitWal:
         archive = Repository.of(world, RepositoryName(self.repository)).wal(name, backup.system_identifier, backup.segment_bytes)
         receiver = world.receivers[name]
         receiver.ensure_running()
-        WalShipper(receiver, archive).ship_once()
-        contents = archive.contents()
         needed = segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
+        shipped = WalShipper(receiver, archive).ship_once(backup_begins_in=needed[0] if self.may_follow_gap else None)
+        contents = archive.contents()
         missing = contents.gap_between(needed[0], needed[-1])
         reach = contents.reaches(backup.timeline)
         if missing is not None or reach is None or reach < backup.stop_lsn:
@@ -59,4 +64,14 @@ class AwaitWal:
                 hint="see what the receiver says: understudy status; if a segment was lost, take a full backup",
                 after=_LOOK_AGAIN,
             )
-        return witness.done(first_segment=needed[0].name, last_segment=needed[-1].name, segments=len(needed), reaches=str(reach))
+        gaps: list[Json] = [segment.name for segment in shipped.began_after_gap]
+        return witness.done(
+            hint=f"WAL right before {', '.join(map(str, gaps))} is lost: older backups cannot be replayed past it"
+            if gaps
+            else "",
+            first_segment=needed[0].name,
+            last_segment=needed[-1].name,
+            segments=len(needed),
+            reaches=str(reach),
+            begins_after_gap=gaps,
+        )

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from understudy.ports.world import World
+from understudy.repository.catalog import Repository
 from understudy.steps.codec import step_kind
+from understudy.steps.wal_shipping import WalShipper
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import ResourceName, StepKey
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
+from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.wal import WalSegment
+
+_GAPS = frozenset({"slot_lost", "wal_removed"})
 
 
 @step_kind("start_wal_stream")
@@ -21,11 +26,16 @@ class StartWalStream:
 
     ``fresh`` is for a server that just came back from a recovery: what the spool still holds belongs to the server before it,
     and a receiver would try to go on from there. It is moved aside (it was shipped before), and streaming begins at the new slot.
+
+    ``begin_anew_in``: repositories of a plan that goes on with a full backup. Where the server no longer has the WAL that comes
+    next, what the spool holds is shipped to them and moved aside, and streaming begins behind the gap: that backup starts there.
+    Nothing else may pass over a gap, because WAL behind it is worth nothing without such a backup.
     """
 
     resource: str
     slot: str
     fresh: bool = False
+    begin_anew_in: tuple[str, ...] = ()
 
     @property
     def key(self) -> StepKey:
@@ -33,7 +43,7 @@ class StartWalStream:
 
     @property
     def time_limit(self) -> timedelta:
-        return timedelta(minutes=2)
+        return timedelta(minutes=30)
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "WAL streams into the spool from a reserved slot")
@@ -45,16 +55,15 @@ class StartWalStream:
             leftovers = [*spool.segments, *([spool.partial] if spool.partial else [])]
             moved = receiver.quarantine(leftovers, f"before recovery {world.run}") if leftovers else None
             world.receipts.write(self.receipt, {"quarantined_to": moved})
-        slot = database.reserve_slot(self.slot)
-        if slot.wal_status == "lost":
-            raise GiveUp(
-                "slot_lost",
-                found=f"the server gave up the WAL that slot {self.slot!r} had reserved (wal_status lost)",
-                expected="a slot that still holds its WAL",
-                hint=f"drop it with SELECT pg_drop_replication_slot('{self.slot}'), raise max_slot_wal_keep_size, "
-                f"then take a full backup: understudy backup {self.resource} --full",
-            )
-        running = receiver.ensure_running()
+        try:
+            slot = database.reserve_slot(self.slot)
+            running = receiver.ensure_running()
+        except GiveUp as error:
+            if not self.begin_anew_in or error.code not in _GAPS:
+                raise
+            self._begin_anew(world, error)
+            slot = database.reserve_slot(self.slot)
+            running = receiver.ensure_running()
         standbys = [each for each in database.standbys() if each.application_name == self.slot]
         if not any(each.state == "streaming" and each.flushed is not None for each in standbys):
             raise TryAgain(
@@ -64,7 +73,9 @@ class StartWalStream:
             )
         facts = database.facts()
         restart = slot.restart_lsn
+        gap = world.receipts.read(self.gap_receipt)
         return witness.done(
+            hint=f"WAL was lost, and the stream begins anew: {gap['gap']}" if gap else "",
             slot=self.slot,
             slot_restart_lsn=str(restart) if restart else None,
             wal_status=slot.wal_status,
@@ -73,7 +84,39 @@ class StartWalStream:
             server_wal_flushed=str(facts.wal_flushed),
             timeline=facts.timeline,
             streaming_segment=WalSegment.holding(facts.timeline, facts.wal_flushed, facts.segment_bytes).name,
+            began_anew=gap,
         )
+
+    def _begin_anew(self, world: World, error: GiveUp) -> None:
+        """Ship what is left, move it aside, and give up the slot. Done twice, the second time finds nothing left to move."""
+        name = ResourceName(self.resource)
+        receiver, database = world.receivers[name], world.databases[name]
+        facts = database.facts()
+        receiver.stop()
+        not_shipped: list[Json] = []
+        for repository in self.begin_anew_in:
+            try:
+                archive = Repository.of(world, RepositoryName(repository)).wal(name, facts.system_identifier, facts.segment_bytes)
+                WalShipper(receiver, archive).ship_once()
+            except UnderstudyError as refused:
+                not_shipped.append(f"{repository}: {refused.code}: {refused.found}")
+        spool = receiver.spool()
+        leftovers = [*spool.segments, *([spool.partial] if spool.partial else [])]
+        moved = receiver.quarantine(leftovers, f"{error} (run {world.run})") if leftovers else None
+        earlier = world.receipts.read(self.gap_receipt) or {}
+        record: JsonObject = {
+            "gap": f"{error.code}: {error.found}",
+            "quarantined_to": moved or earlier.get("quarantined_to"),
+            "not_shipped": not_shipped,
+        }
+        world.receipts.write(self.gap_receipt, record)
+        slot = database.slot(self.slot)
+        if slot is not None and slot.wal_status == "lost":
+            database.drop_slot(self.slot)
+
+    @property
+    def gap_receipt(self) -> str:
+        return f"{self.resource}-stream-began-anew"
 
     @property
     def receipt(self) -> str:

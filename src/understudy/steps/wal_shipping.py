@@ -5,12 +5,15 @@ Shared by the steps that need WAL to be safe now and by the loop that keeps it s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
-from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
+from understudy.repository.wal_archive import PutOutcome, WalArchive, WalContents
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+
+WAL_HOLE = "wal_hole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Shipped:
     safe: Lsn | None
     segments: int
     tail_bytes: int
+    began_after_gap: tuple[WalSegment, ...] = ()
+    """Segments right before which WAL is lost for good."""
 
 
 class WalShipper:
@@ -32,18 +37,24 @@ class WalShipper:
     def __init__(self, receiver: WalReceiver, archive: WalArchive) -> None:
         self._receiver = receiver
         self._archive = archive
-        self._known: WalContents | None = None
+        self._known = False
         self._tail_reach: dict[WalSegment, int] = {}
         self._complete: set[WalSegment] = set()
         self._histories: set[Timeline] = set()
+        self._newest: WalSegment | None = None
+        self._gaps: list[WalSegment] = []
 
-    def ship_once(self, *, with_tail: bool = True) -> Shipped:
+    def ship_once(self, *, with_tail: bool = True, backup_begins_in: WalSegment | None = None) -> Shipped:
         """What the spool holds and the repository does not; the unfinished segment's growth only ``with_tail``.
+
+        ``backup_begins_in``: a base backup that begins in this segment was taken, so WAL that is lost before it may stay lost.
+        Nobody else may say so: without a backup behind the hole, what is stored there could never be replayed.
 
         Raises what the receiver and the archive raise; ``GiveUp("wal_hole")`` when a segment between the two is lost.
         """
-        if self._known is None:
+        if not self._known:
             self._learn(self._archive.contents())
+        self._gaps = []
         spool = self._receiver.spool()
         for timeline in spool.histories:
             if timeline not in self._histories:
@@ -52,40 +63,94 @@ class WalShipper:
         segments = 0
         for segment in spool.segments:
             if segment not in self._complete:
-                self._archive.put_segment(segment, self._receiver.read_segment(segment))
-                self._complete.add(segment)
-                self._tail_reach.pop(segment, None)
+                self._ship_segment(segment, spool, backup_begins_in)
                 segments += 1
-        tail_bytes = self._ship_tail(spool) if with_tail else 0
+        tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
         return self._shipped(segments, tail_bytes)
+
+    def look(self) -> None:
+        """Whether the repository is there at all. Raises what the archive raises."""
+        self._archive.look()
 
     def holds(self, segment: WalSegment) -> bool:
         return segment in self._complete
 
     def _learn(self, known: WalContents) -> None:
-        self._known = known
         self._complete.update(known.segments)
         self._histories.update(known.histories)
         self._tail_reach.update(known.tail_reaches())
+        self._newest = max([*self._complete, *self._tail_reach], default=None)
+        self._known = True
 
-    def _ship_tail(self, spool: SpoolFacts) -> int:
-        if spool.partial is None or spool.partial in self._complete:
+    def _ship_segment(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> None:
+        content = self._receiver.read_segment(segment)
+
+        def put(begin_after_gap: bool) -> PutOutcome:
+            return self._archive.put_segment(segment, content, begin_after_gap=begin_after_gap)
+
+        self._put(segment, put, spool, backup_begins_in)
+        self._complete.add(segment)
+        self._tail_reach.pop(segment, None)
+        self._newest = max(segment, self._newest or segment)
+
+    def _ship_tail(self, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> int:
+        segment = spool.partial
+        if segment is None or segment in self._complete:
             return 0
-        offset = self._tail_reach.get(spool.partial, 0)
-        tail = self._receiver.read_tail(spool.partial, offset)
-        if tail:
-            self._archive.put_tail(spool.partial, offset, tail)
-            self._tail_reach[spool.partial] = offset + len(tail)
+        offset = self._tail_reach.get(segment, 0)
+        tail = self._receiver.read_tail(segment, offset)
+        if not tail:
+            return 0
+
+        def put(begin_after_gap: bool) -> PutOutcome:
+            return self._archive.put_tail(segment, offset, tail, begin_after_gap=begin_after_gap)
+
+        self._put(segment, put, spool, backup_begins_in)
+        self._tail_reach[segment] = offset + len(tail)
+        self._newest = max(segment, self._newest or segment)
         return len(tail)
+
+    def _put(
+        self, segment: WalSegment, put: Callable[[bool], PutOutcome], spool: SpoolFacts, backup_begins_in: WalSegment | None
+    ) -> None:
+        try:
+            self._require_joined(segment, spool)
+            put(False)
+        except GiveUp as error:
+            if error.code != WAL_HOLE or backup_begins_in is None:
+                raise
+            if segment.timeline != backup_begins_in.timeline or segment > backup_begins_in:
+                raise
+            put(True)
+            self._gaps.append(segment)
+
+    def _require_joined(self, segment: WalSegment, spool: SpoolFacts) -> None:
+        """The first WAL of a timeline follows on what its parent holds; the archive sees to each timeline by itself only."""
+        known = [*self._complete, *self._tail_reach] if self._is_first_of_timeline(segment) else []
+        if not known or segment.timeline not in spool.histories:
+            return
+        forks = parse_history_file(self._receiver.read_history(segment.timeline).decode())
+        if not forks:
+            return
+        fork = forks[-1]
+        left_in = WalSegment.holding(fork.parent, fork.at, segment.size_bytes)
+        if segment.number > left_in.number:
+            raise _hole(f"timeline {segment.timeline} began at {fork.at}, and its first segment here is {segment}")
+        earlier = [each for each in known if each.timeline <= fork.parent and each.number < segment.number]
+        if earlier and not any(each.number == segment.number - 1 and each in self._complete for each in earlier):
+            raise _hole(f"{segment} is the first of timeline {segment.timeline}, and what is before it ends in {max(earlier)}")
+
+    def _is_first_of_timeline(self, segment: WalSegment) -> bool:
+        newest = self._newest
+        return segment.timeline > 1 and newest is not None and newest.timeline < segment.timeline
 
     def _shipped(self, segments: int, tail_bytes: int) -> Shipped:
         """The end of the newest timeline's WAL."""
-        newest = max([*self._complete, *self._tail_reach], default=None)
+        newest, gaps = self._newest, tuple(self._gaps)
         if newest is None:
-            return Shipped(None, None, segments, tail_bytes)
-        if newest in self._complete:
-            return Shipped(newest.timeline, newest.end, segments, tail_bytes)
-        return Shipped(newest.timeline, newest.start + self._tail_reach[newest], segments, tail_bytes)
+            return Shipped(None, None, segments, tail_bytes, gaps)
+        end = newest.end if newest in self._complete else newest.start + self._tail_reach[newest]
+        return Shipped(newest.timeline, end, segments, tail_bytes, gaps)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:
@@ -94,3 +159,12 @@ def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int
     if safe:
         receiver.forget(safe)
     return len(safe)
+
+
+def _hole(found: str) -> GiveUp:
+    return GiveUp(
+        WAL_HOLE,
+        found=found,
+        expected="WAL without a hole",
+        hint="if the WAL in between is lost for good, a full backup begins anew behind it: understudy backup RESOURCE --full",
+    )

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from understudy.judge.exposure import Exposure, WalPosition, WalSample, exposure
+from understudy.judge.exposure import Exposure, WalPosition, WalSample, exposure, newest_covered
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database
+from understudy.supervise.ending import ENDING_SECONDS
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 
 _SAMPLE_SECONDS = 0.5
-_MOST_SAMPLES = 100_000
+_REPORT_SECONDS = 1.0
+_MOST_SAMPLES = 2000
+_WRITTEN_FRESH_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What an earlier watch knew, so that a restart forgets nothing: it is still true."""
+
+    samples: tuple[WalSample, ...] = ()
+    """In the order in which they were taken."""
+    safe: Mapping[RepositoryName, WalPosition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,7 @@ class ExposureReport:
     repositories: tuple[tuple[RepositoryName, Exposure], ...]
     server_fault: str
     """Why the server could not be asked; empty when it was."""
+    worth_remembering: Remembered
 
 
 class ExposureWatch:
@@ -36,16 +49,25 @@ class ExposureWatch:
         self,
         resource: ResourceName,
         database: Database,
+        receiver_name: str,
         repositories: tuple[RepositoryName, ...],
         clock: Clock,
         report: Callable[[ExposureReport], None],
+        remembered: Remembered,
     ) -> None:
+        """
+        Args:
+            receiver_name: The application name under which the server knows the receiver.
+            report: Called about once a second.
+        """
         self._resource = resource
         self._database = database
+        self._receiver_name = receiver_name
         self._clock = clock
         self._report = report
-        self._samples: deque[WalSample] = deque(maxlen=_MOST_SAMPLES)
-        self._safe: dict[RepositoryName, WalPosition | None] = dict.fromkeys(repositories)
+        self._samples = WalSamples(remembered.samples)
+        self._safe: dict[RepositoryName, WalPosition | None] = {name: remembered.safe.get(name) for name in repositories}
+        self._written: tuple[datetime, WalPosition] | None = None
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"exposure-{resource}", daemon=True)
@@ -55,45 +77,94 @@ class ExposureWatch:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(ENDING_SECONDS)
 
     def now_safe(self, repository: RepositoryName, position: WalPosition) -> None:
         """A repository holds everything up to ``position``. It never holds less later."""
         with self._guard:
             before = self._safe[repository]
-            if before is None or (position.timeline, position.lsn) > (before.timeline, before.lsn):
+            if before is None or _order(position) > _order(before):
                 self._safe[repository] = position
 
+    def written(self) -> WalPosition | None:
+        """How far the receiver had written by the server's own account a moment ago; None when that isn't known."""
+        with self._guard:
+            if self._written is None:
+                return None
+            asked, position = self._written
+        fresh = (self._clock.now() - asked).total_seconds() <= _WRITTEN_FRESH_SECONDS
+        return position if fresh else None
+
     def _watch(self) -> None:
+        due = self._clock.monotonic_seconds()
         while not self._stopping.is_set():
-            fault = ""
-            asked = self._clock.now()
-            try:
-                timeline, lsn = self._database.wal_flushed()
-                self._samples.append(WalSample(asked, WalPosition(timeline, lsn)))
-            except UnderstudyError as error:
-                fault = error.found
-            self._report(self._judged(fault))
+            fault = self._sample()
+            if self._clock.monotonic_seconds() >= due:
+                due = self._clock.monotonic_seconds() + _REPORT_SECONDS
+                self._report(self._judged(fault))
             self._stopping.wait(_SAMPLE_SECONDS)
+        self._report(self._judged(""))
+
+    def _sample(self) -> str:
+        """One look at the server; why it failed, if it did."""
+        asked = self._clock.now()
+        written: WalPosition | None = None
+        fault = ""
+        try:
+            timeline, lsn = self._database.wal_flushed()
+            self._samples.add(WalSample(asked, WalPosition(timeline, lsn)))
+            ours = [each.written for each in self._database.standbys() if each.application_name == self._receiver_name]
+            known = [lsn for lsn in ours if lsn is not None]
+            written = WalPosition(timeline, max(known)) if known else None
+        except UnderstudyError as error:
+            fault = error.found
+        with self._guard:
+            self._written = (asked, written) if written is not None else None
+        return fault
 
     def _judged(self, fault: str) -> ExposureReport:
         with self._guard:
             safe = dict(self._safe)
         now = self._clock.now()
-        samples = list(self._samples)
+        samples = self._samples.all()
         each = tuple((name, exposure(samples, position, now)) for name, position in safe.items())
-        known = [position for position in safe.values() if position is not None]
-        furthest = max(known, key=lambda position: (position.timeline, position.lsn), default=None)
-        self._forget_covered(min(known, key=lambda position: (position.timeline, position.lsn), default=None))
-        return ExposureReport(self._resource, exposure(samples, furthest, now), each, fault)
-
-    def _forget_covered(self, slowest: WalPosition | None) -> None:
-        """All but one of the samples that every repository covers: judging needs no more."""
-        if slowest is None:
-            return
-        while len(self._samples) > 1 and _covered(self._samples[1], slowest):
-            self._samples.popleft()
+        known = {name: position for name, position in safe.items() if position is not None}
+        furthest = max(known.values(), key=_order, default=None)
+        if len(known) == len(safe):
+            self._samples.forget_covered(min(known.values(), key=_order))
+        anchors = {newest_covered(samples, position) for position in known.values()}
+        anchors.discard(None)
+        worth = Remembered(tuple(sorted((anchor for anchor in anchors if anchor), key=lambda each: each.asked)), known)
+        return ExposureReport(self._resource, exposure(samples, furthest, now), each, fault, worth)
 
 
-def _covered(sample: WalSample, safe: WalPosition) -> bool:
-    return sample.flushed.timeline == safe.timeline and sample.flushed.lsn <= safe.lsn
+class WalSamples:
+    """Few samples that say as much as all of them, and of a long outage almost as much."""
+
+    def __init__(self, samples: Sequence[WalSample] = (), most: int = _MOST_SAMPLES) -> None:
+        self._samples = list(samples)
+        self._most = most
+
+    def add(self, sample: WalSample) -> None:
+        """While nobody writes, the newest sample stands for all of the same position: any repository covers all or none."""
+        if self._samples and self._samples[-1].flushed == sample.flushed:
+            self._samples[-1] = sample
+        else:
+            self._samples.append(sample)
+        if len(self._samples) > self._most:
+            # Of the older half every second one goes. The bound that follows stays a bound; it only gets coarser.
+            half = self._most // 2
+            self._samples[:half] = self._samples[:half:2]
+
+    def all(self) -> tuple[WalSample, ...]:
+        return tuple(self._samples)
+
+    def forget_covered(self, safe: WalPosition) -> None:
+        """All but one of the samples that ``safe`` covers: judging needs no more."""
+        covered = newest_covered(self._samples, safe)
+        if covered is not None:
+            del self._samples[: self._samples.index(covered)]
+
+
+def _order(position: WalPosition) -> tuple[int, int]:
+    return position.timeline, position.lsn.position

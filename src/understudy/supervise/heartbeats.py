@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from understudy.ports.database import Database
 from understudy.steps.verify_database import HEARTBEAT_TABLE
+from understudy.supervise.ending import ENDING_SECONDS
 from understudy.vocabulary.errors import UnderstudyError
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,8 @@ _MAKE = (
     f"CREATE TABLE IF NOT EXISTS {HEARTBEAT_TABLE} "
     "(only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), written timestamptz NOT NULL)"
 )
+# A beat waits for no standby: where commits hang because no receiver runs, its age must go on telling the truth.
+_ALONE = "SET synchronous_commit = local"
 _BEAT = (
     f"INSERT INTO {HEARTBEAT_TABLE} (written) VALUES (clock_timestamp()) "  # noqa: S608
     "ON CONFLICT (only_row) DO UPDATE SET written = excluded.written"
@@ -37,16 +40,18 @@ class Heartbeats:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(ENDING_SECONDS)
 
     def _beat(self) -> None:
-        made = False
+        made, told = False, ""
         while not self._stopping.is_set():
             try:
-                if not made:
-                    self._database.execute([_MAKE], self._name)
-                    made = True
-                self._database.execute([_BEAT], self._name)
+                self._database.execute([_ALONE, _BEAT] if made else [_ALONE, _MAKE, _BEAT], self._name)
+                made = True
+                told = ""
             except UnderstudyError as error:
-                _log.warning("heartbeat in %s: %s", self._name, error)
+                made = False
+                if error.code != told:
+                    _log.warning("heartbeat in %s: %s", self._name, error)
+                told = error.code
             self._stopping.wait(self._every_seconds)

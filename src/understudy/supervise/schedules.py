@@ -5,55 +5,103 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from understudy.plan.schedule import ScheduledBackup, to_make_up
 from understudy.ports.clock import Clock
-from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.errors import TryAgain, UnderstudyError
+from understudy.vocabulary.identifiers import BackupKind, ResourceName
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_SOON = timedelta(seconds=15)
+_LATER = timedelta(minutes=5)
+_BUSY = frozenset({"busy", "controller_busy"})
+
+
+class BackUp(Protocol):
+    def __call__(self, kind: BackupKind, begun: Callable[[], None]) -> None:
+        """Take the backup and wait for its end. ``begun`` is called once it can't be lost any more: the run is recorded."""
+        ...
 
 
 class BackupSchedules:
-    """One thread for all entries of a resource, so that its backups never overlap."""
+    """One thread for all entries of a resource, so that its backups never overlap.
+
+    A backup that could not even begin (the server is away, another run is at work) is tried again; one that began and failed is
+    reported by its run, and its schedule goes on. A resource without any usable backup gets a full one at once.
+    """
 
     def __init__(
         self,
+        resource: ResourceName,
         entries: Sequence[ScheduledBackup],
         clock: Clock,
         handled: Callable[[ScheduledBackup], datetime | None],
         mark_handled: Callable[[ScheduledBackup, datetime], None],
-        back_up: Callable[[ScheduledBackup], None],
+        has_usable_backup: Callable[[], bool],
+        back_up: BackUp,
     ) -> None:
         """
         Args:
             handled: The due moment that was acted on last; None for an entry that is new.
-            mark_handled: Remembers it, before the backup starts: one that fails is reported, not repeated for ever.
-            back_up: Takes the backup and waits for its end.
+            mark_handled: Remembers it.
+            has_usable_backup: Asks the repositories; raises what they raise.
         """
+        self._resource = resource
         self._entries = entries
         self._clock = clock
         self._handled = handled
         self._mark_handled = mark_handled
+        self._has_usable_backup = has_usable_backup
         self._back_up = back_up
+        self._first_is_there = False
+        self._not_before: dict[ScheduledBackup | None, datetime] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="backup-schedules", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=f"backups-{resource}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        if self._entries:
+            self._thread.start()
 
     def stop(self) -> None:
         """Does not wait for a backup under way: the runner ends that."""
         self._stopping.set()
 
+    def look(self) -> None:
+        """Act on whatever is due now. The thread calls this again and again."""
+        self._see_to_the_first()
+        for entry in self._entries:
+            if not self._stopping.is_set():
+                self._act_on(entry)
+
     def _watch(self) -> None:
         while not self._stopping.is_set():
-            for entry in self._entries:
-                if not self._stopping.is_set():
-                    self._act_on(entry)
+            self.look()
             self._stopping.wait(_LOOK_SECONDS)
+
+    def _see_to_the_first(self) -> None:
+        """WAL without a base backup recovers nothing, so the first one doesn't wait for its hour."""
+        if self._first_is_there or self._is_too_early(None):
+            return
+        try:
+            self._first_is_there = self._has_usable_backup()
+            if self._first_is_there:
+                return
+            _log.info("%s: no usable backup in any repository; taking a full one now", self._resource)
+            self._back_up(BackupKind.FULL, self._mark_all_handled)
+            self._first_is_there = self._has_usable_backup()
+            if not self._first_is_there:
+                self._not_before[None] = self._clock.now() + _LATER
+        except UnderstudyError as error:
+            self._put_off(None, error, "the first backup")
+
+    def _mark_all_handled(self) -> None:
+        """The first full backup stands for whatever else was due until now."""
+        for entry in self._entries:
+            self._mark_handled(entry, self._clock.now())
 
     def _act_on(self, entry: ScheduledBackup) -> None:
         now = self._clock.now()
@@ -62,11 +110,19 @@ class BackupSchedules:
             self._mark_handled(entry, now)
             return
         due = to_make_up(entry, handled, now)
-        if due is None:
+        if due is None or self._is_too_early(entry):
             return
-        self._mark_handled(entry, due)
         _log.info("%s: %s backup due since %s", entry.resource, entry.kind, due.isoformat())
         try:
-            self._back_up(entry)
+            self._back_up(entry.kind, lambda: self._mark_handled(entry, due))
         except UnderstudyError as error:
-            _log.error("%s: scheduled backup: %s", entry.resource, error)
+            self._put_off(entry, error, f"scheduled {entry.kind} backup")
+
+    def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
+        return self._clock.now() < self._not_before.get(entry, self._clock.now())
+
+    def _put_off(self, entry: ScheduledBackup | None, error: UnderstudyError, what: str) -> None:
+        passing = isinstance(error, TryAgain) or error.code in _BUSY
+        pause = _SOON if passing else _LATER
+        self._not_before[entry] = self._clock.now() + pause
+        _log.error("%s: %s: %s. Trying again in %d s", self._resource, what, error, pause.total_seconds())

@@ -12,12 +12,15 @@ from understudy.judge.exposure import WalPosition
 from understudy.ports.clock import Clock
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.steps.wal_shipping import Shipped, WalShipper, forget_shipped
-from understudy.vocabulary.errors import UnderstudyError
+from understudy.supervise.ending import join_all
+from understudy.vocabulary.errors import TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 
 _log = logging.getLogger(__name__)
 
 _SEGMENTS_EVERY_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 8.0
+_LOOK_EVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,17 @@ class StreamReport:
 
     resource: ResourceName
     repository: RepositoryName
-    shipped: Shipped | None
     safe: WalPosition | None
     """Up to here the repository holds all that the receiver had written when the pass began."""
     fault: UnderstudyError | None
 
 
-Report = Callable[[StreamReport], None]
+@dataclass(frozen=True, slots=True)
+class ReceivingReport:
+    """``fault`` is why no WAL arrives in the spool; None while it does."""
+
+    resource: ResourceName
+    fault: UnderstudyError | None
 
 
 class WalStream:
@@ -46,7 +53,8 @@ class WalStream:
         shippers: Mapping[RepositoryName, Callable[[], WalShipper]],
         ship_every: timedelta,
         clock: Clock,
-        report: Report,
+        report: Callable[[StreamReport], None],
+        report_receiving: Callable[[ReceivingReport], None],
     ) -> None:
         """
         Args:
@@ -61,6 +69,7 @@ class WalStream:
         self._ship_every_seconds = ship_every.total_seconds()
         self._clock = clock
         self._report = report
+        self._report_receiving = report_receiving
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -78,41 +87,147 @@ class WalStream:
     def stop(self) -> None:
         """The receiver goes on by itself; only this process lets go of it."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        join_all(self._threads, self._clock)
+
+    # Receiving
 
     def _keep_receiving(self) -> None:
-        last_code = ""
+        told = _Told(self._resource, "receiving")
         while not self._stopping.is_set():
-            try:
-                # First, because a full spool stops the receiver until something is forgotten.
-                if len(self._made) == len(self._make):
-                    forget_shipped(self._receiver, list(self._made.values()))
-                self._receiver.ensure_running()
-                last_code = ""
-            except UnderstudyError as error:
-                if error.code != last_code:
-                    _log.warning("%s: %s", self._resource, error)
-                last_code = error.code
+            fault = self._receive_once()
+            told.tell(fault)
+            self._report_receiving(ReceivingReport(self._resource, fault))
             self._stopping.wait(_SEGMENTS_EVERY_SECONDS)
 
+    def _receive_once(self) -> UnderstudyError | None:
+        try:
+            # First, because a full spool stops the receiver until something is forgotten.
+            self._forget_shipped()
+            self._receiver.ensure_running()
+        except UnderstudyError as error:
+            return self._diverged(error) if error.code == "receiver_diverged" else error
+        except OSError as error:
+            return _spool_unusable(error)
+        return None
+
+    def _forget_shipped(self) -> None:
+        """Only while every repository is there to say what it holds."""
+        shippers = [self._made.get(repository) for repository in self._make]
+        there = [shipper for shipper in shippers if shipper is not None]
+        if len(there) == len(shippers):
+            forget_shipped(self._receiver, there)
+
+    def _diverged(self, error: UnderstudyError) -> UnderstudyError | None:
+        """Where the server's history says at which point it left our timeline, what lies beyond is set aside."""
+        try:
+            place = self._receiver.quarantine_diverged(f"{error.found} ({self._clock.now().isoformat()})")
+        except UnderstudyError as refused:
+            return refused
+        except OSError as refused:
+            return _spool_unusable(refused)
+        _log.warning("%s: %s. What was ahead is kept in %s; the stream goes on", self._resource, error.found, place)
+        return None
+
+    # Shipping
+
     def _keep_shipping(self, repository: RepositoryName) -> None:
-        tail_due = self._clock.monotonic_seconds()
+        told = _Told(self._resource, f"shipping to {repository}")
+        passes = _Passes(self._clock, self._ship_every_seconds)
         while not self._stopping.is_set():
-            with_tail = self._clock.monotonic_seconds() >= tail_due
-            if with_tail:
-                tail_due = self._clock.monotonic_seconds() + self._ship_every_seconds
+            fault: UnderstudyError | None = None
             try:
-                if repository not in self._made:
-                    self._made[repository] = self._make[repository]()
-                written = self._written() if with_tail else None
-                shipped = self._made[repository].ship_once(with_tail=with_tail)
-                report = StreamReport(self._resource, repository, shipped, _safe(shipped, written), None)
+                self._ship_once(repository, passes)
             except UnderstudyError as error:
+                fault = error
+            except OSError as error:
+                fault = _spool_unusable(error)
+            if fault is not None:
                 self._made.pop(repository, None)
-                report = StreamReport(self._resource, repository, None, None, error)
-            self._report(report)
-            self._stopping.wait(min(self._ship_every_seconds, _SEGMENTS_EVERY_SECONDS))
+                passes.failed()
+                self._report(StreamReport(self._resource, repository, None, fault))
+            told.tell(fault)
+            self._stopping.wait(passes.pause_seconds)
+
+    def _ship_once(self, repository: RepositoryName, passes: _Passes) -> None:
+        """Nothing happens while the receiver has written nothing since a pass that stored everything."""
+        with_tail = passes.is_tail_due()
+        written = self._written()
+        shipper = self._made.get(repository)
+        if shipper is not None and passes.holds_all(written):
+            if passes.is_look_due():
+                shipper.look()
+            return
+        if shipper is None:
+            shipper = self._made[repository] = self._make[repository]()
+        shipped = shipper.ship_once(with_tail=with_tail)
+        passes.succeeded(written, with_tail)
+        self._report(StreamReport(self._resource, repository, _safe(shipped, written if with_tail else None), None))
+
+
+class _Passes:
+    """When one repository's next pass is due, and what the last one came to."""
+
+    def __init__(self, clock: Clock, ship_every_seconds: float) -> None:
+        self._clock = clock
+        self._ship_every_seconds = ship_every_seconds
+        self._usual_seconds = min(ship_every_seconds, _SEGMENTS_EVERY_SECONDS)
+        self._tail_due = self._look_due = clock.monotonic_seconds()
+        self._stored: WalPosition | None = None
+        self.pause_seconds = self._usual_seconds
+
+    def is_tail_due(self) -> bool:
+        return self._clock.monotonic_seconds() >= self._tail_due
+
+    def is_look_due(self) -> bool:
+        """A repository that nothing is sent to may be gone, and that should not show only when it is needed."""
+        now = self._clock.monotonic_seconds()
+        due = now >= self._look_due
+        if due:
+            self._look_due = now + _LOOK_EVERY_SECONDS
+        return due
+
+    def holds_all(self, written: WalPosition | None) -> bool:
+        return written is not None and written == self._stored
+
+    def succeeded(self, written: WalPosition | None, with_tail: bool) -> None:
+        now = self._clock.monotonic_seconds()
+        self._look_due = now + _LOOK_EVERY_SECONDS
+        self.pause_seconds = self._usual_seconds
+        if with_tail:
+            self._stored = written
+            self._tail_due = now + self._ship_every_seconds
+
+    def failed(self) -> None:
+        self._stored = None
+        self._tail_due = self._clock.monotonic_seconds()
+        self.pause_seconds = min(2 * max(self.pause_seconds, _SEGMENTS_EVERY_SECONDS / 2), _LONGEST_PAUSE_SECONDS)
+
+
+class _Told:
+    """Into the log when a fault begins, becomes another, and ends; not each time that it is met."""
+
+    def __init__(self, resource: ResourceName, doing: str) -> None:
+        self._doing = f"{resource}: {doing}"
+        self._code = ""
+
+    def tell(self, fault: UnderstudyError | None) -> None:
+        code = fault.code if fault is not None else ""
+        if code == self._code:
+            return
+        if fault is not None:
+            _log.warning("%s: %s", self._doing, fault)
+        else:
+            _log.info("%s goes on", self._doing)
+        self._code = code
+
+
+def _spool_unusable(error: OSError) -> TryAgain:
+    return TryAgain(
+        "spool_unusable",
+        found=f"{error.strerror}: {error.filename}" if error.filename else str(error),
+        expected="a spool directory that can be read and written",
+        hint="is its disk full, or not mounted? The stream goes on by itself once it can",
+    )
 
 
 def _safe(shipped: Shipped, written: WalPosition | None) -> WalPosition | None:

@@ -124,7 +124,7 @@ def test_a_partial_segment_cut_off_while_it_was_padded_does_not_stop_the_stream(
     assert_contiguous(wait_for_segments(receiver, 4))
 
 
-def test_wal_that_the_server_removed_is_a_final_fault_in_its_own_words(postgres_servers, receivers):
+def test_wal_that_the_server_removed_is_a_final_fault_with_the_servers_own_words(postgres_servers, receivers):
     server = postgres_servers(segment_megabytes=1, settings={"max_wal_size": "4MB", "min_wal_size": "2MB"})
     receiver = receivers(server)
     receiver.ensure_running()
@@ -136,6 +136,6 @@ def test_wal_that_the_server_removed_is_a_final_fault_in_its_own_words(postgres_
     server.sql("checkpoint")
     with pytest.raises(GiveUp) as failed:
         receiver.ensure_running()
-    assert failed.value.code == "receiver_failed"
+    assert failed.value.code == "wal_removed"
     assert "has already been removed" in failed.value.found
     assert not receiver.facts().running

@@ -71,7 +71,7 @@ def test_a_receiver_ahead_on_a_dead_timeline_is_told_and_goes_on_once_that_wal_i
     doomed += [spool.partial] if spool.partial else []
     assert doomed
     assert all(segment.name in diverged.value.hint for segment in doomed)
-    place = follower.quarantine(doomed, "ran ahead on timeline 1")
+    place = follower.quarantine_diverged("ran ahead on timeline 1")
     assert {path.name.removesuffix(".partial") for path in Path(place).iterdir()} == {s.name for s in doomed} | {"REASON"}
     follower.ensure_running()
     write_segments(standby, 1)
@@ -91,3 +91,23 @@ def test_what_is_left_of_ended_timelines_goes_with_what_is_quarantined(server, r
     assert (Path(place) / leftover.name).exists()
     assert receiver.spool().segments == ()
     assert receiver.spool().partial is None
+
+
+def test_a_server_that_was_set_back_on_its_timeline_is_for_a_person_to_judge(postgres_servers, receivers):
+    """Nothing says which of the two is right, so nothing is moved."""
+    server = postgres_servers(segment_megabytes=1)
+    old = server.sibling()
+    server.program("pg_basebackup", "-D", str(old.data), "-X", "fetch", "-c", "fast", "--no-sync")
+    receiver = receivers(server)
+    receiver.ensure_running()
+    write_segments(server, 3)
+    segments = wait_for_segments(receiver, 3)
+    receiver.stop()
+    server.kill_everything()
+    follower = receivers(old.start())
+    for attempt in (follower.ensure_running, lambda: follower.quarantine_diverged("a test")):
+        with pytest.raises(GiveUp) as diverged:
+            attempt()
+        assert diverged.value.code == "receiver_diverged"
+        assert segments[-1].name in diverged.value.hint
+    assert follower.spool().segments[-len(segments) :] == segments

@@ -56,6 +56,16 @@ class ReceiverOptions:
     """The user it runs as; None: our own."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Divergence:
+    start: StreamStart
+    found: str
+    common_end: Lsn | None
+    """Up to here spool and server hold the same; None when that isn't known."""
+    fork: Lsn | None
+    """Where the server's own history says that it left the spool's timeline."""
+
+
 class PostgresWalReceiver:
     """One ``pg_receivewal``, by its spool. Safe to use from several threads."""
 
@@ -120,6 +130,22 @@ class PostgresWalReceiver:
             self._process.stop()
             return self._spool.quarantine(segments, reason, self._clock.now())
 
+    def quarantine_diverged(self, reason: str) -> str:
+        """Stops the receiver first.
+
+        Raises:
+            GiveUp: ``receiver_diverged``: the server does not descend from the spool's timeline, or was set back on it.
+        """
+        with self._lock:
+            self._process.stop()
+            divergence = self._divergence()
+            if divergence is None:
+                return self._spool.quarantine((), reason, self._clock.now())
+            if divergence.fork is None:
+                raise self._diverged(divergence)
+            doomed = self._spool.behind(divergence.start.timeline, divergence.fork)
+            return self._spool.quarantine(doomed, reason, self._clock.now())
+
     def _refuse_when_full(self, running: bool) -> None:
         facts = self.spool()
         room_for_one_more = 0 if running else self._spool.segment_bytes
@@ -165,14 +191,18 @@ class PostgresWalReceiver:
         with self._process.locked() as lock_descriptor:
             self._spool.mend_unpadded()
             self._align_with_history()
-            self._database.reserve_slot(options.slot)
+            slot = self._database.reserve_slot(options.slot)
+            start = self._spool.stream_start()
             self._wait_for_slot()
             self._log.begin()
             command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
             command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
             command += ["--synchronous"] if options.synchronous else []
             pid = self._process.launch(command, self._environment(), self._log.path, lock_descriptor, options.account)
-        self._wait_for_stream(pid)
+        try:
+            self._wait_for_stream(pid)
+        except GiveUp as error:
+            raise self._wal_removed(error, start, slot.restart_lsn) or error from None
 
     def _refuse_useless_limit(self, segment_bytes: int) -> None:
         least = _LEAST_SEGMENTS * segment_bytes
@@ -190,31 +220,46 @@ class PostgresWalReceiver:
         There the server answers with the next timeline at once, which ``pg_receivewal`` (15 to 18) takes for a failure and asks
         again for ever. An empty partial segment of the next timeline makes it begin on that one.
         """
+        divergence = self._divergence()
+        if divergence is not None:
+            raise self._diverged(divergence)
         start = self._spool.stream_start()
         if start is None:
             return
-        timeline, flushed = self._database.wal_flushed()
-        if start.timeline > timeline:
-            raise self._diverged(start, f"the server is on timeline {timeline}", None)
+        timeline, _ = self._database.wal_flushed()
         if start.timeline == timeline:
-            if start.lsn > flushed:
-                raise self._diverged(start, f"the server has written up to {flushed} only", flushed)
             return
         forks = parse_history_file(self._database.timeline_history(timeline).decode())
-        fork = next((each for each in forks if each.parent == start.timeline), None)
-        if fork is None:
-            raise self._diverged(start, f"the server, on timeline {timeline}, does not descend from that timeline", None)
-        if start.lsn > fork.at:
-            raise self._diverged(start, f"the server left that timeline at {fork.at}", fork.at)
-        if start.lsn == fork.at:
+        if any(each.parent == start.timeline and each.at == start.lsn for each in forks):
             successor = next((each.parent for each in forks if each.at > start.lsn), timeline)
             self._spool.begin_segment(WalSegment.holding(successor, start.lsn, self._spool.segment_bytes))
 
-    def _diverged(self, start: StreamStart, found: str, common_end: Lsn | None) -> GiveUp:
-        doomed = ", ".join(segment.name for segment in self._spool.behind(start.timeline, common_end))
+    def _divergence(self) -> _Divergence | None:
+        start = self._spool.stream_start()
+        if start is None:
+            return None
+        timeline, flushed = self._database.wal_flushed()
+        if start.timeline > timeline:
+            return _Divergence(start, f"the server is on timeline {timeline}", None, None)
+        if start.timeline == timeline:
+            if start.lsn > flushed:
+                return _Divergence(start, f"the server has written up to {flushed} only", flushed, None)
+            return None
+        forks = parse_history_file(self._database.timeline_history(timeline).decode())
+        fork = next((each for each in forks if each.parent == start.timeline), None)
+        if fork is None:
+            found = f"the server, on timeline {timeline}, does not descend from that timeline"
+            return _Divergence(start, found, None, None)
+        if start.lsn > fork.at:
+            return _Divergence(start, f"the server left that timeline at {fork.at}", fork.at, fork.at)
+        return None
+
+    def _diverged(self, divergence: _Divergence) -> GiveUp:
+        start = divergence.start
+        doomed = ", ".join(segment.name for segment in self._spool.behind(start.timeline, divergence.common_end))
         return GiveUp(
             "receiver_diverged",
-            found=f"the spool reaches {start.lsn} on timeline {start.timeline}, but {found}",
+            found=f"the spool reaches {start.lsn} on timeline {start.timeline}, but {divergence.found}",
             expected="WAL that is part of the server's history",
             hint=f"the receiver was ahead of what survived: quarantine {doomed} in {self._spool.wal}, then start it again",
         )
@@ -254,6 +299,19 @@ class PostgresWalReceiver:
             expected="a stream that goes on",
             hint="if WAL that it asks for was removed, there is a gap: drop the slot, quarantine the spool's segments, "
             "start the stream again and take a full backup",
+        )
+
+    def _wal_removed(self, error: GiveUp, start: StreamStart | None, kept_from: Lsn | None) -> GiveUp | None:
+        """What the server says of it is in the server's language; that it keeps nothing so old is not."""
+        if error.code != "receiver_failed" or start is None or kept_from is None or start.lsn >= kept_from:
+            return None
+        return GiveUp(
+            "wal_removed",
+            found=f"the spool ends at {start.lsn}, the server keeps WAL for slot {self._options.slot} from {kept_from} on only, "
+            f"and answers: {error.found}",
+            expected="WAL that goes on where the spool ends",
+            hint="the slot was dropped or made anew, and WAL in between is lost for good: a full backup begins anew behind it "
+            "(understudy backup RESOURCE --full)",
         )
 
     def _conninfo_without_secrets(self) -> str:

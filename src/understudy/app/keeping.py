@@ -1,0 +1,159 @@
+"""Everything that the control plane keeps going for one resource: its stream, its exposure, its schedules, its heartbeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from understudy.app.backups import REPLANNED_AS_FULL, plan_next_backup
+from understudy.app.carrying_out import RunView, view_of
+from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
+from understudy.app.installation import Installation
+from understudy.app.repositories import prepare_repository
+from understudy.app.seen import remember_seen
+from understudy.plan.backup import is_full
+from understudy.plan.plan import Plan
+from understudy.plan.schedule import ScheduledBackup
+from understudy.runner.runner import Runner
+from understudy.steps.wal_shipping import WalShipper
+from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, Remembered
+from understudy.supervise.heartbeats import Heartbeats
+from understudy.supervise.schedules import BackupSchedules
+from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
+from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+from understudy.vocabulary.json import JsonObject
+
+EXPOSURE, RECEIVING = "exposure", "receiving"
+
+
+def shipping_to(repository: str) -> str:
+    """The kind of observation that tells how shipping to this repository goes."""
+    return f"shipping:{repository}"
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """One resource's loops, and what they are handed."""
+
+    installation: Installation
+    runner: Runner
+    name: ResourceName
+    _told: dict[str, JsonObject] = field(default_factory=dict)
+
+    def start(self, undo: ExitStack) -> None:
+        installation, resource = self.installation, self.installation.resource(self.name)
+        repositories = installation.repository_names(self.name)
+        watch = ExposureWatch(
+            self.name,
+            installation.databases[self.name],
+            installation.stack.slot_of(self.name),
+            repositories,
+            installation.clock,
+            self._see_exposure,
+            self._remembered(),
+        )
+
+        def shipped(report: StreamReport) -> None:
+            if report.safe is not None:
+                watch.now_safe(report.repository, report.safe)
+            self._see(shipping_to(report.repository), fault_to_json(report.fault))
+
+        stream = WalStream(
+            self.name,
+            installation.receivers[self.name],
+            watch.written,
+            {repository: self._shipper(repository) for repository in repositories},
+            resource.wal.ship_every,
+            installation.clock,
+            shipped,
+            self._see_receiving,
+        )
+        schedules = BackupSchedules(
+            self.name,
+            self._entries(),
+            installation.clock,
+            self._handled,
+            self._mark_handled,
+            self._has_usable_backup,
+            self._back_up,
+        )
+        watch.start()
+        undo.callback(watch.stop)
+        stream.start()
+        undo.callback(stream.stop)
+        schedules.start()
+        undo.callback(schedules.stop)
+        if resource.heartbeat is not None:
+            heartbeats = Heartbeats(installation.databases[self.name], resource.heartbeat.database, resource.heartbeat.every)
+            heartbeats.start()
+            undo.callback(heartbeats.stop)
+
+    def _shipper(self, repository: RepositoryName) -> Callable[[], WalShipper]:
+        def make() -> WalShipper:
+            """Needs the server's identity, which is remembered, so that an outage of the server does not stop the shipping."""
+            seen = self.installation.seen(self.name)
+            if seen is None:
+                remember_seen(self.installation.state, self.name, self.installation.databases[self.name].facts())
+                return make()
+            prepared = prepare_repository(self.installation, repository)
+            archive = prepared.wal(self.name, seen.system_identifier, seen.segment_bytes)
+            return WalShipper(self.installation.receivers[self.name], archive)
+
+        return make
+
+    # What is seen, for status
+
+    def _remembered(self) -> Remembered:
+        seen = self.installation.records.observed(self.name, EXPOSURE)
+        return remembered_from_json(seen.value) if seen is not None else Remembered()
+
+    def _see_exposure(self, report: ExposureReport) -> None:
+        self._see(EXPOSURE, exposure_to_json(report))
+
+    def _see_receiving(self, report: ReceivingReport) -> None:
+        self._see(RECEIVING, fault_to_json(report.fault))
+
+    def _see(self, kind: str, value: JsonObject) -> None:
+        """Only what changed, because each is a write to disk; and streaming goes on although nobody can be told of it."""
+        if self._told.get(kind) == value:
+            return
+        if self.installation.records.observe_if_possible(self.name, kind, value):
+            self._told[kind] = value
+
+    # Schedules
+
+    def _entries(self) -> list[ScheduledBackup]:
+        backup = self.installation.resource(self.name).backup
+        planned = ((BackupKind.FULL, backup.full), (BackupKind.INCREMENTAL, backup.incremental))
+        return [ScheduledBackup(self.name, kind, cron, backup.timezone) for kind, cron in planned if cron]
+
+    def _handled(self, entry: ScheduledBackup) -> datetime | None:
+        seen = self.installation.records.observed(self.name, f"scheduled:{entry.kind}")
+        return datetime.fromisoformat(str(seen.value["due"])) if seen else None
+
+    def _mark_handled(self, entry: ScheduledBackup, due: datetime) -> None:
+        self.installation.records.observe(self.name, f"scheduled:{entry.kind}", {"due": due.isoformat()})
+
+    def _has_usable_backup(self) -> bool:
+        """In the first repository, which is where backups are taken to and counted from."""
+        first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
+        server = self.installation.databases[self.name].facts()
+        return bool(first.backups(self.name, server.system_identifier).usable)
+
+    def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> None:
+        """Incremental where the server agrees, else full, like the command."""
+        for repository in self.installation.repository_names(self.name):
+            prepare_repository(self.installation, repository)
+        plan = plan_next_backup(self.installation, self.name, kind)
+        view = self._carried_out(plan, begun)
+        refusal = None if is_full(plan) else view.failure(*REPLANNED_AS_FULL)
+        if refusal is not None:
+            self._carried_out(plan_next_backup(self.installation, self.name, BackupKind.FULL, refusal.found), begun)
+
+    def _carried_out(self, plan: Plan, begun: Callable[[], None]) -> RunView:
+        run = self.runner.submit(plan)
+        begun()
+        self.runner.wait(run)
+        return view_of(self.installation, run)
