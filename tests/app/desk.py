@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from understudy.adapters.age import new_identity
+from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.app.preflight import check
 
 
@@ -61,6 +63,9 @@ class Desk:
         return sorted(path.name for path in self.directory.iterdir())
 
     def close(self):
+        """Ends the receivers that a test left running here (they outlive whoever started them), then removes everything."""
+        for lock in self.directory.glob("*/wal/*/lock"):
+            ReceiverProcess(lock, SystemClock()).stop()
         shutil.rmtree(self.directory)
 
 

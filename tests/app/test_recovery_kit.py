@@ -22,10 +22,8 @@ def test_kit_and_repository_are_enough_to_get_the_database_back(desk, monkeypatc
         made = initialise(wish, SystemClock())
         server.sql("create table kept as select generate_series(1, 1000) as id")
         installation = Installation.open(made.stack_file)
-        try:
-            assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
-        finally:
-            installation.receivers[ResourceName("orders")].stop()
+        assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
+        installation.receivers[ResourceName("orders")].stop()
     monkeypatch.delenv("ORDERS_URL")
     kit = made.kit.rename(desk.directory / "kit")
     for lost in (made.identity, made.signing_key, made.stack_file):

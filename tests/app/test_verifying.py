@@ -28,19 +28,24 @@ class Chain:
 
     def __init__(self):
         self.desk = Desk()
+        try:
+            self._tell()
+        except BaseException:
+            self.desk.close()
+            raise
+
+    def _tell(self):
         with PostgresServer(Flavour.WHEEL_18, segment_megabytes=1) as server:
             server.sql(f"create tablespace fast location '{server.new_directory('fast')}'")
             server.sql("create table t tablespace fast as select generate_series(1, 20000) as id")
             self.desk.write(server, "backup: {part_size: 16MiB}")
             installation = Installation.open(self.desk.stack_file, self.desk.state)
-            try:
-                for kind in (BackupKind.FULL, BackupKind.INCREMENTAL):
-                    assert back_up(installation, "orders", kind, SilentWatcher()).succeeded
-                    for _ in range(3):
-                        server.sql("insert into t select generate_series(1, 2000); select pg_switch_wal()")
-                assert back_up(installation, "orders", BackupKind.INCREMENTAL, SilentWatcher()).succeeded
-            finally:
-                installation.receivers[ResourceName("orders")].stop()
+            for kind in (BackupKind.FULL, BackupKind.INCREMENTAL):
+                assert back_up(installation, "orders", kind, SilentWatcher()).succeeded
+                for _ in range(3):
+                    server.sql("insert into t select generate_series(1, 2000); select pg_switch_wal()")
+            assert back_up(installation, "orders", BackupKind.INCREMENTAL, SilentWatcher()).succeeded
+            installation.receivers[ResourceName("orders")].stop()
         self.labels = sorted(path.name for path in self.desk.directory.glob("repository/postgres/orders/*/backups/*"))
 
     def copy(self, to):
