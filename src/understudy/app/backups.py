@@ -45,7 +45,9 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
     return plan_backup(subject, facts, kind)
 
 
-def back_up(installation: Installation, resource: str, kind: BackupKind | None, watcher: Watcher) -> RunView:
+def back_up(
+    installation: Installation, resource: str, kind: BackupKind | None, watcher: Watcher, *, take_over: bool = False
+) -> RunView:
     """Take a base backup; where an incremental one can't be taken, or won't do, plan once more as a full one.
 
     Raises:
@@ -54,7 +56,7 @@ def back_up(installation: Installation, resource: str, kind: BackupKind | None, 
     installation.resource(resource)
     name = ResourceName(resource)
     for repository in installation.repository_names(name):
-        prepare_repository(installation, repository)
+        prepare_repository(installation, repository, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
     view = carry_out(installation, plan, watcher)
     refusal = None if is_full(plan) else view.failure(*REPLANNED_AS_FULL)

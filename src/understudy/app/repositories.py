@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from understudy.app.installation import Installation
 
 
-def prepare_repository(installation: Installation, name: RepositoryName) -> Repository:
+def prepare_repository(installation: Installation, name: RepositoryName, *, take_over: bool = False) -> Repository:
     """Describe an empty place as a repository, once; claim it for this controller; keep the stack file's version in it.
 
     A place that was a repository before and now is empty is never described anew: it is a disk that is not mounted, or a bucket
     that somebody emptied.
+
+    ``take_over`` claims a repository that another controller wrote to last: a person says that this one is gone for good.
 
     Raises:
         Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
@@ -36,7 +38,7 @@ def prepare_repository(installation: Installation, name: RepositoryName) -> Repo
         seen.parent.mkdir(exist_ok=True)
         seen.write_text(description)
     controller = installation.records.controller_id()
-    if repository.current_epoch() is None:
+    if take_over or repository.current_epoch() is None:
         repository.claim_epoch(controller, installation.clock.now())
     repository.require_epoch(controller)
     _keep_stack_file(installation, name)

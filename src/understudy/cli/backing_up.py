@@ -24,20 +24,23 @@ if TYPE_CHECKING:
 Examples:
   understudy backup orders                 incremental where possible, else full, and says why
   understudy backup orders --full
+  understudy backup orders --take-over     the machine that wrote to these repositories is gone for good
 """
 )
 @click.argument("resource")
 @click.option("--full", "kind", flag_value=BackupKind.FULL.value, help="A full backup.")
 @click.option("--incremental", "kind", flag_value=BackupKind.INCREMENTAL.value, help="An incremental one (PostgreSQL 17+).")
+@click.option("--take-over", is_flag=True, help="Write to repositories that another controller wrote to last.")
 @stack_options
 @json_option
-def backup(resource: str, kind: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
+def backup(resource: str, kind: str | None, take_over: bool, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource."""
     from understudy.app.backups import back_up
     from understudy.cli.running import print_run
     from understudy.cli.watching import TerminalWatcher
 
-    view = back_up(opened(stack_file, state), resource, BackupKind(kind) if kind else None, TerminalWatcher(quiet=as_json))
+    installation, wanted = opened(stack_file, state), BackupKind(kind) if kind else None
+    view = back_up(installation, resource, wanted, TerminalWatcher(quiet=as_json), take_over=take_over)
     print_run(view, as_json)
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
 

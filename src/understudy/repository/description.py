@@ -79,6 +79,6 @@ def write_description(store: ObjectStore, keys: Keys, repository_id: str, create
             "repository_of_another",
             found=f"{store.url} holds the repository {there.repository_id}, made {there.created.isoformat()}",
             expected="an empty place, or this repository",
-            hint="give each stack a place of its own; to take over an existing repository use: understudy adopt",
+            hint="give each stack a place of its own",
         )
     return there
