@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import ExitStack
 
+import psycopg
 from tests.servers.flavours import Flavour
 from tests.servers.ledger import Ledger
 
@@ -40,6 +41,8 @@ def measure(ground: Ground, options: Options) -> RowResult:
 
 def _recover(subject: UnderstudySubject, number: int) -> Figures:
     server = subject.server
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("drop table if exists understudy_ledger")  # of the round before
     ledger = Ledger(server.url, subject.directory / f"ledger-{number}.txt").start()
     ledger.wait_for(_COMMITS)
     server.kill_everything()
