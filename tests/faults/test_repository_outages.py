@@ -1,0 +1,126 @@
+"""A repository goes away and comes back while WAL is written."""
+
+import subprocess
+
+import pytest
+
+from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
+from tests.servers.processes import wait_until
+
+
+def test_a_bucket_that_is_away_holds_up_nobody_and_catches_up(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    estate.s3.stop()
+    during = estate.write(3)
+    estate.wait_until_held(during, NEAR)
+    shown = estate.wait_for(lambda seen: FAR in seen.shipping_faults, "the fault of the bucket")
+    assert set(shown.shipping_faults) == {FAR}
+    assert shown.shipping_faults[FAR].hint
+    assert (estate.spool / during.name).exists()
+    estate.s3.start()
+    estate.wait_until_held(during, FAR)
+    estate.wait_for(lambda seen: not seen.shipping_faults, "no fault any more")
+    assert_contiguous(estate.numbers_in(FAR))
+    assert estate.numbers_in(FAR) == estate.numbers_in(NEAR)
+    estate.wait_until_held(estate.write(), NEAR, FAR)
+    wait_until(lambda: not (estate.spool / during.name).exists(), "what both hold to be forgotten")
+    assert len([path for path in estate.spool.iterdir() if len(path.name) == 24]) >= 1
+
+
+def test_a_disk_that_is_not_mounted_gets_nothing_and_catches_up(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    estate.unmount()
+    estate.near.mkdir()
+    during = estate.write(3)
+    estate.wait_until_held(during, FAR)
+    shown = estate.wait_for(lambda seen: NEAR in seen.shipping_faults, "the fault of the disk")
+    assert shown.shipping_faults[NEAR].code == "store_unreachable"
+    assert "mounted" in shown.shipping_faults[NEAR].hint
+    assert "store_unreachable" in estate.command("status").stdout
+    assert list(estate.near.iterdir()) == []
+    estate.near.rmdir()
+    estate.mount()
+    estate.wait_until_held(during, NEAR)
+    estate.wait_for(lambda seen: not seen.shipping_faults, "no fault any more")
+    assert_contiguous(estate.numbers_in(NEAR))
+
+
+def test_a_repository_of_an_idle_database_that_went_away_is_told_too(make_estate):
+    """Nobody writes, so nothing would be sent to it for hours."""
+    estate = make_estate()
+    estate.serve()
+    estate.wait_until_held(estate.write())
+    estate.unmount()
+    estate.wait_for(lambda seen: NEAR in seen.shipping_faults, "the fault of the disk")
+    estate.mount()
+    estate.wait_for(lambda seen: not seen.shipping_faults, "no fault any more")
+
+
+def test_a_full_spool_stops_the_stream_and_says_so_until_there_is_room(make_estate):
+    estate = make_estate(wal={"ship_every": "1s", "spool_limit": "64MiB"})
+    estate.serve()
+    estate.wait_until_held(estate.write())
+    estate.unmount()
+    estate.write(66)
+    shown = estate.wait_for(lambda seen: seen.receiving_fault is not None, "a spool that is full")
+    assert shown.receiving_fault.code == "spool_full"
+    assert "max_slot_wal_keep_size" in shown.receiving_fault.hint
+    assert not shown.receiver_running
+    assert "spool_full" in estate.log_text()
+    assert "spool_full" in estate.command("status").stdout
+    beyond = estate.write(3)
+    assert not (estate.spool / beyond.name).exists()
+    estate.mount()
+    estate.wait_until_held(beyond)
+    estate.wait_for(lambda seen: seen.receiving_fault is None and seen.receiver_running, "the stream to go on")
+    assert_contiguous(estate.numbers_in())
+
+
+@pytest.fixture
+def tiny_file_system(tmp_path):
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a file system of its own needs the privilege to mount one")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_below_the_spool_is_told_and_the_stream_goes_on_when_there_is_room(make_estate, tiny_file_system):
+    estate = make_estate(wal={"ship_every": "1s", "spool": str(tiny_file_system / "spool")})
+    estate.serve()
+    estate.wait_until_held(estate.write())
+    estate.unmount()
+    ballast = tiny_file_system / "ballast"
+    with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+    last = estate.write(4)
+    shown = estate.wait_for(lambda seen: seen.receiving_fault is not None, "a disk that is full")
+    assert shown.receiving_fault.code == "spool_full"
+    assert str(tiny_file_system) in shown.receiving_fault.found
+    estate.mount()
+    ballast.unlink()
+    estate.wait_until_held(last)
+    estate.wait_for(lambda seen: seen.receiving_fault is None, "the stream to go on")
+    assert_contiguous(estate.numbers_in())
+
+
+def test_nothing_is_forgotten_while_one_repository_has_not_said_what_it_holds(make_estate):
+    estate = make_estate(bucket=True)
+    estate.s3.stop()
+    estate.serve()
+    last = estate.write(3)
+    estate.wait_until_held(last, NEAR)
+    estate.wait_for(lambda seen: FAR in seen.shipping_faults, "the fault of the bucket")
+    held = estate.installation.receivers[RESOURCE].spool().segments
+    assert last in held
+    assert_contiguous([segment.number for segment in held])
+    assert estate.numbers_in(NEAR) == [segment.number for segment in held]
+    estate.s3.start()
+    estate.wait_until_held(last, FAR)
