@@ -7,6 +7,7 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ def new_cluster(options: ClusterOptions, data: Path, *, fresh: bool = False) -> 
 
 def _initialise(options: ClusterOptions, data: Path) -> None:
     programs = programs_of(options.flavour)
-    password_file = session_directory() / "superuser-password"
+    # of this cluster's own: two workers may initialise at the same time
+    password_file = session_directory() / f"superuser-password-{secrets.token_hex(4)}"
     password_file.write_text(SUPERUSER_PASSWORD)
     password_file.chmod(0o644)
     command = [str(programs / "initdb"), "-D", str(data), "-k", "-U", SUPERUSER, "--encoding=UTF8", "--locale=C.UTF-8"]

@@ -26,13 +26,27 @@ def newest_due(entry: ScheduledBackup, now: datetime) -> datetime:
     here = local.replace(second=0, microsecond=0)
     if croniter.match(entry.cron, here):
         found = here
+    if _comes_again(entry, found):
+        found = found.astimezone(local.tzinfo).replace(fold=0)
     return found.astimezone(UTC)
 
 
 def next_due(entry: ScheduledBackup, now: datetime) -> datetime:
     """The first moment after ``now`` at which it comes due, in UTC."""
-    found: datetime = croniter(entry.cron, now.astimezone(ZoneInfo(entry.timezone))).get_next(datetime)
+    moments = croniter(entry.cron, now.astimezone(ZoneInfo(entry.timezone)))
+    found: datetime = moments.get_next(datetime)
+    while _comes_again(entry, found):
+        found = moments.get_next(datetime)
     return found.astimezone(UTC)
+
+
+def _comes_again(entry: ScheduledBackup, due: datetime) -> bool:
+    """Whether the clocks were put back and this hour is there for the second time, for a schedule that names its hours.
+
+    Like cron(8), one that runs every hour anyway goes on in the second one; one at 02:30 has run.
+    """
+    names_hours = not entry.cron.split()[1].startswith("*")
+    return names_hours and due.astimezone(UTC).astimezone(ZoneInfo(entry.timezone)).fold == 1
 
 
 def to_make_up(entry: ScheduledBackup, handled: datetime, now: datetime) -> datetime | None:
