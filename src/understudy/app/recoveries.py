@@ -22,7 +22,7 @@ from understudy.stack.resources import PostgresResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
-from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, parse_history_file
+from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
 _WORKERS = max(2, os.cpu_count() or 2)
 _STANDARD_PORT = 5432
@@ -207,7 +207,7 @@ def _plan(
         stack_digest=installation.digest,
         backups=holdings.backups,
         histories=holdings.histories,
-        reaches={timeline: _reach(holdings.wal, timeline) for timeline in holdings.wal.timelines()},
+        wal=holdings.wal,
         programs_major=installation.instances[name].major(),
         staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
     )
@@ -233,10 +233,6 @@ def _holdings(repository: Repository, name: ResourceName) -> _Holdings:
     contents = archive.contents()
     histories = {timeline: parse_history_file(archive.fetch_history(timeline).decode()) for timeline in contents.histories}
     return _Holdings(backups, histories, contents)
-
-
-def _reach(contents: WalContents, timeline: Timeline) -> Lsn:
-    return contents.reaches(timeline) or Lsn(0)
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

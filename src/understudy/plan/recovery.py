@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
-from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore
+from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_wal
 from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.wal_contents import WalContents
 from understudy.steps.await_wal import AwaitWal
 from understudy.steps.check_pages import CheckPages
 from understudy.steps.discard_unfinished import DiscardUnfinished
@@ -30,7 +31,7 @@ from understudy.steps.write_backup_manifest import WriteBackupManifest
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupLabel, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget
-from understudy.vocabulary.wal import Lsn, Timeline
+from understudy.vocabulary.wal import Timeline
 
 HEADROOM = 1.1
 """Free space asked for, over what the backup unpacks to: replayed WAL, temporary files, growth while replaying."""
@@ -79,7 +80,8 @@ class RecoveryFacts:
     stack_digest: str
     backups: tuple[BackupManifest, ...]
     histories: Histories
-    reaches: Mapping[Timeline, Lsn]
+    wal: WalContents
+    """What the repository holds now."""
     programs_major: int
     staged_wal_bytes: int
 
@@ -88,9 +90,14 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     """Fence, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
 
     Raises:
-        Refusal: everything that ``choose_restore`` raises, and ``programs_wrong_major``, ``tablespace_unmapped``.
+        Refusal: everything that ``choose_restore`` and ``require_wal`` raise, ``programs_wrong_major``, ``tablespace_unmapped``.
     """
-    choice = choose_restore(facts.backups, facts.histories, facts.reaches, wish.target, facts.now, wish.timeline, wish.label)
+    choice = choose_restore(
+        facts.backups, facts.histories, facts.wal.timelines(), wish.target, facts.now, wish.timeline, wish.label
+    )
+    if wish.mode is not Mode.FAILOVER:
+        # A fail-over ships the rest of the WAL first; what is there then, only replay knows.
+        require_wal(choice, facts.histories, facts.wal, wish.target)
     _require_programs(choice, facts)
     _require_tablespaces(choice, wish)
     steps = [*_before(wish, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]

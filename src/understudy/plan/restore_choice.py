@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.replay_path import path_over, wal_missing
+from understudy.repository.wal_contents import WalContents
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
-from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment
 
 Histories = Mapping[Timeline, tuple[TimelineFork, ...]]
 """The ancestry of each timeline that the repository knows; timeline 1 has none."""
@@ -37,7 +39,7 @@ def leads_to(histories: Histories, from_timeline: Timeline, at: Lsn, to_timeline
 def choose_restore(
     backups: Sequence[BackupManifest],
     histories: Histories,
-    reaches: Mapping[Timeline, Lsn],
+    timelines: Iterable[Timeline],
     target: RecoveryTarget,
     now: datetime,
     timeline: Timeline | None = None,
@@ -48,9 +50,14 @@ def choose_restore(
     Without an asked timeline it is the newest one that descends from the newest backup that fits: chosen here, from the history
     files, because the server's own ``latest`` follows any clone that ever promoted into the same archive.
 
+    Whether the WAL in between is there is another question (``require_wal``).
+
+    Args:
+        timelines: Those of which the repository holds any WAL.
+
     Raises:
-        Refusal: ``no_backup``, ``no_such_backup``, ``target_in_future``, ``target_before_first_backup``, ``target_beyond_wal``,
-            ``timeline_unknown``, ``chain_broken``.
+        Refusal: ``no_backup``, ``no_such_backup``, ``target_in_future``, ``target_before_first_backup``, ``timeline_unknown``,
+            ``chain_broken``.
     """
     if not backups:
         raise Refusal("no_backup", found="no usable backup in the repository", expected="at least one",
@@ -64,14 +71,13 @@ def choose_restore(
     before_target = [backup for backup in by_age if _ends_before(backup, target)]
     if not before_target:
         raise _target_too_early(by_age, target)
-    known = {Timeline(1), *histories, *reaches, *(backup.timeline for backup in backups)}
+    known = {Timeline(1), *histories, *timelines, *(backup.timeline for backup in backups)}
     if timeline is not None and timeline not in known:
         raise Refusal("timeline_unknown", found=f"timeline {timeline}", expected=f"one of {sorted(known)}",
                       hint="understudy backups RESOURCE lists the timelines that the repository holds")  # fmt: skip
     for backup in before_target:
         wanted = timeline if timeline is not None else _newest_descendant(backup, known, histories)
         if leads_to(histories, backup.timeline, backup.stop_lsn, wanted):
-            _require_wal(target, wanted, reaches)
             return RestoreChoice(_chain(backup, backups), wanted)
     raise Refusal(
         "timeline_unknown",
@@ -95,17 +101,32 @@ def _newest_descendant(backup: BackupManifest, known: set[Timeline], histories: 
     return max(each for each in known if leads_to(histories, backup.timeline, backup.stop_lsn, each))
 
 
-def _require_wal(target: RecoveryTarget, timeline: Timeline, reaches: Mapping[Timeline, Lsn]) -> None:
-    if target.kind is not TargetKind.LSN:
+def require_wal(choice: RestoreChoice, histories: Histories, contents: WalContents, target: RecoveryTarget) -> None:
+    """See, before anything is touched, that replay can come to a consistent state and to its target.
+
+    A hole matters where everything is wanted. Before a moment that is told by time, by transaction or by name there may be one
+    behind it: replay finds out.
+
+    Raises:
+        GiveUp: ``wal_missing``.
+        Refusal: ``target_beyond_wal``.
+    """
+    backup = choice.backup
+    forks = histories.get(choice.timeline, ())
+    to_the_end = target.kind is TargetKind.LATEST
+    path = path_over(contents, forks, backup.timeline, backup.start_lsn, choice.timeline, up_to_gap=not to_the_end)
+    if path.reaches_at_most < backup.stop_lsn:
+        raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, contents.segment_bytes))
+    if target.kind is not TargetKind.LSN or path.reaches_at_most >= Lsn.parse(target.value):
         return
-    reached = reaches.get(timeline)
-    if reached is None or reached < Lsn.parse(target.value):
-        raise Refusal(
-            "target_beyond_wal",
-            found=f"the repository's WAL on timeline {timeline} ends at {reached or 'nowhere'}",
-            expected=f"WAL up to the target {target.value}",
-            hint="ship what is missing (understudy status shows the exposure), or restore to latest",
-        )
+    if path.gap is not None:
+        raise wal_missing(path.gap)
+    raise Refusal(
+        "target_beyond_wal",
+        found=f"the repository's WAL on timeline {choice.timeline} ends at {path.reaches}",
+        expected=f"WAL up to the target {target.value}",
+        hint="ship what is missing (understudy status shows the exposure), or restore to latest",
+    )
 
 
 def _only(backups: Sequence[BackupManifest], label: str) -> list[BackupManifest]:

@@ -9,6 +9,9 @@ from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, history_file_name, parse_history_file
 
+WAL_PAGE_BYTES = 8192
+"""``XLOG_BLCKSZ`` as everybody builds it. Each page begins with a header that is not zero."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayPath:
@@ -17,11 +20,20 @@ class ReplayPath:
     last_segment: str
     starts: Lsn
     reaches: Lsn
-    """The last byte that the repository holds on the timeline where replay ends."""
+    """The last byte that is known to be held on the timeline where replay ends."""
+    gap: WalSegment | None = None
+    """The path ends before this segment, which is missing although later ones are there."""
+
+    @property
+    def reaches_at_most(self) -> Lsn:
+        """A tail ends with its last byte that is not zero, so the WAL held may go on in zeros; but not into the next page."""
+        return _page_end(self.reaches)
 
 
-def replay_path(archive: WalArchive, from_timeline: Timeline, start: Lsn, to_timeline: Timeline) -> ReplayPath:
-    """What the archive holds on the way.
+def replay_path(
+    archive: WalArchive, from_timeline: Timeline, start: Lsn, to_timeline: Timeline, *, up_to_gap: bool = False
+) -> ReplayPath:
+    """What the archive holds on the way. ``up_to_gap``: what lies before a hole is wanted although there is one.
 
     Raises:
         GiveUp: ``wal_missing``: a segment between the backup's start and what is there behind it is not in the repository;
@@ -30,21 +42,34 @@ def replay_path(archive: WalArchive, from_timeline: Timeline, start: Lsn, to_tim
     forks: tuple[TimelineFork, ...] = ()
     if to_timeline != from_timeline:
         forks = parse_history_file(archive.fetch_history(to_timeline).decode())
-    return path_over(archive.contents(), forks, from_timeline, start, to_timeline)
+    return path_over(archive.contents(), forks, from_timeline, start, to_timeline, up_to_gap=up_to_gap)
 
 
 def path_over(
-    contents: WalContents, forks: Sequence[TimelineFork], from_timeline: Timeline, start: Lsn, to_timeline: Timeline
+    contents: WalContents,
+    forks: Sequence[TimelineFork],
+    from_timeline: Timeline,
+    start: Lsn,
+    to_timeline: Timeline,
+    *,
+    up_to_gap: bool = False,
 ) -> ReplayPath:
     """As ``replay_path``, over what was listed and read already."""
     legs = _legs(forks, from_timeline, start, to_timeline)
     segments: list[WalSegment] = []
-    for timeline, begin, end in legs:
-        segments += _held(contents, timeline, begin, end)
+    gap: WalSegment | None = None
+    for index, leg in enumerate(legs):
+        held, gap = _held(contents, leg, legs[index + 1 :])
+        segments += held
+        if gap is not None:
+            break
+    if gap is not None and not (up_to_gap and segments):
+        raise wal_missing(gap)
     if not segments:
-        raise _missing(WalSegment.holding(from_timeline, start, contents.segment_bytes))
+        raise wal_missing(WalSegment.holding(from_timeline, start, contents.segment_bytes))
     # A server that is told to follow a timeline asks for its history even when the backup was taken on it.
-    histories = [history_file_name(timeline) for timeline, _, _ in legs if timeline > 1 and timeline in contents.histories]
+    timelines = [leg.timeline for leg in legs if leg.timeline > 1]
+    histories = [history_file_name(timeline) for timeline in timelines if timeline in contents.histories]
     if to_timeline > 1 and to_timeline not in contents.histories:
         raise GiveUp(
             "timeline_unknown",
@@ -52,14 +77,21 @@ def path_over(
             expected="the history file of the timeline that replay follows",
             hint="it is shipped with the first WAL of that timeline: take a base backup anew, or use another repository",
         )
-    reaches = contents.reaches(to_timeline) or legs[-1][1]
-    return ReplayPath((*histories, *(segment.name for segment in segments)), segments[-1].name, start, max(start, reaches))
+    reaches = gap.start if gap is not None else contents.reaches(to_timeline) or legs[-1].begin
+    names = (*histories, *(segment.name for segment in segments))
+    return ReplayPath(names, segments[-1].name, start, max(start, reaches), gap)
 
 
-def _legs(
-    forks: Sequence[TimelineFork], from_timeline: Timeline, start: Lsn, to_timeline: Timeline
-) -> list[tuple[Timeline, Lsn, Lsn | None]]:
-    """Each timeline on the way with where it is entered and left; the last one is not left."""
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One timeline on the way, where it is entered and left; the last one is not left."""
+
+    timeline: Timeline
+    begin: Lsn
+    end: Lsn | None
+
+
+def _legs(forks: Sequence[TimelineFork], from_timeline: Timeline, start: Lsn, to_timeline: Timeline) -> list[_Leg]:
     on_the_way = [fork for fork in forks if fork.parent >= from_timeline]
     if from_timeline != to_timeline and (not on_the_way or on_the_way[0].parent != from_timeline):
         raise GiveUp(
@@ -68,32 +100,58 @@ def _legs(
             expected="that the backup's timeline is an ancestor",
             hint="choose the timeline that the backup is on, or a backup of an ancestor",
         )
-    legs: list[tuple[Timeline, Lsn, Lsn | None]] = []
+    legs: list[_Leg] = []
     entered = start
     for fork in on_the_way:
-        legs.append((fork.parent, entered, fork.at))
+        legs.append(_Leg(fork.parent, entered, fork.at))
         entered = fork.at
-    return [*legs, (to_timeline, entered, None)]
+    return [*legs, _Leg(to_timeline, entered, None)]
 
 
-def _held(contents: WalContents, timeline: Timeline, begin: Lsn, end: Lsn | None) -> list[WalSegment]:
-    """The unbroken sequence of segments from ``begin``; a hole in it is an error, its end is not."""
-    first = WalSegment.holding(timeline, begin, contents.segment_bytes)
-    reach = contents.reaches(timeline)
-    if reach is None or reach <= begin:
-        return []
-    stop = min(reach, end) if end is not None else reach
-    last = WalSegment.holding(timeline, Lsn(max(begin.position, stop.position - 1)), contents.segment_bytes)
-    gap = contents.gap_between(first, last)
-    if gap is not None:
-        raise _missing(gap)
-    return list(first.through(last))
+def _held(contents: WalContents, leg: _Leg, later: Sequence[_Leg]) -> tuple[list[WalSegment], WalSegment | None]:
+    """The unbroken sequence of the leg's segments, and the missing one that ends it before the leg does.
+
+    On the last leg the end of what is there is no gap. A segment in which a timeline is left begins with the same bytes on the
+    next one, which the server prefers; so either will do.
+    """
+    begin, end = leg.begin, leg.end
+    reach = contents.reaches(leg.timeline)
+    if end is None:
+        if reach is None or reach <= begin:
+            return [], None
+        end = reach
+    if end <= begin:
+        return [], None
+    first = WalSegment.holding(leg.timeline, begin, contents.segment_bytes)
+    last = WalSegment.holding(leg.timeline, Lsn(end.position - 1), contents.segment_bytes)
+    held: list[WalSegment] = []
+    for segment in first.through(last):
+        if contents.holds(segment) or (segment == last and _tail_reaches(contents, segment, end)):
+            held.append(segment)
+        elif not (segment == last and end < segment.end and _goes_on(contents, segment, later)):
+            return held, segment
+    return held, None
 
 
-def _missing(segment: WalSegment) -> GiveUp:
+def _tail_reaches(contents: WalContents, segment: WalSegment, end: Lsn) -> bool:
+    reach = contents.tail_reaches().get(segment)
+    return reach is not None and _page_end(segment.start + reach) >= end
+
+
+def _goes_on(contents: WalContents, left: WalSegment, later: Sequence[_Leg]) -> bool:
+    copies = [WalSegment(leg.timeline, left.number, left.size_bytes) for leg in later]
+    return any(contents.holds(copy) or copy in contents.tail_reaches() for copy in copies)
+
+
+def _page_end(lsn: Lsn) -> Lsn:
+    return Lsn(-(-lsn.position // WAL_PAGE_BYTES) * WAL_PAGE_BYTES)
+
+
+def wal_missing(segment: WalSegment) -> GiveUp:
     return GiveUp(
         "wal_missing",
-        found=f"WAL segment {segment.name} is not in the repository, and later ones are",
+        found=f"WAL segment {segment.name} is not in the repository",
         expected="every segment from the backup on",
-        hint="restore from another repository, or from a backup that was taken behind the hole (understudy backups RESOURCE)",
+        hint="restore from another repository, from a backup that was taken behind the hole (understudy backups RESOURCE), or "
+        "to a moment before it",
     )
