@@ -40,7 +40,7 @@ whole() {{
 }}
 
 # A link costs nothing where a copy of 16 MB costs the server 30 ms. The bytes stay ours: a server in recovery does not write to
-# WAL files that it was given, and before it is promoted nobody asks for them again.
+# WAL files that it was given before it is promoted, and after that nobody asks for them again.
 deliver() {{
     rm -f "$unfinished" "$target"
     ln "$directory/ready/$name" "$unfinished" 2>/dev/null || cp "$directory/ready/$name" "$unfinished" || return 1

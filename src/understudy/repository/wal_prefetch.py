@@ -60,6 +60,7 @@ class _Window:
         self.position = 0
         self.in_progress: set[str] = set()
         self._numbers = {name: number for number, name in enumerate(names)}
+        self._left: frozenset[str] = frozenset()
 
     def wanted(self) -> tuple[str, ...]:
         return self.names[self.position : self.position + self.size]
@@ -73,7 +74,13 @@ class _Window:
         return self.position != before
 
     def kept(self) -> frozenset[str]:
-        return frozenset(self.names[max(0, self.position - _KEPT_BEHIND_SEGMENTS) : self.position + self.size])
+        return self._left | frozenset(self.names[max(0, self.position - _KEPT_BEHIND_SEGMENTS) : self.position + self.size])
+
+    def leave(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the names that are ours to fetch; from now on they are kept."""
+        known = tuple(name for name in names if name in self._numbers)
+        self._left |= frozenset(known)
+        return known
 
 
 class WalPrefetcher:
@@ -129,6 +136,18 @@ class WalPrefetcher:
     def requests(self) -> tuple[WalRequest, ...]:
         """What servers asked for here so far, and were answered."""
         return read_requests(self._directory / "requests")
+
+    def leave(self, names: Sequence[str]) -> None:
+        """See that these segments lie ready, and stay so when this is closed; names that are not expected count for nothing.
+
+        A server decodes WAL ahead of what it replays (manual, ``recovery_prefetch``). Stopped at its target and promoted, it
+        reads its last record again, and asks for a segment that lies several behind the one it asked for last.
+        """
+        with self._changed:
+            known = self._window.leave(names)
+        for name in known:
+            if not (self._ready / name).exists():
+                self._fetch(name)
 
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from understudy.ports.instance import InstanceFacts, Instances
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
-from understudy.repository.replay_path import ReplayPath, replay_path
+from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
 from understudy.repository.wal_prefetch import WalPrefetcher
 from understudy.repository.wal_requests import end_reached, stuck_at
 from understudy.steps.codec import step_kind
@@ -21,7 +23,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
-from understudy.vocabulary.wal import Timeline, is_segment_name
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
 _START_AGAIN = timedelta(milliseconds=200)
 _STANDBY_SIGNAL = "standby.signal"
@@ -32,6 +34,25 @@ _LONGEST_PAUSE_SECONDS = 0.2
 def replay_receipt(resource: str) -> str:
     """The name of the receipt that says that WAL was replayed to the target."""
     return f"{resource}-replayed"
+
+
+@contextmanager
+def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
+    """A server that ends because fetching failed says so in words of its own; the fault of fetching says what to do."""
+    try:
+        yield
+    except GiveUp:
+        prefetcher.raise_if_failed()
+        raise
+
+
+def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_bytes: int) -> list[str]:
+    """The segment in which the last replayed record ends, and the one before it, where it may begin; on any timeline."""
+    if facts.replayed is None:
+        return []
+    number = max(0, facts.replayed.position - 1) // segment_bytes
+    wanted = {number, number - 1}
+    return [name for name in path.names if is_segment_name(name) and WalSegment.parse(name, segment_bytes).number in wanted]
 
 
 @step_kind("replay_wal")
@@ -72,7 +93,10 @@ class ReplayWal(PlacedStep):
         resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
         backup = repository.backup(resource, system, BackupLabel(self.label))
         archive = repository.wal(resource, system, backup.segment_bytes)
-        path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline))
+        to_the_end = self.target.kind is TargetKind.LATEST
+        path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
+        if path.reaches_at_most < backup.stop_lsn:
+            raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, backup.segment_bytes))
         control = instances.control_data(self.place.directory)
         self._mark_as_standby(instances)
         prefetcher = WalPrefetcher(
@@ -87,9 +111,11 @@ class ReplayWal(PlacedStep):
         with prefetcher:
             settings = recovery_settings(control, prefetcher.restore_command, aim)
             # Closed to the network until it is verified, wherever it will listen later.
-            adopted = instances.facts(self.place).running
-            instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-            facts = self._watch(world, instances, prefetcher, path, adopted)
+            with _cause_first(prefetcher):
+                adopted = instances.facts(self.place).running
+                instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
+                facts = self._watch(world, instances, prefetcher, path, adopted)
+            prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes))
         result: dict[str, Json] = {
             "target": str(self.target),
             "timeline": self.timeline,
@@ -152,16 +178,23 @@ class ReplayWal(PlacedStep):
         facts = instances.facts(self.place)
         if self.target.kind is TargetKind.LATEST:
             return facts
-        if facts.replay_paused:
+        if facts.replay_paused or self._ended_at_position(facts):
             return facts
+        hole = f"; segment {path.gap}, which follows, is missing" if path.gap else ""
         raise GiveUp(
-            "target_not_reached",
+            "wal_missing" if path.gap else "target_not_reached",
             found=f"all WAL of timeline {self.timeline} up to {path.reaches} was replayed, the last commit is of "
-            f"{facts.last_replayed_commit or 'unknown time'}, and {self.target} was not met",
+            f"{facts.last_replayed_commit or 'unknown time'}, and {self.target} was not met{hole}",
             expected="a commit, a restore point or a position at or behind the target",
             hint="if the target lies behind the newest WAL in the repository, restore to latest; if it is a transaction or a "
             "name that is older than this backup, choose an older one with --backup",
         )
+
+    def _ended_at_position(self, facts: InstanceFacts) -> bool:
+        """The server stops at a record that begins at the position or behind it. Where the WAL ends there is none."""
+        if self.target.kind is not TargetKind.LSN or facts.replayed is None:
+            return False
+        return facts.replayed >= Lsn.parse(self.target.value)
 
     def _stuck(self, segment: str, path: ReplayPath, facts: InstanceFacts) -> GiveUp:
         return GiveUp(
