@@ -119,7 +119,8 @@ class BackupSchedules:
             self._put_off(entry, error, f"scheduled {entry.kind} backup")
 
     def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
-        return self._clock.now() < self._not_before.get(entry, self._clock.now())
+        not_before = self._not_before.get(entry)
+        return not_before is not None and self._clock.now() < not_before
 
     def _put_off(self, entry: ScheduledBackup | None, error: UnderstudyError, what: str) -> None:
         passing = isinstance(error, TryAgain) or error.code in _BUSY

@@ -1,0 +1,133 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.supervise.owned_clock import OwnedClock
+from understudy.plan.schedule import ScheduledBackup
+from understudy.supervise.schedules import BackupSchedules
+from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
+from understudy.vocabulary.identifiers import BackupKind, ResourceName
+
+ORDERS = ResourceName("orders")
+FULL = ScheduledBackup(ORDERS, BackupKind.FULL, "0 3 * * sun", "UTC")
+INCREMENTAL = ScheduledBackup(ORDERS, BackupKind.INCREMENTAL, "0 3 * * mon-sat", "UTC")
+
+
+class Desk:
+    """Schedules whose backups are noted down; ``fault`` is raised in place of the next one, ``late`` after it has begun."""
+
+    def __init__(self, *entries, has_backup=True):
+        self.clock = OwnedClock(datetime(2026, 11, 23, 2, 0, tzinfo=UTC))  # a Monday
+        self.has_backup = has_backup
+        self.marks = {}
+        self.taken = []
+        self.fault = self.late = None
+        self.entries = entries or (FULL, INCREMENTAL)
+        self.schedules = self.restarted()
+
+    def restarted(self):
+        self.schedules = BackupSchedules(
+            ORDERS, self.entries, self.clock, self.marks.get, self.marks.__setitem__, self.asked, self.back_up
+        )
+        return self.schedules
+
+    def asked(self):
+        if isinstance(self.has_backup, Exception):
+            raise self.has_backup
+        return self.has_backup
+
+    def back_up(self, kind, begun):
+        if self.fault is not None:
+            raise self.fault
+        begun()
+        self.taken.append(kind)
+        if self.late is not None:
+            raise self.late
+        self.has_backup = True
+
+    def pass_by(self, **duration):
+        self.clock.pass_by(timedelta(**duration))
+        self.schedules.look()
+
+
+@pytest.fixture
+def desk():
+    desk = Desk()
+    desk.schedules.look()
+    return desk
+
+
+def test_nothing_is_due_when_a_schedule_is_new(desk):
+    assert desk.taken == []
+
+
+def test_each_entry_is_acted_on_once_when_it_comes_due(desk):
+    desk.pass_by(hours=1)
+    desk.pass_by(seconds=1)
+    desk.pass_by(hours=22)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+    desk.pass_by(hours=2)
+    assert desk.taken == [BackupKind.INCREMENTAL] * 2
+
+
+def test_what_was_missed_while_nobody_served_is_made_up_once(desk):
+    desk.clock.pass_by(timedelta(days=16))
+    desk.restarted().look()
+    assert sorted(desk.taken) == [BackupKind.FULL, BackupKind.INCREMENTAL]
+    desk.pass_by(seconds=1)
+    assert len(desk.taken) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [TryAgain("database_unreachable", found="connection refused"), Refusal("busy", found="another backup runs")],
+)
+def test_a_backup_that_could_not_begin_is_tried_again_soon(desk, fault):
+    desk.fault = fault
+    desk.pass_by(hours=1)
+    desk.fault = None
+    desk.pass_by(seconds=1)
+    assert desk.taken == []
+    desk.pass_by(seconds=30)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+
+
+def test_a_backup_that_began_and_failed_is_not_repeated(desk):
+    desk.late = GiveUp("store_full", found="no space")
+    desk.pass_by(hours=1)
+    desk.late = None
+    desk.pass_by(hours=1)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+
+
+def test_without_a_usable_backup_a_full_one_is_taken_at_once_and_stands_for_what_was_due():
+    desk = Desk(has_backup=False)
+    desk.schedules.look()
+    assert desk.taken == [BackupKind.FULL]
+    desk.pass_by(seconds=1)
+    assert desk.taken == [BackupKind.FULL]
+    desk.pass_by(hours=1)
+    assert desk.taken == [BackupKind.FULL, BackupKind.INCREMENTAL]
+
+
+def test_a_first_backup_that_failed_is_tried_again_later_and_the_schedules_go_on_meanwhile():
+    desk = Desk(has_backup=False)
+    desk.late = GiveUp("store_full", found="no space")
+    desk.schedules.look()
+    desk.pass_by(seconds=30)
+    assert desk.taken == [BackupKind.FULL]
+    desk.pass_by(minutes=5)
+    assert desk.taken == [BackupKind.FULL] * 2
+    desk.late = None
+    desk.pass_by(minutes=5)
+    desk.pass_by(minutes=5)
+    assert desk.taken == [BackupKind.FULL] * 3
+
+
+def test_a_repository_that_does_not_answer_is_no_reason_for_a_first_backup():
+    desk = Desk(has_backup=TryAgain("store_unreachable", found="no route to host"))
+    desk.schedules.look()
+    assert desk.taken == []
+    desk.has_backup = True
+    desk.pass_by(seconds=30)
+    assert desk.taken == []
