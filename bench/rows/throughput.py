@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import ExitStack
 from functools import partial
 
@@ -35,10 +36,7 @@ def measure(ground: Ground, options: Options) -> RowResult:
         server = undo.enter_context(database(ground, Flavour.WHEEL_18, options.scale))
         subjects = {_NONE: lambda _: _figures(_pgbench(server))}
         for name in (_ASYNCHRONOUS, _SYNCHRONOUS):
-            subject = undo.enter_context(UnderstudySubject(ground, server, synchronous=name == _SYNCHRONOUS, stack=name))
-            subject.back_up("--full")  # makes the repository
-            _let_go(subject)
-            subjects[name] = partial(_streaming, subject, name == _SYNCHRONOUS)
+            subjects[name] = partial(_streaming, ground, server, name)
         series = take_turns(ground, options.rounds, subjects)
     compared = [
         Compared(f"throughput, {name} against no archiving", series.of(name, "tps"), series.of(_NONE, "tps"), target, True)
@@ -49,24 +47,23 @@ def measure(ground: Ground, options: Options) -> RowResult:
     )
 
 
-def _streaming(subject: UnderstudySubject, synchronous: bool, _: int) -> Figures:
-    subject.serve()
-    try:
-        if synchronous:
-            _wait_for(subject.server, "*")
-        return _figures(_pgbench(subject.server))
-    finally:
-        _wait_for(subject.server, "")
-        subject.stop_serving()
-        _let_go(subject)
+def _streaming(ground: Ground, server: PostgresServer, name: str, _: int) -> Figures:
+    """With a slot, a spool and a repository of its own each time: a spool from before the last turn would show a hole."""
+    with UnderstudySubject(ground, server, synchronous=name == _SYNCHRONOUS, stack=name) as subject:
+        subject.serve()
+        try:
+            _wait_for(server, "*" if name == _SYNCHRONOUS else "")
+            return _figures(_pgbench(server))
+        finally:
+            _wait_for(server, "")
+            subject.stop_serving()
+            subject.stop_receiver()
+            _drop_slots(server)
 
 
-def _let_go(subject: UnderstudySubject) -> None:
-    subject.stop_receiver()
-    server = subject.server
-    server.sql("select pg_terminate_backend(active_pid) from pg_replication_slots where active")
+def _drop_slots(server: PostgresServer) -> None:
     while server.sql("select count(*) from pg_replication_slots where active")[0][0]:
-        pass
+        threading.Event().wait(0.05)
     server.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
 
 
