@@ -6,21 +6,16 @@ from datetime import datetime
 from tests.faults.conftest import make_estate
 from tests.faults.estate import NEAR, RESOURCE
 from tests.servers.processes import wait_until
-from understudy.records.run import RunState
 
 __all__ = ["make_estate"]
 
 LEAP_DAY = "0 3 29 2 *"
 
 
-def succeeded(estate):
-    return [run for run in estate.installation.records.runs() if run.state is RunState.SUCCEEDED]
-
-
 def test_a_resource_without_a_backup_gets_a_full_one_at_once_when_it_has_a_schedule(make_estate):
     estate = make_estate(backup={"full": LEAP_DAY})
     estate.serve()
-    wait_until(lambda: succeeded(estate), "the first backup")
+    estate.wait_for(lambda seen: seen.newest_backup is not None, "the first backup")
     assert len(estate.installation.repository(NEAR).backups(RESOURCE).usable) == 1
     shown = estate.seen()
     assert shown.newest_backup is not None
@@ -37,7 +32,7 @@ def test_the_first_backup_waits_for_a_server_that_is_down(make_estate):
     estate.serve()
     wait_until(lambda: "the first backup" in estate.log_text(), "the first attempt")
     estate.server.start()
-    wait_until(lambda: succeeded(estate), "the first backup")
+    estate.wait_for(lambda seen: seen.newest_backup is not None, "the first backup")
 
 
 def test_without_a_schedule_nothing_is_taken_unasked(make_estate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING
 
 from understudy.app.stores import create_store
@@ -14,6 +15,9 @@ from understudy.vocabulary.identifiers import RepositoryName
 
 if TYPE_CHECKING:
     from understudy.app.installation import Installation
+
+_locks: dict[RepositoryName, threading.Lock] = {}
+_making_locks = threading.Lock()
 
 
 def prepare_repository(installation: Installation, name: RepositoryName, *, take_over: bool = False) -> Repository:
@@ -28,6 +32,17 @@ def prepare_repository(installation: Installation, name: RepositoryName, *, take
         Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
         GiveUp: ``repository_missing``; and what the store raises.
     """
+    with _preparing(name):
+        return _prepared(installation, name, take_over)
+
+
+def _preparing(name: RepositoryName) -> threading.Lock:
+    """One thread at a time for each repository: two that find it empty would each describe it in their own way."""
+    with _making_locks:
+        return _locks.setdefault(name, threading.Lock())
+
+
+def _prepared(installation: Installation, name: RepositoryName, take_over: bool) -> Repository:
     seen = installation.state / "repositories" / name
     repository = installation.repository(name)
     if seen.exists():
