@@ -219,7 +219,7 @@ def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep
     steps = (
         StartWalStream(resource, again.slot, fresh=True),
         take,
-        AwaitWal(resource, wish.repository),
+        AwaitWal(resource, wish.repository, may_follow_gap=True),
         WriteBackupManifest(resource, wish.repository),
     )
     return [PlannedStep(step) for step in steps]
