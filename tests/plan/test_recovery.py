@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from tests.plan.samples import FAR, NEAR, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
+from understudy.plan.backup import plan_backup
+from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
+from understudy.plan.recovery import plan_recovery
+from understudy.runner.plan_json import plan_from_json, plan_to_json
+from understudy.steps import codec
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+
+BACKUP = backup_of("20261123-030000F")
+INCREMENTAL = backup_of("20261123-030000F_20261123-040000I", parent="20261123-030000F", minutes=60)
+
+
+def verbs(plan):
+    return [each.step.key.partition("/")[2] for each in plan.steps]
+
+
+def plan_of(mode):
+    return plan_recovery(recovery_wish(mode), recovery_facts([BACKUP]))
+
+
+def test_a_drill_and_a_disaster_bring_the_database_back_with_the_same_steps():
+    back = ["provision-target", "restore-base-backup", "replay-wal", "promote", "verify-database"]
+    for mode in (Mode.ROUTINE, Mode.DRILL, Mode.FAILOVER):
+        found = verbs(plan_of(mode))
+        first = found.index(back[0])
+        assert found[first : first + len(back)] == back
+
+
+def test_only_a_fail_over_fences_and_asks_a_person_first():
+    for mode in (Mode.ROUTINE, Mode.DRILL):
+        assert all(each.approval is None for each in plan_of(mode).steps)
+        assert "fence-old-server" not in verbs(plan_of(mode))
+    recovery = plan_of(Mode.FAILOVER)
+    assert verbs(recovery)[:2] == ["fence-old-server", "ship-remaining-wal"]
+    assert recovery.steps[0].approval is not None
+    assert "/srv/copy" in recovery.steps[0].approval.question
+
+
+def test_protection_is_back_before_a_fail_over_counts_as_finished():
+    found = verbs(plan_of(Mode.FAILOVER))
+    assert found.index("start-wal-stream") < found.index("write-and-read-back") < found.index("take-base-backup")
+    assert found.index("take-base-backup") < found.index("write-backup-manifest")
+
+
+def test_a_sandbox_is_removed_whatever_happened():
+    drill = plan_of(Mode.DRILL)
+    assert verbs(drill)[-1] == "remove-sandbox"
+    assert drill.steps[-1].when is When.ALWAYS
+
+
+def test_what_a_run_reads_and_writes_is_held():
+    for mode in Mode.ROUTINE, Mode.DRILL, Mode.FAILOVER:
+        holds = plan_of(mode).holds
+        assert Hold("target:/srv/copy", HoldKind.EXCLUSIVE) in holds
+        assert Hold("backup-chain:orders/20261123-030000F", HoldKind.SHARED) in holds
+        assert (Hold("backup-lane:orders", HoldKind.EXCLUSIVE) in holds) == (mode is Mode.FAILOVER)
+
+
+def test_programs_of_another_major_version_are_refused():
+    with pytest.raises(Refusal) as refused:
+        plan_recovery(recovery_wish(), recovery_facts([BACKUP], programs_major=17))
+    assert refused.value.code == "programs_wrong_major"
+
+
+def test_a_tablespace_without_a_directory_is_refused():
+    with pytest.raises(Refusal) as refused:
+        plan_recovery(recovery_wish(tablespaces={}), recovery_facts([BACKUP]))
+    assert refused.value.code == "tablespace_unmapped"
+
+
+def test_a_hole_is_refused_at_once_but_in_a_fail_over_that_first_ships_what_is_left():
+    holed = contents((1, 2), (1, 4))
+    for mode in (Mode.ROUTINE, Mode.DRILL):
+        with pytest.raises(GiveUp) as refused:
+            plan_recovery(recovery_wish(mode), recovery_facts([BACKUP], holed))
+        assert refused.value.code == "wal_missing"
+    assert plan_recovery(recovery_wish(Mode.FAILOVER), recovery_facts([BACKUP], holed))
+
+
+PLANS = {
+    "full backup into two repositories": lambda: plan_backup(backup_subject((NEAR, FAR)), backup_facts()),
+    "incremental backup": lambda: plan_backup(backup_subject(), backup_facts([BACKUP])),
+    "restore": lambda: plan_of(Mode.ROUTINE),
+    "drill": lambda: plan_of(Mode.DRILL),
+    "recovery": lambda: plan_of(Mode.FAILOVER),
+    "restore of a chain to a name": lambda: plan_recovery(
+        recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_plan_comes_back_from_json_equal_and_planned_twice_is_the_same(name):
+    plan = PLANS[name]()
+    assert plan == PLANS[name]()
+    assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))) == plan
+
+
+def test_every_kind_of_step_is_in_one_of_these_plans():
+    """So that the round trip above covers each of them."""
+    kinds = {type(each.step).kind_name for make in PLANS.values() for each in make().steps}
+    known = {name for name, kind in codec._KINDS.items() if kind.__module__.startswith("understudy.steps.")}
+    assert kinds == known
+
+
+def test_a_step_of_a_newer_version_is_named_as_unknown():
+    with pytest.raises(ValueError, match="polish_silver"):
+        codec.step_from_json({"step": "polish_silver"})
+    with pytest.raises(ValueError, match="do not fit"):
+        codec.step_from_json({"step": "promote", "resource": "orders", "spoons": 3})
+
+
+def test_steps_in_sequence_come_each_after_all_before():
+    steps = [each.step for each in plan_of(Mode.ROUTINE).steps][:4]
+    chained = in_sequence(*(PlannedStep(step) for step in steps))
+    for index, planned in enumerate(chained):
+        assert planned.after == {step.key for step in steps[:index]}
