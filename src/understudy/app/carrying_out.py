@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +30,13 @@ class RunView:
 
     run: RunRecord
     steps: tuple[StepRecord, ...]
+    follows: RunView | None = None
+    """The attempt before, which found its backup damaged."""
+
+    @property
+    def began(self) -> datetime:
+        """When the first attempt was submitted: what a recovery took counts from there."""
+        return self.follows.began if self.follows is not None else self.run.submitted
 
     @property
     def succeeded(self) -> bool:

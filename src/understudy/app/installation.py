@@ -18,6 +18,7 @@ from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
+from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.stores import store_for
@@ -148,6 +149,15 @@ class Installation:
         keys = self.keys.keys
         return Repository(self.stores[name], self.sealer, keys)
 
+    def spool_directory(self, name: ResourceName) -> Path:
+        declared = self.resource(name).wal.spool
+        return Path(declared) if declared else self.state / "wal" / name
+
+    def receiver_pid(self, name: ResourceName) -> int | None:
+        """Of the WAL receiver, if it runs. Needs no secret, so that ``status`` answers everywhere."""
+        found = ReceiverProcess(self.spool_directory(name) / "lock", self.clock).find()
+        return found.pid if found else None
+
     def seen(self, resource: ResourceName) -> SeenServer | None:
         """What was last seen of the resource's server; also known when the server is gone."""
         return read_seen(self.state, resource)
@@ -177,7 +187,7 @@ class Installation:
         resource = self.resource(name)
         options = ReceiverOptions(
             slot=self.stack.slot_of(name),
-            spool_directory=Path(resource.wal.spool) if resource.wal.spool else self.state / "wal" / name,
+            spool_directory=self.spool_directory(name),
             limit_bytes=resource.wal.spool_limit,
             application_name=self.stack.slot_of(name),
             synchronous=resource.wal.synchronous,

@@ -93,7 +93,7 @@ def status(installation: Installation) -> Status:
 def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, ...]) -> ResourceStatus:
     settings = installation.resource(name)
     objective = installation.stack.tier_of(name)
-    receiver = installation.receivers[name].facts()
+    receiver_pid = installation.receiver_pid(name)
     seen = _seen_exposure(installation, name)
     age_seconds = (installation.clock.now() - seen.at).total_seconds() if seen else 0.0
     served = serving_pid(installation.state) is not None
@@ -105,8 +105,8 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         rto=objective.rto,
         exposure=_exposure(seen.value["overall"], age_seconds) if seen else None,
         exposure_by_repository=_by_repository(seen.value, age_seconds) if seen else {},
-        receiver_running=receiver.running,
-        receiver_pid=receiver.pid,
+        receiver_running=receiver_pid is not None,
+        receiver_pid=receiver_pid,
         receiving_fault=_fault(installation, name, RECEIVING) if served else None,
         shipping_faults=_shipping_faults(installation, name) if served else {},
         newest_backup=next((run for run in mine if run.procedure == Procedure.BACKUP), None),

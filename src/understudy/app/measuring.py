@@ -63,8 +63,8 @@ class MeasuredRecovery:
 
 
 def measure(installation: Installation, view: RunView, disrupted: datetime | None = None) -> MeasuredRecovery:
-    """``disrupted``: when the service was lost; from the run's submission where nobody knows better."""
-    since = disrupted or view.run.submitted
+    """``disrupted``: when the service was lost; from the first attempt's submission where nobody knows better."""
+    since = disrupted or view.began
     scenario = installation.stack.objective_of(Scenario(view.run.subject))
     resource = ResourceName(view.steps[0].key.partition("/")[0])
     tier_name = installation.resource(resource).tier

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.app.carrying_out import RunView, Watcher, carry_out
@@ -19,13 +20,23 @@ from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
 from understudy.stack.resources import PostgresResource
+from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
 from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
+_log = logging.getLogger(__name__)
+
 _WORKERS = max(2, os.cpu_count() or 2)
 _STANDARD_PORT = 5432
+DAMAGE = (
+    "part_corrupt", "part_missing", "part_incomplete", "sealed_corrupt", "compressed_corrupt", "object_missing",
+    "backup_file_missing", "backup_file_unexpected", "backup_file_differs", "manifest_corrupt", "archive_cut_short",
+    "archive_corrupt", "incremental_corrupt",
+)  # fmt: skip
+"""What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
+
 _STAGED_SEGMENTS = 20
 """Room for the WAL that is fetched ahead."""
 
@@ -40,6 +51,8 @@ class Choice:
     repository: RepositoryName | None = None
     tablespaces: Mapping[str, str] | None = None
     """By name, where each goes; over what the stack file says."""
+    without: frozenset[str] = frozenset()
+    """Labels of backups that turned out damaged: they, and all that stand on them, are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,11 @@ def restore(installation: Installation, resource: str, directory: Path, choice: 
 
 def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
     """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``plan_drill`` and ``carry_out`` do."""
-    return carry_out(installation, plan_drill(installation, scenario, resource, choice), watcher)
+    return _from_newest_sound_backup(
+        choice,
+        lambda choice: plan_drill(installation, scenario, resource, choice),
+        lambda plan: carry_out(installation, plan, watcher),
+    )
 
 
 def recover(
@@ -72,8 +89,40 @@ def recover(
     fence_override_by: Person | None = None,
 ) -> RunView:
     """Carry out the scenario for real, where the stack file says. Raises as ``plan_in_place`` and ``carry_out`` do."""
-    plan = plan_in_place(installation, scenario, resource, choice, fence_override_by)
-    return carry_out(installation, plan, watcher, approved_by)
+    return _from_newest_sound_backup(
+        choice,
+        lambda choice: plan_in_place(installation, scenario, resource, choice, fence_override_by),
+        lambda plan: carry_out(installation, plan, watcher, approved_by),
+    )
+
+
+def _from_newest_sound_backup(choice: Choice, plan: Callable[[Choice], Plan], carry: Callable[[Plan], RunView]) -> RunView:
+    """A backup that turns out damaged while it is read is left out, and the next older one that fits is taken.
+
+    Only where nobody asked for a certain one. The view of the last attempt; ``follows`` leads to those before it.
+    """
+    planned = plan(choice)
+    view = carry(planned)
+    while choice.label is None and (damaged := damaged_backup(planned, view)) is not None:
+        choice = replace(choice, without=choice.without | {damaged})
+        try:
+            planned = plan(choice)
+        except Refusal as nothing_older:
+            _log.error("%s is damaged, and there is nothing older to go on with: %s", damaged, nothing_older)
+            return view
+        _log.warning("backup %s is damaged; going on with the next older one", damaged)
+        view = replace(carry(planned), follows=view)
+    return view
+
+
+def damaged_backup(plan: Plan, view: RunView) -> str | None:
+    """The label of the backup whose damage ended the run; None when it ended otherwise."""
+    error = view.failure(*DAMAGE)
+    restore_step = next((each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup)), None)
+    if error is None or restore_step is None:
+        return None
+    named = [label for label in restore_step.labels if f"/{label}/" in error.found]
+    return named[0] if named else restore_step.labels[-1]
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
@@ -174,7 +223,7 @@ def _plan(
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     repositories = installation.repository_names(name)
     source = choice.repository or repositories[0]
-    holdings = _holdings(installation.repository(source), name)
+    holdings = _holdings(installation.repository(source), name, choice.without)
     settings = installation.resource(name)
     wish = RecoveryWish(
         resource=name,
@@ -214,12 +263,12 @@ def _plan(
     return plan_recovery(wish, facts)
 
 
-def _holdings(repository: Repository, name: ResourceName) -> _Holdings:
+def _holdings(repository: Repository, name: ResourceName, without: frozenset[str]) -> _Holdings:
     """
     Raises:
         Refusal: ``no_backup``.
     """
-    usable = repository.backups(name).usable
+    usable = _sound(repository.backups(name).usable, without)
     if not usable:
         raise Refusal(
             "no_backup",
@@ -233,6 +282,18 @@ def _holdings(repository: Repository, name: ResourceName) -> _Holdings:
     contents = archive.contents()
     histories = {timeline: parse_history_file(archive.fetch_history(timeline).decode()) for timeline in contents.histories}
     return _Holdings(backups, histories, contents)
+
+
+def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[BackupManifest, ...]:
+    """Those that neither are left out nor stand on one that is. An incremental sorts behind what it stands on."""
+    left_out = set(without)
+    sound: list[BackupManifest] = []
+    for backup in sorted(backups, key=lambda each: each.stop_time):
+        if backup.label.text in left_out or (backup.parent is not None and backup.parent.text in left_out):
+            left_out.add(backup.label.text)
+        else:
+            sound.append(backup)
+    return tuple(sound)
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

@@ -1,0 +1,60 @@
+"""A drill goes on from the newest backup that is sound, and measures the whole of it."""
+
+import pytest
+
+from tests.restore_matrix.estate import SilentWatcher
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
+from understudy.app.measuring import measure
+from understudy.app.recoveries import Choice, drill
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import BackupKind, ResourceName
+
+
+@pytest.fixture
+def two_backups(desk, postgres_servers):
+    server = postgres_servers("wheel18")
+    server.sql("create table words (word text); insert into words values ('kept')")
+    desk.write(server, url=server.url)
+    installation = Installation.open(desk.stack_file, desk.state)
+    for _ in range(2):
+        assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
+    older, newer = installation.repository("near").backups(ResourceName("orders")).usable
+    yield installation, older, newer, desk.directory / "repository"
+    installation.receivers["orders"].stop()
+
+
+def flip_a_byte(repository, backup):
+    part = next(repository.rglob(backup.parts[0].name))
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.chmod(0o600)
+    part.write_bytes(content)
+
+
+def test_a_drill_falls_back_to_the_older_backup_when_the_newest_is_damaged(two_backups):
+    installation, older, newer, repository = two_backups
+    flip_a_byte(repository, newer)
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+    assert view.succeeded
+    restored = next(step.evidence for step in view.steps if step.key.endswith("/restore-base-backup"))
+    assert restored.proof["labels"] == [older.label.text]
+    assert view.follows.failure("part_corrupt") is not None
+    assert measure(installation, view).disrupted == view.follows.run.submitted
+
+
+def test_a_drill_fails_when_every_backup_is_damaged(two_backups):
+    installation, older, newer, repository = two_backups
+    flip_a_byte(repository, older)
+    flip_a_byte(repository, newer)
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+    assert not view.succeeded
+    assert not measure(installation, view).met
+
+
+def test_a_backup_that_was_asked_for_is_not_exchanged_for_another(two_backups):
+    installation, _, newer, repository = two_backups
+    flip_a_byte(repository, newer)
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(label=newer.label.text), SilentWatcher())
+    assert not view.succeeded
+    assert view.follows is None
