@@ -80,7 +80,8 @@ def _range(spread: Spread) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *rows)]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *escaped)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -27,6 +27,11 @@ def test_a_missed_target_is_said_to_be_missed():
     assert "| peak memory, MiB | 120 | 120–120 | ≤ 400 | yes |" in page
 
 
+def test_a_pipe_in_a_name_does_not_end_its_cell():
+    row = RowResult("x", "X", "", [], [Compared("tar | zstd", [1.0])])
+    assert r"| tar \| zstd | 1 | 1–1 |  |  |" in report.markdown({"x": Measurement(row)}, {})
+
+
 def test_what_was_not_measured_is_named_with_its_reason():
     assert "- **loss**: no second host" in report.markdown({}, {"loss": "no second host"})
 
