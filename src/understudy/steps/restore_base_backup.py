@@ -106,15 +106,17 @@ class RestoreBaseBackup(PlacedStep):
         finished = world.receipts.read(f"{self.receipt}-{label}")
         if finished is not None:
             return _Restored(label, cast(int, finished["files"]), cast(int, finished["plain_bytes"]))
-        parts = f"{self.receipt}-{label}-parts"
+        # Each part remembered costs a flush of the whole file system: worth it for a full backup, whose parts took long to
+        # fetch. An incremental is small, and applying it again from its start is the same as once.
+        parts = f"{self.receipt}-{label}-parts" if parent is None else None
         unpacked = unpack_backup(
             sealed,
             target,
             progress=world.progress,
             cancellation=world.cancellation,
             parent=parent,
-            done_parts=_parts_done(world, parts),
-            part_done=_remember_part(world, parts),
+            done_parts=_parts_done(world, parts) if parts else None,
+            part_done=_remember_part(world, parts) if parts else None,
             workers=self.workers,
         )
         world.receipts.write(f"{self.receipt}-{label}", {"files": unpacked.files, "plain_bytes": unpacked.plain_bytes})
