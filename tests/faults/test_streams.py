@@ -12,13 +12,13 @@ from understudy.repository.replay_path import path_over
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import WalSegment
 
-SMALL_LIMIT = {"max_slot_wal_keep_size": "2MB", "max_wal_size": "4MB", "min_wal_size": "2MB", "checkpoint_timeout": "1h"}
+LITTLE_WAL = {"max_wal_size": "4MB", "min_wal_size": "2MB", "checkpoint_timeout": "1h"}
 
 
-def give_slots_more_time(server):
-    """As the hint says: with the tiny limit the new slot may be lost as well before it has streamed anything."""
-    server.settings["max_slot_wal_keep_size"] = "64MB"
-    server.restart()
+def keep_for_slots(server, limit):
+    """A limit this small from the start would lose the slot to any checkpoint."""
+    server.sql(f"alter system set max_slot_wal_keep_size = '{limit}'")
+    server.sql("select pg_reload_conf()")
 
 
 def newest_backup(estate):
@@ -117,13 +117,14 @@ def test_a_receiver_ahead_on_a_dead_timeline_is_set_aside_by_itself(make_estate)
 
 
 def test_a_lost_slot_is_told_and_a_full_backup_begins_anew_behind_the_gap(make_estate):
-    estate = make_estate(server={"settings": SMALL_LIMIT})
+    estate = make_estate(server={"settings": LITTLE_WAL})
     estate.serve()
     estate.command("backup", "orders")
     before = newest_backup(estate)
     kept = estate.write()
     estate.wait_until_held(kept)
     os.kill(estate.receiver_pid, signal.SIGSTOP)
+    keep_for_slots(estate.server, "2MB")
     for _ in range(4):
         estate.write(3)
         estate.server.sql("checkpoint")
@@ -132,7 +133,7 @@ def test_a_lost_slot_is_told_and_a_full_backup_begins_anew_behind_the_gap(make_e
     shown = estate.wait_for(lambda seen: seen.receiving_fault is not None, "the loss")
     assert shown.receiving_fault.code == "slot_lost"
     assert "full backup" in shown.receiving_fault.hint
-    give_slots_more_time(estate.server)
+    keep_for_slots(estate.server, "1GB")  # as the hint says
     estate.command("backup", "orders")
     behind = newest_backup(estate)
     assert behind.label != before.label
@@ -149,7 +150,7 @@ def test_a_lost_slot_is_told_and_a_full_backup_begins_anew_behind_the_gap(make_e
 
 
 def test_a_dropped_slot_whose_wal_is_gone_is_told_and_begins_anew_with_a_full_backup(make_estate):
-    estate = make_estate(server={"settings": SMALL_LIMIT})
+    estate = make_estate(server={"settings": LITTLE_WAL})
     estate.serve()
     estate.command("backup", "orders")
     estate.wait_until_held(estate.write(2))
@@ -164,7 +165,7 @@ def test_a_dropped_slot_whose_wal_is_gone_is_told_and_begins_anew_with_a_full_ba
     shown = estate.wait_for(lambda seen: seen.receiving_fault is not None, "the gap")
     assert shown.receiving_fault.code == "wal_removed"
     assert "full backup" in shown.receiving_fault.hint
-    give_slots_more_time(estate.server)
+    keep_for_slots(estate.server, "1GB")  # as the hint says
     estate.command("backup", "orders")
     assert newest_backup(estate).parent is None
     estate.wait_until_held(estate.write())
