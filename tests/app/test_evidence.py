@@ -1,6 +1,7 @@
 """Evidence as people handle it: kept, copied, exported, verified; each way to forge it noticed."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -91,3 +92,19 @@ def test_a_file_that_is_no_evidence_is_refused_with_a_hint(backed_up, tmp_path):
         verify_evidence(installation, file)
     assert refusal.value.code == "evidence_unreadable"
     assert refusal.value.hint
+
+
+def test_a_tail_that_was_cut_off_with_its_head_shows_by_the_copy_in_the_repository(backed_up):
+    installation, _ = backed_up
+    with sqlite3.connect(installation.state / "state.db") as database:
+        kept = database.execute("SELECT head FROM chain_head").fetchone()[0]
+        last = database.execute("SELECT max(sequence) FROM chain").fetchone()[0]
+        links = database.execute("SELECT sequence, digest FROM chain ORDER BY sequence").fetchall()
+        head = json.loads(kept)
+        body = head.get("signed", head)
+        shorter = dict(body) | {"count": last - 1, "digest": links[-2][1]}
+        envelope = installation.keys.evidence_signer.sign(shorter)
+        database.execute("DELETE FROM chain WHERE sequence = ?", (last,))
+        database.execute("UPDATE chain_head SET head = ?", (json.dumps(envelope),))
+    verdict = verify_evidence(installation, None)
+    assert "cut_off" in {finding.fault.value for finding in verdict.findings}

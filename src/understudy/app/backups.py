@@ -19,6 +19,11 @@ REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hol
 _KIBIBYTE = 1024
 
 
+def rate_kilobytes(bytes_per_second: int | None) -> int | None:
+    """As ``BASE_BACKUP`` takes it; None: no limit."""
+    return bytes_per_second // _KIBIBYTE if bytes_per_second else None
+
+
 def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None, refused: str = "") -> Plan:
     """Gather the facts and decide. ``refused`` is what stood against an incremental backup a moment ago."""
     resource = installation.resource(name)
@@ -32,7 +37,7 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
         repositories=repositories,
         part_bytes=resource.backup.part_size,
         compression_level=resource.backup.compression_level,
-        max_rate_kilobytes=resource.backup.max_rate // _KIBIBYTE if resource.backup.max_rate else None,
+        max_rate_kilobytes=rate_kilobytes(resource.backup.max_rate),
     )
     facts = BackupFacts(
         now=installation.clock.now(),

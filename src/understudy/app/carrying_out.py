@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from understudy.app.installation import Installation
-from understudy.app.proving import file_evidence
+from understudy.app.proving import file_or_warn
 from understudy.plan.plan import Plan
 from understudy.records.controller_lock import controller_pid
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
@@ -17,8 +16,6 @@ from understudy.runner.runner import Runner
 from understudy.runner.submission import hand_over
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
-
-_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 SERVING_FILE = "serving"
@@ -99,8 +96,7 @@ def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _
         view = view_of(installation, run)
         watcher.show(view)
         if view.run.state.is_final:
-            for repository, fault in file_evidence(installation, run).items():
-                _log.warning("the evidence of %s is not copied into %s: %s", run, repository, fault)
+            file_or_warn(installation, run)
             return view
         for step in view.steps:
             if step.state is StepState.AWAITING_APPROVAL and step.key not in asked:

@@ -11,6 +11,7 @@ from understudy.app.backups import REPLANNED_AS_FULL, plan_next_backup
 from understudy.app.carrying_out import RunView, view_of
 from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
 from understudy.app.installation import Installation
+from understudy.app.proving import file_or_warn
 from understudy.app.repositories import prepare_repository
 from understudy.app.seen import remember_seen
 from understudy.plan.backup import is_full
@@ -156,4 +157,5 @@ class Keeping:
         run = self.runner.submit(plan)
         begun()
         self.runner.wait(run)
+        file_or_warn(self.installation, run)
         return view_of(self.installation, run)

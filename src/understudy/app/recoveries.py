@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from understudy.app.backups import rate_kilobytes
 from understudy.app.carrying_out import RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.repositories import prepare_repository
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, plan_recovery
 from understudy.ports.instance import InstancePlace
@@ -22,7 +24,7 @@ from understudy.stack.models import Scenario
 from understudy.stack.resources import PostgresResource
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import Person, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
 from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
@@ -87,8 +89,18 @@ def recover(
     *,
     approved_by: Person | None = None,
     fence_override_by: Person | None = None,
+    take_over: bool = False,
 ) -> RunView:
-    """Carry out the scenario for real, where the stack file says. Raises as ``plan_in_place`` and ``carry_out`` do."""
+    """Carry out the scenario for real, where the stack file says.
+
+    It writes to the repository (the last WAL, the base backup afterwards), so that must be this controller's, or be taken over.
+
+    Raises:
+        Refusal: ``controller_superseded``; and as ``plan_in_place`` and ``carry_out`` do.
+    """
+    name = _one_resource(installation, resource)
+    source = choice.repository or installation.repository_names(name)[0]
+    prepare_repository(installation, source, take_over=take_over)
     return _from_newest_sound_backup(
         choice,
         lambda choice: plan_in_place(installation, scenario, resource, choice, fence_override_by),
@@ -163,6 +175,7 @@ def plan_drill(installation: Installation, scenario: Scenario, resource: str | N
         subject=scenario.value,
         place=InstancePlace(directory, _socket_directory(directory), _STANDARD_PORT),
         tablespaces=None,
+        plan_id=plan_id,
     )
 
 
@@ -219,6 +232,7 @@ def _plan(
     tablespaces: Mapping[str, str] | None,
     set_aside: bool = False,
     fence_override_by: Person | None = None,
+    plan_id: PlanId | None = None,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     repositories = installation.repository_names(name)
@@ -247,12 +261,12 @@ def _plan(
             slot=installation.stack.slot_of(name),
             part_bytes=settings.backup.part_size,
             compression_level=settings.backup.compression_level,
-            max_rate_kilobytes=None,
+            max_rate_kilobytes=rate_kilobytes(settings.backup.max_rate),
         ),
     )
     facts = RecoveryFacts(
         now=installation.clock.now(),
-        plan_id=new_plan_id(installation.clock, procedure),
+        plan_id=plan_id or new_plan_id(installation.clock, procedure),
         stack_digest=installation.digest,
         backups=holdings.backups,
         histories=holdings.histories,

@@ -151,6 +151,7 @@ Examples:
 )
 @click.argument("scenario", type=click.Choice(SCENARIOS))
 @click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
+@click.option("--take-over", is_flag=True, help="Write to a repository that another controller wrote to last.")
 @click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
@@ -160,6 +161,7 @@ Examples:
 def recover(
     scenario: str,
     resource: str | None,
+    take_over: bool,
     override_fence: str | None,
     report: Path | None,
     yes: bool,
@@ -184,6 +186,7 @@ def recover(
         TerminalWatcher(yes=yes, quiet=as_json),
         approved_by=Person(getpass.getuser()) if yes else None,
         fence_override_by=Person(override_fence) if override_fence else None,
+        take_over=take_over,
     )
     _measured(installation, view, as_json, report)
 

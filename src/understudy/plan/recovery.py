@@ -135,7 +135,8 @@ def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
 
 def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
     labels = tuple(backup.label.text for backup in choice.chain)
-    bytes_needed = int(choice.chain[0].plain_bytes * HEADROOM) + facts.staged_wal_bytes
+    # What an incremental adds is at most what it holds, and a chain may have grown all the way.
+    bytes_needed = int(sum(backup.plain_bytes for backup in choice.chain) * HEADROOM) + facts.staged_wal_bytes
     system = choice.backup.system_identifier
     provision = ProvisionTarget(
         wish.resource,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from understudy.vocabulary.identifiers import SystemIdentifier
@@ -105,6 +106,17 @@ class ArchiveStream:
     chunks: Iterator[bytes]
 
 
+class Presence(StrEnum):
+    """Whether a server is where the connection string points to. "Cannot be reached" is not "gone"."""
+
+    LISTENING = "listening"
+    """Something takes connections there, whatever it then says: a server that starts or refuses us is there, too."""
+    NOBODY = "nobody"
+    """The host itself said that nothing listens."""
+    UNKNOWN = "unknown"
+    """No answer: the host is down, or the network is cut, and the server may serve others."""
+
+
 class BaseBackupStream(Protocol):
     """A base backup on its way. Consume ``archives``, then ``manifest``, then ask for ``stop``; in this order."""
 
@@ -135,6 +147,10 @@ class Database(Protocol):
     @property
     def address(self) -> str:
         """``host:port`` to show to people; never a password."""
+        ...
+
+    def presence(self) -> Presence:
+        """Raises nothing: what cannot be told is ``UNKNOWN``."""
         ...
 
     def facts(self) -> ServerFacts: ...

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from understudy.records.chain import ChainLink, head_from_json, head_to_json, link_from_json, link_to_json
+from understudy.records.chain import ChainHead, ChainLink, head_from_json, head_to_json, link_from_json, link_to_json
 from understudy.records.evidence_json import error_to_json, evidence_to_json
 from understudy.records.receipts import write_durably
 from understudy.records.records import Records
@@ -54,8 +54,24 @@ def write_export(path: Path, exported: JsonObject) -> None:
     write_durably(path, json.dumps(exported, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
 
-def verify_export(value: JsonObject, trusted_signers: Collection[str]) -> tuple[ChainFinding, ...]:
+def head_of_export(value: JsonObject) -> ChainHead | None:
+    """The signed head that a copy carries: it bears witness against a chain that was cut off later.
+
+    Raises:
+        GiveUp: ``evidence_unreadable``.
+    """
+    try:
+        return None if value["head"] is None else head_from_json(cast(JsonObject, value["head"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def verify_export(
+    value: JsonObject, trusted_signers: Collection[str], known_heads: Sequence[ChainHead] = ()
+) -> tuple[ChainFinding, ...]:
     """What is wrong with an exported file's content; nothing, when it is as it was signed.
+
+    ``known_heads``: of copies seen elsewhere; for a whole chain only.
 
     Raises:
         GiveUp: ``evidence_unreadable``: it is no export of this product.
@@ -65,7 +81,7 @@ def verify_export(value: JsonObject, trusted_signers: Collection[str]) -> tuple[
         links = [link_from_json(each) for each in cast("Sequence[JsonObject]", value["links"])]
         head = None if value["head"] is None else head_from_json(cast(JsonObject, value["head"]))
         if kind == FORMAT_CHAIN:
-            return verify_chain(links, head, trusted_signers)
+            return verify_chain(links, head, trusted_signers, known_heads)
         if kind == FORMAT_RUN:
             run = RunId(str(cast(JsonObject, value["run"])["run"]))
             findings = verify_run_chain(links, head, trusted_signers, run)

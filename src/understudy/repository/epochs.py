@@ -91,6 +91,6 @@ def require_epoch(store: ObjectStore, keys: Keys, controller: str) -> Controller
             found=f"{store.url} belongs to {holder}",
             expected=f"this controller, {controller}",
             hint="only one controller may write to a repository. If the other one works, stop this one; if it is gone for good "
-            "(its state directory was lost), take its place: understudy backup RESOURCE --take-over",
+            "(its state directory was lost), take its place: understudy backup RESOURCE --take-over (or recover … --take-over)",
         )
     return current

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from understudy.ports.database import Database, Presence
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
 
@@ -20,8 +21,8 @@ from understudy.vocabulary.identifiers import ResourceName
 class FenceOldServer(PlacedStep):
     """Stops what runs in the recovery directory, then asks the resource's address whether anything still answers.
 
-    Fenced means gone and read back. A server elsewhere that still answers cannot be stopped from here: without a named
-    person's override that is a refusal, never an assumption.
+    Fenced means gone and read back: its host says that nothing listens. A server elsewhere that still answers cannot be stopped
+    from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal.
     """
 
     system_identifier: str
@@ -35,26 +36,45 @@ class FenceOldServer(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "the old server accepts no writes")
         stopped = self._stop_local(world)
-        answering = self._who_answers(world)
-        if answering is not None and answering != self.system_identifier:
-            raise Refusal(
-                "address_taken",
-                found=f"another cluster ({answering}) answers at {world.databases[ResourceName(self.resource)].address}",
-                expected=f"nothing there, or cluster {self.system_identifier}",
-                hint="check the resource's url in the stack file: recovering beside a foreign server would end in confusion",
-            )
-        if answering is not None and self.override_by is None:
-            raise Refusal(
-                "old_server_not_fenced",
-                found=f"the old server still answers at {world.databases[ResourceName(self.resource)].address}",
-                expected="that it is stopped, and stays so",
-                hint="stop it on its host (and keep its supervisor from starting it again), then resume this run; "
-                "or, knowing that its further writes are lost, run the recovery with --override-fence NAME",
-            )
+        database = world.databases[ResourceName(self.resource)]
+        presence = database.presence()
+        if presence is not Presence.NOBODY:
+            self._refuse_unless_overridden(database, presence)
         return witness.done(
             stopped_here=stopped,
-            answers_at_address=answering is not None,
-            overridden_by=self.override_by if answering is not None else None,
+            at_the_address=presence.value,
+            overridden_by=self.override_by if presence is not Presence.NOBODY else None,
+        )
+
+    def _refuse_unless_overridden(self, database: Database, presence: Presence) -> None:
+        """Something is there, or nobody can tell. Another cluster is never overridden: its own clients would meet ours."""
+        found = f"nobody can tell whether the old server still serves others at {database.address}: there is no answer"
+        if presence is Presence.LISTENING:
+            found = f"the old server still answers at {database.address}"
+            try:
+                answering = database.facts().system_identifier
+            except UnderstudyError as error:
+                if error.code == "system_identifier_changed":
+                    raise self._address_taken(database, error.found) from error
+                found = f"something still listens at {database.address}, and could not be asked who it is ({error.found})"
+            else:
+                if answering != self.system_identifier:
+                    raise self._address_taken(database, f"cluster {answering}")
+        if self.override_by is None:
+            raise Refusal(
+                "old_server_not_fenced",
+                found=found,
+                expected="that it is stopped, and stays so: that its host says that nothing listens there",
+                hint="stop it on its host (and keep its supervisor from starting it again), then start the recovery again; "
+                "or, knowing that its further writes are lost, run the recovery with --override-fence NAME",
+            )
+
+    def _address_taken(self, database: Database, found: str) -> Refusal:
+        return Refusal(
+            "address_taken",
+            found=f"another cluster answers at {database.address}: {found}",
+            expected=f"nothing there, or cluster {self.system_identifier}",
+            hint="check the resource's url in the stack file: recovering beside a foreign server would end in confusion",
         )
 
     def _stop_local(self, world: World) -> bool:
@@ -68,12 +88,3 @@ class FenceOldServer(PlacedStep):
     @property
     def receipt(self) -> str:
         return f"{self.resource}-fenced"
-
-    def _who_answers(self, world: World) -> str | None:
-        """The system identifier of what answers at the resource's address; None when nothing does."""
-        try:
-            return world.databases[ResourceName(self.resource)].facts().system_identifier
-        except TryAgain:
-            return None
-        except UnderstudyError as error:
-            return f"unknown ({error.code})"

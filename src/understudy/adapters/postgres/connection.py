@@ -9,6 +9,8 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from understudy.adapters.postgres.failures import connection_failure, statement_failure
+from understudy.adapters.postgres.presence import presence
+from understudy.ports.database import Presence
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.secret import Secret
@@ -50,6 +52,9 @@ class Connector:
         self._conninfo = conninfo
         self._expected_system = expected_system
         self.address = _address_of(connection_parameters(conninfo))
+
+    def presence(self) -> Presence:
+        return presence(connection_parameters(self._conninfo))
 
     def sql(self, database: str | None = None, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Connection:
         """An ordinary connection in autocommit; its server's system identifier was checked."""

@@ -14,7 +14,15 @@ from understudy.adapters.postgres.base_backup import open_base_backup
 from understudy.adapters.postgres.connection import Connection, Connector, text_rows
 from understudy.adapters.postgres.failures import statement_failure
 from understudy.ports.clock import Clock
-from understudy.ports.database import BaseBackupRequest, BaseBackupStream, ServerFacts, SlotFacts, StandbyFacts, Tablespace
+from understudy.ports.database import (
+    BaseBackupRequest,
+    BaseBackupStream,
+    Presence,
+    ServerFacts,
+    SlotFacts,
+    StandbyFacts,
+    Tablespace,
+)
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.secret import Secret
@@ -79,6 +87,9 @@ class PostgresDatabase:
         """Close the connection that is kept for short questions; the next question opens another."""
         with self._lock:
             self._drop_kept()
+
+    def presence(self) -> Presence:
+        return self._connector.presence()
 
     def facts(self) -> ServerFacts:
         """Over both kinds of connection, so that it also proves that replication is permitted."""

@@ -1,0 +1,44 @@
+"""Whether anything listens where a connection string points to, told by the kernel of that host and not by the server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+
+from understudy.ports.database import Presence
+
+_TIMEOUT_SECONDS = 5.0
+_DEFAULT_PORT = "5432"
+_CUSTOMARY_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks when no host is named
+
+
+def presence(parameters: Mapping[str, str]) -> Presence:
+    """``LISTENING`` when any of the named places takes a connection; ``NOBODY`` only when each refuses it."""
+    seen = [_knock(place) for place in _places(parameters)]
+    if Presence.LISTENING in seen:
+        return Presence.LISTENING
+    return Presence.NOBODY if seen and all(each is Presence.NOBODY for each in seen) else Presence.UNKNOWN
+
+
+def _places(parameters: Mapping[str, str]) -> Iterator[str | tuple[str, int]]:
+    """Socket paths, and pairs of host and port, as libpq would try them."""
+    hosts = (parameters.get("hostaddr") or parameters.get("host") or ",".join(_CUSTOMARY_SOCKET_DIRECTORIES)).split(",")
+    ports = (parameters.get("port") or _DEFAULT_PORT).split(",")
+    for number, host in enumerate(hosts):
+        port = ports[number] if number < len(ports) else ports[-1]
+        yield f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, int(port))
+
+
+def _knock(place: str | tuple[str, int]) -> Presence:
+    try:
+        if isinstance(place, str):
+            with socket.socket(socket.AF_UNIX) as knocking:
+                knocking.settimeout(_TIMEOUT_SECONDS)
+                knocking.connect(place)
+        else:
+            socket.create_connection(place, _TIMEOUT_SECONDS).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return Presence.NOBODY
+    except OSError:
+        return Presence.UNKNOWN
+    return Presence.LISTENING
