@@ -20,7 +20,7 @@ StepKey = NewType("StepKey", str)
 SystemIdentifier = NewType("SystemIdentifier", str)
 """PostgreSQL's 64-bit identifier of a cluster, in decimal as ``IDENTIFY_SYSTEM`` prints it."""
 
-NAME_PATTERN = re.compile(r"^[a-z][a-z0-9_-]{0,38}[a-z0-9]$|^[a-z]$")
+NAME_PATTERN = re.compile(r"^[a-z]([a-z0-9_-]{0,38}[a-z0-9])?\Z")
 """What a stack, resource, repository or service may be called: it becomes a path, an object key and part of a slot's name."""
 
 
@@ -29,7 +29,7 @@ class BackupKind(StrEnum):
     INCREMENTAL = "incremental"
 
 
-_LABEL_GRAMMAR = re.compile(r"^\d{8}-\d{6}F(_\d{8}-\d{6}I)?$")
+_LABEL_GRAMMAR = re.compile(r"[0-9]{8}-[0-9]{6}F(_[0-9]{8}-[0-9]{6}I)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class BackupLabel:
     text: str
 
     def __post_init__(self) -> None:
-        if not _LABEL_GRAMMAR.match(self.text):
+        if not _LABEL_GRAMMAR.fullmatch(self.text):
             raise ValueError(f"not a backup label: {self.text!r}; expected something like 20261123-030000F")
 
     @classmethod

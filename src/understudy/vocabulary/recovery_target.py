@@ -39,11 +39,11 @@ class RecoveryTarget:
             case TargetKind.LSN:
                 Lsn.parse(self.value)
             case TargetKind.TRANSACTION:
-                if not self.value.isdigit():
+                if not (self.value.isascii() and self.value.isdigit()):
                     raise ValueError(f"not a transaction id: {self.value!r}; expected digits, as txid_current() prints them")
             case TargetKind.NAME:
-                if not self.value or len(self.value) > 63:
-                    raise ValueError(f"not the name of a restore point: {self.value!r}; expected 1 to 63 characters")
+                if not self.value or len(self.value.encode()) > 63:
+                    raise ValueError(f"not the name of a restore point: {self.value!r}; expected 1 to 63 bytes")
 
     @property
     def time(self) -> datetime:

@@ -15,8 +15,9 @@ Timeline = NewType("Timeline", int)
 
 DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 _FOUR_GIB = 0x1_0000_0000
-_SEGMENT_NAME = re.compile(r"^[0-9A-F]{24}$")
-_HISTORY_NAME = re.compile(r"^([0-9A-F]{8})\.history$")
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+_SEGMENT_NAME = re.compile(r"[0-9A-F]{24}")
+_HISTORY_NAME = re.compile(r"([0-9A-F]{8})\.history")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,13 +28,10 @@ class Lsn:
 
     @classmethod
     def parse(cls, text: str) -> Lsn:
-        high, slash, low = text.strip().partition("/")
-        try:
-            if not slash:
-                raise ValueError
-            return cls((int(high, 16) << 32) | int(low, 16))
-        except ValueError:
-            raise ValueError(f"not a WAL position: {text!r}; expected something like 0/3000060") from None
+        found = _LSN.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"not a WAL position: {text!r}; expected something like 0/3000060")
+        return cls((int(found.group(1), 16) << 32) | int(found.group(2), 16))
 
     def __str__(self) -> str:
         return f"{self.position >> 32:X}/{self.position & 0xFFFFFFFF:X}"
@@ -56,7 +54,7 @@ class WalSegment:
 
     @classmethod
     def parse(cls, name: str, size_bytes: int = DEFAULT_SEGMENT_BYTES) -> WalSegment:
-        if not _SEGMENT_NAME.match(name):
+        if not _SEGMENT_NAME.fullmatch(name):
             raise ValueError(f"not the name of a WAL segment: {name!r}; expected 24 hexadecimal digits")
         per_log = _FOUR_GIB // size_bytes
         return cls(Timeline(int(name[:8], 16)), int(name[8:16], 16) * per_log + int(name[16:], 16), size_bytes)
@@ -101,7 +99,7 @@ def segments_covering(timeline: Timeline, start: Lsn, stop: Lsn, size_bytes: int
 
 
 def is_segment_name(name: str) -> bool:
-    return bool(_SEGMENT_NAME.match(name))
+    return bool(_SEGMENT_NAME.fullmatch(name))
 
 
 def history_file_name(timeline: Timeline) -> str:
@@ -110,7 +108,7 @@ def history_file_name(timeline: Timeline) -> str:
 
 def timeline_of_history_file(name: str) -> Timeline | None:
     """The timeline that a ``.history`` file begins, or None when the name is of another kind."""
-    found = _HISTORY_NAME.match(name)
+    found = _HISTORY_NAME.fullmatch(name)
     return Timeline(int(found.group(1), 16)) if found else None
 
 
@@ -137,7 +135,7 @@ def parse_history_file(text: str) -> tuple[TimelineFork, ...]:
         if not stripped:
             continue
         fields = stripped.split(None, 2)
-        if len(fields) < 2 or not fields[0].isdigit():
+        if len(fields) < 2 or not (fields[0].isascii() and fields[0].isdigit()):
             raise ValueError(f"not a line of a timeline history file: {line!r}")
         fork = TimelineFork(Timeline(int(fields[0])), Lsn.parse(fields[1]), fields[2] if len(fields) > 2 else "")
         if forks and fork.parent <= forks[-1].parent:
