@@ -220,3 +220,42 @@ def test_a_server_before_17_has_no_incrementals_to_wait_for(desk):
         desk.write(server, "backup: {full: 0 3 * * sun, incremental: 0 3 * * mon-sat}")
         assert desk.finding("summarize_wal").grade is Grade.WARNING
         assert is_ok(desk.finding("version"))
+
+
+@pytest.fixture(scope="module")
+def without_create():
+    """PostgreSQL 15: there ordinary roles have no CREATE on the schema ``public`` from the beginning."""
+    with PostgresServer(Flavour.DEBIAN_15) as server:
+        assert server.sql(f"select has_schema_privilege('{REPLICATION_ROLE}', 'public', 'CREATE')") == [(False,)]
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("granted", "grade"),
+    [
+        ("select, insert, update", Grade.OK),
+        ("select, insert", Grade.FAILURE),
+        ("insert, update", Grade.FAILURE),
+        ("select, update", Grade.FAILURE),
+    ],
+)
+def test_a_heartbeats_table_that_is_there_needs_each_privilege_and_no_other(without_create, desk, granted, grade):
+    without_create.sql(
+        f"drop table if exists understudy_heartbeat; create table understudy_heartbeat "
+        f"(only_row boolean primary key default true check (only_row), written timestamptz not null); "
+        f"grant {granted} on understudy_heartbeat to {REPLICATION_ROLE}"
+    )
+    desk.write(without_create, "heartbeat: {}")
+    finding = desk.finding("heartbeat")
+    assert finding.grade is grade
+    assert (
+        is_ok(finding) or f"GRANT SELECT, INSERT, UPDATE ON public.understudy_heartbeat TO {REPLICATION_ROLE}" in finding.change
+    )
+
+
+def test_a_heartbeats_table_that_is_absent_needs_create(without_create, desk):
+    without_create.sql("drop table if exists understudy_heartbeat")
+    desk.write(without_create, "heartbeat: {}")
+    finding = desk.finding("heartbeat")
+    assert finding.grade is Grade.FAILURE
+    assert f"GRANT CREATE ON SCHEMA public TO {REPLICATION_ROLE}" in finding.change

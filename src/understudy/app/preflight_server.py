@@ -48,9 +48,12 @@ select current_user,
             'summarize_wal', 'synchronous_commit', 'synchronous_standby_names', 'wal_level'))
 """
 _TIME = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+# Each by itself: a list of privileges asks whether one of them is there. ON CONFLICT reads the row that it meets.
 _HEARTBEAT = f"""
 select case when to_regclass('{HEARTBEAT_TABLE}') is null then has_schema_privilege('public', 'CREATE')
-            else has_table_privilege('{HEARTBEAT_TABLE}', 'INSERT, UPDATE') end
+            else has_table_privilege('{HEARTBEAT_TABLE}', 'SELECT') and has_table_privilege('{HEARTBEAT_TABLE}', 'INSERT')
+                 and has_table_privilege('{HEARTBEAT_TABLE}', 'UPDATE') end,
+       to_regclass('{HEARTBEAT_TABLE}') is not null, quote_ident(current_user)
 """
 _ASPECTS = {
     "wal_senders_exhausted": "max_wal_senders",
@@ -188,15 +191,16 @@ def _check_sql(subject: str, check: SqlCheck, database: Database) -> Finding:
 
 def _check_heartbeat(subject: str, name: str, database: Database) -> Finding:
     try:
-        ((may_write,),) = database.query(_HEARTBEAT, name)
+        ((may_write, there, role),) = database.query(_HEARTBEAT, name)
     except UnderstudyError as error:
         return finding_of(error, subject, "heartbeat")
     if may_write == "t":
         return Finding(subject, "heartbeat", Grade.OK, f"may be written in database {name}")
+    missing = f"SELECT, INSERT, UPDATE ON {HEARTBEAT_TABLE}" if there == "t" else "CREATE ON SCHEMA public"
     return Finding(
         subject, "heartbeat", Grade.FAILURE, f"this role may not write {HEARTBEAT_TABLE} in database {name}",
-        "a role that may make that table, or write to it",
-        f"in database {name}, as a superuser: GRANT CREATE ON SCHEMA public TO <the role of the connection>;",
+        "a role that may make that table, or read and write it",
+        f"in database {name}, as a superuser: GRANT {missing} TO {role};",
     )  # fmt: skip
 
 

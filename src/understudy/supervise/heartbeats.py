@@ -13,6 +13,8 @@ from understudy.vocabulary.errors import UnderstudyError
 
 _log = logging.getLogger(__name__)
 
+# CREATE TABLE IF NOT EXISTS asks for CREATE on the schema even where the table exists, which a careful owner took away.
+_IS_THERE = f"SELECT to_regclass('{HEARTBEAT_TABLE}') IS NOT NULL"
 _MAKE = (
     f"CREATE TABLE IF NOT EXISTS {HEARTBEAT_TABLE} "
     "(only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), written timestamptz NOT NULL)"
@@ -46,6 +48,7 @@ class Heartbeats:
         made, told = False, ""
         while not self._stopping.is_set():
             try:
+                made = made or self._database.query(_IS_THERE, self._name)[0][0] == "t"
                 self._database.execute([_ALONE, _BEAT] if made else [_ALONE, _MAKE, _BEAT], self._name)
                 made = True
                 told = ""
