@@ -1,9 +1,17 @@
 """Fixtures that every room may use."""
 
+import pytest
+
 from tests.servers.flavours import remove_session_directory
 from tests.servers.postgres import postgres_servers
 
 __all__ = ["postgres_servers"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The marches take minutes each: they begin first, so that nobody waits for them alone at the end."""
+    items.sort(key=lambda item: "tests/crash/" not in item.nodeid)
 
 
 def pytest_sessionfinish() -> None:

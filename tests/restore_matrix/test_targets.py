@@ -126,6 +126,7 @@ def test_a_directory_that_holds_something_is_refused_and_left_as_it_was(stories,
     estate = stories(source).estate
     occupied = estate.server.new_directory("occupied")
     (occupied / "somebody-s-file").write_text("precious")
-    view = estate.restore(Choice(), occupied)
-    assert failed_step(view) == ("provision-target", "target_not_empty")
+    with pytest.raises(Refusal) as refusal:
+        estate.restore(Choice(), occupied)
+    assert refusal.value.code == "target_not_empty"
     assert [path.name for path in occupied.iterdir()] == ["somebody-s-file"]

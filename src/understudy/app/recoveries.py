@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from understudy.adapters.places import LocalPlaces
 from understudy.app.backups import rate_kilobytes
 from understudy.app.carrying_out import RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
@@ -140,9 +141,10 @@ def damaged_backup(plan: Plan, view: RunView) -> str | None:
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
     """
     Raises:
-        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``.
+        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
     """
     settings = installation.resource(resource)
+    _require_empty(directory)
     return _plan(
         installation,
         ResourceName(resource),
@@ -153,6 +155,18 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         place=InstancePlace(str(directory.absolute()), _socket_directory(str(directory.absolute())), _STANDARD_PORT),
         tablespaces=_tablespaces_of(settings, choice),
     )
+
+
+def _require_empty(directory: Path) -> None:
+    """Said before a run begins; provisioning looks again when it claims the directory."""
+    facts = LocalPlaces().facts(str(directory.absolute()))
+    if facts.exists and not facts.empty:
+        raise Refusal(
+            "target_not_empty",
+            found=f"{directory} holds files",
+            expected="an empty directory, or one to be made",
+            hint="choose another directory, or move away what is there; Understudy never overwrites it",
+        )
 
 
 def plan_drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice) -> Plan:

@@ -13,6 +13,9 @@ from understudy.cli.printing import duration, size
 from understudy.records.run import StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, StepKey
 
+_FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
+"""Said once already, where it began."""
+
 _MARKS = {
     StepState.SUCCEEDED: ("done", "green"),
     StepState.SKIPPED: ("skipped", "yellow"),
@@ -72,7 +75,7 @@ def _ended(step: StepRecord) -> str:
     took = duration(step.ended - step.started) if step.ended and step.started else ""
     mark = click.style(word.ljust(9), fg=colour) if sys.stderr.isatty() else word.ljust(9)
     lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
-    if step.error is not None:
+    if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
         lines.append(f"            {step.error.code}: {step.error.found}")
         lines += [f"            expected: {step.error.expected}"] if step.error.expected else []
         lines += [f"            hint: {step.error.hint}"] if step.error.hint else []
