@@ -1,0 +1,80 @@
+"""A recovery beside a server that still answers at the resource's address, from another directory than the recovery's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.restore_matrix.estate import SilentWatcher, failed_step, proof_of
+from tests.servers.postgres import PostgresServer
+from tests.steps.protected import step_of, world_of
+from understudy.app.carrying_out import carry_out
+from understudy.app.proving import verify_evidence
+from understudy.app.recoveries import Choice, plan_in_place, recover
+from understudy.records.run import StepState
+from understudy.stack.models import Scenario
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import Person
+
+ANNA = Person("anna")
+SCENARIO = Scenario.DATABASE_CORRUPTION
+
+
+@pytest.fixture(scope="module")
+def stranger():
+    """Another cluster than the protected one."""
+    with PostgresServer(fresh=True) as server:
+        yield server
+
+
+def test_an_old_server_that_still_answers_refuses_the_recovery_and_nothing_is_touched(protected):
+    installation = protected.installation()
+    view = recover(installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=ANNA)
+    assert failed_step(view) == ("fence-old-server", "old_server_not_fenced")
+    assert "--override-fence" in view.failure("old_server_not_fenced").hint
+    assert protected.server.sql("select word from words") == [("kept",)]
+    assert not Path(installation.resource("orders").recover.directory).exists()
+
+
+def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected):
+    server, directory = protected.server, protected.desk.directory / "beside-the-old-one"
+    installation = protected.installation(
+        f"recover: {{directory: {directory}, port: {server.port}, programs: {server.programs}}}"
+    )
+    plan = plan_in_place(installation, SCENARIO, None, Choice(), fence_override_by=ANNA)
+    until_restored = [each.step.key for each in plan.steps].index("orders/restore-base-backup") + 1
+    view = carry_out(installation, replace(plan, steps=plan.steps[:until_restored]), SilentWatcher(), ANNA)
+    assert [step.state for step in view.steps if step.state is not StepState.SKIPPED] == [StepState.SUCCEEDED] * until_restored
+    assert proof_of(view, "fence-old-server")["overridden_by"] == ANNA
+    assert proof_of(view, "fence-old-server")["stopped_here"] is False
+    assert verify_evidence(installation, None).findings == ()
+    assert (directory / "PG_VERSION").exists()
+    assert server.sql("select word from words") == [("kept",)]
+
+
+def test_nobody_overrides_what_was_not_in_the_way(protected):
+    gone = protected.server.url.replace(f":{protected.server.port}/", ":1/")
+    installation = protected.installation(url=gone)
+    fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), ANNA), "fence-old-server")
+    assert fence.run(world_of(installation)).proof["overridden_by"] is None
+
+
+@pytest.mark.parametrize("override", [None, ANNA])
+def test_another_cluster_at_the_address_refuses_the_recovery_whoever_overrides(protected, stranger, override):
+    installation = protected.installation(url=stranger.url)
+    fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), override), "fence-old-server")
+    with pytest.raises(Refusal) as refusal:
+        fence.run(world_of(installation))
+    assert refusal.value.code == "address_taken"
+    assert stranger.sql("select 1") == [(1,)]
+
+
+def test_a_host_that_never_saw_the_old_server_tells_another_cluster_by_the_backup(protected, stranger):
+    installation = replace(protected.installation(url=stranger.url), state=protected.desk.directory / "state-elsewhere")
+    installation.state.mkdir()
+    fence = step_of(plan_in_place(protected.installation(), SCENARIO, None, Choice(), ANNA), "fence-old-server")
+    (protected.desk.directory / "url").write_text(stranger.url)
+    with pytest.raises(Refusal) as refusal:
+        fence.run(world_of(installation))
+    assert refusal.value.code == "address_taken"
+    assert stranger.sql("select system_identifier::text from pg_control_system()")[0][0] in refusal.value.found

@@ -1,0 +1,118 @@
+"""What a restored server must be before it counts as one: room for it, checks that hold, a write read back, whole pages."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.restore_matrix.estate import SilentWatcher, expect_success, failed_step
+from tests.steps.protected import world_of
+from understudy.app.carrying_out import carry_out
+from understudy.app.recoveries import Choice, plan_restore, restore
+from understudy.ports.instance import InstancePlace
+from understudy.records.run import StepState
+from understudy.steps.check_pages import CheckPages
+from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.verify_database import VerifyDatabase
+from understudy.steps.write_and_read_back import WriteAndReadBack
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.evidence import Outcome
+
+_PAGE_BYTES = 8192
+
+
+def test_a_target_without_room_is_refused_before_anything_is_made_or_fetched(protected):
+    installation = protected.installation()
+    directory = protected.desk.directory / "too-small"
+    plan = plan_restore(installation, "orders", directory, Choice())
+    steps = tuple(
+        replace(each, step=replace(each.step, bytes_needed=2**62)) if isinstance(each.step, ProvisionTarget) else each
+        for each in plan.steps
+    )
+    view = carry_out(installation, replace(plan, steps=steps), SilentWatcher())
+    assert failed_step(view) == ("provision-target", "target_too_small")
+    fetched = next(step for step in view.steps if step.key == "orders/restore-base-backup")
+    assert fetched.state is StepState.SKIPPED
+    assert list(protected.desk.directory.glob("too-small*")) == []
+
+
+def test_a_check_that_does_not_hold_fails_the_drill_and_the_sandbox_is_gone(protected):
+    protected.installation("checks: [{sql: select count(*) from words, at_least: 2}]")
+    desk = protected.desk
+    done = subprocess.run(
+        [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "check_failed" in done.stdout + done.stderr
+    assert list((desk.state / "drills").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule", "bound", "holds"),
+    [
+        ("select count(*) from words", "at_least", "1", True),
+        ("select count(*) from words", "at_least", "2", False),
+        ("select count(*) from words", "at_most", "0", False),
+        ("select word from words", "equals", "kept", True),
+        ("select word from words", "equals", "Kept", False),
+        ("select word from words", "at_least", "0", False),
+        ("select max(word) from words where false", "equals", "None", False),
+        ("select word from words where false", "at_most", "9", False),
+    ],
+)
+def test_a_check_holds_exactly_when_its_rule_does(protected, sql, rule, bound, holds):
+    step = VerifyDatabase("orders", protected.place, checks=({"sql": sql, rule: bound},))
+    world = world_of(protected.installation())
+    if holds:
+        assert step.run(world).outcome is Outcome.DONE
+        return
+    with pytest.raises(GiveUp) as failure:
+        step.run(world)
+    assert failure.value.code == "check_failed"
+    assert sql in failure.value.found
+
+
+def test_a_commit_that_another_connection_does_not_see_fails_the_read_back(protected):
+    step, world = WriteAndReadBack("orders", protected.place), world_of(protected.installation())
+    assert step.run(world).proof["in_recovery"] == "f"
+    protected.server.sql(
+        """
+        create function swallow() returns event_trigger language plpgsql as $$
+        begin
+            if to_regclass('understudy_recovery_proof') is not null then
+                create or replace rule swallowed as on insert to understudy_recovery_proof do instead nothing;
+            end if;
+        end $$;
+        create event trigger swallowing on ddl_command_end when tag in ('CREATE TABLE') execute function swallow();
+        """
+    )
+    try:
+        with pytest.raises(GiveUp) as failure:
+            step.run(world)
+    finally:
+        protected.server.sql("drop event trigger swallowing; drop function swallow(); drop table understudy_recovery_proof")
+    assert failure.value.code == "write_not_read_back"
+    assert failure.value.found.startswith("0 rows")
+
+
+def test_a_page_that_disagrees_with_its_checksum_fails_the_copy_also_in_an_index_that_no_dump_reads(protected):
+    installation = protected.installation()
+    directory = protected.desk.directory / "restored"
+    expect_success(restore(installation, "orders", directory, Choice(), SilentWatcher()))
+    step = CheckPages("orders", InstancePlace(str(directory), "/nowhere"))
+    assert step.run(world_of(installation)).proof["pages_bad"] == 0
+    flip_a_byte_of_a_page(directory / str(protected.server.sql("select pg_relation_filepath('words_pkey')")[0][0]))
+    with pytest.raises(GiveUp) as failure:
+        step.run(world_of(installation))
+    assert failure.value.code == "pages_damaged"
+    assert failure.value.found.startswith("1 of ")
+
+
+def flip_a_byte_of_a_page(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[_PAGE_BYTES + _PAGE_BYTES // 2] ^= 1
+    file.write_bytes(content)
