@@ -12,7 +12,7 @@ from understudy.ports.instance import ControlData
 
 
 def sandbox_settings(control: ControlData) -> dict[str, str]:
-    """No archiving, no outgoing replication, no waiting for standbys that will never come, no preloaded code.
+    """No archiving, no foreign commands, no outgoing replication, no waiting for standbys that never come, no preloaded code.
 
     Everything that a restored configuration could reach out with is overridden here, because ``postgresql.auto.conf`` is read
     from the data directory whatever configuration file is named.
@@ -20,6 +20,9 @@ def sandbox_settings(control: ControlData) -> dict[str, str]:
     return dict(control.required_settings) | {
         "archive_mode": "off",
         "archive_command": "",
+        "restore_command": "",
+        "recovery_end_command": "",
+        "archive_cleanup_command": "",
         "primary_conninfo": "",
         "primary_slot_name": "",
         "synchronous_standby_names": "",
@@ -43,8 +46,6 @@ def recovery_settings(control: ControlData, restore_command: str, target: Mappin
         "recovery_target_action": "pause",
         "wal_retrieve_retry_interval": "50ms",
         "recovery_min_apply_delay": "0",
-        "recovery_end_command": "",
-        "archive_cleanup_command": "",
         **target,
     }
 
