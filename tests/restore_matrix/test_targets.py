@@ -110,6 +110,7 @@ def test_a_target_behind_the_last_wal_is_refused_or_not_reached_and_never_promot
         assert {step.key.partition("/")[2] for step in view.steps if step.state is StepState.SUCCEEDED} == {
             "provision-target",
             "restore-base-backup",
+            "discard-unfinished",
         }
 
 
