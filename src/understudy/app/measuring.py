@@ -26,6 +26,7 @@ _PHASES: Mapping[str, Phase] = {
     "promote": Phase.PROMOTE,
     "verify-database": Phase.VERIFY,
     "open-to-clients": Phase.CUT_OVER,
+    "check-address": Phase.CUT_OVER,
     "write-and-read-back": Phase.CUT_OVER,
     "start-wal-stream": Phase.CUT_OVER,
     "check-pages": Phase.CLEAN_UP,

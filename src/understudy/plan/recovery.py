@@ -12,6 +12,7 @@ from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_contents import WalContents
 from understudy.steps.await_wal import AwaitWal
+from understudy.steps.check_address import CheckAddress
 from understudy.steps.check_pages import CheckPages
 from understudy.steps.discard_unfinished import DiscardUnfinished
 from understudy.steps.fence_old_server import FenceOldServer
@@ -191,7 +192,8 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
         case Mode.FAILOVER:
             stream, *protect = _protect_again(wish, facts)
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
-            return [open_to_clients, stream, write, PlannedStep(release), *protect, discard]
+            address = PlannedStep(CheckAddress(resource, place))
+            return [open_to_clients, address, stream, write, PlannedStep(release), *protect, discard]
 
 
 def _kept_beside(wish: RecoveryWish) -> tuple[str, ...]:

@@ -65,6 +65,6 @@ def wait_until(
                 "instance_too_slow",
                 found=f"the server in {place.directory} did not {what} within {limit}; its last words: {words}",
                 expected=f"that it would {what}",
-                hint=f"read its whole log in {place.socket_directory}; if it is busy and healthy, resume the run",
+                hint=f"read its whole log in {place.socket_directory}; if it is busy and healthy, start again when it is not",
             )
         world.clock.wait(POLL_SECONDS)

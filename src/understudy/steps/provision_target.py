@@ -36,7 +36,7 @@ class ProvisionTarget(PlacedStep):
                 "target_too_small",
                 found=f"{before.free_bytes:,} bytes free where {self.place.directory} will be",
                 expected=f"at least {self.bytes_needed:,} bytes for the backup chain and the WAL that will be replayed",
-                hint="free space there, or choose another directory in the stack file or with --to; then resume",
+                hint="free space there, or choose another directory in the stack file or with --to; then start again",
             )
         moved: list[str] = []
         for directory in (self.place.directory, *self.other_directories):

@@ -1,0 +1,42 @@
+"""A recovery beside an old server that still answers protects nothing anew: it would protect the wrong one."""
+
+from tests.app.desk import desk
+from tests.restore_matrix.estate import SilentWatcher
+from tests.servers.postgres import PostgresServer
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
+from understudy.app.recoveries import Choice, recover
+from understudy.ports.instance import InstancePlace, StopMode
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import BackupKind, Person
+
+__all__ = ["desk"]
+
+
+def test_an_override_recovers_the_data_and_stops_before_the_old_server_would_pass_for_the_new(desk, postgres_servers):
+    server: PostgresServer = postgres_servers("wheel18")
+    other = server.sibling()
+    desk.write(
+        server,
+        f"recover: {{directory: {desk.directory}/recovered, port: {other.port or server.port + 1}, programs: {server.programs}}}",
+        url=server.url,
+    )
+    installation = Installation.open(desk.stack_file, desk.state)
+    place = InstancePlace(f"{desk.directory}/recovered", "", other.port or server.port + 1)
+    try:
+        assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
+        view = recover(
+            installation,
+            Scenario.DATABASE_CORRUPTION,
+            None,
+            Choice(),
+            SilentWatcher(),
+            approved_by=Person("ada"),
+            fence_override_by=Person("ada"),
+        )
+        failed = [(step.key, step.error.code) for step in view.steps if step.error and step.error.code != "predecessor_failed"]
+        assert failed == [("orders/check-address", "address_of_another_server")]
+        assert server.sql("select count(*) from pg_replication_slots") == [(1,)]
+    finally:
+        installation.receivers["orders"].stop()
+        installation.instances["orders"].stop(place, StopMode.IMMEDIATE)
