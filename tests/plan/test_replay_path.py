@@ -23,7 +23,7 @@ def archives(draw):
     forks, entered = [], draw(st.integers(0, 4))
     start = entered
     for parent in range(1, draw(st.integers(1, 3))):
-        entered = draw(st.integers(entered, entered + 5))
+        entered = draw(st.integers(max(entered, start + 1), entered + 5))
         forks.append(TimelineFork(Timeline(parent), position(entered)))
     last = len(forks) + 1
     held, tails = set(), []
@@ -53,35 +53,17 @@ def walk(wal, forks, start, last):
 
 
 def complete_enough(wal, bounds, start, last, number, end):
-    """Whether any timeline holds every byte of this segment that lies on the way."""
+    """Whether each stretch of this segment is held: by its own timeline, or where that is left, by the one entered last."""
     segment_start, segment_end = Lsn(number * SEGMENT_BYTES), Lsn((number + 1) * SEGMENT_BYTES)
-    entered = start
-    for index, (timeline, left) in enumerate([*bounds, (last, end)]):
-        on_the_way = entered < segment_end and left > segment_start and entered < left
-        final = index == len(bounds)
-        if on_the_way and (final or left >= segment_end):
-            return holds_up_to(wal, timeline, number, min(left, segment_end))
-        if on_the_way:
-            later = [*bounds, (last, end)][index + 1 :]
-            copies = (WalSegment(Timeline(each), number, SEGMENT_BYTES) for each, _ in later)
-            if any(wal.holds(copy) or copy in wal.tail_reaches() for copy in copies):
-                return goes_on(wal, bounds, last, number, end, index)
-            return holds_up_to(wal, timeline, number, left)
-        entered = left
-    return True
-
-
-def goes_on(wal, bounds, last, number, end, index):
-    """The next timeline's copy of the segment in which this one is left; it must itself reach as far as replay goes in it."""
     legs = [*bounds, (last, end)]
-    entered = legs[index][1]
-    for timeline, left in legs[index + 1 :]:
-        if left > entered:
-            final = timeline == last
-            stop = min(left, Lsn((number + 1) * SEGMENT_BYTES))
-            if holds_up_to(wal, timeline, number, stop):
-                return True
-            if final or left >= Lsn((number + 1) * SEGMENT_BYTES):
+    entries = [start, *(left for _, left in bounds)]
+    newest = max(index for index, entry in enumerate(entries) if index == 0 or entry < segment_end)
+    entered = start
+    for index, (timeline, left) in enumerate(legs):
+        if max(entered, segment_start) < min(left, segment_end):
+            left_within = index < len(bounds) and left < segment_end
+            holder = legs[newest][0] if left_within else timeline
+            if not holds_up_to(wal, holder, number, min(left, segment_end)):
                 return False
         entered = left
     return True
@@ -134,10 +116,22 @@ def test_a_hole_on_a_timeline_that_is_left_later_is_seen():
     assert "000000010000000000000004" in refused.value.found
 
 
-def test_the_segment_of_the_fork_may_come_from_either_timeline():
+def test_the_segment_of_the_fork_comes_from_the_new_timeline_only():
+    """The old one's copy may go on behind the fork, with what the other side wrote."""
     forks = (TimelineFork(Timeline(1), Lsn(3 * SEGMENT_BYTES + HALF)),)
-    path = path_over(contents((1, 2), (2, 3), (2, 4), histories=(2,)), forks, Timeline(1), position(0), Timeline(2))
+    both = contents((1, 2), (1, 3), (2, 3), (2, 4), histories=(2,))
+    path = path_over(both, forks, Timeline(1), position(0), Timeline(2))
     assert path.names == ("00000002.history", *(f"0000000{tli}00000000{number:08X}" for tli, number in ((1, 2), (2, 3), (2, 4))))
+
+
+def test_where_the_new_timeline_s_copy_of_that_segment_is_absent_replay_stops_before_it():
+    forks = (TimelineFork(Timeline(1), Lsn(3 * SEGMENT_BYTES + HALF)),)
+    only_old = contents((1, 2), (1, 3), (1, 4), histories=(2,))
+    with pytest.raises(GiveUp) as refused:
+        path_over(only_old, forks, Timeline(1), position(0), Timeline(2))
+    assert refused.value.code == "wal_missing"
+    path = path_over(only_old, forks, Timeline(1), position(0), Timeline(2), up_to_gap=True)
+    assert path.last_segment == "000000010000000000000002"
 
 
 def test_the_history_of_the_backup_s_own_timeline_is_on_the_way_because_the_server_asks_for_it():

@@ -138,6 +138,13 @@ def test_an_incremental_brings_everything_that_it_stands_on_full_first():
     assert chosen(CHAIN, label=CHAIN[1].label.text).chain == CHAIN[:2]
 
 
+def test_a_timeline_of_which_only_the_history_is_there_is_followed_only_when_it_is_asked_for():
+    """Its first WAL was not shipped yet: there is nothing on it to come back to."""
+    histories = {Timeline(2): (TimelineFork(Timeline(1), Lsn.parse("0/4800000")),)}
+    assert choose_restore(CHAIN[:1], histories, [Timeline(1)], LATEST, NOW).timeline == 1
+    assert choose_restore(CHAIN[:1], histories, [Timeline(1)], LATEST, NOW, Timeline(2)).timeline == 2
+
+
 def test_what_cannot_be_chosen_is_refused_with_its_code():
     assert code_of(()) == "no_backup"
     assert code_of(CHAIN, label="20200101-000000F") == "no_such_backup"

@@ -47,8 +47,8 @@ def choose_restore(
 ) -> RestoreChoice:
     """The newest backup that ends before the target, with its chain, and the timeline to follow.
 
-    Without an asked timeline it is the newest one that descends from the newest backup that fits: chosen here, from the history
-    files, because the server's own ``latest`` follows any clone that ever promoted into the same archive.
+    Without an asked timeline it is the newest one with any WAL that descends from the newest backup that fits: chosen here, from
+    the history files, because the server's own ``latest`` follows any clone that ever promoted into the same archive.
 
     Whether the WAL in between is there is another question (``require_wal``).
 
@@ -71,12 +71,13 @@ def choose_restore(
     before_target = [backup for backup in by_age if _ends_before(backup, target)]
     if not before_target:
         raise _target_too_early(by_age, target)
-    known = {Timeline(1), *histories, *timelines, *(backup.timeline for backup in backups)}
+    written = {*timelines, *(backup.timeline for backup in backups)}
+    known = {Timeline(1), *histories, *written}
     if timeline is not None and timeline not in known:
         raise Refusal("timeline_unknown", found=f"timeline {timeline}", expected=f"one of {sorted(known)}",
                       hint="understudy backups RESOURCE lists the timelines that the repository holds")  # fmt: skip
     for backup in before_target:
-        wanted = timeline if timeline is not None else _newest_descendant(backup, known, histories)
+        wanted = timeline if timeline is not None else _newest_descendant(backup, written, histories)
         if leads_to(histories, backup.timeline, backup.stop_lsn, wanted):
             return RestoreChoice(_chain(backup, backups), wanted)
     raise Refusal(

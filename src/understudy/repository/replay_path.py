@@ -59,7 +59,7 @@ def path_over(
     segments: list[WalSegment] = []
     gap: WalSegment | None = None
     for index, leg in enumerate(legs):
-        held, gap = _held(contents, leg, legs[index + 1 :])
+        held, gap = _held(contents, leg, index > 0)
         segments += held
         if gap is not None:
             break
@@ -108,39 +108,40 @@ def _legs(forks: Sequence[TimelineFork], from_timeline: Timeline, start: Lsn, to
     return [*legs, _Leg(to_timeline, entered, None)]
 
 
-def _held(contents: WalContents, leg: _Leg, later: Sequence[_Leg]) -> tuple[list[WalSegment], WalSegment | None]:
+def _held(contents: WalContents, leg: _Leg, forked_off: bool) -> tuple[list[WalSegment], WalSegment | None]:
     """The unbroken sequence of the leg's segments, and the missing one that ends it before the leg does.
 
-    On the last leg the end of what is there is no gap. A segment in which a timeline is left begins with the same bytes on the
-    next one, which the server prefers; so either will do.
+    On the last leg the end of what is there is no gap. A segment in the middle of which a timeline is left is taken from the
+    timeline that goes on, whose copy begins with the same bytes, and never from the one that was left: a server that finds no
+    other replays on, past the fork, what was written by the side that is not wanted (which is why PostgreSQL renames that segment
+    to ``.partial``).
     """
-    begin, end = leg.begin, leg.end
-    reach = contents.reaches(leg.timeline)
+    first = WalSegment.holding(leg.timeline, leg.begin, contents.segment_bytes)
+    end = leg.end
     if end is None:
-        if reach is None or reach <= begin:
+        begins_within = forked_off and leg.begin > first.start
+        if begins_within and not _holds_up_to(contents, first, leg.begin):
+            return [], first
+        end = max(leg.begin, contents.reaches(leg.timeline) or leg.begin)
+        if end == leg.begin and not begins_within:
             return [], None
-        end = reach
-    if end <= begin:
+    elif end <= leg.begin:
         return [], None
-    first = WalSegment.holding(leg.timeline, begin, contents.segment_bytes)
     last = WalSegment.holding(leg.timeline, Lsn(end.position - 1), contents.segment_bytes)
     held: list[WalSegment] = []
     for segment in first.through(last):
-        if contents.holds(segment) or (segment == last and _tail_reaches(contents, segment, end)):
-            held.append(segment)
-        elif not (segment == last and end < segment.end and _goes_on(contents, segment, later)):
+        if leg.end is not None and leg.end < segment.end:
+            break
+        if not (contents.holds(segment) or (segment == last and _holds_up_to(contents, segment, end))):
             return held, segment
+        held.append(segment)
     return held, None
 
 
-def _tail_reaches(contents: WalContents, segment: WalSegment, end: Lsn) -> bool:
+def _holds_up_to(contents: WalContents, segment: WalSegment, end: Lsn) -> bool:
+    """Complete, or by tails that reach to the page of ``end``."""
     reach = contents.tail_reaches().get(segment)
-    return reach is not None and _page_end(segment.start + reach) >= end
-
-
-def _goes_on(contents: WalContents, left: WalSegment, later: Sequence[_Leg]) -> bool:
-    copies = [WalSegment(leg.timeline, left.number, left.size_bytes) for leg in later]
-    return any(contents.holds(copy) or copy in contents.tail_reaches() for copy in copies)
+    return contents.holds(segment) or (reach is not None and _page_end(segment.start + reach) >= end)
 
 
 def _page_end(lsn: Lsn) -> Lsn:
