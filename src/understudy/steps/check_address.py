@@ -13,7 +13,8 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
 
-_WHO = "SELECT pg_postmaster_start_time()::text"
+_WHO = "SELECT extract(epoch FROM pg_postmaster_start_time())"
+"""As a number, because two roles may print times in two zones."""
 
 
 @step_kind("check_address")

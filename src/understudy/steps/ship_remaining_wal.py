@@ -10,7 +10,7 @@ from understudy.repository.catalog import Repository
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import WalShipper
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import TryAgain
+from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
 from understudy.vocabulary.json import Json
@@ -21,8 +21,8 @@ from understudy.vocabulary.json import Json
 class ShipRemainingWal:
     """Stops the receiver, whose server is gone, and ships the spool with its tail.
 
-    A repository that cannot be reached does not stop a recovery that reads from another: it is reported, and the first one
-    must succeed.
+    A repository that cannot be reached, or does not take it, does not stop a recovery that reads from another: it is reported,
+    and only the first one must succeed.
     """
 
     resource: str
@@ -51,7 +51,7 @@ class ShipRemainingWal:
             )
             try:
                 shipped = WalShipper(receiver, archive).ship_once()
-            except TryAgain as error:
+            except UnderstudyError as error:
                 if repository == self.repositories[0]:
                     raise
                 unreachable.append(f"{repository}: {error.found}")

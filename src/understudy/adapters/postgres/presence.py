@@ -9,11 +9,13 @@ from understudy.ports.database import Presence
 
 _TIMEOUT_SECONDS = 5.0
 _DEFAULT_PORT = "5432"
-_CUSTOMARY_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks when no host is named
 
 
 def presence(parameters: Mapping[str, str]) -> Presence:
-    """``LISTENING`` when any of the named places takes a connection; ``NOBODY`` only when each refuses it."""
+    """``LISTENING`` when any of the named places takes a connection; ``NOBODY`` only when each refuses it.
+
+    Where the connection string names no host (a service file or the environment may), nothing can be told: ``UNKNOWN``.
+    """
     seen = [_knock(place) for place in _places(parameters)]
     if Presence.LISTENING in seen:
         return Presence.LISTENING
@@ -22,10 +24,12 @@ def presence(parameters: Mapping[str, str]) -> Presence:
 
 def _places(parameters: Mapping[str, str]) -> Iterator[str | tuple[str, int]]:
     """Socket paths, and pairs of host and port, as libpq would try them."""
-    hosts = (parameters.get("hostaddr") or parameters.get("host") or ",".join(_CUSTOMARY_SOCKET_DIRECTORIES)).split(",")
-    ports = (parameters.get("port") or _DEFAULT_PORT).split(",")
-    for number, host in enumerate(hosts):
-        port = ports[number] if number < len(ports) else ports[-1]
+    named = parameters.get("hostaddr") or parameters.get("host")
+    if not named or "service" in parameters:
+        return
+    ports = parameters.get("port", "").split(",")
+    for number, host in enumerate(named.split(",")):
+        port = (ports[number] if number < len(ports) else ports[-1]) or _DEFAULT_PORT
         yield f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, int(port))
 
 

@@ -1,0 +1,53 @@
+"""Whether a server is where a connection string points to; "cannot be told" is an answer of its own."""
+
+import socket
+
+import pytest
+
+from understudy.adapters.postgres.presence import presence
+from understudy.ports.database import Presence
+
+
+@pytest.fixture
+def listening():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield str(server.getsockname()[1])
+
+
+@pytest.fixture
+def closed():
+    """A port that was free a moment ago."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return str(server.getsockname()[1])
+
+
+def test_whatever_takes_a_connection_is_there(listening):
+    assert presence({"host": "127.0.0.1", "port": listening}) is Presence.LISTENING
+
+
+def test_a_port_that_its_host_refuses_is_nobody(closed):
+    assert presence({"host": "127.0.0.1", "port": closed}) is Presence.NOBODY
+
+
+def test_a_socket_that_is_not_there_is_nobody(tmp_path):
+    assert presence({"host": str(tmp_path)}) is Presence.NOBODY
+
+
+def test_one_of_several_hosts_that_listens_is_enough(listening, closed):
+    assert presence({"host": "127.0.0.1,127.0.0.1", "port": f"{closed},{listening}"}) is Presence.LISTENING
+
+
+@pytest.mark.parametrize("parameters", [{}, {"service": "orders"}, {"service": "orders", "host": "127.0.0.1"}, {"port": "5432"}])
+def test_a_host_that_is_named_elsewhere_or_nowhere_cannot_be_told(parameters):
+    assert presence(parameters) is Presence.UNKNOWN
+
+
+def test_a_name_that_nobody_resolves_cannot_be_told():
+    assert presence({"host": "no-such-host.invalid", "port": "5432"}) is Presence.UNKNOWN
+
+
+def test_a_port_left_empty_is_the_standard_one(tmp_path):
+    assert presence({"host": f"{tmp_path},{tmp_path}", "port": ",5433"}) is Presence.NOBODY
