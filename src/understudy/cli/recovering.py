@@ -139,7 +139,7 @@ def drill(
     installation = opened(stack_file, state)
     choice = choice_of(**target)  # type: ignore[arg-type]
     view = carry_out_drill(installation, Scenario(scenario), resource, choice, TerminalWatcher(quiet=as_json))
-    _measured(installation, view, as_json, report)
+    finish_measured(installation, view, as_json, report)
 
 
 @click.command(
@@ -188,7 +188,7 @@ def recover(
         fence_override_by=Person(override_fence) if override_fence else None,
         take_over=take_over,
     )
-    _measured(installation, view, as_json, report)
+    finish_measured(installation, view, as_json, report)
 
 
 def _finish(view: RunView, as_json: bool) -> None:
@@ -198,7 +198,7 @@ def _finish(view: RunView, as_json: bool) -> None:
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
 
 
-def _measured(installation: Installation, view: RunView, as_json: bool, report: Path | None) -> None:
+def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> None:
     """The verdict: done only when the run succeeded and every objective was met."""
     from understudy.app.measuring import measure
     from understudy.app.proving import export_evidence, keep_evidence

@@ -133,8 +133,13 @@ Examples:
 def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Go on with RUN after the last step that ended, in this terminal."""
     from understudy.app.carrying_out import resume as resume_run
+    from understudy.cli.recovering import finish_measured
     from understudy.cli.watching import TerminalWatcher
+    from understudy.plan.plan import Procedure
 
-    view = resume_run(opened(stack_file, state), RunId(run), TerminalWatcher(quiet=as_json))
+    installation = opened(stack_file, state)
+    view = resume_run(installation, RunId(run), TerminalWatcher(quiet=as_json))
+    if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
+        finish_measured(installation, view, as_json)
     print_run(view, as_json)
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
