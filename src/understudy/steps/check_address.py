@@ -41,4 +41,4 @@ class CheckAddress(PlacedStep):
                 hint=f"the data are recovered in {self.place.directory}, port {self.place.port}: stop the other server, or let "
                 f"the resource's url lead here, then protect it again: understudy backup {self.resource} --full",
             )
-        return witness.done(address=database.address, started=here)
+        return witness.done(address=database.address, same_server=True)
