@@ -361,5 +361,5 @@ def _socket_directory(place: str) -> str:
     name = hashlib.sha256(place.encode()).hexdigest()[:8]
     if os.geteuid() == 0:
         return f"/run/understudy/{name}"
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/understudy-{os.geteuid()}"  # noqa: S108 - made 0700 by its user
+    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/understudy-{os.geteuid()}"  # noqa: S108 - only the last directory, made 0700, holds anything
     return f"{base}/understudy/{name}" if "XDG_RUNTIME_DIR" in os.environ else f"{base}/{name}"
