@@ -14,7 +14,6 @@ class Procedure(StrEnum):
     RESTORE = "restore"
     DRILL = "drill"
     RECOVERY = "recovery"
-    VERIFICATION = "verification"
 
 
 class Mode(StrEnum):
