@@ -75,8 +75,9 @@ def test_the_identity_is_on_no_command_line_and_in_no_environment(sealer):
 
     opened = sealer.open(slow(), identity)
     next(opened)
+    # Without -ww ps cuts each line at 80 columns where no terminal is, and would hide what is looked for.
     children = subprocess.run(
-        ["ps", "-o", "args=", "e", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-o", "args=", "e", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
     ).stdout
     go_on.set()
     assert len(b"".join(opened)) > 0
