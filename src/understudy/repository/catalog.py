@@ -10,7 +10,7 @@ from datetime import datetime
 from understudy.ports.object_store import ObjectStore, Written
 from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys, World
-from understudy.repository.compression import DEFAULT_LEVEL
+from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.description import RepositoryDescription, read_description, write_description
 from understudy.repository.epochs import ControllerEpoch, claim_epoch, current_epoch, require_epoch
 from understudy.repository.layout import (
@@ -106,7 +106,7 @@ class Repository:
         system_identifier: SystemIdentifier,
         segment_bytes: int,
         *,
-        level: int = DEFAULT_LEVEL,
+        level: int = WAL_LEVEL,
     ) -> WalArchive:
         return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes, level=level)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys
-from understudy.repository.compression import DEFAULT_LEVEL
+from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan, WalKeys, wal_prefix
 from understudy.repository.sealing import SealedObject, read_sealed, store_sealed
 from understudy.repository.signing import Signer, read_document
@@ -45,7 +45,7 @@ class WalArchive:
         system_identifier: SystemIdentifier,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         *,
-        level: int = DEFAULT_LEVEL,
+        level: int = WAL_LEVEL,
     ) -> None:
         self._store = store
         self._sealer = sealer
