@@ -40,6 +40,7 @@ from tests.servers.flavours import (
     programs_of,
     run_as_owner,
 )
+from tests.servers.isolated_host import IsolatedHost
 from tests.servers.processes import kill_tree
 
 _SETTINGS = {
@@ -63,7 +64,8 @@ _SETTINGS = {
 class PostgresServer:
     """One server in a directory of its own under /tmp, as an unprivileged user when we are root.
 
-    Clusters copied from one template share their system identifier; ``fresh=True`` gives one of its own.
+    Clusters copied from one template share their system identifier; ``fresh=True`` gives one of its own. On a ``host`` of its own
+    it listens there only; the socket is reached from everywhere.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class PostgresServer:
         segment_megabytes: int = 16,
         tls: bool = False,
         fresh: bool = False,
+        host: IsolatedHost | None = None,
     ) -> None:
         self.flavour = Flavour(flavour)
         self.programs = programs_of(self.flavour)
@@ -88,6 +91,9 @@ class PostgresServer:
         if self.flavour.major >= 17:
             self.settings["summarize_wal"] = "on"
         self.settings |= settings or {}
+        self.host = host
+        if host is not None:
+            self.settings["listen_addresses"] = host.address
         self._process: subprocess.Popen[bytes] | None = None
         self._siblings: list[PostgresServer] = []
         self._make_directory(self.directory)
@@ -95,6 +101,8 @@ class PostgresServer:
         new_cluster(ClusterOptions(self.flavour, auth, segment_megabytes), self.data, fresh=fresh)
         if tls:
             self._make_certificate()
+        if host is not None:
+            self.add_hba_lines_first(f"host all,replication all samenet {auth}")
 
     @property
     def url(self) -> str:
@@ -239,10 +247,13 @@ class PostgresServer:
         command = [str(self.programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
+        account = run_as_owner()
+        if self.host is not None:
+            command, account = self.host.command(command), {}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **run_as_owner(),
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **account,
             )  # fmt: skip
 
     def _wait_until_ready(self) -> bool:
@@ -271,8 +282,9 @@ class PostgresServer:
         )
 
     def _url(self, user: str, password: str) -> str:
+        address = self.host.address if self.host is not None else "127.0.0.1"
         tail = f"?sslmode=verify-ca&sslrootcert={quote(str(self.directory / 'server.crt'), safe='')}" if self.tls else ""
-        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/postgres{tail}"
+        return f"postgresql://{user}:{quote(password, safe='')}@{address}:{self.port}/postgres{tail}"
 
     def _make_directory(self, path: Path) -> None:
         path.mkdir(mode=0o711 if path == self.directory else 0o700)
