@@ -114,7 +114,7 @@ class SealerContract:
         next(sealed)
         sealed.close()
         assert ended.is_set()
-        assert not [thread for thread in threading.enumerate() if thread.name == "age feeder" and not thread.is_alive()]
+        assert not [thread for thread in threading.enumerate() if thread.name == "age feeder"]
 
     def test_a_typing_error_in_a_recipient_is_refused(self, sealer):
         _, recipient = new_identity()

@@ -13,6 +13,7 @@ from tests.servers.flavours import Flavour
 from understudy.adapters.age import new_identity
 from understudy.app.installation import Installation
 from understudy.app.recoveries import Choice
+from understudy.records.run import StepState
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -97,9 +98,11 @@ def test_damage_is_refused_and_nothing_is_promoted(copied, damage):
     harm, step, code = DAMAGE[damage]
     estate = copied()
     harm(estate)
-    view = estate.restore(Choice(), estate.server.sibling().data)
+    target = estate.server.sibling().data
+    view = estate.restore(Choice(), target)
     assert failed_step(view) == (step, code)
-    assert view.steps[-1].evidence is None or not view.succeeded
+    assert [each.state for each in view.steps if each.key == "orders/promote"] == [StepState.SKIPPED]
+    assert not target.exists(), "nothing half-restored is left"
 
 
 def remove_segment(path: Path) -> None:

@@ -6,7 +6,7 @@ from tests.restore_matrix.estate import RESOURCE, dump_of, expect_success, faile
 from tests.restore_matrix.story import SETTINGS, mark, marks_in
 from tests.servers.processes import wait_until
 from understudy.app.recoveries import Choice
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
@@ -96,8 +96,26 @@ def test_a_moment_behind_the_fork_comes_back_on_the_new_timeline(fork):
     assert dump_of(copy) == fork.new.dump
 
 
-def test_a_backup_from_before_the_fork_is_refused_where_the_wal_between_is_gone(fork):
-    """The new server's first WAL here is that of its own backup; what it wrote before was quarantined with the old spool."""
+def test_a_backup_from_before_the_fork_is_refused_where_the_wal_between_is_gone(fork, tmp_path):
+    """Without it the same wish brings the new timeline back."""
+    choice = Choice(label=fork.first.label.text, timeline=NEW)
+    assert "on the new timeline" in marks_in(fork.restored(choice))
+    (new,) = fork.estate.repository_directory.glob("postgres/orders/*/wal/00000002")
+    first = sorted(path for path in new.iterdir() if path.is_file())[0].name.partition(".")[0]
+    taken_away = list(new.glob(f"{first}.*"))
+    for path in taken_away:
+        path.rename(tmp_path / path.name)
+    try:
+        with pytest.raises(GiveUp) as refused:
+            fork.estate.restore(choice, fork.estate.directory / "never")
+    finally:
+        for path in taken_away:
+            (tmp_path / path.name).rename(path)
+    assert refused.value.code == "wal_missing"
+    assert not (fork.estate.directory / "never").exists()
+
+
+def test_a_timeline_that_the_repository_does_not_know_is_refused(fork):
     with pytest.raises(Refusal) as refused:
         fork.estate.restore(Choice(timeline=Timeline(7)), fork.estate.directory / "never")
     assert refused.value.code == "timeline_unknown"

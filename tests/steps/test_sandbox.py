@@ -20,6 +20,8 @@ REACHING_OUT = {
     "restore_command": "touch {escaped}; false",
     "primary_conninfo": "host=127.0.0.1 port={port} user=postgres",
     "primary_slot_name": "taken_along",
+    "recovery_target_time": "2020-01-01 00:00:00+00",
+    "recovery_target_inclusive": "off",
     "synchronous_standby_names": "*",
     "listen_addresses": "*",
     "shared_preload_libraries": "auto_explain",
@@ -30,7 +32,9 @@ REACHING_OUT = {
     "log_destination": "csvlog",
     "external_pid_file": "{escaped}",
 }
-"""As ``ALTER SYSTEM`` wrote them: ``postgresql.auto.conf`` is read whatever configuration file is named."""
+"""What reaches out, and what a recovery by hand left behind.
+
+As ``ALTER SYSTEM`` wrote them: ``postgresql.auto.conf`` is read whatever configuration file is named."""
 
 
 @pytest.fixture

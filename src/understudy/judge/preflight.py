@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from understudy.judge.synchronous_names import SynchronousNames
 from understudy.ports.database import SlotFacts, Tablespace
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.synchronous_names import SynchronousNames
 
 FIRST_MAJOR = 13
 LAST_MAJOR = 18

@@ -12,7 +12,8 @@ from understudy.ports.instance import ControlData
 
 
 def sandbox_settings(control: ControlData) -> dict[str, str]:
-    """No archiving, no foreign commands, no outgoing replication, no waiting for standbys that never come, no preloaded code.
+    """No archiving, no foreign commands, no outgoing replication, no waiting for standbys that never come, no preloaded code; and
+    no target that an earlier recovery by hand left behind, because that would end this one elsewhere, or with a second target.
 
     Everything that a restored configuration could reach out with is overridden here, because ``postgresql.auto.conf`` is read
     from the data directory whatever configuration file is named.
@@ -23,6 +24,13 @@ def sandbox_settings(control: ControlData) -> dict[str, str]:
         "restore_command": "",
         "recovery_end_command": "",
         "archive_cleanup_command": "",
+        "recovery_target": "",
+        "recovery_target_time": "",
+        "recovery_target_lsn": "",
+        "recovery_target_xid": "",
+        "recovery_target_name": "",
+        "recovery_target_inclusive": "on",
+        "recovery_target_timeline": "latest",
         "primary_conninfo": "",
         "primary_slot_name": "",
         "synchronous_standby_names": "",
@@ -41,13 +49,14 @@ def sandbox_settings(control: ControlData) -> dict[str, str]:
 
 def recovery_settings(control: ControlData, restore_command: str, target: Mapping[str, str]) -> dict[str, str]:
     """A closed server that replays until the target, then pauses. ``standby.signal`` keeps it from promoting by itself."""
-    return sandbox_settings(control) | {
+    replaying = sandbox_settings(control) | {
         "restore_command": restore_command,
         "recovery_target_action": "pause",
         "wal_retrieve_retry_interval": "50ms",
         "recovery_min_apply_delay": "0",
-        **target,
     }
+    # Last, because the server takes an empty target of any kind for the wish to have none, and the later one counts.
+    return {name: value for name, value in replaying.items() if name not in target} | dict(target)
 
 
 def sandbox_hba() -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from understudy.ports.database import Database, ServerFacts
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.secret import Secret
+from understudy.vocabulary.synchronous_names import SynchronousNames
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
 
 _LOOK_EVERY_SECONDS = 0.05
@@ -175,7 +176,7 @@ class PostgresWalReceiver:
     def _refuse_remote_apply(self, server: ServerFacts) -> None:
         """A receiver applies nothing, so under ``remote_apply`` the server's commits would wait for it for ever."""
         names = server.settings.get("synchronous_standby_names", "")
-        named = "*" in names or self._options.application_name in names
+        named = SynchronousNames.parse(names).names(self._options.application_name)
         if named and server.settings.get("synchronous_commit") == "remote_apply":
             raise Refusal(
                 "remote_apply_never_ends",

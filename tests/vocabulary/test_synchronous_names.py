@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.judge.synchronous_names import SynchronousNames
+from understudy.vocabulary.synchronous_names import SynchronousNames
 
 OURS = "understudy_shop_orders"
 NAMES = st.lists(st.from_regex(r"[a-z_][a-z0-9_]{0,8}|\*|Other One|a\"b", fullmatch=True), max_size=4)
