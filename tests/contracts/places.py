@@ -34,6 +34,11 @@ class PlacesContract:
         assert (facts.exists, facts.empty, facts.claimed_by) == (False, False, None)
         assert facts.free_bytes > 0
 
+    def test_directories_beside_each_other_are_on_one_file_system_before_they_are_made(self, places, directory):
+        directory.mkdir()
+        beside = (directory, directory / "deep" / "below", directory.with_name("sibling"))
+        assert len({places.facts(str(each)).file_system for each in beside}) == 1
+
     def test_a_claimed_directory_is_empty_private_and_ours(self, places, directory):
         places.claim(str(directory / "deep"), OURS)
         facts = places.facts(str(directory / "deep"))

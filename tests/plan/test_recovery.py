@@ -8,6 +8,7 @@ from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_seq
 from understudy.plan.recovery import plan_recovery
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps import codec
+from understudy.steps.provision_target import ProvisionTarget
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -80,6 +81,17 @@ def test_a_hole_is_refused_at_once_but_in_a_fail_over_that_first_ships_what_is_l
             plan_recovery(recovery_wish(mode), recovery_facts([BACKUP], holed))
         assert refused.value.code == "wal_missing"
     assert plan_recovery(recovery_wish(Mode.FAILOVER), recovery_facts([BACKUP], holed))
+
+
+def test_each_directory_is_given_the_room_for_what_comes_into_it():
+    plan = plan_recovery(recovery_wish(), recovery_facts([BACKUP, INCREMENTAL]))
+    provision = next(each.step for each in plan.steps if isinstance(each.step, ProvisionTarget))
+    # Two backups of two parts with 5,000 bytes: one part of each is the tablespace's.
+    assert provision.bytes_needed == {
+        "/srv/copy": 2 * 5500,
+        "/srv/fast-copy": 2 * 5500,
+        "/srv/copy.wal": recovery_facts([]).staged_wal_bytes,
+    }
 
 
 PLANS = {

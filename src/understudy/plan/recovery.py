@@ -136,13 +136,11 @@ def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
 
 def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
     labels = tuple(backup.label.text for backup in choice.chain)
-    # What an incremental adds is at most what it holds, and a chain may have grown all the way.
-    bytes_needed = int(sum(backup.plain_bytes for backup in choice.chain) * HEADROOM) + facts.staged_wal_bytes
     system = choice.backup.system_identifier
     provision = ProvisionTarget(
         wish.resource,
         wish.place,
-        bytes_needed=bytes_needed,
+        bytes_needed=_bytes_needed(wish, facts, choice),
         set_aside=wish.set_aside,
         other_directories=(*_kept_beside(wish), *_removed_after(wish)),
     )
@@ -170,6 +168,15 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
     promote = Promote(wish.resource, wish.place)
     verify = VerifyDatabase(wish.resource, wish.place, checks=wish.checks, heartbeat_database=wish.heartbeat_database)
     return [PlannedStep(step) for step in (provision, restore, replay, promote, verify)]
+
+
+def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> Mapping[str, int]:
+    """By directory. What an incremental adds is at most what it holds, and a chain may have grown all the way."""
+    needed = {wish.place.directory: 0, **dict.fromkeys(_kept_beside(wish), 0), wish.staging_directory: facts.staged_wal_bytes}
+    for part in (part for backup in choice.chain for part in backup.parts):
+        directory = wish.place.directory if part.tablespace_oid is None else wish.tablespaces[part.tablespace_oid]
+        needed[directory] += int(part.plain_bytes * HEADROOM)
+    return needed
 
 
 def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:

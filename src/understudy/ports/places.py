@@ -16,6 +16,8 @@ class PlaceFacts:
     is_mount_point: bool
     free_bytes: int
     """On its file system, or that of its nearest existing parent."""
+    file_system: int
+    """Its device: directories with the same one share ``free_bytes``."""
 
 
 class Places(Protocol):

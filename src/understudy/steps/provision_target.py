@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from understudy.ports.places import PlaceFacts
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.json import Json
 
 
 @step_kind("provision_target")
@@ -18,7 +21,8 @@ from understudy.vocabulary.evidence import Evidence
 class ProvisionTarget(PlacedStep):
     """Claims the directory. What stood there is set aside by renaming, if the plan says so; never removed."""
 
-    bytes_needed: int
+    bytes_needed: Mapping[str, int]
+    """By directory: the data directory, each tablespace's, that of the WAL that is fetched ahead."""
     set_aside: bool = False
     other_directories: tuple[str, ...] = ()
     """Of tablespaces, of the WAL that is fetched ahead, of a sandbox's socket."""
@@ -30,14 +34,7 @@ class ProvisionTarget(PlacedStep):
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"{self.place.directory} is empty, ours and large enough")
-        before = world.places.facts(self.place.directory)
-        if before.free_bytes < self.bytes_needed:
-            raise Refusal(
-                "target_too_small",
-                found=f"{before.free_bytes:,} bytes free where {self.place.directory} will be",
-                expected=f"at least {self.bytes_needed:,} bytes for the backup chain and the WAL that will be replayed",
-                hint="free space there, or choose another directory in the stack file or with --to; then start again",
-            )
+        room = _require_room({directory: world.places.facts(directory) for directory in self.bytes_needed}, self.bytes_needed)
         moved: list[str] = []
         for directory in (self.place.directory, *self.other_directories):
             facts = world.places.facts(directory)
@@ -45,6 +42,30 @@ class ProvisionTarget(PlacedStep):
                 aside = world.places.set_aside(directory, world.run)
                 moved += [aside] if aside else []
             world.places.claim(directory, world.run, self.instances(world).owner)
-        return witness.done(
-            directory=self.place.directory, free_bytes=before.free_bytes, bytes_needed=self.bytes_needed, set_aside=moved
-        )
+        return witness.done(directory=self.place.directory, room=room, set_aside=moved)
+
+
+def _require_room(places: Mapping[str, PlaceFacts], bytes_needed: Mapping[str, int]) -> list[Json]:
+    """What each file system must hold and has free. Directories that share one share its room.
+
+    Raises:
+        Refusal: ``target_too_small``: names the directories on the first file system that is too small.
+    """
+    sharing: dict[int, list[str]] = {}
+    for directory, facts in places.items():
+        sharing.setdefault(facts.file_system, []).append(directory)
+    room: list[Json] = []
+    for directories in sharing.values():
+        free = min(places[directory].free_bytes for directory in directories)
+        needed = sum(bytes_needed[directory] for directory in directories)
+        if free < needed:
+            parts = ", ".join(f"{bytes_needed[directory]:,} in {directory}" for directory in directories)
+            raise Refusal(
+                "target_too_small",
+                found=f"{free:,} bytes free on the file system of {' and '.join(directories)}",
+                expected=f"at least {needed:,} bytes there for the backup chain and the WAL that will be replayed: {parts}",
+                hint="free space there, or choose another directory in the stack file or with --to and --tablespace; "
+                "then start again",
+            )
+        room.append({"directories": list[Json](directories), "free_bytes": free, "bytes_needed": needed})
+    return room

@@ -27,13 +27,15 @@ class LocalPlaces:
     def facts(self, directory: str) -> PlaceFacts:
         path = _resolved(directory)
         with _faults_of(path):
-            usage = os.statvfs(_nearest_existing(path))
+            standing = _nearest_existing(path)
+            usage = os.statvfs(standing)
             return PlaceFacts(
                 exists=path.exists(),
                 empty=path.is_dir() and not _holds_something(path),
                 claimed_by=read_marker(path),
                 is_mount_point=path.is_mount(),
                 free_bytes=usage.f_bavail * usage.f_frsize,
+                file_system=standing.stat().st_dev,
             )
 
     def claim(self, directory: str, run: RunId, owner: tuple[int, int] | None = None) -> None:
