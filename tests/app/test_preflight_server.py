@@ -172,6 +172,7 @@ def test_a_wrong_password_is_named_and_not_shown(shared, desk):
         ("select count(*) from nowhere", Grade.FAILURE),
         ("select 1, 2", Grade.FAILURE),
         ("create table made_by_a_check ()", Grade.FAILURE),
+        ("commit; create table made_by_a_check ()", Grade.FAILURE),
     ],
 )
 def test_the_operators_checks_are_asked_read_only(shared, desk, sql, grade):

@@ -1,9 +1,28 @@
 """What every ``Database`` promises."""
 
+from datetime import timedelta
+
 import pytest
 
 from understudy.ports.database import BaseBackupRequest, Database
 from understudy.vocabulary.errors import GiveUp
+
+
+def assert_checks_change_nothing(ask, table):
+    """Whatever a check tries, ``table`` stays as it was."""
+    codes = {
+        f"insert into {table} values (1)": "check_writes",
+        f"with written as (insert into {table} values (1) returning 1) select count(*) from written": "check_writes",
+        f"do $$ begin set transaction read write; insert into {table} values (1); end $$": "database_error",
+        f"commit; insert into {table} values (1)": "database_error",
+        f"do $$ begin commit; insert into {table} values (1); end $$": "database_error",
+        "select * from nowhere": "database_error",
+    }
+    for check, code in codes.items():
+        with pytest.raises(GiveUp) as refused:
+            ask(check)
+        assert (refused.value.code, check) == (code, check), refused.value
+        assert refused.value.expected and refused.value.hint
 
 
 class DatabaseContract:
@@ -36,6 +55,13 @@ class DatabaseContract:
 
     def test_rows_come_as_text(self, database):
         assert [tuple(row) for row in database.query("select 1, 'a%s', null, true")] == [("1", "a%s", None, "t")]
+
+    def test_a_check_answers_as_text_and_can_change_nothing(self, database):
+        database.execute(["create table counted (id int)"])
+        limit = timedelta(minutes=1)
+        assert [tuple(row) for row in database.ask("select 1, null;", "postgres", limit)] == [("1", None)]
+        assert_checks_change_nothing(lambda check: database.ask(check, "postgres", limit), "counted")
+        assert [tuple(row) for row in database.query("select count(*) from counted")] == [("0",)]
 
     def test_each_statement_is_a_transaction_of_its_own(self, database):
         database.execute(["create table contract (id int)", "insert into contract values (1)"])

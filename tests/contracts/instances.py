@@ -1,9 +1,11 @@
 """What every ``Instances`` promises."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from tests.contracts.database import assert_checks_change_nothing
 from tests.servers.processes import wait_until
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import GiveUp, TryAgain
@@ -84,6 +86,19 @@ class InstancesContract:
         with pytest.raises(GiveUp) as refused:
             cluster.instances.query(cluster.place, "select 1", "no_such_database")
         assert refused.value.code == "database_error"
+
+    def test_a_check_answers_as_text_and_can_change_nothing(self, clusters):
+        cluster = clusters()
+        cluster.start()
+        cluster.wait_until_ready()
+        instances, place, limit = cluster.instances, cluster.place, timedelta(minutes=1)
+        instances.execute(place, ["create table counted (id int)"])
+        assert instances.ask(place, "select 1, null;", "postgres", limit) == [("1", None)]
+        assert_checks_change_nothing(lambda check: instances.ask(place, check, "postgres", limit), "counted")
+        assert instances.query(place, "select count(*) from counted") == [("0",)]
+        with pytest.raises(GiveUp) as refused:
+            instances.ask(place, "select count(*) from generate_series(1, 10000000000)", "postgres", timedelta(milliseconds=50))
+        assert refused.value.code == "check_too_slow"
 
     def test_a_server_that_does_not_answer_yet_is_tried_again(self, clusters):
         cluster = clusters()

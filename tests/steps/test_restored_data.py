@@ -78,6 +78,15 @@ def test_a_check_holds_exactly_when_its_rule_does(protected, sql, rule, bound, h
     assert sql in failure.value.found
 
 
+def test_a_check_that_writes_fails_and_has_changed_nothing(protected):
+    step = VerifyDatabase("orders", protected.place, checks=({"sql": "delete from words returning 1", "at_least": "1"},))
+    with pytest.raises(GiveUp) as failure:
+        step.run(world_of(protected.installation()))
+    assert failure.value.code == "check_writes"
+    assert "changes nothing" in failure.value.expected
+    assert protected.server.sql("select word from words") == [("kept",)]
+
+
 def test_a_commit_that_another_connection_does_not_see_fails_the_read_back(protected):
     step, world = WriteAndReadBack("orders", protected.place), world_of(protected.installation())
     assert step.run(world).proof["in_recovery"] == "f"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from understudy.adapters.postgres.accounts import Account
@@ -36,7 +36,7 @@ from understudy.steps.verify_database import HEARTBEAT_TABLE
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import ResourceName
 
-_CHECK_TIMEOUT_SECONDS = 10
+_CHECK_TIME_LIMIT = timedelta(seconds=10)
 _VERSION = "select current_setting('server_version_num'), current_setting('server_version')"
 _ROLE = """
 select current_user,
@@ -171,12 +171,11 @@ def _check_questions(subject: str, resource: PostgresResource, database: Databas
 
 def _check_sql(subject: str, check: SqlCheck, database: Database) -> Finding:
     name = check.name or check.sql
-    limited = f"set transaction read only; set local statement_timeout = '{_CHECK_TIMEOUT_SECONDS}s'; {check.sql}"
     try:
-        rows = database.query(limited, check.database)
+        rows = database.ask(check.sql, check.database, _CHECK_TIME_LIMIT)
     except UnderstudyError as error:
-        grade = Grade.WARNING if error.code == "statement_cancelled" else Grade.FAILURE
-        expected = f"an answer, read-only, within {_CHECK_TIMEOUT_SECONDS} s"
+        grade = Grade.WARNING if error.code == "check_too_slow" else Grade.FAILURE
+        expected = f"an answer, read-only, within {_CHECK_TIME_LIMIT.total_seconds():.0f} s"
         return Finding(
             subject, "checks", grade, f"{name}: {error.found}", expected, f"in the stack file, correct the check: {check.sql}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -178,7 +178,15 @@ class Database(Protocol):
         ...
 
     def query(self, sql: str, database: str | None = None) -> Sequence[Sequence[str | None]]:
-        """Rows as text. For the operator's checks and for the product's own fixed questions."""
+        """Rows as text. For the product's own fixed questions."""
+        ...
+
+    def ask(self, check: str, database: str, limit: timedelta) -> Sequence[Sequence[str | None]]:
+        """One statement, in a read-only transaction that is rolled back: for the operator's checks.
+
+        Raises:
+            GiveUp: ``check_writes``, ``check_too_slow``, ``database_error``.
+        """
         ...
 
     def execute(self, statements: Iterable[str], database: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -106,6 +107,14 @@ class Instances(Protocol):
         ...
 
     def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Sequence[Sequence[str | None]]: ...
+
+    def ask(self, place: InstancePlace, check: str, database: str, limit: timedelta) -> Sequence[Sequence[str | None]]:
+        """One statement, in a read-only transaction that is rolled back: for the operator's checks.
+
+        Raises:
+            GiveUp: ``check_writes``, ``check_too_slow``, ``database_error``.
+        """
+        ...
 
     def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None: ...
 

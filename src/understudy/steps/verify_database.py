@@ -74,7 +74,7 @@ class VerifyDatabase(PlacedStep):
         }
 
     def _ask(self, instances: Instances, check: Mapping[str, str]) -> JsonObject:
-        rows = instances.query(self.place, check["sql"], check.get("database", "postgres"))
+        rows = instances.ask(self.place, check["sql"], check.get("database", "postgres"), self.time_limit)
         answer = rows[0][0] if rows and rows[0] else None
         if not _holds(answer, check):
             wanted = next(

@@ -7,12 +7,14 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import psycopg
 
 from understudy.adapters.postgres.base_backup import open_base_backup
 from understudy.adapters.postgres.connection import Connection, Connector, text_rows
 from understudy.adapters.postgres.failures import statement_failure
+from understudy.adapters.postgres.read_only import ask_read_only
 from understudy.ports.clock import Clock
 from understudy.ports.database import (
     BaseBackupRequest,
@@ -29,7 +31,7 @@ from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import Lsn, Timeline, history_file_name
 
 QUERY_TIMEOUT_SECONDS = 3600
-"""For the operator's own checks, which may read everything."""
+"""For questions that are no short ones."""
 
 _SETTINGS = (
     "archive_command,archive_library,archive_mode,archive_timeout,data_checksums,data_directory,default_tablespace,fsync,"
@@ -205,6 +207,10 @@ class PostgresDatabase:
             while cursor.nextset():
                 pass
             return text_rows(cursor.pgresult)
+
+    def ask(self, check: str, database: str, limit: timedelta) -> Sequence[Sequence[str | None]]:
+        with self._connector.sql(database) as connection, self._failures():
+            return ask_read_only(connection.pgconn, check, limit)
 
     def execute(self, statements: Iterable[str], database: str | None = None) -> None:
         with self._connector.sql(database, QUERY_TIMEOUT_SECONDS) as connection, self._failures():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,6 +120,9 @@ class LocalInstances:
 
     def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Rows:
         return self._in_session(place, database, lambda session: session.rows(sql))
+
+    def ask(self, place: InstancePlace, check: str, database: str, limit: timedelta) -> Rows:
+        return self._in_session(place, database, lambda session: session.answer(check, limit))
 
     def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None:
         def carry_out(session: LocalSession) -> None:

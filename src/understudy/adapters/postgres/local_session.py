@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 from psycopg import pq
 
+from understudy.adapters.postgres.read_only import ask_read_only
 from understudy.ports.instance import InstancePlace
 from understudy.vocabulary.errors import GiveUp
 
@@ -42,6 +44,10 @@ class LocalSession:
             expected=f"that the server carries out: {sql.strip()[:200]}",
             hint="run the statement by hand with psql to see more",
         )
+
+    def answer(self, check: str, limit: timedelta) -> Rows:
+        """Raises as ``ask_read_only`` does."""
+        return ask_read_only(self._connection, check, limit)
 
 
 @contextmanager
