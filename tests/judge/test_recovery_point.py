@@ -11,37 +11,43 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_heartbeat_is_believed_before_the_last_commit():
-    point = judge_recovery_point(GONE - MINUTE, GONE - 30 * MINUTE, GONE, 5 * MINUTE)
+    point = judge_recovery_point(GONE - MINUTE, GONE - 30 * MINUTE, None, GONE, 5 * MINUTE)
     assert point.source is RecoveryPointSource.HEARTBEAT
     assert point.loss == MINUTE
     assert point.verdict is ObjectiveVerdict.MET
 
 
 def test_an_old_heartbeat_proves_a_miss():
-    assert judge_recovery_point(GONE - 6 * MINUTE, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MISSED
+    assert judge_recovery_point(GONE - 6 * MINUTE, None, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MISSED
 
 
 def test_an_old_last_commit_proves_nothing_because_nobody_may_have_written():
-    point = judge_recovery_point(None, GONE - 6 * MINUTE, GONE, 5 * MINUTE)
+    point = judge_recovery_point(None, GONE - 6 * MINUTE, GONE - 60 * MINUTE, GONE, 5 * MINUTE)
     assert point.source is RecoveryPointSource.LAST_REPLAYED_COMMIT
     assert point.loss == 6 * MINUTE
     assert point.verdict is ObjectiveVerdict.UNKNOWN
 
 
 def test_a_recent_last_commit_is_proof_enough():
-    assert judge_recovery_point(None, GONE - MINUTE, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MET
+    assert judge_recovery_point(None, GONE - MINUTE, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MET
+
+
+def test_where_no_commit_was_replayed_the_backup_tells_and_never_proves_a_miss():
+    point = judge_recovery_point(None, None, GONE - MINUTE, GONE, 5 * MINUTE)
+    assert (point.source, point.loss, point.verdict) == (RecoveryPointSource.BACKUP, MINUTE, ObjectiveVerdict.MET)
+    assert judge_recovery_point(None, None, GONE - 6 * MINUTE, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.UNKNOWN
 
 
 def test_without_either_nothing_is_known_and_without_an_objective_nothing_is_judged():
-    assert judge_recovery_point(None, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.UNKNOWN
-    assert judge_recovery_point(None, None, GONE, 5 * MINUTE).loss is None
-    assert judge_recovery_point(GONE, None, GONE, None).verdict is ObjectiveVerdict.NONE_SET
+    assert judge_recovery_point(None, None, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.UNKNOWN
+    assert judge_recovery_point(None, None, None, GONE, 5 * MINUTE).loss is None
+    assert judge_recovery_point(GONE, None, None, GONE, None).verdict is ObjectiveVerdict.NONE_SET
 
 
 @given(st.timedeltas(timedelta(hours=-1), timedelta(hours=1)), st.timedeltas(timedelta(0), timedelta(hours=1)))
 def test_loss_is_never_negative_and_the_verdict_follows_from_it(age, objective):
     """A server whose clock is ahead may have written a heartbeat after the disruption."""
-    point = judge_recovery_point(GONE - age, None, GONE, objective)
+    point = judge_recovery_point(GONE - age, None, None, GONE, objective)
     assert point.loss is not None
     assert point.loss >= timedelta()
     assert (point.verdict is ObjectiveVerdict.MET) == (point.loss <= objective)

@@ -58,9 +58,9 @@ class MeasuredRecovery:
 
     @property
     def met(self) -> bool:
-        """Every objective met. What is unknown is not called missed; the report says that it is unknown."""
-        missed = self.recovery_point is not None and self.recovery_point.verdict is ObjectiveVerdict.MISSED
-        return self.measurement.verdict is ObjectiveVerdict.MET and not missed
+        """Every objective is known to be met. What is unknown is not called missed, but it is not met either."""
+        verdicts = [self.measurement.verdict, *([self.recovery_point.verdict] if self.recovery_point else [])]
+        return all(verdict is ObjectiveVerdict.MET for verdict in verdicts)
 
 
 def measure(installation: Installation, view: RunView, disrupted: datetime | None = None) -> MeasuredRecovery:
@@ -95,7 +95,8 @@ def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) ->
     if replay.get("target", TargetKind.LATEST.value) != TargetKind.LATEST.value:
         return None
     heartbeat = _proof(view, "verify-database").get("newest_heartbeat")
-    return judge_recovery_point(_moment(heartbeat), _moment(replay.get("last_replayed_commit")), disrupted, objective)
+    last_commit, backup_started = _moment(replay.get("last_replayed_commit")), _moment(replay.get("backup_started"))
+    return judge_recovery_point(_moment(heartbeat), last_commit, backup_started, disrupted, objective)
 
 
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:

@@ -25,8 +25,8 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Mapping[ExitCode, str] = {
-    ExitCode.DONE: "Done, and every objective met.",
-    ExitCode.FAILED: "It ran, but failed or missed an objective.",
+    ExitCode.DONE: "Done, and every objective is known to be met.",
+    ExitCode.FAILED: "It ran, but failed, or an objective was missed or is not known to be met.",
     ExitCode.USAGE: "The command line or the stack file is wrong.",
     ExitCode.PREREQUISITE: "Something that must be there first is not.",
     ExitCode.BUSY: "Somebody else holds what this needs.",

@@ -33,8 +33,13 @@ _VERDICTS = {
 _SOURCES = {
     RecoveryPointSource.HEARTBEAT: "by heartbeat",
     RecoveryPointSource.LAST_REPLAYED_COMMIT: "by the last replayed commit",
+    RecoveryPointSource.BACKUP: "by the backup: no commit followed it",
     RecoveryPointSource.NONE: "nothing to tell it by",
 }
+_HOW_TO_KNOW = (
+    "Whether work was lost is not known: nothing was written shortly before, or it did not come back. "
+    "A heartbeat tells: resources.{resource}.heartbeat in the stack file, and understudy serve."
+)
 
 
 def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> JsonObject:
@@ -55,6 +60,8 @@ def print_measured(measured: MeasuredRecovery) -> None:
     )
     if measured.recovery_point is not None:
         click.echo(_recovery_point(measured.recovery_point, measured))
+        if measured.recovery_point.verdict is ObjectiveVerdict.UNKNOWN:
+            click.echo(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}")
     for phase, took in measurement.afterwards.items():
         click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
 

@@ -16,6 +16,8 @@ class RecoveryPointSource(StrEnum):
     """A row that was written at an interval: the loss is at most its age plus the interval."""
     LAST_REPLAYED_COMMIT = "last_replayed_commit"
     """The newest commit that came back. A database where nobody wrote looks as if it had lost the silence."""
+    BACKUP = "backup"
+    """No commit was replayed over the backup: what had been committed when it was begun is in it."""
     NONE = "none"
 
 
@@ -29,17 +31,23 @@ class RecoveryPoint:
 
 
 def judge_recovery_point(
-    heartbeat: datetime | None, last_commit: datetime | None, disrupted: datetime, objective: timedelta | None
+    heartbeat: datetime | None,
+    last_commit: datetime | None,
+    backup_started: datetime | None,
+    disrupted: datetime,
+    objective: timedelta | None,
 ) -> RecoveryPoint:
     """The bound, and whether it is within the objective.
 
-    Beyond the objective a heartbeat proves a miss. The last commit does not: the database may have been silent, so that is
-    unknown, and a heartbeat in the stack file would tell.
+    Beyond the objective a heartbeat proves a miss. The last commit and the backup do not: the database may have been silent, so
+    that is unknown, and a heartbeat in the stack file would tell.
     """
     if heartbeat is not None:
         source, at = RecoveryPointSource.HEARTBEAT, heartbeat
     elif last_commit is not None:
         source, at = RecoveryPointSource.LAST_REPLAYED_COMMIT, last_commit
+    elif backup_started is not None:
+        source, at = RecoveryPointSource.BACKUP, backup_started
     else:
         return RecoveryPoint(RecoveryPointSource.NONE, None, None, ObjectiveVerdict.UNKNOWN)
     loss = max(timedelta(), disrupted - at)

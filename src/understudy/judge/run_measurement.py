@@ -39,7 +39,7 @@ class ObjectiveVerdict(StrEnum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
-    """Not validated yet, and the time is not up."""
+    """Nothing tells: not validated yet and the time not up, or nothing newer came back and perhaps nobody wrote."""
     NONE_SET = "none_set"
 
 

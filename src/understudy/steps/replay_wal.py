@@ -120,6 +120,7 @@ class ReplayWal(PlacedStep):
             "target": str(self.target),
             "timeline": self.timeline,
             "from_lsn": str(backup.start_lsn),
+            "backup_started": backup.start_time.isoformat(),
             "replayed_lsn": str(facts.replayed),
             "last_replayed_commit": facts.last_replayed_commit,
             "repository_reaches": str(path.reaches),
