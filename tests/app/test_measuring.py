@@ -43,10 +43,11 @@ def drill(server, desk, rpo, *arguments):
     desk.write(server, url=server.url)
     with desk.stack_file.open("a") as file:
         file.write(f"objectives: {{database_corruption: {{rto: 1h, rpo: {rpo}}}}}\n")
-    command = [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state]
+    command = [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file]
     done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240
-    )
+        [*command, "--state", desk.state, *arguments],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240,
+    )  # fmt: skip
     return done.returncode, done.stdout
 
 

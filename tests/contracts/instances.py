@@ -94,7 +94,7 @@ class InstancesContract:
         instances, place, limit = cluster.instances, cluster.place, timedelta(minutes=1)
         instances.execute(place, ["create table counted (id int)"])
         assert instances.ask(place, "select 1, null;", "postgres", limit) == [("1", None)]
-        assert_checks_change_nothing(lambda check: instances.ask(place, check, "postgres", limit), "counted")
+        assert_checks_change_nothing(lambda check: instances.ask(place, check, "postgres", limit))
         assert instances.query(place, "select count(*) from counted") == [("0",)]
         with pytest.raises(GiveUp) as refused:
             instances.ask(place, "select count(*) from generate_series(1, 10000000000)", "postgres", timedelta(milliseconds=50))

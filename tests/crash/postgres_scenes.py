@@ -29,8 +29,8 @@ STREAM_FIGURES = {
     "quarantined_to", "receiver_pid", "safe_wal_size_bytes", "server_wal_flushed", "slot_restart_lsn", "streaming_segment",
 }  # fmt: skip
 REPLAY_FIGURES = {
-    "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches", "replayed_lsn",
-    "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
+    "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
+    "replayed_lsn", "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
     "written", "address",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""

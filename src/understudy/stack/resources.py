@@ -146,7 +146,7 @@ class SqlCheck(StackPart):
 
     title = "Checks"
 
-    sql: Sql = Field(description="One query that returns one value; it runs on the recovered server, as its superuser, in a read-only transaction.")
+    sql: Sql = Field(description="One query that returns one value; it runs on the recovered server as its superuser, read-only.")
     at_least: Number | None = Field(default=None, description="The value must be this number or a larger one.")
     at_most: Number | None = Field(default=None, description="The value must be this number or a smaller one.")
     equals: Line | None = Field(default=None, description="The value, as text, must be exactly this.")

@@ -12,6 +12,7 @@ from understudy.ports.instance import InstanceFacts, Instances
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
+from understudy.repository.restore_target import RestoreTarget, target_faults
 from understudy.repository.wal_prefetch import WalPrefetcher
 from understudy.repository.wal_requests import end_reached, stuck_at
 from understudy.steps.codec import step_kind
@@ -134,9 +135,9 @@ class ReplayWal(PlacedStep):
         return replay_receipt(self.resource)
 
     def _mark_as_standby(self, instances: Instances) -> None:
-        signal = Path(self.place.directory) / _STANDBY_SIGNAL
-        if not signal.exists():
-            signal.touch(mode=0o600)
+        """The server's own file, as if it had been restored; a link that was put in its place is refused, not followed."""
+        with target_faults(), RestoreTarget(Path(self.place.directory), owner=instances.owner).open_file(_STANDBY_SIGNAL):
+            pass  # empty: its being there is what counts
 
     def _watch(
         self, world: World, instances: Instances, prefetcher: WalPrefetcher, path: ReplayPath, adopted: bool

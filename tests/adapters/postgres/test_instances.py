@@ -155,3 +155,15 @@ def test_a_chain_of_backups_is_combined_and_a_broken_chain_is_refused(postgres_s
         assert instances.query(place, "select count(*) from t") == [("3000",)]
     finally:
         instances.stop(place, StopMode.IMMEDIATE)
+
+
+def test_a_link_in_the_place_of_the_request_for_promotion_is_not_followed(clusters, tmp_path):
+    cluster = clusters()
+    elsewhere = tmp_path / "elsewhere"
+    (cluster.data / "standby.signal").touch()
+    cluster.start({"hot_standby": "off"})
+    (cluster.data / "promote").symlink_to(elsewhere)
+    cluster.instances.promote(cluster.place)
+    cluster.wait_until_ready()
+    assert cluster.instances.facts(cluster.place).in_recovery is False
+    assert not elsewhere.exists()

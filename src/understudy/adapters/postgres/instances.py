@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +108,7 @@ class LocalInstances:
             raise self._why_it_ended(place)
         # What pg_ctl promote does (src/bin/pg_ctl/pg_ctl.c, do_promote): it works before connections are accepted, too.
         request = Path(place.directory) / "promote"
-        request.touch()
+        self._make_empty(request)
         if not send_signal(lock.pid, place.directory, signal.SIGUSR1):
             request.unlink(missing_ok=True)
             raise self._why_it_ended(place)
@@ -149,6 +150,15 @@ class LocalInstances:
             return None
         self._tools.check_structure(place, bootstrap_superuser(place.directory), database)
         return int(relations[0][0])
+
+    def _make_empty(self, file: Path) -> None:
+        """A file of the server's user, made anew: whatever had that name goes, and no link is followed."""
+        file.unlink(missing_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchown(descriptor, *self.owner)
+        finally:
+            os.close(descriptor)
 
     def _write_files(
         self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None, own_configuration: bool
