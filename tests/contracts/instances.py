@@ -7,8 +7,41 @@ import pytest
 
 from tests.contracts.database import assert_checks_change_nothing
 from tests.servers.processes import wait_until
+from tests.steps.protected import NobodyLooks
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import GiveUp, TryAgain
+
+OF_EVERYTHING = (
+    """create table ranged (n int, filling text) with (fillfactor = 10)""",
+    """insert into ranged select n, repeat('x', 700) from generate_series(1, 20000) n""",
+    """create table "odd ""name%s" (id int, dropped int, "Fuß" text, twice int generated always as (id * 2) stored)""",
+    """insert into "odd ""name%s" (id, dropped, "Fuß") values (1, 2, 'grün'), (3, 4, null)""",
+    """alter table "odd ""name%s" drop column dropped""",
+    """create table without_columns ()""",
+    """insert into without_columns default values""",
+    """create table parted (id int, wide text) partition by range (id)""",
+    """create table parted_1 partition of parted for values from (1) to (100)""",
+    """create table parted_2 partition of parted for values from (100) to (200)""",
+    """insert into parted select n, (select string_agg(md5((n * i)::text), '') from generate_series(1, 300) i)
+         from generate_series(1, 150) n""",
+    """create materialized view seen as select id from parted where id <= 7""",
+    """create materialized view unseen as select id from parted with no data""",
+    """create unlogged table unlogged as select 1""",
+    """create sequence counter""",
+    """create foreign data wrapper nothing""",
+    """create server nowhere foreign data wrapper nothing""",
+    """create foreign table elsewhere (id int) server nowhere""",
+    """select count(lo_from_bytea(0, 'content')) from generate_series(1, 2500)""",
+    """alter table parted_1 enable row level security""",
+    """alter table parted_1 force row level security""",
+)
+"""One of each kind of thing that holds rows, and row security in the way."""
+ROWS_OF_EVERYTHING = 20_000 + 2 + 1 + 150 + 7
+
+
+def read_everything(instances, place, database="postgres", workers=2):
+    nobody = NobodyLooks()
+    return instances.read_logically(place, [database], workers, nobody, nobody)[database]
 
 
 class InstancesContract:
@@ -34,11 +67,13 @@ class InstancesContract:
         instances.promote(place)
         instances.execute(place, ["create table t (id int, note text)", "insert into t values (1, null)"])
         assert instances.query(place, "select id, note, 1.50::numeric, true from t") == [("1", None, "1.50", "t")]
-        read = instances.read_logically(place, "postgres")
-        assert read.dump_bytes > 500
-        assert read == instances.read_logically(place, "postgres")
-        instances.execute(place, ["update t set id = 2"])
-        assert read.sha256 != instances.read_logically(place, "postgres").sha256
+        read = read_everything(instances, place)
+        assert (read.relations, read.rows) == (1, 1)
+        assert read == read_everything(instances, place)
+        instances.execute(place, ["insert into t values (2)", "alter table t add more text"])
+        again = read_everything(instances, place)
+        assert (again.relations, again.rows) == (1, 2)
+        assert again.definitions_sha256 != read.definitions_sha256
         instances.stop(place, StopMode.FAST)
         assert not instances.facts(place).running
         assert not cluster.is_at_work()
@@ -99,6 +134,24 @@ class InstancesContract:
         with pytest.raises(GiveUp) as refused:
             instances.ask(place, "select count(*) from generate_series(1, 10000000000)", "postgres", timedelta(milliseconds=50))
         assert refused.value.code == "check_too_slow"
+
+    def test_every_row_of_every_database_is_read_whatever_holds_it(self, clusters):
+        cluster = clusters()
+        cluster.start()
+        cluster.wait_until_ready()
+        instances, place, nobody = cluster.instances, cluster.place, NobodyLooks()
+        instances.execute(place, ['create database "it\'s = other"'])
+        for database in ("postgres", "it's = other"):
+            instances.execute(place, OF_EVERYTHING, database)
+        names = ["it's = other", "postgres", "template1"]
+        read = instances.read_logically(place, names, 3, nobody, nobody)
+        assert list(read) == names
+        assert [read[name].rows for name in names] == [ROWS_OF_EVERYTHING, ROWS_OF_EVERYTHING, 0]
+        found = read["postgres"]
+        assert (found.relations, found.large_objects, found.foreign_tables) == (7, 2500, 1)
+        assert found.relation_bytes > 20_000 * 8192
+        left = instances.query(place, "select count(*) from pg_stat_activity where backend_type = 'client backend'")
+        assert left == [("1",)]
 
     def test_a_server_that_does_not_answer_yet_is_tried_again(self, clusters):
         cluster = clusters()

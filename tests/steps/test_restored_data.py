@@ -87,6 +87,22 @@ def test_a_check_that_writes_fails_and_has_changed_nothing(protected):
     assert protected.server.sql("select word from words") == [("kept",)]
 
 
+def test_a_collation_of_another_version_is_no_failure_and_the_evidence_says_what_to_rebuild(protected):
+    step, world, sql = VerifyDatabase("orders", protected.place), world_of(protected.installation()), protected.server.sql
+    sql("create collation sorted (provider = builtin, locale = 'C.UTF-8')")
+    sql("create table cities (city text collate sorted primary key)")
+    try:
+        before = step.run(world)
+        sql("update pg_collation set collversion = '0.1' where collname = 'sorted'")
+        after = step.run(world)
+    finally:
+        sql("drop table cities; drop collation sorted")
+    assert (before.outcome, after.outcome, before.hint) == (Outcome.DONE, Outcome.DONE, "")
+    assert before.proof["databases"]["postgres"]["indexes_to_rebuild"] == []
+    assert after.proof["databases"]["postgres"]["indexes_to_rebuild"] == ["public.cities_pkey"]
+    assert "REINDEX" in after.hint and "REFRESH VERSION" in after.hint
+
+
 def test_a_commit_that_another_connection_does_not_see_fails_the_read_back(protected):
     step, world = WriteAndReadBack("orders", protected.place), world_of(protected.installation())
     assert step.run(world).proof["in_recovery"] == "f"

@@ -166,7 +166,9 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         staging_directory=wish.staging_directory,
     )
     promote = Promote(wish.resource, wish.place)
-    verify = VerifyDatabase(wish.resource, wish.place, checks=wish.checks, heartbeat_database=wish.heartbeat_database)
+    verify = VerifyDatabase(
+        wish.resource, wish.place, checks=wish.checks, heartbeat_database=wish.heartbeat_database, workers=wish.workers
+    )
     return [PlannedStep(step) for step in (provision, restore, replay, promote, verify)]
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from understudy.ports.running import Cancellation, Progress
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline
 
@@ -65,9 +66,34 @@ class LogicalRead:
     """Every row of one database, read through the server and thrown away."""
 
     database: str
-    dump_bytes: int
-    sha256: str
-    """Of the dump's text: equal dumps, equal contents."""
+    relations: int
+    """Tables, partitions, materialized views and sequences."""
+    rows: int
+    relation_bytes: int
+    """On disk, TOAST and large objects included, indexes not."""
+    large_objects: int
+    foreign_tables: int
+    """Not read: their rows are elsewhere."""
+    definitions_sha256: str
+    """Of what ``pg_dump --schema-only`` says: equal digests, equal definitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedCollation:
+    """A collation in use whose rules have another version here than when its objects were made."""
+
+    name: str
+    recorded_version: str
+    actual_version: str | None
+    """None: the library that it came from is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollationChanges:
+    collations: tuple[ChangedCollation, ...]
+    indexes: tuple[str, ...]
+    """Built by the old rules, and to be rebuilt; the first hundred."""
+    index_count: int
 
 
 class Instances(Protocol):
@@ -122,15 +148,21 @@ class Instances(Protocol):
         """``pg_combinebackup`` over plain directories, full first, into a directory that does not exist yet."""
         ...
 
-    def read_logically(self, place: InstancePlace, database: str) -> LogicalRead:
-        """``pg_dump`` to nowhere: definitions, every row, large objects.
+    def read_logically(
+        self, place: InstancePlace, databases: Sequence[str], workers: int, progress: Progress, cancellation: Cancellation
+    ) -> Mapping[str, LogicalRead]:
+        """All definitions, rows, sequences and large objects, several databases and parts of tables at once.
 
         Raises:
-            GiveUp: ``logical_read_failed`` with the server's words: a page, an index or a row could not be read.
+            GiveUp: ``logical_read_failed`` with the server's words: a page, a definition or a row could not be read.
         """
         ...
 
-    def check_structure(self, place: InstancePlace, database: str) -> int | None:
+    def changed_collations(self, place: InstancePlace, database: str) -> CollationChanges:
+        """What sorts otherwise here than where the data come from. Nothing is damaged by that until indexes are used."""
+        ...
+
+    def check_structure(self, place: InstancePlace, database: str, workers: int) -> int | None:
         """``pg_amcheck`` over tables and B-trees; how many relations it looked at, or None when the database has no amcheck.
 
         Raises:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from understudy.ports.instance import Instances
+from understudy.ports.instance import Instances, LogicalRead
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
@@ -35,6 +35,8 @@ class VerifyDatabase(PlacedStep):
     checks: tuple[Mapping[str, str], ...] = ()
     heartbeat_database: str | None = None
     """Where the table of heartbeats is; None where the stack file declares none."""
+    workers: int = 2
+    """How many connections read at once."""
     VERB = "verify-database"
 
     @property
@@ -45,15 +47,17 @@ class VerifyDatabase(PlacedStep):
         witness = Witness.of(world.clock, self.resource, "every row can be read, and the operator's checks hold")
         instances = self.instances(world)
         names = [str(row[0]) for row in instances.query(self.place, _DATABASES)]
+        read = instances.read_logically(self.place, names, self.workers, world.progress, world.cancellation)
         databases: dict[str, Json] = {}
+        hints: list[str] = []
         for done, name in enumerate(names):
             world.cancellation.raise_if_requested()
-            world.progress.report(f"reading database {name}", done, len(names), "databases")
-            databases[name] = self._read(instances, name)
+            world.progress.report(f"checking the structure of database {name}", done, len(names), "databases")
+            databases[name] = self._examine(instances, read[name], hints)
         results: list[Json] = [self._ask(instances, check) for check in self.checks]
-        unlogged = sum(int(str(each["unlogged_tables"])) for each in databases.values() if isinstance(each, Mapping))
-        hint = f"{unlogged} unlogged tables came back empty, as PostgreSQL defines it" if unlogged else ""
-        return witness.done(hint=hint, databases=databases, checks=results, newest_heartbeat=self._newest_heartbeat(instances))
+        return witness.done(
+            hint="; ".join(hints), databases=databases, checks=results, newest_heartbeat=self._newest_heartbeat(instances)
+        )
 
     def _newest_heartbeat(self, instances: Instances) -> str | None:
         if self.heartbeat_database is None:
@@ -63,14 +67,31 @@ class VerifyDatabase(PlacedStep):
             return None
         return instances.query(self.place, _NEWEST_HEARTBEAT, self.heartbeat_database)[0][0]
 
-    def _read(self, instances: Instances, name: str) -> JsonObject:
-        read = instances.read_logically(self.place, name)
+    def _examine(self, instances: Instances, read: LogicalRead, hints: list[str]) -> JsonObject:
+        name = read.database
+        changes = instances.changed_collations(self.place, name)
+        unlogged = int(instances.query(self.place, _UNLOGGED, name)[0][0] or 0)
+        if unlogged:
+            hints.append(f"in database {name} {unlogged} unlogged tables came back empty, as PostgreSQL defines it")
+        if changes.collations:
+            hints.append(
+                f"database {name} uses {len(changes.collations)} collations that sort by other rules on this host: REINDEX the "
+                f"{changes.index_count} indexes that the evidence names, look at range partitions and constraints on text, "
+                "then ALTER DATABASE or ALTER COLLATION … REFRESH VERSION"
+            )
         return {
-            "dump_bytes": read.dump_bytes,
-            "dump_sha256": read.sha256,
-            "amcheck_relations": instances.check_structure(self.place, name),
+            "relations": read.relations,
+            "rows": read.rows,
+            "relation_bytes": read.relation_bytes,
+            "large_objects": read.large_objects,
+            "foreign_tables_not_read": read.foreign_tables,
+            "definitions_sha256": read.definitions_sha256,
+            "amcheck_relations": instances.check_structure(self.place, name, self.workers),
             "invalid_indexes": str(instances.query(self.place, _INVALID_INDEXES, name)[0][0]),
-            "unlogged_tables": str(instances.query(self.place, _UNLOGGED, name)[0][0]),
+            "unlogged_tables": unlogged,
+            "changed_collations": [asdict(each) for each in changes.collations],
+            "indexes_to_rebuild": list(changes.indexes),
+            "indexes_to_rebuild_count": changes.index_count,
         }
 
     def _ask(self, instances: Instances, check: Mapping[str, str]) -> JsonObject:

@@ -5,9 +5,11 @@ import socket
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
-from tests.adapters.postgres.clusters import CLOSED, clusters, instances_of
+from tests.adapters.postgres.clusters import CLOSED, Cluster, clusters, instances_of
+from tests.contracts.instances import OF_EVERYTHING, read_everything
 from tests.servers.flavours import Flavour, programs_of
 from tests.servers.processes import wait_until
 from understudy.adapters.clock.system import SystemClock
@@ -150,9 +152,94 @@ def test_a_row_that_cannot_be_read_fails_the_logical_read(clusters):
     cluster.start()
     cluster.wait_until_ready()
     with pytest.raises(GiveUp) as refused:
-        instances.read_logically(place, "postgres")
+        read_everything(instances, place)
     assert refused.value.code == "logical_read_failed"
     assert "page" in refused.value.found
+
+
+@pytest.fixture(scope="module")
+def filled():
+    """A server with one of each kind of thing that holds rows; its files are damaged and mended while it is stopped."""
+    cluster = Cluster(Flavour.WHEEL_18)
+    cluster.start()
+    cluster.wait_until_ready()
+    cluster.instances.execute(cluster.place, [*OF_EVERYTHING, "vacuum", "checkpoint"])
+    yield cluster
+    cluster.close()
+
+
+def file_of(cluster, relation):
+    cluster.start()
+    cluster.wait_until_ready()
+    path = cluster.data / str(cluster.instances.query(cluster.place, f"select pg_relation_filepath({relation})")[0][0])
+    cluster.instances.stop(cluster.place, StopMode.FAST)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("relation", "block", "named"),
+    [
+        ("'ranged'", -1, "public.ranged from block"),
+        ("'parted_2'", 0, "public.parted_2 of"),
+        ("'seen'", 0, "public.seen of"),
+        ("'counter'", 0, "public.counter of"),
+        ("'pg_largeobject'", -1, "large objects from"),
+        ("'pg_largeobject_loid_pn_index'", 1, "large objects from"),
+        ("(select reltoastrelid from pg_class where relname = 'parted_1')::regclass", -1, "public.parted_1 of"),
+        ("'pg_attribute'", -1, "database postgres"),
+    ],
+)
+def test_damage_wherever_rows_lie_fails_the_logical_read_and_is_named(filled, relation, block, named):
+    path = file_of(filled, relation)
+    sound = path.read_bytes()
+    damaged = bytearray(sound)
+    damaged[(block % (len(sound) // 8192)) * 8192 + 4000] ^= 1
+    path.write_bytes(damaged)
+    filled.start()
+    filled.wait_until_ready()
+    try:
+        with pytest.raises(GiveUp) as refused:
+            read_everything(filled.instances, filled.place)
+    finally:
+        filled.instances.stop(filled.place, StopMode.IMMEDIATE)
+        path.write_bytes(sound)
+    assert refused.value.code == "logical_read_failed"
+    assert named in refused.value.found
+
+
+def test_a_value_that_its_type_cannot_write_fails_the_logical_read_on_sound_pages(clusters):
+    cluster = clusters()
+    cluster.start()
+    cluster.wait_until_ready()
+    instances, place = cluster.instances, cluster.place
+    instances.execute(place, ["create type mood as enum ('calm', 'awake')", "create table felt as select 'awake'::mood"])
+    assert read_everything(instances, place).rows == 1
+    instances.execute(place, ["delete from pg_enum where enumlabel = 'awake'"])
+    with pytest.raises(GiveUp) as refused:
+        read_everything(instances, place)
+    assert refused.value.code == "logical_read_failed"
+    assert "public.felt" in refused.value.found and "enum" in refused.value.found
+
+
+def test_bytes_that_are_too_many_as_text_are_no_damage(clusters):
+    cluster = clusters()
+    cluster.start()
+    cluster.wait_until_ready()
+    wide = "create table wide as select convert_to(repeat('x', 550000000), 'UTF8') as content"
+    cluster.instances.execute(cluster.place, [wide])
+    assert read_everything(cluster.instances, cluster.place).rows == 1
+
+
+def test_text_that_fits_no_encoding_is_no_damage(clusters):
+    """In a database of encoding SQL_ASCII any bytes may stand, in names too."""
+    cluster = clusters()
+    cluster.start()
+    cluster.wait_until_ready()
+    instances, place = cluster.instances, cluster.place
+    instances.execute(place, ["create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0"])
+    with psycopg.connect(host=place.socket_directory, user="postgres", dbname="bytes", client_encoding="SQL_ASCII") as connection:
+        connection.execute(b"create table \"\xff\" as select '\xfc\x80'::text as word")
+    assert read_everything(instances, place, "bytes").rows == 1
 
 
 @pytest.mark.debian
@@ -161,10 +248,10 @@ def test_an_index_that_lies_fails_the_structure_check(clusters):
     cluster.start()
     cluster.wait_until_ready()
     instances, place = cluster.instances, cluster.place
-    assert instances.check_structure(place, "postgres") is None
+    assert instances.check_structure(place, "postgres", 2) is None
     instances.execute(place, ["create extension amcheck", "create table t as select generate_series(1, 2000) n"])
     instances.execute(place, ["create index on t (n)", "checkpoint"])
-    assert int(instances.check_structure(place, "postgres")) > 100
+    assert int(instances.check_structure(place, "postgres", 2)) > 100
     path = cluster.data / str(instances.query(place, "select pg_relation_filepath('t_n_idx')")[0][0])
     instances.stop(place, StopMode.FAST)
     content = bytearray(path.read_bytes())
@@ -173,5 +260,5 @@ def test_an_index_that_lies_fails_the_structure_check(clusters):
     cluster.start()
     cluster.wait_until_ready()
     with pytest.raises(GiveUp) as refused:
-        instances.check_structure(place, "postgres")
+        instances.check_structure(place, "postgres", 2)
     assert refused.value.code == "structure_damaged"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.control_data import parse_control_data
 from understudy.adapters.postgres.programs import PostgresPrograms
-from understudy.ports.instance import ControlData, InstancePlace, LogicalRead
+from understudy.ports.instance import ControlData, InstancePlace
 from understudy.vocabulary.errors import GiveUp, UnderstudyError
 
 _READ_BYTES = 1 << 20
@@ -76,35 +76,34 @@ class ClusterPrograms:
             hint="stop the server first; if a file cannot be read, restore again",
         )
 
-    def read_logically(self, place: InstancePlace, superuser: str, database: str) -> LogicalRead:
-        """``pg_dump`` as plain text, digested and thrown away."""
-        command = [self.programs.path("pg_dump"), "--no-password", "--no-unlogged-table-data", "--format=plain"]
+    def dump_definitions(self, place: InstancePlace, superuser: str, database: str, snapshot: str) -> str:
+        """``pg_dump`` of everything but the rows, as plain text that is digested and thrown away: its SHA-256."""
+        command = [self.programs.path("pg_dump"), "--no-password", "--schema-only", f"--snapshot={snapshot}", "--format=plain"]
         if "--restrict-key" in self._run("pg_dump", "--help").stdout:
             command.append(f"--restrict-key={_RESTRICT_KEY}")  # random otherwise, and no two dumps would be equal
         command += [*self._connection(place, superuser), f"--dbname={_literal(database)}"]
-        digest, size_bytes = hashlib.sha256(), 0
+        digest = hashlib.sha256()
         with tempfile.TemporaryFile() as words:
             with self._popen(command, words.fileno()) as process:
                 assert process.stdout is not None  # noqa: S101  (it is a pipe)
                 while chunk := process.stdout.read(_READ_BYTES):
                     digest.update(chunk)
-                    size_bytes += len(chunk)
             words.seek(0)
             text = _words(words.read().decode(errors="replace"))
         if process.returncode != 0:
             raise GiveUp(
                 "logical_read_failed",
                 found=f"pg_dump of {database}: {text}",
-                expected="that every row can be read",
+                expected="that every definition can be read",
                 hint="the restored data are damaged where it says: recover from an older backup, and check the source",
             )
-        return LogicalRead(database=database, dump_bytes=size_bytes, sha256=digest.hexdigest())
+        return digest.hexdigest()
 
-    def check_structure(self, place: InstancePlace, superuser: str, database: str) -> None:
+    def check_structure(self, place: InstancePlace, superuser: str, database: str, workers: int) -> None:
         """``pg_amcheck``; the database has the extension."""
         done = self._run(
             "pg_amcheck", "--no-password", *self._connection(place, superuser), f"--maintenance-db={_literal(database)}",
-            f"--database={_pattern(database)}",
+            f"--database={_pattern(database)}", f"--jobs={workers}",
         )  # fmt: skip
         if done.returncode == 0:
             return

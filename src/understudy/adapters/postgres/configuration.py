@@ -135,6 +135,16 @@ def write_own_authentication(
     _write(files.ident, [*maps, *_included(own_ident, major)], account)
 
 
+def make_empty(file: Path, account: Account) -> None:
+    """A file of the server's user, made anew: whatever had that name goes, and no link is followed."""
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchown(descriptor, account.user_id, account.group_id)
+    finally:
+        os.close(descriptor)
+
+
 def _included(own: str, major: int) -> list[str]:
     path = Path(own)
     if not path.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,12 @@ import psycopg
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.cluster_programs import ClusterPrograms, plain_environment, programs_unreachable
+from understudy.adapters.postgres.collations import changed_collations
 from understudy.adapters.postgres.configuration import (
     LOG_NAME,
     ServerFiles,
     command_line,
+    make_empty,
     make_socket_directory,
     write_closed_authentication,
     write_configuration,
@@ -28,10 +29,12 @@ from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, ST
 from understudy.adapters.postgres.last_words import log_tail, why_it_ended
 from understudy.adapters.postgres.local_session import LocalSession, Rows, local_session
 from understudy.adapters.postgres.lock_file import LockFile, ServerStatus
+from understudy.adapters.postgres.logical_read import LogicalReader
 from understudy.adapters.postgres.processes import send_signal, servers_processes, works_in
 from understudy.adapters.postgres.programs import PostgresPrograms
 from understudy.ports.clock import Clock
-from understudy.ports.instance import ControlData, InstanceFacts, InstancePlace, LogicalRead, StopMode
+from understudy.ports.instance import CollationChanges, ControlData, InstanceFacts, InstancePlace, LogicalRead, StopMode
+from understudy.ports.running import Cancellation, Progress
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
 T = TypeVar("T")
@@ -42,6 +45,8 @@ _START_SECONDS = 30.0
 _EARLY_END_SECONDS = 0.3
 """How long ``start`` stays to see a server fail on its configuration, which it does at once or not at all."""
 _STOP_SECONDS = 120.0
+_CONNECTIONS_OF_A_READER = 4
+"""Its own, that of the snapshot it reads by, that of ``pg_dump``, and one to spare."""
 _STOP_SIGNALS = {StopMode.FAST: signal.SIGINT, StopMode.IMMEDIATE: signal.SIGQUIT}
 _ANSWERING = (ServerStatus.READY, ServerStatus.STANDBY)
 
@@ -108,7 +113,7 @@ class LocalInstances:
             raise self._why_it_ended(place)
         # What pg_ctl promote does (src/bin/pg_ctl/pg_ctl.c, do_promote): it works before connections are accepted, too.
         request = Path(place.directory) / "promote"
-        self._make_empty(request)
+        make_empty(request, self._account)
         if not send_signal(lock.pid, place.directory, signal.SIGUSR1):
             request.unlink(missing_ok=True)
             raise self._why_it_ended(place)
@@ -141,24 +146,30 @@ class LocalInstances:
         self._check_major(directory)
         return self._tools.verify_checksums(directory)
 
-    def read_logically(self, place: InstancePlace, database: str) -> LogicalRead:
-        return self._tools.read_logically(place, bootstrap_superuser(place.directory), database)
+    def read_logically(
+        self, place: InstancePlace, databases: Sequence[str], workers: int, progress: Progress, cancellation: Cancellation
+    ) -> Mapping[str, LogicalRead]:
+        superuser = bootstrap_superuser(place.directory)
+        reader = LogicalReader(
+            connect=lambda name: local_session(place, superuser, name, "SQL_ASCII"),
+            dump_definitions=lambda name, snapshot: self._tools.dump_definitions(place, superuser, name, snapshot),
+            major=self.major(),
+        )
+        room = int(self.query(place, "SHOW max_connections")[0][0] or 0) // _CONNECTIONS_OF_A_READER
+        try:
+            return reader.read(databases, max(1, min(workers, room)), progress, cancellation)
+        except psycopg.OperationalError as error:
+            raise self._no_connection(place, superuser, " ".join(str(error).split())) from error
 
-    def check_structure(self, place: InstancePlace, database: str) -> int | None:
+    def changed_collations(self, place: InstancePlace, database: str) -> CollationChanges:
+        return changed_collations(lambda sql: self.query(place, sql, database), self.major())
+
+    def check_structure(self, place: InstancePlace, database: str, workers: int) -> int | None:
         relations = self.query(place, IS_AMCHECK_THERE, database)
         if not relations or relations[0][0] is None:
             return None
-        self._tools.check_structure(place, bootstrap_superuser(place.directory), database)
+        self._tools.check_structure(place, bootstrap_superuser(place.directory), database, workers)
         return int(relations[0][0])
-
-    def _make_empty(self, file: Path) -> None:
-        """A file of the server's user, made anew: whatever had that name goes, and no link is followed."""
-        file.unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchown(descriptor, *self.owner)
-        finally:
-            os.close(descriptor)
 
     def _write_files(
         self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None, own_configuration: bool

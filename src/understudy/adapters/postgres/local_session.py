@@ -30,18 +30,21 @@ class LocalSession:
             GiveUp: ``database_error``: the server refused the statement.
             psycopg.OperationalError: the connection broke.
         """
-        result = self._connection.exec_(sql.encode())
+        result = self.result(sql.encode())
+        return [tuple(_text(result.get_value(row, column)) for column in range(result.nfields)) for row in range(result.ntuples)]
+
+    def result(self, sql: bytes) -> pq.abc.PGresult:
+        """What came of the last statement in ``sql``. Raises as ``rows`` does."""
+        result = self._connection.exec_(sql)
         if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY):
-            return [
-                tuple(_text(result.get_value(row, column)) for column in range(result.nfields)) for row in range(result.ntuples)
-            ]
+            return result
         message = (result.error_message or self._connection.error_message).decode(errors="replace").strip()
         if self._connection.status != pq.ConnStatus.OK:
             raise psycopg.OperationalError(message)
         raise GiveUp(
             "database_error",
             found=" ".join(message.split()),
-            expected=f"that the server carries out: {sql.strip()[:200]}",
+            expected=f"that the server carries out: {sql.strip()[:200].decode(errors='replace')}",
             hint="run the statement by hand with psql to see more",
         )
 
@@ -51,7 +54,7 @@ class LocalSession:
 
 
 @contextmanager
-def local_session(place: InstancePlace, superuser: str, database: str) -> Iterator[LocalSession]:
+def local_session(place: InstancePlace, superuser: str, database: str, client_encoding: str = "UTF8") -> Iterator[LocalSession]:
     """Connect; nothing of our environment (``PGOPTIONS``, ``PGPASSFILE``, ``PGSSLMODE`` …) takes part.
 
     Raises:
@@ -69,7 +72,7 @@ def local_session(place: InstancePlace, superuser: str, database: str) -> Iterat
         sslmode="disable",
         gssencmode="disable",
         target_session_attrs="any",
-        client_encoding="UTF8",
+        client_encoding=client_encoding,
         autocommit=True,
     ) as connection:
         yield LocalSession(connection)
