@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from tests.plan.samples import FAR, NEAR, backup_facts, backup_of, backup_subjec
 from understudy.plan.backup import plan_backup
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
 from understudy.plan.recovery import plan_recovery
+from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps import codec
 from understudy.steps.provision_target import ProvisionTarget
@@ -71,6 +73,14 @@ def test_programs_of_another_major_version_are_refused():
 def test_a_tablespace_without_a_directory_is_refused():
     with pytest.raises(Refusal) as refused:
         plan_recovery(recovery_wish(tablespaces={}), recovery_facts([BACKUP]))
+    assert refused.value.code == "tablespace_unmapped"
+
+
+def test_a_tablespace_that_only_the_full_backup_has_needs_a_directory_too():
+    own = BACKUP.parts[0]
+    later = replace(INCREMENTAL, tablespaces=(), parts=(own,), sums_sha256=sums_digest((own, INCREMENTAL.backup_manifest)))
+    with pytest.raises(Refusal) as refused:
+        plan_recovery(recovery_wish(tablespaces={}), recovery_facts([BACKUP, later]))
     assert refused.value.code == "tablespace_unmapped"
 
 

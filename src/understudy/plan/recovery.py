@@ -249,7 +249,8 @@ def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:
 
 
 def _require_tablespaces(choice: RestoreChoice, wish: RecoveryWish) -> None:
-    needed = {tablespace.oid: tablespace for tablespace in choice.backup.tablespaces}
+    # Of the whole chain: what an incremental backup no longer has is unpacked from the full one first, too.
+    needed = {tablespace.oid: tablespace for backup in choice.chain for tablespace in backup.tablespaces}
     for oid, tablespace in needed.items():
         if oid not in wish.tablespaces:
             raise Refusal(

@@ -75,9 +75,9 @@ class VerifyDatabase(PlacedStep):
             hints.append(f"in database {name} {unlogged} unlogged tables came back empty, as PostgreSQL defines it")
         if changes.collations:
             hints.append(
-                f"database {name} uses {len(changes.collations)} collations that sort by other rules on this host: REINDEX the "
-                f"{changes.index_count} indexes that the evidence names, look at range partitions and constraints on text, "
-                "then ALTER DATABASE or ALTER COLLATION … REFRESH VERSION"
+                f"database {name} uses {len(changes.collations)} collations of another version on this host, which may sort "
+                f"otherwise: REINDEX the {changes.index_count} indexes that the evidence names, look at range partitions and "
+                "constraints on text, then ALTER DATABASE or ALTER COLLATION … REFRESH VERSION"
             )
         return {
             "relations": read.relations,
