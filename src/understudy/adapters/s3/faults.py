@@ -34,6 +34,12 @@ def fault_of(error: ClientError | BotoCoreError | OSError, doing: str, url: str)
     return unreachable(f"{doing}: {error}", url)
 
 
+def is_not_implemented(error: GiveUp) -> bool:
+    """Whether the store answered that it does not know what was asked of it."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and _status_of(cause) == 501
+
+
 def unreachable(found: str, url: str, after: timedelta = timedelta(seconds=1)) -> TryAgain:
     return TryAgain(
         "store_unreachable",
@@ -47,7 +53,7 @@ def unreachable(found: str, url: str, after: timedelta = timedelta(seconds=1)) -
 def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
     details = error.response.get("Error", {})
     code = str(details.get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    status = _status_of(error)
     found = f"{doing}: {status} {code} {details.get('Message', '')}".strip()
     if code == "NoSuchBucket":
         return bucket_missing(found, url)
@@ -70,6 +76,10 @@ def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
         return _denied(found)
     return GiveUp("store_refused", found=found, expected="that the store honours the request",
                   hint="what this store honours is shown by: understudy check")  # fmt: skip
+
+
+def _status_of(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def bucket_missing(found: str, url: str) -> GiveUp:

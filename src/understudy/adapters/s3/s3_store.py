@@ -30,8 +30,6 @@ class S3Store:
         access_key: Secret | None = None,
         secret_key: Secret | None = None,
         region: str | None = None,
-        *,
-        conditional_put: bool = False,
     ) -> None:
         """Nothing is asked of the store now.
 
@@ -39,7 +37,6 @@ class S3Store:
             endpoint: ``https://host``; None for Amazon's.
             access_key: With ``secret_key``; None for what the environment grants (an instance's role, for one).
             region: None where the store has none.
-            conditional_put: Whether a probe saw that the store honours ``If-None-Match``; ``probe`` sets it too.
         """
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
@@ -47,7 +44,6 @@ class S3Store:
         self._access_key = access_key
         self._secret_key = secret_key
         self._region = region
-        self._conditional_put = conditional_put
         self._connecting = threading.Lock()
         self._connected: Wire | None = None
 
@@ -61,7 +57,7 @@ class S3Store:
         full = self._full(key)
         if self._wire.head(full) is not None:
             raise GiveUp("object_exists", found=f"{key} is there already", expected="a key that is free: nothing is overwritten")
-        written = Upload(self._wire, full, self._conditional_put).send(chunks)
+        written = Upload(self._wire, full).send(chunks)
         return Written(key, written.size_bytes, written.sha256)
 
     def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
@@ -94,7 +90,7 @@ class S3Store:
         key = f".probe/{secrets.token_hex(8)}"
         self.put(key, [b"0123456789"])
         try:
-            abilities = StoreAbilities(
+            return StoreAbilities(
                 conditional_put=self._refuses_second(key),
                 range_reads=self._honours_range(key),
                 versions=self._wire.has_versions(),
@@ -102,8 +98,6 @@ class S3Store:
             )
         finally:
             self.delete(key)
-        self._conditional_put = abilities.conditional_put
-        return abilities
 
     @property
     def _wire(self) -> Wire:
@@ -132,7 +126,7 @@ class S3Store:
 
     def _refuses_second(self, key: str) -> bool:
         try:
-            self._wire.put(self._full(key), b"0123456789", only_if_absent=True)
+            self._wire.put(self._full(key), b"0123456789")
         except GiveUp as error:
             return error.code == "object_exists"
         return False

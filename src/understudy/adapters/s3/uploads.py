@@ -27,8 +27,6 @@ class Upload:
 
     wire: Wire
     key: str
-    only_if_absent: bool
-    """Whether the store is known to honour the condition."""
     size_bytes: int = 0
     digest: _Hash = field(default_factory=hashlib.sha256)
 
@@ -37,7 +35,7 @@ class Upload:
         first = next(parts, b"")
         second = next(parts, None)
         if second is None:
-            self._settled(lambda: self.wire.put(self.key, first, self.only_if_absent))
+            self._settled(lambda: self.wire.put(self.key, first))
         else:
             self._send_parts(_and_then(first, second, parts))
         return Written(self.key, self.size_bytes, self.digest.hexdigest())
@@ -73,7 +71,7 @@ class Upload:
                     sent[number - PARTS_IN_FLIGHT].result()
             wait(sent, return_when=FIRST_EXCEPTION)
             etags = [each.result() for each in sent]
-            self._settled(lambda: self.wire.complete_upload(self.key, upload, etags, self.only_if_absent))
+            self._settled(lambda: self.wire.complete_upload(self.key, upload, etags))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             with suppress(UnderstudyError):  # the first error is the one to tell

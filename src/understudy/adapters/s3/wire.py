@@ -7,7 +7,7 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from understudy.adapters.s3.faults import bucket_missing, fault_of, unreachable
+from understudy.adapters.s3.faults import bucket_missing, fault_of, is_not_implemented, unreachable
 from understudy.ports.object_store import StoredObject
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.secret import Secret
@@ -24,6 +24,7 @@ from understudy.vocabulary.secret import Secret
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.1
 _CONNECTIONS = 32
+_ONLY_IF_ABSENT = {"IfNoneMatch": "*"}
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Wire:
     def __init__(self, place: BucketPlace) -> None:
         self._bucket = place.bucket
         self._url = place.url
+        self._takes_conditions = True
         self._client = boto3.client(
             "s3",
             endpoint_url=place.endpoint,
@@ -106,12 +108,13 @@ class Wire:
                 raise bucket_missing(error.found, self._url) from error
             raise
 
-    def put(self, key: str, body: bytes, only_if_absent: bool) -> None:
-        """One attempt, not more: see ``Upload``."""
-        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
-        self._once(
+    def put(self, key: str, body: bytes) -> None:
+        """Refused where something lies there, by a store that honours the condition. One attempt, not more: see ``Upload``."""
+        self._only_if_absent(
             f"writing {key}",
-            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentMD5=_md5(body), **condition),
+            lambda condition: self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=body, ContentMD5=_md5(body), **condition
+            ),
         )
 
     def begin_upload(self, key: str) -> str:
@@ -128,13 +131,12 @@ class Wire:
         )
         return str(answer["ETag"])
 
-    def complete_upload(self, key: str, upload: str, etags: Sequence[str], only_if_absent: bool) -> None:
-        """One attempt, not more: see ``Upload``."""
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> None:
+        """As ``put``."""
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
-        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
-        self._once(
+        self._only_if_absent(
             f"completing {key}",
-            lambda: self._client.complete_multipart_upload(
+            lambda condition: self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
             ),
         )
@@ -205,6 +207,18 @@ class Wire:
             return self._tried(f"asking about {what}", call)
         except GiveUp:
             return None
+
+    def _only_if_absent(self, doing: str, write: Callable[[Mapping[str, str]], object]) -> None:
+        """Most stores that do not know the condition ignore it. Those that refuse it are not asked a second time."""
+        if self._takes_conditions:
+            try:
+                self._once(doing, lambda: write(_ONLY_IF_ABSENT))
+                return
+            except GiveUp as error:
+                if not is_not_implemented(error):
+                    raise
+                self._takes_conditions = False
+        self._once(doing, lambda: write({}))
 
     def _once(self, doing: str, call: Callable[[], T]) -> T:
         try:
