@@ -11,6 +11,7 @@ from tests.repository.archives_on_disk import base_backup
 from tests.repository.packing_world import Listener, PackingWorld
 from tests.repository.synthetic_backup import SyntheticBackup
 from tests.servers.flavours import Flavour
+from tests.servers.processes import wait_until
 from understudy.repository.sealing import read_sealed
 from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain
 
@@ -181,3 +182,39 @@ def test_a_backup_is_cancelled_between_two_pieces(world):
         world.pack(SyntheticBackup(LARGE), "full", listener=listener)
     assert listener.reports[-1][0] < 16 * MEGABYTE
     assert no_thread_is_left()
+
+
+class StoreThatWaits:
+    """Passes everything on; takes the first parts only once the reading thread no longer gets ahead."""
+
+    def __init__(self, store, listener):
+        self._store = store
+        self._listener = listener
+        self.read_meanwhile = 0
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def put(self, key, chunks):
+        if not self.read_meanwhile:
+            self._wait_for_a_standstill()
+            self.read_meanwhile = self._listener.reports[-1][0]
+        return self._store.put(key, chunks)
+
+    def _wait_for_a_standstill(self):
+        looks: list[int] = []
+
+        def stands_still() -> bool:
+            looks.append(len(self._listener.reports))
+            return looks[-1] > 0 and looks[-20:] == [looks[-1]] * 20
+
+        wait_until(stands_still, "the reading thread to stand still")
+
+
+def test_small_parts_do_not_pile_up_in_memory_before_a_store_that_is_slow(world):
+    listener = Listener()
+    world.store = StoreThatWaits(world.store, listener)
+    files = {f"base/5/{number}": NOISE for number in range(48)}
+    packed = world.pack(SyntheticBackup(files), "full", part_bytes=MEGABYTE, listener=listener)
+    assert len(packed.parts) == 48
+    assert world.store.read_meanwhile < 8 * MEGABYTE

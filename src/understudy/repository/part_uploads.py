@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -134,7 +134,14 @@ class PartUploads:
     def _would_overflow(self, part: _Part, member: TarMember) -> bool:
         return part.plain_bytes + self._gathered_bytes + member.archived_bytes > self._part_bytes
 
+    def _wait_for_a_thread(self) -> None:
+        """Until one is free, or nearly: parts smaller than what a handoff holds would pile up in memory before a slow store."""
+        while len(self._under_way) > _PARTS_AT_ONCE:
+            wait([part.stored for part in self._under_way], timeout=_LOOK_EVERY_SECONDS, return_when=FIRST_COMPLETED)
+            self._raise_failures()
+
     def _start_part(self, tablespace_oid: int | None) -> _Part:
+        self._wait_for_a_thread()
         self._numbers[tablespace_oid] += 1
         part = _Part(part_name(self._place.attempt, self._numbers[tablespace_oid], tablespace_oid), tablespace_oid)
         part.stored = self._threads.submit(self._place.store_sealed, part.name, part.handoff)
