@@ -44,6 +44,21 @@ def test_a_disk_that_is_not_mounted_is_not_written_to(tmp_path):
             use()
         assert refused.value.code == "store_unreachable"
         assert "findmnt" in refused.value.hint
+
+
+def test_a_disk_that_is_unmounted_while_an_object_is_written_gets_no_folders_in_its_mount_point(tmp_path):
+    mount_point = tmp_path / "disk"
+    store = FileStore.create(mount_point)
+
+    def content():
+        yield b"x"
+        mount_point.rename(tmp_path / "away")
+        mount_point.mkdir()
+
+    with pytest.raises(TryAgain) as refused:
+        store.put("a/b/c", content())
+    assert refused.value.code == "store_unreachable"
+    assert list(mount_point.iterdir()) == []
     assert list(mount_point.iterdir()) == []
 
 

@@ -182,6 +182,7 @@ class FileStore:
     def _publish(self, incoming: Path, path: Path, key: str) -> None:
         """Give the file its own name; a link is refused where the name is taken, a rename would replace."""
         while True:
+            self._require_prepared()  # gone since the writing began: no folder is made in an empty mount point
             self._make_directories(path.parent, mode=0o700)
             try:
                 os.link(incoming, path, follow_symlinks=False)

@@ -1,0 +1,77 @@
+"""Something is taken away in the middle of a transfer, and comes back once the run was seen to wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tests.restore_matrix.estate import NEAR, Estate, SilentWatcher
+from understudy.app.carrying_out import RunView
+from understudy.ports.object_store import ObjectStore, Written
+from understudy.records.run import RecordedError
+
+PART = ".tar.zst.age"
+
+
+class StoreWithAFault:
+    """Passes everything on; in the middle of the second part that is written or read, ``fault`` happens. Once."""
+
+    def __init__(self, store: ObjectStore, fault: Callable[[], None]) -> None:
+        self._store = store
+        self._fault = fault
+        self._counting = threading.Lock()
+        self._parts = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> Written:
+        return self._store.put(key, self._passed(chunks) if self._is_second(key) else chunks)
+
+    def read(self, key: str, offset: int = 0) -> Iterator[bytes]:
+        pieces = self._store.read(key, offset)
+        return self._passed(pieces) if self._is_second(key) else pieces
+
+    def _is_second(self, key: str) -> bool:
+        if not key.endswith(PART):
+            return False
+        with self._counting:
+            self._parts += 1
+            return self._parts == 2
+
+    def _passed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                self._fault()
+            yield piece
+
+
+def break_midway(estate: Estate, fault: Callable[[], None]) -> None:
+    """Let ``fault`` happen in the middle of what the estate's installation writes or reads next."""
+    store = estate.installation.repository(NEAR)._store
+    vars(estate.installation)["stores"] = {NEAR: StoreWithAFault(store, fault)}
+
+
+class Mender(SilentWatcher):
+    """Undoes the fault as soon as a step waits because of it, and remembers what was said."""
+
+    def __init__(self, mend: Callable[[], None] = lambda: None) -> None:
+        self._mend = mend
+        self.step = ""
+        self.said: RecordedError | None = None
+
+    def show(self, view: RunView) -> None:
+        if self.said is not None:
+            return
+        for step in view.steps:
+            if step.error is not None and not step.state.is_final:
+                self.step, self.said = step.key.partition("/")[2], step.error
+                self._mend()
+
+
+def told_whole(said: RecordedError | None) -> str:
+    """The code of an error that says what was found, what was expected, and what to do."""
+    assert said is not None, "the fault did not come in the middle"
+    assert said.found and said.expected and said.hint, said
+    return said.code
