@@ -140,8 +140,9 @@ class Database(Protocol):
     Failures: ``TryAgain("database_unreachable")`` while it refuses connections or starts; ``GiveUp`` with ``password_rejected``,
     ``privilege_missing``, ``system_identifier_changed`` (another cluster answers at the address), ``incremental_refused``,
     ``slot_lost``, ``slots_exhausted``, ``database_error`` (its message as found), each with the line to change as hint where
-    there is one. A base backup also fails with ``TryAgain("backup_interrupted")`` (the standby was promoted) and
-    ``GiveUp("source_corrupt")`` (a page's checksum is wrong on the server).
+    there is one. A base backup also fails with ``TryAgain("backup_interrupted")`` (the standby was promoted),
+    ``GiveUp("backup_refused")`` (the server can't be backed up as it is set up) and ``GiveUp("source_corrupt")`` (a page's
+    checksum is wrong on the server).
     """
 
     @property

@@ -207,6 +207,22 @@ def test_a_standby_promoted_in_the_middle_is_a_passing_fault(postgres_servers):
     assert "promoted" in broken.value.found
 
 
+def test_a_standby_whose_primary_writes_no_full_pages_is_refused_with_the_servers_own_advice(postgres_servers):
+    """Trying again would be of no use: nothing changes unless somebody changes the primary."""
+    primary = postgres_servers(settings={"full_page_writes": "off"})
+    standby = primary.make_standby()
+    primary.sql("create table t as select generate_series(1, 1000) as id; checkpoint")
+    [(flushed,)] = primary.sql("select pg_current_wal_flush_lsn()::text")
+    replayed = f"select pg_last_wal_replay_lsn() >= '{flushed}'"
+    wait_until(lambda: standby.sql(replayed) == [(True,)], "the standby to have it")
+    standby.sql("checkpoint")
+    with pytest.raises(GiveUp) as refused:
+        take(database(standby))
+    assert refused.value.code == "backup_refused"
+    assert "full_page_writes" in refused.value.found
+    assert "full_page_writes" in refused.value.hint
+
+
 def test_a_page_with_a_wrong_checksum_fails_the_backup_and_names_the_file(postgres_servers):
     server = postgres_servers()
     server.sql("create table t as select generate_series(1, 10000) as id; checkpoint")

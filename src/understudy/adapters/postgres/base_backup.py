@@ -109,7 +109,7 @@ class _Translation(contextlib.AbstractContextManager["_Translation"]):
             raise self.of(error) from error
 
     def of(self, error: psycopg.Error) -> UnderstudyError:
-        words = " ".join((error.diag.message_primary or str(error)).split())
+        words = _in_one_line(error.diag.message_primary or str(error))
         if error.sqlstate == _DATA_CORRUPTED:
             return GiveUp(
                 "source_corrupt",
@@ -120,14 +120,28 @@ class _Translation(contextlib.AbstractContextManager["_Translation"]):
             )
         if error.sqlstate == _NOT_IN_PREREQUISITE_STATE:
             return TryAgain(
-                "backup_interrupted", found=f"{self._address}: {words}", expected="a server whose role does not change"
+                "backup_interrupted",
+                found=f"{self._address}: {words}",
+                expected="a server whose role does not change",
+                hint="the backup begins again by itself; if this returns, see in the server's log who promotes or restarts it",
             )
         return statement_failure(error, self._address)
 
-    def refusal(self, error: psycopg.Error) -> UnderstudyError:
-        """Of an incremental backup that has not begun yet."""
+    def refusal(self, error: psycopg.Error, incremental: bool) -> UnderstudyError:
+        """Of a backup that has not begun yet. What stands against a full one does not pass by itself: it is how the server is
+        configured, and a standby may have to wait for its primary to be changed."""
+        if not incremental:
+            return self._not_begun(error) if error.sqlstate == _NOT_IN_PREREQUISITE_STATE else self.of(error)
         passing = statement_failure(error, self._address)
         return passing if isinstance(passing, TryAgain) else _refused(passing.found)
+
+    def _not_begun(self, error: psycopg.Error) -> GiveUp:
+        return GiveUp(
+            "backup_refused",
+            found=f"{self._address}: {_in_one_line(error.diag.message_primary or str(error))}",
+            expected="a server that is set up to be backed up while it runs",
+            hint=_in_one_line(error.diag.message_hint or "see the server's log, and: understudy check"),
+        )
 
 
 @contextlib.contextmanager
@@ -166,7 +180,7 @@ def _upload_parent_manifest(copy: CopyStream, version: int, request: BaseBackupR
         copy.upload(request.parent_manifest)
         copy.finish()
     except psycopg.Error as error:
-        raise translate.refusal(error) from error
+        raise translate.refusal(error, incremental=True) from error
 
 
 def _begin(
@@ -177,7 +191,7 @@ def _begin(
         lsn, timeline = _rows(copy)[0][:2]
         listed = _rows(copy)
     except psycopg.Error as error:
-        raise (translate.refusal(error) if request.incremental else translate.of(error)) from error
+        raise translate.refusal(error, request.incremental) from error
     tablespaces = tuple(
         Tablespace(int(oid), names.get(int(oid), oid), location or "") for oid, location, _ in listed if oid is not None
     )
@@ -195,6 +209,10 @@ def _rows(copy: CopyStream) -> list[tuple[str | None, ...]]:
     if result is None or result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError("the server answered BASE_BACKUP without the rows that open it")
     return text_rows(result)
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _refused(found: str) -> GiveUp:
