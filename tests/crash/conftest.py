@@ -13,12 +13,12 @@ from tests.servers.postgres import PostgresServer  # noqa: E402
 
 
 @pytest.fixture
-def make_stage() -> Iterator[Callable[[], Stage]]:
-    """A factory of stages, each with a server of its own, removed after the test."""
+def make_stage() -> Iterator[Callable[..., Stage]]:
+    """A factory of stages, ``make_stage(bucket=…)``, each with a server of its own, removed after the test."""
     made: list[Stage] = []
 
-    def make() -> Stage:
-        made.append(Stage(PostgresServer().start()))
+    def make(**options: bool) -> Stage:
+        made.append(Stage(PostgresServer().start(), **options))
         return made[-1]
 
     yield make

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,15 +18,16 @@ _NO_POINTS = {"clock.*": 0, "progress.*": 0, "cancellation.*": 0}
 class KillSwitch:
     """Shared by the threads of a process; ``visited`` is a file that outlives it, one label a line."""
 
-    def __init__(self, visited: Path | None, caps: Mapping[str, int]) -> None:
+    def __init__(self, visited: Path | None, caps: Mapping[str, int], points: Collection[str] = ("*",)) -> None:
         """Without ``visited`` it never kills."""
         self._visited = visited
         self._caps = {**_NO_POINTS, **caps}
+        self._points = points
         self._lock = threading.Lock()
         self._known = set(visited.read_text().splitlines()) if visited is not None and visited.exists() else set()
 
     def point(self, label: str) -> None:
-        if self._visited is None:
+        if self._visited is None or not any(fnmatchcase(label, pattern) for pattern in self._points):
             return
         with self._lock:
             if label in self._known:

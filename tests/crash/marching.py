@@ -127,7 +127,8 @@ def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> No
 
 def _play_all(scene: Scene, directory: Path, how: str) -> int:
     """Fork process after process from this one, which has everything imported and no threads, until one gets through."""
-    importlib.import_module("dbos")
+    for slow_to_import in ("dbos", "understudy.adapters.s3.wire"):
+        importlib.import_module(slow_to_import)
     points = directory / _POINTS_FILE if how == "march" else None
     visited = 0
     while True:
@@ -147,7 +148,7 @@ def _play_all(scene: Scene, directory: Path, how: str) -> int:
 def _play_and_exit(scene: Scene, directory: Path, points: Path | None) -> None:
     code = 1
     try:
-        _play(scene, directory, KillSwitch(points, scene.caps))
+        _play(scene, directory, KillSwitch(points, scene.caps, scene.points))
         code = 0
     except BaseException:
         traceback.print_exc()

@@ -6,6 +6,7 @@ Everything that must survive the kills is made here, in the test's process: serv
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import shutil
 import subprocess
@@ -17,8 +18,10 @@ from typing import cast
 import psycopg
 import pyrage
 
+from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
+from tests.servers.rclone_s3 import RcloneS3
 from understudy.app.backups import back_up
 from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
@@ -31,11 +34,13 @@ from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName
 from understudy.vocabulary.json import JsonObject
 
 ORDERS = ResourceName("orders")
-NEAR = RepositoryName("near")
+NEAR, FAR = RepositoryName("near"), RepositoryName("far")
 PERSON = Person("the-test")
 STACK_FILE = "understudy.yaml"
 
-_OF_THE_STAGE = {"identity", "url", STACK_FILE, "state", "repository", "points", "earlier-runs"}
+_OF_THE_STAGE = {
+    "identity", "url", STACK_FILE, "state", "repository", "points", "earlier-runs", "buckets", "access-key", "secret-key",
+}  # fmt: skip
 _OF_THE_SERVER = {"data", "s", "log"}
 
 
@@ -56,7 +61,8 @@ def installed(directory: Path) -> Installation:
 class Stage:
     """One server with ``rows`` rows in its ledger, and what protects it, in a directory of its own."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, *, bucket: bool = False) -> None:
+        """``bucket``: a second repository, in a bucket of an S3 server of its own."""
         self.server = server
         self.directory = Path(f"/tmp/ust-stage-{secrets.token_hex(4)}")
         self.directory.mkdir(mode=0o755)
@@ -65,6 +71,9 @@ class Stage:
         (self.directory / "identity").write_text(str(identity))
         (self.directory / "url").write_text(server.url)
         self._recipient = str(identity.to_public())
+        self._s3 = RcloneS3(self.directory / "buckets", BUCKET) if bucket else None
+        if self._s3 is not None:
+            self._s3.start()
         self.limit_backups("1GB/s")
         server.sql("create table ledger (id bigint primary key, filler text)")
         self.write_rows(200)
@@ -127,10 +136,11 @@ class Stage:
         self.write_rows(500)
 
     def ship(self) -> None:
-        """What the control plane does all the time: everything in the spool into the repository, with the tail."""
+        """What the control plane does all the time: everything in the spool into the repositories, with the tail."""
         server = self.installation.databases[ORDERS].facts()
-        archive = self.installation.repository(NEAR).wal(ORDERS, server.system_identifier, server.segment_bytes)
-        WalShipper(self.installation.receivers[ORDERS], archive).ship_once()
+        for name in self.installation.repository_names(ORDERS):
+            archive = self.installation.repository(name).wal(ORDERS, server.system_identifier, server.segment_bytes)
+            WalShipper(self.installation.receivers[ORDERS], archive).ship_once()
 
     def destroy_server(self) -> None:
         self.server.kill_everything()
@@ -138,26 +148,26 @@ class Stage:
 
     # What is left
 
-    def backups(self) -> list[BackupManifest]:
-        listing = self.installation.repository(NEAR).backups(ORDERS)
+    def backups(self, repository: RepositoryName = NEAR) -> list[BackupManifest]:
+        listing = self.installation.repository(repository).backups(ORDERS)
         assert listing.unusable == ()
         return list(listing.usable)
 
-    def folders(self) -> dict[str, set[str]]:
+    def folders(self, repository: RepositoryName = NEAR) -> dict[str, set[str]]:
         """What lies in the folder of each backup, complete or not, by its label."""
-        keys = [each.key.split("/") for each in self.installation.stores[NEAR].list("postgres/orders/")]
+        keys = [each.key.split("/") for each in self.installation.stores[repository].list("postgres/orders/")]
         found: dict[str, set[str]] = {}
         for _, _, _, kind, label, *name in keys:
             if kind == "backups":
                 found.setdefault(label, set()).add("/".join(name))
         return found
 
-    def assert_backups_whole(self, kinds: str) -> None:
+    def assert_backups_whole(self, kinds: str, repository: RepositoryName = NEAR) -> None:
         """The backups are of these kinds (``FI``), each complete, and nothing else lies in their folders."""
-        backups = self.backups()
+        backups = self.backups(repository)
         assert "".join(each.label.text[-1] for each in backups) == kinds
         named = {each.label.text: {entry.name for entry in each.entries} | {"SHA256SUMS", "backup.json"} for each in backups}
-        assert self.folders() == named
+        assert self.folders(repository) == named
 
     def receivers(self) -> list[int]:
         """The processes that fill this installation's spool."""
@@ -206,14 +216,17 @@ class Stage:
         sockets = self.socket_directories()
         for pid in [*self.receivers(), *(pid for pid in self.servers() if pid != self.server.pid)]:
             kill_tree(pid)
+        if self._s3 is not None:
+            self._s3.stop()
         self.server.close()
         for directory in (self.directory, *sockets):
             shutil.rmtree(directory, ignore_errors=True)
 
     def _stack_text(self, rate: str) -> str:
+        far = f"\n  far: {json.dumps(dict(s3_fields(self._s3, self.directory)))}" if self._s3 is not None else ""
         return f"""stack: stage
 repositories:
-  near: {{url: 'file://{self.directory}/repository'}}
+  near: {{url: 'file://{self.directory}/repository'}}{far}
 encryption: {{recipients: [{self._recipient}], identity: 'file:{self.directory}/identity'}}
 resources:
   orders:

@@ -24,3 +24,5 @@ class Scene:
     """Who agrees beforehand to what the plan asks."""
     caps: Mapping[str, int] = field(default_factory=dict)
     """How many calls in one execution of a step are points, by pattern of ``port.method``: ``{"instances.*.facts": 1}``."""
+    points: tuple[str, ...] = ("*",)
+    """Patterns of labels: only what fits one is a point. For a scene whose other points another scene visits."""
