@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from bench.processes import MemoryWatch
+
 from tests.servers.flavours import give_to_owner
 from tests.servers.processes import wait_until
 
