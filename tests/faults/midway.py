@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
-from tests.restore_matrix.estate import NEAR, Estate, SilentWatcher
+from tests.restore_matrix.estate import NEAR, SilentWatcher
 from understudy.app.carrying_out import RunView
+from understudy.app.installation import Installation
 from understudy.ports.object_store import ObjectStore, Written
 from understudy.records.run import RecordedError
+from understudy.vocabulary.identifiers import RepositoryName
 
 PART = ".tar.zst.age"
 
@@ -47,10 +49,11 @@ class StoreWithAFault:
             yield piece
 
 
-def break_midway(estate: Estate, fault: Callable[[], None]) -> None:
-    """Let ``fault`` happen in the middle of what the estate's installation writes or reads next."""
-    store = estate.installation.repository(NEAR)._store
-    vars(estate.installation)["stores"] = {NEAR: StoreWithAFault(store, fault)}
+def break_midway(installation: Installation, fault: Callable[[], None], repository: RepositoryName = NEAR) -> None:
+    """Let ``fault`` happen in the middle of what is written into or read from the repository next."""
+    stores = dict(installation.stores)
+    stores[repository] = cast(ObjectStore, StoreWithAFault(stores[repository], fault))
+    vars(installation)["stores"] = stores
 
 
 class Mender(SilentWatcher):

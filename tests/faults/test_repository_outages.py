@@ -1,7 +1,5 @@
 """A repository goes away and comes back while WAL is written."""
 
-import subprocess
-
 import pytest
 
 from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
@@ -78,17 +76,6 @@ def test_a_full_spool_stops_the_stream_and_says_so_until_there_is_room(make_esta
     estate.wait_until_held(beyond)
     estate.wait_for(lambda seen: seen.receiving_fault is None and seen.receiver_running, "the stream to go on")
     assert_contiguous(estate.numbers_in())
-
-
-@pytest.fixture
-def tiny_file_system(tmp_path):
-    place = tmp_path / "tiny"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a file system of its own needs the privilege to mount one")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_a_full_disk_below_the_spool_is_told_and_the_stream_goes_on_when_there_is_room(make_estate, tiny_file_system):

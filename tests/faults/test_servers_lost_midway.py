@@ -46,7 +46,7 @@ def served(postgres_servers, **settings: str) -> PostgresServer:
 def test_a_server_that_restarts_midway_is_told_and_the_backup_begins_again(protect, postgres_servers):
     server = served(postgres_servers)
     estate = protect(server)
-    break_midway(estate, lambda: server.restart("immediate"))
+    break_midway(estate.installation, lambda: server.restart("immediate"))
     mender = Mender()
     view = expect_success(back_up(estate.installation, RESOURCE, BackupKind.FULL, mender))
     assert (mender.step, told_whole(mender.said)) == ("take-base-backup", "database_unreachable")
@@ -62,7 +62,7 @@ def test_a_standby_that_is_promoted_midway_is_told_and_backed_up_on_its_new_time
     primary = served(postgres_servers)
     standby = primary.make_standby()
     estate = protect(standby)
-    break_midway(estate, standby.promote)
+    break_midway(estate.installation, standby.promote)
     mender = Mender()
     view = expect_success(back_up(estate.installation, RESOURCE, BackupKind.FULL, mender))
     assert (mender.step, told_whole(mender.said)) == ("take-base-backup", "backup_interrupted")
@@ -86,7 +86,7 @@ def drop_slot(estate: Estate) -> None:
 def test_a_slot_dropped_midway_is_made_again_while_its_wal_is_there(protect, postgres_servers):
     server = served(postgres_servers, wal_keep_size="64MB")
     estate = protect(server)
-    break_midway(estate, lambda: drop_slot(estate))
+    break_midway(estate.installation, lambda: drop_slot(estate))
     estate.back_up_well(BackupKind.FULL)
     assert server.sql("select active from pg_replication_slots") == [(True,)]
     server.sql("insert into t values (0, 'after the backup')")
@@ -106,7 +106,7 @@ def test_a_slot_dropped_midway_whose_wal_is_gone_ends_the_backup_and_the_next_on
                 server.sql("select pg_logical_emit_message(false, 'x', repeat('x', 300000)); select pg_switch_wal()")
             server.sql("checkpoint")
 
-    break_midway(estate, lose_wal)
+    break_midway(estate.installation, lose_wal)
     view = back_up(estate.installation, RESOURCE, BackupKind.FULL, Mender())
     assert failed_step(view) == ("await-wal-in-near", "wal_removed")
     assert told_whole(view.failure("wal_removed")) == "wal_removed"

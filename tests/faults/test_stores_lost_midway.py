@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from tests.faults.estate import FAR
 from tests.faults.midway import Mender, break_midway, told_whole
-from tests.restore_matrix.estate import NEAR, RESOURCE, Estate, dump_of, expect_success, failed_step
+from tests.restore_matrix.estate import NEAR, RESOURCE, Estate, dump_of, expect_success, failed_step, proof_of
 from tests.restore_matrix.stores import BUCKET, PREFIX, StoreKind, s3_fields
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer
@@ -80,7 +79,7 @@ def assert_only_whole_backups(estate: Estate, count: int) -> None:
 def test_a_backup_waits_for_a_store_that_went_away_midway_and_leaves_nothing_of_its_first_attempt(losable):
     estate = losable.estate
     mender = Mender(losable.bring_back)
-    break_midway(estate, losable.lose)
+    break_midway(estate.installation, losable.lose)
     view = expect_success(back_up(estate.installation, RESOURCE, BackupKind.FULL, mender))
     assert (mender.step, told_whole(mender.said)) == ("take-base-backup", "store_unreachable")
     assert [step.attempts for step in view.steps if step.key.endswith("take-base-backup")] == [2]
@@ -94,39 +93,40 @@ def test_a_restore_waits_for_a_store_that_went_away_midway_and_brings_everything
     estate.back_up_well()
     estate.ship()
     mender = Mender(losable.bring_back)
-    break_midway(estate, losable.lose)
+    break_midway(estate.installation, losable.lose)
     copy = estate.server.sibling()
     expect_success(restore(estate.installation, RESOURCE, copy.data, Choice(), mender))
     assert (mender.step, told_whole(mender.said)) == ("restore-base-backup", "store_unreachable")
     assert dump_of(copy.start()) == dump_of(estate.server)
 
 
-@pytest.fixture
-def tiny_disk(server: PostgresServer) -> Iterator[Path]:
-    place = server.directory / "tiny"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a file system of its own needs the privilege to mount one")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def test_a_backup_into_a_disk_that_fills_up_fails_leaves_nothing_and_the_next_one_succeeds(server, tiny_disk):
-    place = tiny_disk / "repository"
+def test_a_backup_into_a_disk_that_fills_up_fails_leaves_nothing_and_the_next_one_succeeds(server, tiny_file_system):
+    place = tiny_file_system / "repository"
+    ballast = tiny_file_system / "ballast"
+    ballast.write_bytes(bytes(13 * 2**20))
     server.sql("create table noise (content bytea); alter table noise alter content set storage external")
     with server.connect(autocommit=True) as connection:
         for _ in range(8):
             connection.execute("insert into noise values (%b)", [os.urandom(2**19)])
     estate = Estate.around(server, {"url": f"file://{place}"}, repository_directory=place, resource=SMALL_PARTS)
     try:
-        mender = Mender()
-        view = back_up(estate.installation, RESOURCE, BackupKind.FULL, mender)
+        view = back_up(estate.installation, RESOURCE, BackupKind.FULL, Mender())
         assert failed_step(view) == ("take-base-backup", "store_full")
         assert told_whole(view.failure("store_full")) == "store_full"
         assert_only_whole_backups(estate, 0)
-        subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+        ballast.unlink()
         estate.back_up_well(BackupKind.FULL)
         assert_only_whole_backups(estate, 1)
     finally:
         estate.close()
+
+
+def test_a_copy_waits_for_a_bucket_that_went_away_midway_and_goes_on_behind_what_is_there(make_estate):
+    estate = make_estate(bucket=True, **SMALL_PARTS)
+    mender = Mender(estate.s3.start)
+    break_midway(estate.installation, estate.s3.stop, FAR)
+    view = expect_success(back_up(estate.installation, RESOURCE, BackupKind.FULL, mender))
+    assert (mender.step, told_whole(mender.said)) == ("copy-backup-to-far", "store_unreachable")
+    assert proof_of(view, "copy-backup-to-far")["objects_there_already"] == 1
+    target = parse_target(estate.installation, RESOURCE)
+    assert verify(estate.installation, target, FAR, deep=True, report=lambda *_: None).passed
