@@ -190,15 +190,17 @@ class StoreThatWaits:
     def __init__(self, store, listener):
         self._store = store
         self._listener = listener
+        self._looking = threading.Lock()
         self.read_meanwhile = 0
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
     def put(self, key, chunks):
-        if not self.read_meanwhile:
-            self._wait_for_a_standstill()
-            self.read_meanwhile = self._listener.reports[-1][0]
+        with self._looking:
+            if not self.read_meanwhile:
+                self._wait_for_a_standstill()
+                self.read_meanwhile = self._listener.reports[-1][0]
         return self._store.put(key, chunks)
 
     def _wait_for_a_standstill(self):
