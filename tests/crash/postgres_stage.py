@@ -234,7 +234,11 @@ resources:
     url: file:{self.directory}/url
     wal: {{synchronous: true}}
     backup: {{part_size: 16MiB, max_rate: {rate}}}
-    recover: {{directory: {self.server.data}, port: {self.server.port}, programs: {self.server.programs}}}
+    recover:
+      directory: {self.server.data}
+      port: {self.server.port}
+      programs: {self.server.programs}
+      socket_directory: {self.server.socket_directory}
     checks:
       - {{sql: 'select count(*) from ledger', at_least: 1}}
 """  # noqa: S608

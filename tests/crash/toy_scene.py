@@ -141,6 +141,8 @@ def world_for(directory: Path) -> WorldFor:
             sealer=cast(Sealer, None),
             keys=Keys((), None, None, frozenset()),
             databases={},
+            declared={},
+            landings={},
             receivers={},
             instances={},
             places=cast(Places, None),

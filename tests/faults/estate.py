@@ -63,6 +63,7 @@ class Estate:
                         "directory": str(server.data),
                         "port": str(server.port),
                         "programs": str(server.programs),
+                        "socket_directory": str(server.socket_directory),
                     },
                     **resource,
                 }

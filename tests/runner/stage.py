@@ -113,6 +113,8 @@ def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancella
         sealer=cast(Sealer, None),
         keys=Keys((), None, None, frozenset()),
         databases={},
+        declared={},
+        landings={},
         receivers={},
         instances={},
         places=cast(Places, None),

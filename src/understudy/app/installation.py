@@ -21,6 +21,7 @@ from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverO
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
+from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
 from understudy.ports.clock import Clock
 from understudy.ports.object_store import ObjectStore
@@ -36,6 +37,7 @@ from understudy.stack.resources import PostgresResource
 from understudy.stack.secrets import resolve_text
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
+from understudy.vocabulary.secret import Secret
 
 K = TypeVar("K", bound=str)
 V = TypeVar("V")
@@ -134,6 +136,15 @@ class Installation:
         return ByName(self.resource_names(), self._database)
 
     @cached_property
+    def declared(self) -> Mapping[ResourceName, PostgresDatabase]:
+        return ByName(self.resource_names(), lambda name: self._reached_by(name, lambda: resolve_text(self.resource(name).url)))
+
+    @cached_property
+    def landings(self) -> Mapping[ResourceName, PostgresDatabase]:
+        named = {name: each.recover.url for name, each in self.stack.resources.items() if each.recover and each.recover.url}
+        return ByName(tuple(map(ResourceName, named)), lambda name: self._reached_by(name, lambda: resolve_text(named[name])))
+
+    @cached_property
     def receivers(self) -> Mapping[ResourceName, PostgresWalReceiver]:
         return ByName(self.resource_names(), self._receiver)
 
@@ -173,15 +184,31 @@ class Installation:
             sealer=self.sealer,
             keys=self.keys.keys,
             databases=self.databases,
+            declared=self.declared,
+            landings=self.landings,
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
         )
 
+    def landed(self, name: ResourceName) -> Landed | None:
+        """The recovery that brought the resource up elsewhere than at its ``url``. Nothing is made where nothing ran yet."""
+        return landed(self._earlier_runs if (self.state / "state.db").exists() else None, name)
+
+    @cached_property
+    def _earlier_runs(self) -> Records:
+        """Without the keys, which looking needs none of."""
+        return Records(self.state, self.clock)
+
     def _database(self, name: ResourceName) -> PostgresDatabase:
+        return self._reached_by(name, lambda: self._serving_connection(name))
+
+    def _reached_by(self, name: ResourceName, conninfo: Callable[[], Secret]) -> PostgresDatabase:
         seen = self.seen(name)
-        expected = seen.system_identifier if seen else None
-        return PostgresDatabase(resolve_text(self.resource(name).url), self.clock, expected)
+        return PostgresDatabase(conninfo, self.clock, seen.system_identifier if seen else None)
+
+    def _serving_connection(self, name: ResourceName) -> Secret:
+        return serving_connection(self.resource(name), self.landed(name))
 
     def _receiver(self, name: ResourceName) -> PostgresWalReceiver:
         resource = self.resource(name)
@@ -193,7 +220,7 @@ class Installation:
             synchronous=resource.wal.synchronous,
             programs_directory=resource.recover.programs if resource.recover else None,
         )
-        return PostgresWalReceiver(resolve_text(resource.url), self.databases[name], self.clock, options)
+        return PostgresWalReceiver(lambda: self._serving_connection(name), self.databases[name], self.clock, options)
 
     def _instances(self, name: ResourceName) -> LocalInstances:
         resource = self.resource(name)

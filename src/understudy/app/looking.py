@@ -10,6 +10,7 @@ from typing import cast
 from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
+from understudy.app.serving_address import Landed, landed_for_people
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.run import Observation, RunRecord, RunState
@@ -68,6 +69,8 @@ class ResourceStatus:
     newest_backup: RunRecord | None
     next_backup: datetime | None
     last_proof: Proof | None
+    landed: Landed | None
+    """Where it serves from since a recovery, as long as ``url`` has not been led there."""
     server_fault: str
 
 
@@ -112,6 +115,7 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         newest_backup=next((run for run in mine if run.procedure == Procedure.BACKUP), None),
         next_backup=_next_backup(installation, name),
         last_proof=next((_proof(run) for run in mine if run.procedure != Procedure.BACKUP), None),
+        landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
     )
 

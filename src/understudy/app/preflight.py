@@ -113,7 +113,8 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
     mentioned: list[SecretReference | PlainText | None] = [stack.encryption.identity, stack.encryption.signing_key]
     for repository in stack.repositories.values():
         mentioned += [repository.endpoint, repository.access_key, repository.secret_key]
-    mentioned += [resource.url for resource in stack.resources.values()]
+    for resource in stack.resources.values():
+        mentioned += [resource.url, resource.recover.url if resource.recover else None]
     for each in mentioned:
         if isinstance(each, SecretReference):
             yield each

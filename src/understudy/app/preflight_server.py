@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, SERVER_PROGRAMS, find_programs
 from understudy.app.installation import Installation
 from understudy.app.preflight_host import blocked_at, look_at_directory
+from understudy.app.preflight_landing import check_landing
 from understudy.judge.preflight import (
     FIRST_MAJOR,
     Finding,
@@ -44,7 +45,8 @@ select current_user,
        pg_has_role('pg_monitor', 'USAGE'),
        (select count(*) from pg_replication_slots),
        (select json_object_agg(name, current_setting(name)) from pg_settings where name in (
-            'data_checksums', 'data_directory', 'max_replication_slots', 'max_slot_wal_keep_size', 'max_wal_senders',
+            'config_file', 'data_checksums', 'data_directory', 'hba_file', 'max_replication_slots', 'max_slot_wal_keep_size',
+            'max_wal_senders',
             'summarize_wal', 'synchronous_commit', 'synchronous_standby_names', 'wal_level'))
 """
 _TIME = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
@@ -72,10 +74,14 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
     findings: list[Finding] = []
     major: int | None = None
     database: Database | None = None
+    settings: Mapping[str, str] | None = None
     try:
         database = installation.databases[name]
         major = _ask_version(installation, database, subject, findings)
-        findings += _check_settings(installation, name, database, major)
+        if major >= FIRST_MAJOR:
+            asked = _ask_settings(installation, name, database, major)
+            settings = asked.settings
+            findings += judge_server(asked, _protection(installation, name))
         findings += _check_questions(subject, resource, database)
     except UnderstudyError as error:
         findings.append(finding_of(error, subject, _aspect_of(error)))
@@ -93,6 +99,7 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
     major = major or _seen_major(installation, name)
     if major is not None:
         yield from _check_programs(subject, resource, major)
+    yield from check_landing(installation, name, settings)
     yield from _check_directories(installation, name, server)
 
 
@@ -123,13 +130,11 @@ def _ahead_seconds(server: datetime, asked: datetime, answered: datetime) -> flo
     return max(0.0, (server - answered).total_seconds())
 
 
-def _check_settings(installation: Installation, name: ResourceName, database: Database, major: int) -> Sequence[Finding]:
-    if major < FIRST_MAJOR:
-        return ()
+def _ask_settings(installation: Installation, name: ResourceName, database: Database, major: int) -> PreflightServer:
     slot = installation.stack.slot_of(name)
     ((role, replicates, monitors, slots_used, settings),) = database.query(_ROLE)
     standbys = database.standbys()
-    server = PreflightServer(
+    return PreflightServer(
         major=major,
         role=role or "",
         role_replicates=replicates == "t",
@@ -139,7 +144,6 @@ def _check_settings(installation: Installation, name: ResourceName, database: Da
         slots_used=int(slots_used or 0),
         slot=database.slot(slot),
     )
-    return tuple(judge_server(server, _protection(installation, name)))
 
 
 def _protection(installation: Installation, name: ResourceName) -> Protection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +13,21 @@ from understudy.app.backups import rate_kilobytes
 from understudy.app.carrying_out import RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.repositories import prepare_repository
+from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, plan_recovery
 from understudy.ports.instance import InstancePlace
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
 from understudy.stack.resources import PostgresResource
 from understudy.steps.restore_base_backup import RestoreBaseBackup
-from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import Person, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
 from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
@@ -152,7 +154,7 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         procedure=Procedure.RESTORE,
         mode=Mode.ROUTINE,
         subject=resource,
-        place=InstancePlace(str(directory.absolute()), _socket_directory(str(directory.absolute())), _STANDARD_PORT),
+        place=_closed_place(str(directory.absolute())),
         tablespaces=_tablespaces_of(settings, choice),
     )
 
@@ -187,7 +189,7 @@ def plan_drill(installation: Installation, scenario: Scenario, resource: str | N
         procedure=Procedure.DRILL,
         mode=Mode.DRILL,
         subject=scenario.value,
-        place=InstancePlace(directory, _socket_directory(directory), _STANDARD_PORT),
+        place=_closed_place(directory),
         tablespaces=None,
         plan_id=plan_id,
     )
@@ -203,7 +205,8 @@ def plan_in_place(
     """The real recovery, where the stack file says.
 
     Raises:
-        Refusal: ``recover_place_missing``; and as ``plan_restore`` does.
+        Refusal: ``recover_place_missing``, ``configuration_missing``, ``socket_directory_unusable``, ``log_unusable``; and as
+            ``plan_restore`` does.
     """
     name = _one_resource(installation, resource)
     settings = installation.resource(name)
@@ -214,24 +217,45 @@ def plan_in_place(
             expected=f"resources.{name}.recover with a directory",
             hint=f"add it, or restore into a directory of your choice: understudy restore {name} --to DIRECTORY",
         )
-    place = InstancePlace(
-        settings.recover.directory,
-        _socket_directory(settings.recover.directory),
-        settings.recover.port,
-        settings.recover.listen_addresses,
-    )
-    return _plan(
+    landing = landing_of(installation, name, settings)
+    plan = _plan(
         installation,
         name,
         choice,
         procedure=Procedure.RECOVERY,
         mode=Mode.FAILOVER,
         subject=scenario.value,
-        place=place,
+        place=recovery_place(installation, name, settings.recover),
         tablespaces=_tablespaces_of(settings, choice),
         set_aside=True,
         fence_override_by=fence_override_by,
+        landing=landing,
     )
+    if landing.configuration is None:
+        _require_configuration_in_backup(installation, name, plan)
+    return plan
+
+
+def _require_configuration_in_backup(installation: Installation, name: ResourceName, plan: Plan) -> None:
+    """
+    Raises:
+        Refusal: ``configuration_missing``.
+    """
+    step = next(each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup))
+    repository = installation.repository(RepositoryName(step.repository))
+    try:
+        backup = repository.backup(name, SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1]))
+        listed = parse_server_manifest(b"".join(repository.read_server_manifest(backup)))
+    except GiveUp as error:
+        if error.code in DAMAGE:
+            return  # the run meets it, too, and goes on from an older backup
+        raise
+    require_configuration(name, backup.label, listed.files)
+
+
+def _closed_place(directory: str) -> InstancePlace:
+    """Of a server that nobody but Understudy uses."""
+    return InstancePlace(directory, short_socket_directory(directory), _STANDARD_PORT)
 
 
 def _plan(
@@ -247,6 +271,7 @@ def _plan(
     set_aside: bool = False,
     fence_override_by: Person | None = None,
     plan_id: PlanId | None = None,
+    landing: Landing | None = None,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     repositories = installation.repository_names(name)
@@ -271,6 +296,7 @@ def _plan(
         label=choice.label,
         set_aside=set_aside,
         fence_override_by=fence_override_by,
+        landing=landing,
         reprotection=Reprotection(
             slot=installation.stack.slot_of(name),
             part_bytes=settings.backup.part_size,
@@ -354,12 +380,3 @@ def _one_resource(installation: Installation, resource: str | None) -> ResourceN
             hint="name it: --resource NAME",
         )
     return names[0]
-
-
-def _socket_directory(place: str) -> str:
-    """Short, because a socket's path may have 107 bytes; the same for the same place, so that it is found again."""
-    name = hashlib.sha256(place.encode()).hexdigest()[:8]
-    if os.geteuid() == 0:
-        return f"/run/understudy/{name}"
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/understudy-{os.geteuid()}"  # noqa: S108 - only the last directory, made 0700, holds anything
-    return f"{base}/understudy/{name}" if "XDG_RUNTIME_DIR" in os.environ else f"{base}/{name}"

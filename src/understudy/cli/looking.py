@@ -51,6 +51,9 @@ def _print_resource(resource: ResourceStatus) -> None:
         ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
         ("last proof", _proof(resource)),
     ]
+    if resource.landed is not None:
+        landed = resource.landed
+        rows.append(("serves from", f"{landed.address} since {landed.run}; make url lead there ({landed.url_address} now)"))
     if resource.server_fault:
         rows.append(("server", resource.server_fault))
     for name, value in rows:

@@ -215,5 +215,13 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
     else:
         print_measured(measured)
         print_run(view, as_json=False)
+        _print_start_again(view)
         click.echo(f"evidence: {report or evidence}")
     sys.exit(ExitCode.DONE if view.succeeded and measured.met else ExitCode.FAILED)
+
+
+def _print_start_again(view: RunView) -> None:
+    """Of a server that goes on to serve: nobody starts it after a reboot, unless a person or a service manager does."""
+    proofs = [step.evidence.proof for step in view.steps if step.evidence is not None]
+    for command in (proof["start_again"] for proof in proofs if "start_again" in proof):
+        click.echo(f"The recovered server is not supervised. After a reboot of this host, start it with:\n  {command}")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import getpass
 import sys
 import threading
+from datetime import timedelta
 
 import click
 
 from understudy.app.carrying_out import RunView
 from understudy.cli.printing import duration, size
-from understudy.records.run import StepRecord, StepState
+from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, StepKey
 
 _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
+
+_MOMENT = timedelta(seconds=3)
 
 _MARKS = {
     StepState.SUCCEEDED: ("done", "green"),
@@ -33,6 +36,7 @@ class TerminalWatcher:
         self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
         self._told: set[StepKey] = set()
+        self._told_waiting: set[tuple[StepKey, str]] = set()
         self._announced = False
         self._line = ""
 
@@ -42,10 +46,15 @@ class TerminalWatcher:
         if not self._announced:
             self._announced = True
             self._print(f"run {view.run.run}")
+            for question in (step.approval_question for step in view.steps if step.approval is not None):
+                self._print(f"  agreed    {question}")
         for step in view.steps:
             if step.state.is_final and step.key not in self._told:
                 self._told.add(step.key)
                 self._print(_ended(step))
+            elif step.error is not None and _waits_long(step) and (step.key, step.error.code) not in self._told_waiting:
+                self._told_waiting.add((step.key, step.error.code))
+                self._print(_tried_again(step, step.error))
         running = [step for step in view.steps if not step.state.is_final and step.started is not None]
         self._progress(" · ".join(_under_way(step) for step in running))
 
@@ -76,10 +85,24 @@ def _ended(step: StepRecord) -> str:
     mark = click.style(word.ljust(9), fg=colour) if sys.stderr.isatty() else word.ljust(9)
     lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
     if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
-        lines.append(f"            {step.error.code}: {step.error.found}")
-        lines += [f"            expected: {step.error.expected}"] if step.error.expected else []
-        lines += [f"            hint: {step.error.hint}"] if step.error.hint else []
+        lines += _explained(step.error)
     return "\n".join(lines)
+
+
+def _waits_long(step: StepRecord) -> bool:
+    """Whether a step that is tried again has been at it for longer than what passes by itself in a moment."""
+    return step.again_at is not None and step.started is not None and step.again_at - step.started >= _MOMENT
+
+
+def _tried_again(step: StepRecord, error: RecordedError) -> str:
+    mark = click.style("waiting".ljust(9), fg="yellow") if sys.stderr.isatty() else "waiting".ljust(9)
+    return "\n".join([f"  {mark} {step.key}", *_explained(error)])
+
+
+def _explained(error: RecordedError) -> list[str]:
+    lines = [f"            {error.code}: {error.found}"]
+    lines += [f"            expected: {error.expected}"] if error.expected else []
+    return lines + ([f"            hint: {error.hint}"] if error.hint else [])
 
 
 def _under_way(step: StepRecord) -> str:

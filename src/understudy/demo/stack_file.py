@@ -54,6 +54,7 @@ resources:
       directory: {database.data}
       port: {database.port}
       listen_addresses: 127.0.0.1
+      socket_directory: {database.place.socket_directory}
       programs: {database.programs.directory}
     drill: {{directory: {home}/drills, programs: {database.programs.directory}}}
     checks:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from understudy.plan.landing import Landing, ask_to_move
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_wal
 from understudy.ports.instance import InstancePlace
@@ -72,6 +73,8 @@ class RecoveryWish:
     label: str | None = None
     set_aside: bool = False
     fence_override_by: str | None = None
+    landing: Landing | None = None
+    """Only of a real recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
     question = f"Stop the server in {wish.place.directory} for good and recover {wish.resource} to {wish.target}?"
     if wish.set_aside:
         question += " What stands in the directory is set aside beside it, not removed."
+    if wish.landing is not None and wish.landing.address_to_move is not None:
+        question += f" {ask_to_move(wish.landing.address_to_move, wish.place.port)}"
     ship = ShipRemainingWal(wish.resource, wish.repositories, choice.backup.system_identifier, choice.backup.segment_bytes)
     return [PlannedStep(fence, approval=Approval(question)), PlannedStep(ship)]
 
@@ -190,7 +195,9 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     discard = PlannedStep(
         DiscardUnfinished(resource, place, kept=kept, removed=removed, serves=wish.mode is Mode.FAILOVER), when=When.ALWAYS
     )
-    open_to_clients = PlannedStep(OpenToClients(resource, place, closed=wish.mode is Mode.DRILL))
+    landing = wish.landing or Landing()
+    opening = OpenToClients(resource, place, closed=wish.mode is Mode.DRILL, configuration=landing.configuration)
+    open_to_clients = PlannedStep(opening)
     write = PlannedStep(WriteAndReadBack(resource, place))
     match wish.mode:
         case Mode.DRILL:
@@ -201,7 +208,7 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
         case Mode.FAILOVER:
             stream, *protect = _protect_again(wish, facts)
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
-            address = PlannedStep(CheckAddress(resource, place))
+            address = PlannedStep(CheckAddress(resource, place, landing=landing.named))
             return [open_to_clients, address, stream, write, PlannedStep(release), *protect, discard]
 
 

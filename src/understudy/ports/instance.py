@@ -24,6 +24,14 @@ class InstancePlace:
     port: int = 5432
     listen_addresses: str = ""
     """Empty: no network at all, the socket only."""
+    client_socket_directory: str = ""
+    """Where clients of this host look for the socket once the server is open to them. Empty: nowhere but in ours."""
+    log: str = ""
+    """The server's log, added to at each start. Empty: one in the socket directory, begun anew at each start."""
+
+    @property
+    def log_file(self) -> str:
+        return self.log or f"{self.socket_directory}/server.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,13 @@ class Instances(Protocol):
 
         ``settings`` override the data directory's own. With ``hba_lines`` the server uses only those. A lock file of a dead
         server whose children still linger is waited for, not broken.
+        """
+        ...
+
+    def command_to_start(self, place: InstancePlace, settings: Mapping[str, str]) -> str:
+        """What a person types to start the open server without Understudy, after a reboot of this host for one.
+
+        It needs nothing that Understudy put beside the socket: the server's own authentication files are in force then.
         """
         ...
 

@@ -42,6 +42,11 @@ class World:
     sealer: Sealer
     keys: Keys
     databases: Mapping[ResourceName, Database]
+    """By the address that each serves from now."""
+    declared: Mapping[ResourceName, Database]
+    """By the resource's own ``url``, wherever that leads."""
+    landings: Mapping[ResourceName, Database]
+    """By the address that leads to what a recovery brings up on this host; those that name one."""
     receivers: Mapping[ResourceName, WalReceiver]
     instances: Mapping[ResourceName, Instances]
     places: Places

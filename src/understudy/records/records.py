@@ -19,6 +19,7 @@ from understudy.records.rows import (
     approval_of,
     conclusion_of,
     hold_of,
+    newest_success_of,
     require_run,
     require_step,
     run_of,
@@ -337,6 +338,14 @@ class Records:
                 "SELECT value, at FROM observations WHERE subject = ? AND kind = ?", (subject, kind)
             ).fetchone()
         return None if row is None else Observation(json.loads(row["value"]), datetime.fromisoformat(row["at"]))
+
+    def newest_success(self, step: StepKey) -> StepRecord | None:
+        """Of all runs, the step of this key that succeeded last.
+
+        Raises:
+            TryAgain: ``state_unreadable``.
+        """
+        return newest_success_of(self._database, step)
 
     def holds(self) -> tuple[tuple[RunId, HoldClaim], ...]:
         with self._database.reading() as connection:

@@ -18,12 +18,14 @@ from understudy.records.run import (
     StepRecord,
     StepState,
 )
-from understudy.vocabulary.errors import Refusal
+from understudy.records.state_database import StateDatabase
+from understudy.vocabulary.errors import Refusal, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
 
-_STEPS = """SELECT steps.*, progress.activity, progress.done, progress.total, progress.unit, progress.at
-    FROM steps LEFT JOIN progress USING (run, step) WHERE steps.run = ?"""
+_WITH_PROGRESS = """SELECT steps.*, progress.activity, progress.done, progress.total, progress.unit, progress.at
+    FROM steps LEFT JOIN progress USING (run, step)"""
+_STEPS = f"{_WITH_PROGRESS} WHERE steps.run = ?"
 
 
 def require_run(connection: sqlite3.Connection, run: RunId) -> sqlite3.Row:
@@ -42,6 +44,25 @@ def require_step(connection: sqlite3.Connection, run: RunId, step: StepKey) -> s
 
 def step_rows(connection: sqlite3.Connection, run: RunId) -> list[sqlite3.Row]:
     return connection.execute(f"{_STEPS} ORDER BY steps.ordinal", (run,)).fetchall()
+
+
+def newest_success_of(database: StateDatabase, step: StepKey) -> StepRecord | None:
+    """
+    Raises:
+        TryAgain: ``state_unreadable``.
+    """
+    newest = f"{_WITH_PROGRESS} WHERE steps.step = ? AND steps.state = ? ORDER BY steps.ended DESC LIMIT 1"
+    try:
+        with database.reading() as connection:
+            row = connection.execute(newest, (step, StepState.SUCCEEDED)).fetchone()
+    except sqlite3.Error as error:
+        raise TryAgain(
+            "state_unreadable",
+            found=f"{database.path}: {error}",
+            expected="a state database that can be read",
+            hint=f"look at the disk that it is on: df {database.path}",
+        ) from error
+    return None if row is None else step_of(row)
 
 
 def run_of(row: sqlite3.Row) -> RunRecord:

@@ -42,6 +42,7 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
     for name, resource in stack.resources.items():
         yield from _unknown_names(("resources", name), resource, stack)
         yield from _of_resource(("resources", name), resource)
+        yield from _of_landing(("resources", name), resource)
         yield from _of_shipping(("resources", name), resource, stack)
     yield from _shared_targets(stack)
 
@@ -105,6 +106,18 @@ def _of_resource(at: Path, resource: Resource) -> Iterator[Contradiction]:
             yield Contradiction((*here, "equals"), check.equals, "equals alone, or at_least and at_most", bounds)
         elif check.at_least is not None and check.at_most is not None and check.at_least > check.at_most:
             yield Contradiction((*here, "at_most"), str(check.at_most), f"at least {check.at_least}, which is at_least", bounds)
+
+
+def _of_landing(at: Path, resource: Resource) -> Iterator[Contradiction]:
+    """What must be there when the directory is set aside, or is yet to be made."""
+    if resource.recover is None:
+        return
+    directory = resource.recover.directory
+    for key in ("socket_directory", "log", "configuration"):
+        path = getattr(resource.recover, key)
+        if path is not None and (path == directory or path.startswith(f"{directory}/")):
+            expected = f"a place outside recover.directory ({directory}), which a recovery sets aside"
+            yield Contradiction((*at, "recover", key), path, expected, ((*at, "recover", "directory"),))
 
 
 def _of_shipping(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:

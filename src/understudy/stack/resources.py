@@ -106,6 +106,26 @@ class RecoverSettings(StackPart):
         description="The data directory. Whatever stands there is set aside, never removed, and only after approval."
     )
     port: Port = Field(default=5432, description="The port that the recovered server listens on.")
+    url: ConnectionField | None = Field(
+        default=None,
+        description="Connection string that leads to the recovered server on this host, in the form of the resource's url; for "
+        "when url names a host that may be lost. After a recovery everything goes on by it, until url names another address "
+        "than it did at the recovery. Default: url must lead to this host within 15 minutes of the recovered server's opening.",
+    )
+    socket_directory: AbsolutePath | None = Field(
+        default=None,
+        description="Where clients of this host find the recovered server's socket. Default: /var/run/postgresql where the "
+        "server's user may write there, else /tmp.",
+    )
+    log: AbsolutePath | None = Field(
+        default=None, description="The recovered server's log; it is added to. Default: <directory>.log."
+    )
+    configuration: AbsolutePath | None = Field(
+        default=None,
+        description="Directory on this host with the postgresql.conf, pg_hba.conf and pg_ident.conf that the recovered server is "
+        "opened with; for servers that keep theirs outside the data directory, as Debian's do. Its port, listen_addresses, "
+        "unix_socket_directories and data_directory give way to those of recover. Default: the files that the backup holds.",
+    )
     programs: AbsolutePath | None = Field(
         default=None,
         description="Directory of the PostgreSQL programs of the database's major version. Default: the place where Debian, "

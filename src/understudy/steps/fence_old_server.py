@@ -14,12 +14,14 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.json import JsonObject
 
 
 @step_kind("fence_old_server")
 @dataclass(frozen=True, slots=True)
 class FenceOldServer(PlacedStep):
-    """Stops what runs in the recovery directory, then asks the resource's address whether anything still answers.
+    """Stops what runs in the recovery directory, then asks whether anything still answers: at the address that the database
+    serves from, and at the resource's ``url`` where an earlier recovery left that behind.
 
     Fenced means gone and read back: its host says that nothing listens. A server elsewhere that still answers cannot be stopped
     from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal.
@@ -36,15 +38,19 @@ class FenceOldServer(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "the old server accepts no writes")
         stopped = self._stop_local(world)
-        database = world.databases[ResourceName(self.resource)]
+        serving, declared = world.databases[ResourceName(self.resource)], world.declared[ResourceName(self.resource)]
+        seen = {"at_the_address": self._look(serving)}
+        if declared.address != serving.address:
+            seen["at_the_url"] = self._look(declared)
+        gone = all(presence is Presence.NOBODY for presence in seen.values())
+        answers: JsonObject = {where: presence.value for where, presence in seen.items()}
+        return witness.done(answers, stopped_here=stopped, overridden_by=None if gone else self.override_by)
+
+    def _look(self, database: Database) -> Presence:
         presence = database.presence()
         if presence is not Presence.NOBODY:
             self._refuse_unless_overridden(database, presence)
-        return witness.done(
-            stopped_here=stopped,
-            at_the_address=presence.value,
-            overridden_by=self.override_by if presence is not Presence.NOBODY else None,
-        )
+        return presence
 
     def _refuse_unless_overridden(self, database: Database, presence: Presence) -> None:
         """Something is there, or nobody can tell. Another cluster is never overridden: its own clients would meet ours."""

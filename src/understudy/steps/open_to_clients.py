@@ -12,6 +12,7 @@ from understudy.steps.placed import PlacedStep, wait_until
 from understudy.steps.sandbox_settings import sandbox_hba, sandbox_settings
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.json import Json
 
 
 @step_kind("open_to_clients")
@@ -23,6 +24,8 @@ class OpenToClients(PlacedStep):
     """
 
     closed: bool
+    configuration: str | None = None
+    """Directory of the configuration files that stand in for those of the data directory."""
     VERB = "open-to-clients"
 
     @property
@@ -38,14 +41,23 @@ class OpenToClients(PlacedStep):
         if self.closed:
             instances.start(self.place, sandbox_settings(instances.control_data(self.place.directory)), sandbox_hba())
         else:
-            instances.start(self.place, {})
+            instances.start(self.place, self._files())
         facts = wait_until(world, instances, self.place, lambda facts: facts.accepts_connections, "accept connections")
-        return witness.done(
-            listen_addresses=self.place.listen_addresses,
-            port=self.place.port,
-            socket_directory=self.place.socket_directory,
-            in_recovery=facts.in_recovery,
-        )
+        proof: dict[str, Json] = {
+            "listen_addresses": self.place.listen_addresses,
+            "port": self.place.port,
+            "socket_directory": self.place.client_socket_directory or self.place.socket_directory,
+            "in_recovery": facts.in_recovery,
+        }
+        if not self.closed:
+            proof["start_again"] = instances.command_to_start(self.place, self._files())
+        return witness.done(proof)
+
+    def _files(self) -> dict[str, str]:
+        if self.configuration is None:
+            return {}
+        names = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
+        return {setting: f"{self.configuration}/{name}" for setting, name in names.items()}
 
     @property
     def receipt(self) -> str:

@@ -58,13 +58,13 @@ def wait_until(
                 "instance_failed",
                 found=f"the server in {place.directory} ended while it was waited for to {what}; its last words: {words}",
                 expected="a running server",
-                hint=f"read its whole log in {place.socket_directory}",
+                hint=f"read its whole log, {place.log_file}",
             )
         if world.clock.monotonic_seconds() > deadline:
             raise GiveUp(
                 "instance_too_slow",
                 found=f"the server in {place.directory} did not {what} within {limit}; its last words: {words}",
                 expected=f"that it would {what}",
-                hint=f"read its whole log in {place.socket_directory}; if it is busy and healthy, start again when it is not",
+                hint=f"read its whole log, {place.log_file}; if it is busy and healthy, start again when it is not",
             )
         world.clock.wait(POLL_SECONDS)

@@ -212,5 +212,5 @@ class ReplayWal(PlacedStep):
             "instance_failed",
             found=f"the server ended while replaying; its last words: {' | '.join(facts.last_words[-4:])}",
             expected="that it replays to the target",
-            hint=f"its whole log is in {self.place.socket_directory}; when the cause is mended, start again",
+            hint=f"its whole log is {self.place.log_file}; when the cause is mended, start again",
         )

@@ -6,8 +6,11 @@ in force again when the server's own supervisor starts it.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
+import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +19,11 @@ from understudy.adapters.postgres.accounts import Account
 from understudy.ports.instance import InstancePlace
 from understudy.vocabulary.errors import Refusal
 
-LOG_NAME = "server.log"
 _SOCKET_PATH_LIMIT_BYTES = 107
 """Of ``sun_path`` on Linux, less its terminator."""
 _INCLUDE_SINCE_MAJOR = 16
+STARTED_MARK = "-- started by Understudy"
+"""Stands in a log that is added to, so that a server's last words are told from its predecessor's."""
 _MAP = "understudy"
 
 _CLOSED_LOGGING = {
@@ -36,10 +40,6 @@ class ServerFiles:
     """The files that belong to one start of a server, all in its socket directory."""
 
     directory: Path
-
-    @property
-    def log(self) -> Path:
-        return self.directory / LOG_NAME
 
     @property
     def hba(self) -> Path:
@@ -62,10 +62,10 @@ def make_socket_directory(place: InstancePlace, account: Account) -> ServerFiles
     """The socket's directory, mode 0700 and owned by the server's user where we made it; one that exists is left as it is.
 
     Raises:
-        Refusal: ``socket_path_too_long``.
+        Refusal: ``socket_path_too_long``, ``socket_directory_foreign``.
     """
     path = f"{place.socket_directory}/.s.PGSQL.{place.port}"
-    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT_BYTES:
+    if not fits_a_socket(place.socket_directory, place.port):
         raise Refusal(
             "socket_path_too_long",
             found=f"{path} has {len(os.fsencode(path))} bytes",
@@ -73,11 +73,67 @@ def make_socket_directory(place: InstancePlace, account: Account) -> ServerFiles
             hint="choose a shorter socket directory, such as /run/understudy/<name>",
         )
     directory = Path(place.socket_directory)
-    if not directory.exists():
-        directory.parent.mkdir(parents=True, exist_ok=True)
+    if not directory.parent.exists() and _anyone_may_write(directory.parent.parent):
+        directory.parent.mkdir(mode=0o700)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    if _anyone_may_write(directory.parent.parent):
+        _refuse_foreign(directory.parent, account)
+    if not os.path.lexists(directory):
         directory.mkdir(mode=0o700)
         _give(directory, account)
+    _refuse_foreign(directory, account)
     return ServerFiles(directory)
+
+
+def fits_a_socket(directory: str, port: int) -> bool:
+    return len(os.fsencode(f"{directory}/.s.PGSQL.{port}")) <= _SOCKET_PATH_LIMIT_BYTES
+
+
+def _anyone_may_write(directory: Path) -> bool:
+    """As in /tmp, where a name belongs to whoever comes first."""
+    try:
+        return bool(directory.stat().st_mode & stat.S_IWOTH)
+    except FileNotFoundError:
+        return False
+
+
+def _refuse_foreign(directory: Path, account: Account) -> None:
+    """Whoever owns the directory decides what the server reads there, and who meets its socket."""
+    found = directory.lstat()
+    ours = {os.geteuid(), account.user_id}
+    if stat.S_ISDIR(found.st_mode) and found.st_uid in ours:
+        return
+    what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else f"of the user with id {found.st_uid}"
+    raise Refusal(
+        "socket_directory_foreign",
+        found=f"{directory} is {what}",
+        expected=f"a directory of {account.name}, which others may not enter",
+        hint=f"see who made it: ls -ld {directory}; remove it if nobody needs it, and start again",
+    )
+
+
+def open_log(place: InstancePlace, account: Account) -> int:
+    """A descriptor to write the server's log with. What a named log holds already stays, whoever wrote it.
+
+    The server's user may be able to rename things where the log lies, so that no link is followed there.
+
+    Raises:
+        OSError: it is no plain file of ours, or cannot be written.
+    """
+    path = Path(place.log_file)
+    if not place.log:
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.previous"))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid not in {os.geteuid(), account.user_id}:
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "not a plain file of the server's user", str(path))
+    if os.geteuid() == 0:
+        os.fchown(descriptor, account.user_id, account.group_id)
+    os.write(descriptor, f"{STARTED_MARK}\n".encode())
+    return descriptor
 
 
 def command_line(
@@ -88,7 +144,7 @@ def command_line(
         "data_directory": place.directory,  # Debian's postgresql.conf names one, and would win over -D
         "port": str(place.port),
         "listen_addresses": place.listen_addresses,
-        "unix_socket_directories": place.socket_directory,
+        "unix_socket_directories": _socket_directories(place, closed),
         "hba_file": str(files.hba),
         "ident_file": str(files.ident),
         "external_pid_file": str(files.process_id),  # never the one of the server that the configuration came from
@@ -100,6 +156,32 @@ def command_line(
     for name, value in named.items():
         arguments += ["-c", f"{name}={value}"]
     return arguments
+
+
+def _socket_directories(place: InstancePlace, closed: bool) -> str:
+    """Ours first: it is the one that the lock file names."""
+    named = [place.socket_directory]
+    if place.client_socket_directory and not closed:
+        named.append(place.client_socket_directory)
+    return ", ".join(_list_item(each) for each in named)
+
+
+def _list_item(directory: str) -> str:
+    return '"' + directory.replace('"', '""') + '"' if {",", '"'} & set(directory) else directory
+
+
+def shell_command(programs: Path, place: InstancePlace, settings: Mapping[str, str], account: Account) -> str:
+    """``pg_ctl start`` with the options of the open server, as its user; what we put beside the socket is not part of it."""
+    options = {
+        "data_directory": place.directory,
+        "port": str(place.port),
+        "listen_addresses": place.listen_addresses,
+        "unix_socket_directories": _list_item(place.client_socket_directory or place.socket_directory),
+        "external_pid_file": "",
+    } | dict(settings)
+    text = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+    command = [str(programs / "pg_ctl"), "start", "-D", place.directory, "-l", place.log_file, "-o", text]
+    return shlex.join([*(("runuser", "-u", account.name, "--") if os.geteuid() == 0 else ()), *command])
 
 
 def write_configuration(files: ServerFiles, required_settings: Mapping[str, str], account: Account) -> None:

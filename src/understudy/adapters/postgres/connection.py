@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -31,6 +32,9 @@ NETWORK_DEFAULTS: dict[str, str] = {
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
+ConnectionString = Secret | Callable[[], Secret]
+"""The text itself; or what tells it whenever a connection is opened, because a database may move while we live."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemIdentity:
@@ -48,17 +52,24 @@ class Connector:
         GiveUp: ``connection_string_malformed``. The text is not repeated: a part of it may be the password.
     """
 
-    def __init__(self, conninfo: Secret, expected_system: SystemIdentifier | None = None) -> None:
+    def __init__(self, conninfo: ConnectionString, expected_system: SystemIdentifier | None = None) -> None:
         self._conninfo = conninfo
         self._expected_system = expected_system
-        self.address = _address_of(connection_parameters(conninfo))
+        self.address = ""
+        self.parameters()
+
+    def parameters(self) -> dict[str, str]:
+        """As they are now; ``address`` is theirs from here on."""
+        found = connection_parameters(current(self._conninfo))
+        self.address = address_of(found)
+        return found
 
     def presence(self) -> Presence:
-        return presence(connection_parameters(self._conninfo))
+        return presence(self.parameters())
 
     def sql(self, database: str | None = None, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Connection:
         """An ordinary connection in autocommit; its server's system identifier was checked."""
-        parameters = connection_parameters(self._conninfo)
+        parameters = self.parameters()
         options = f"{parameters.get('options', '')} -c statement_timeout={statement_timeout_seconds}s".strip()
         changes = {"options": options, "client_encoding": "UTF8"} | ({"dbname": database} if database else {})
         connection = self._open(parameters | changes)
@@ -76,7 +87,7 @@ class Connector:
 
     def replication(self) -> tuple[Connection, SystemIdentity]:
         """A physical replication connection, and what its server said of itself."""
-        connection = self._open(connection_parameters(self._conninfo) | {"replication": "true"})
+        connection = self._open(self.parameters() | {"replication": "true"})
         try:
             identity = identify_system(connection)
             self._check(identity.system_identifier)
@@ -106,6 +117,10 @@ class Connector:
             hint="another cluster answers at this address. If it replaced the old one on purpose, declare it as a resource "
             "of its own; else correct the address",
         )
+
+
+def current(conninfo: ConnectionString) -> Secret:
+    return conninfo if isinstance(conninfo, Secret) else conninfo()
 
 
 def connection_parameters(conninfo: Secret) -> dict[str, str]:
@@ -144,7 +159,8 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
-def _address_of(parameters: dict[str, str]) -> str:
+def address_of(parameters: dict[str, str]) -> str:
+    """``host:port``, to show and to compare; nothing else of the connection string."""
     defaults = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
     host = parameters.get("host") or parameters.get("hostaddr") or (defaults.get(b"host") or b"").decode() or "local socket"
     port = parameters.get("port") or (defaults.get(b"port") or b"").decode() or "5432"

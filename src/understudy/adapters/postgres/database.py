@@ -12,7 +12,7 @@ from datetime import timedelta
 import psycopg
 
 from understudy.adapters.postgres.base_backup import open_base_backup
-from understudy.adapters.postgres.connection import Connection, Connector, text_rows
+from understudy.adapters.postgres.connection import Connection, ConnectionString, Connector, text_rows
 from understudy.adapters.postgres.failures import statement_failure
 from understudy.adapters.postgres.read_only import ask_read_only
 from understudy.ports.clock import Clock
@@ -27,7 +27,6 @@ from understudy.ports.database import (
 )
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
-from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import Lsn, Timeline, history_file_name
 
 QUERY_TIMEOUT_SECONDS = 3600
@@ -71,15 +70,17 @@ select slot_name, active, restart_lsn, wal_status, safe_wal_size from pg_replica
 class PostgresDatabase:
     """One protected server. Safe to use from several threads.
 
-    Short questions share one connection that stays open; backups, checks and statements each have one of their own.
+    Short questions share one connection that stays open while the connection string is the same; backups, checks and statements
+    each have one of their own.
     With ``expected_system`` every connection is checked to lead to that cluster before anything else is done over it.
     """
 
-    def __init__(self, conninfo: Secret, clock: Clock, expected_system: SystemIdentifier | None = None) -> None:
+    def __init__(self, conninfo: ConnectionString, clock: Clock, expected_system: SystemIdentifier | None = None) -> None:
         self._connector = Connector(conninfo, expected_system)
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: Connection | None = None
+        self._kept_parameters: dict[str, str] = {}
 
     @property
     def address(self) -> str:
@@ -249,8 +250,11 @@ class PostgresDatabase:
                 return self._ask_kept(sql, parameters)
 
     def _ask_kept(self, sql: str, parameters: Sequence[object]) -> list[tuple[str | None, ...]]:
+        now = self._connector.parameters()
+        if self._kept is not None and now != self._kept_parameters:
+            self._drop_kept()  # the database serves from another address by now
         if self._kept is None:
-            self._kept = self._connector.sql()
+            self._kept, self._kept_parameters = self._connector.sql(), now
         return text_rows(self._kept.execute(sql.encode(), parameters or None).pgresult)
 
     def _drop_kept(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +17,13 @@ from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.cluster_programs import ClusterPrograms, plain_environment, programs_unreachable
 from understudy.adapters.postgres.collations import changed_collations
 from understudy.adapters.postgres.configuration import (
-    LOG_NAME,
+    STARTED_MARK,
     ServerFiles,
     command_line,
     make_empty,
     make_socket_directory,
+    open_log,
+    shell_command,
     write_closed_authentication,
     write_configuration,
     write_own_authentication,
@@ -86,7 +89,10 @@ class LocalInstances:
             self._programs.path("postgres"), place, settings, files,
             closed=hba_lines is not None, own_configuration=own_configuration,
         )  # fmt: skip
-        self._see_it_begin(place, self._launch(arguments, files))
+        self._see_it_begin(place, self._launch(arguments, place))
+
+    def command_to_start(self, place: InstancePlace, settings: Mapping[str, str]) -> str:
+        return shell_command(self._programs.directory, place, settings, self._account)
 
     def facts(self, place: InstancePlace) -> InstanceFacts:
         _reap()
@@ -242,11 +248,21 @@ class LocalInstances:
             hint="stop it first, with the tool that started it; it is not Understudy's to stop here",
         )
 
-    def _launch(self, arguments: list[str], files: ServerFiles) -> subprocess.Popen[bytes]:
-        if files.log.exists():
-            files.log.replace(files.log.with_name(f"{LOG_NAME}.previous"))
-        with files.log.open("xb") as log:
-            files.log.chmod(0o600)
+    def _launch(self, arguments: list[str], place: InstancePlace) -> subprocess.Popen[bytes]:
+        """
+        Raises:
+            GiveUp: ``log_unusable``, ``programs_unreachable``.
+        """
+        try:
+            descriptor = open_log(place, self._account)
+        except OSError as error:
+            raise GiveUp(
+                "log_unusable",
+                found=f"{place.log_file}: {error.strerror}",
+                expected=f"a log that {self._account.name} owns, or none yet, in a directory that we may write to",
+                hint="move away what is there, or name another file as recover.log in the stack file; then start again",
+            ) from error
+        with os.fdopen(descriptor, "wb") as log:
             try:
                 process = subprocess.Popen(
                     arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, umask=0o077,
@@ -325,11 +341,11 @@ class LocalInstances:
         return _starting(place, message)
 
     def _why_it_ended(self, place: InstancePlace) -> GiveUp:
-        return why_it_ended(self._words(place), place.directory, str(ServerFiles(Path(place.socket_directory)).log))
+        return why_it_ended(self._words(place), place.directory, place.log_file)
 
     def _words(self, place: InstancePlace) -> tuple[str, ...]:
-        """Of the log beside the socket, then of the one that the server's own logging collector writes, if it does."""
-        ours = log_tail(ServerFiles(Path(place.socket_directory)).log)
+        """Of the log that it was started with, then of the one that its own logging collector writes, if it does."""
+        ours = log_tail(Path(place.log_file), STARTED_MARK)
         try:
             current = (Path(place.directory) / "current_logfiles").read_text().splitlines()
         except OSError:
@@ -365,7 +381,7 @@ def _starting(place: InstancePlace, message: str = "it does not accept connectio
         "instance_starting",
         found=f"the server in {place.directory} runs: {message}",
         expected="that it accepts connections",
-        hint=f"it is starting or replaying; follow {place.socket_directory}/{LOG_NAME}",
+        hint=f"it is starting or replaying; follow {place.log_file}",
     )
 
 

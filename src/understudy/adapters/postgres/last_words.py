@@ -136,8 +136,8 @@ _RULES = (
 )
 
 
-def log_tail(log: Path) -> tuple[str, ...]:
-    """The newest lines of a log; none when it does not exist."""
+def log_tail(log: Path, mark: str | None = None) -> tuple[str, ...]:
+    """The newest lines of a log, as far back as the last line that is ``mark``; none when it does not exist."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -145,7 +145,10 @@ def log_tail(log: Path) -> tuple[str, ...]:
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ()
-    return tuple(text.splitlines()[-_TAIL_LINES:])
+    lines = text.splitlines()
+    if mark is not None and mark in lines:
+        del lines[: len(lines) - lines[::-1].index(mark)]
+    return tuple(lines[-_TAIL_LINES:])
 
 
 def why_it_ended(words: Sequence[str], directory: str, log: str) -> GiveUp:

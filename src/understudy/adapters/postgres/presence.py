@@ -22,6 +22,36 @@ def presence(parameters: Mapping[str, str]) -> Presence:
     return Presence.NOBODY if seen and all(each is Presence.NOBODY for each in seen) else Presence.UNKNOWN
 
 
+def leads_here(parameters: Mapping[str, str], port: int) -> bool:
+    """Whether one of the named places is this port of this host. A name that nobody knows is not here.
+
+    Where no host is named (a service file or the environment may name one), it is taken for here.
+    """
+    places = list(_places(parameters))
+    return not places or any(_is_here(place, port) for place in places)
+
+
+def _is_here(place: str | tuple[str, int], port: int) -> bool:
+    if isinstance(place, str):
+        return place.endswith(f".s.PGSQL.{port}")
+    host, its_port = place
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM) if its_port == port else []
+    except OSError:
+        return False
+    return any(_is_ours(family, address) for family, _, _, _, address in found)
+
+
+def _is_ours(family: socket.AddressFamily, address: tuple[object, ...]) -> bool:
+    """Only a host's own addresses can be bound to."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as bound:
+            bound.bind((address[0], 0, *address[2:]))
+    except OSError:
+        return False
+    return True
+
+
 def _places(parameters: Mapping[str, str]) -> Iterator[str | tuple[str, int]]:
     """Socket paths, and pairs of host and port, as libpq would try them."""
     named = parameters.get("hostaddr") or parameters.get("host")

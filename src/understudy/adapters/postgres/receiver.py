@@ -19,7 +19,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from understudy.adapters.postgres.accounts import Account
-from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, connection_parameters
+from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, ConnectionString, connection_parameters, current
 from understudy.adapters.postgres.failures import connection_failure
 from understudy.adapters.postgres.processes import is_alive
 from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, find_programs
@@ -30,7 +30,6 @@ from understudy.ports.clock import Clock
 from understudy.ports.database import Database, ServerFacts
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
-from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.synchronous_names import SynchronousNames
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
 
@@ -70,8 +69,8 @@ class _Divergence:
 class PostgresWalReceiver:
     """One ``pg_receivewal``, by its spool. Safe to use from several threads."""
 
-    def __init__(self, conninfo: Secret, database: Database, clock: Clock, options: ReceiverOptions) -> None:
-        self._parameters = connection_parameters(conninfo)
+    def __init__(self, conninfo: ConnectionString, database: Database, clock: Clock, options: ReceiverOptions) -> None:
+        self._conninfo = conninfo
         self._database = database
         self._clock = clock
         self._options = options
@@ -314,6 +313,10 @@ class PostgresWalReceiver:
             hint="the slot was dropped or made anew, and WAL in between is lost for good: a full backup begins anew behind it "
             "(understudy backup RESOURCE --full)",
         )
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        return connection_parameters(current(self._conninfo))
 
     def _conninfo_without_secrets(self) -> str:
         named = NETWORK_DEFAULTS | self._parameters | {"application_name": self._options.application_name}
