@@ -3,17 +3,16 @@
 import json
 import shutil
 import subprocess
-from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.app.waiting import Mover
 from tests.faults.conftest import make_estate
 from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, expect_success, failed_step, proof_of
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
-from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.lock_file import LockFile
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.app.installation import Installation
@@ -49,7 +48,7 @@ class Lost:
         (self.estate.directory / "url-here").write_text(self.here)
         server.sql("create table kept as select generate_series(1, 7) n")
 
-    def recover(self, watcher: object = None, *, override: bool = False) -> object:
+    def recover(self, watcher: object = None) -> object:
         return recover(
             self.estate.installation,
             Scenario.DATABASE_CORRUPTION,
@@ -57,7 +56,6 @@ class Lost:
             Choice(),
             watcher or SilentWatcher(),
             approved_by=ANNA,
-            fence_override_by=ANNA if override else None,
         )
 
     def kill_recovered(self) -> None:
@@ -162,20 +160,6 @@ def test_the_recovered_server_is_started_again_after_a_reboot_by_the_line_that_i
     assert Path(f"{place.directory}.log").read_text().startswith(before)
 
 
-class Mover(SilentWatcher):
-    """A person who moves the address once the run says that it waits for it."""
-
-    def __init__(self, move) -> None:
-        self._move = move
-        self.told = None
-
-    def show(self, view) -> None:
-        for step in view.steps:
-            if step.key.endswith("/check-address") and step.error is not None and self.told is None:
-                self.told = step.error
-                self._move()
-
-
 def test_without_such_an_address_the_run_asks_beforehand_and_waits_for_a_person_to_move_the_url(lost):
     place = lost(landing=False)
     place.estate.back_up_well(BackupKind.FULL)
@@ -190,30 +174,6 @@ def test_without_such_an_address_the_run_asks_beforehand_and_waits_for_a_person_
     assert "url_address" not in proof_of(view, "check-address")
     assert serving_port(place.estate.installation) == place.port
     assert status(place.estate.installation).resources[0].landed is None
-
-
-class AheadClock(SystemClock):
-    """The real clock, which a test puts forward."""
-
-    ahead = timedelta()
-
-    def monotonic_seconds(self) -> float:
-        return super().monotonic_seconds() + self.ahead.total_seconds()
-
-
-def test_an_address_that_nobody_moves_ends_the_run_before_another_server_would_pass_for_the_new_one(lost):
-    place = lost(landing=False)
-    place.estate.back_up_well(BackupKind.FULL)
-    clock = AheadClock()
-    place.estate.installation = Installation(
-        *(getattr(place.estate.installation, name) for name in ("stack", "digest", "stack_text", "state")), clock=clock
-    )
-    quarter = Mover(lambda: setattr(clock, "ahead", timedelta(minutes=16)))
-    view = place.recover(quarter, override=True)
-    assert failed_step(view) == ("check-address", "address_of_another_server")
-    assert "within 15 minutes, move the name" in view.failure("address_of_another_server").hint
-    assert place.server.sql("select count(*) from pg_replication_slots") == [(1,)]
-    assert count(place.here) == 7
 
 
 def test_a_place_for_the_socket_or_the_log_that_is_none_is_refused_before_anything_is_touched(lost):

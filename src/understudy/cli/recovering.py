@@ -106,6 +106,10 @@ def restore(resource: str, directory: Path, stack_file: Path, state: Path | None
 
     choice = choice_of(**target)  # type: ignore[arg-type]
     view = carry_out_restore(opened(stack_file, state), resource, directory, choice, TerminalWatcher(quiet=as_json))
+    if view.succeeded and not as_json and not (directory / "postgresql.conf").exists():
+        click.echo(
+            f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it."
+        )
     _finish(view, as_json)
 
 
