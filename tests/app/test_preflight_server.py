@@ -260,3 +260,16 @@ def test_a_heartbeats_table_that_is_absent_needs_create(without_create, desk):
     finding = desk.finding("heartbeat")
     assert finding.grade is Grade.FAILURE
     assert f"GRANT CREATE ON SCHEMA public TO {REPLICATION_ROLE}" in finding.change
+
+
+def test_an_address_that_leads_elsewhere_than_a_recovery_lands_is_a_warning_with_the_line_to_add(shared, desk):
+    recover = f"directory: {desk.directory}/recovered, port: {shared.port + 1}, programs: {shared.programs}"
+    desk.write(shared, f"recover: {{{recover}}}")
+    finding = desk.finding("recover_address")
+    assert finding.grade is Grade.WARNING
+    assert finding.found.startswith(f"127.0.0.1:{shared.port}, the url,")
+    behind = f"user={REPLICATION_ROLE} dbname=postgres host=localhost port={shared.port + 1}"
+    assert f"recover: url: file:{desk.directory}/url-recovered, and behind it {behind}" in finding.change
+    assert "ss word" not in finding.change
+    desk.write(shared, f"recover: {{{recover}, url: '{behind}'}}")
+    assert is_ok(desk.finding("recover_address"))

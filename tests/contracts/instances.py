@@ -1,8 +1,13 @@
 """What every ``Instances`` promises."""
 
+import os
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from tests.contracts.database import assert_checks_change_nothing
@@ -93,6 +98,22 @@ class InstancesContract:
         since = cluster.instances.query(cluster.place, "select pg_postmaster_start_time()")
         cluster.start()
         assert cluster.instances.query(cluster.place, "select pg_postmaster_start_time()") == since
+
+    def test_a_person_starts_the_open_server_again_with_one_line_that_needs_nothing_of_ours(self, clusters):
+        cluster = clusters()
+        clients = cluster.root / "clients"
+        clients.mkdir()
+        os.chown(clients, *cluster.instances.owner)
+        cluster.place = replace(cluster.place, client_socket_directory=str(clients), log=str(cluster.root / "log"))
+        cluster.start(hba_lines=None)
+        cluster.wait_until_ready()
+        line = cluster.instances.command_to_start(cluster.place, {"work_mem": "7 MB"})
+        cluster.instances.stop(cluster.place, StopMode.FAST)
+        shutil.rmtree(cluster.place.socket_directory)
+        subprocess.run(["/bin/sh", "-c", line], check=True, cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        with psycopg.connect(host=str(clients), port=cluster.place.port, user="postgres", dbname="postgres") as connection:
+            assert connection.execute("show work_mem").fetchone() == ("7MB",)
+        assert cluster.instances.facts(cluster.place).running
 
     def test_a_server_outlives_the_object_that_started_it_and_another_one_stops_it(self, clusters):
         cluster = clusters()

@@ -18,8 +18,8 @@ from tests.records.cast import NOON, submission, succeeded
 from understudy.adapters.clock.system import SystemClock
 from understudy.records.controller_lock import ControllerLock, controller_pid
 from understudy.records.records import Records
-from understudy.records.run import HoldClaim, RecordedError, RunState, StepState
-from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.records.run import HoldClaim, RecordedError, RunState, StepConclusion, StepState
+from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 
 RUN, A, B = RunId("r1"), StepKey("a"), StepKey("b")
@@ -309,3 +309,24 @@ def test_a_lock_left_by_a_dead_process_is_free(tmp_path: Path) -> None:
     lock = ControllerLock(tmp_path)
     lock.acquire()
     lock.release()
+
+
+def test_the_newest_success_of_a_step_is_found_over_all_runs(records: Records) -> None:
+    assert records.newest_success(A) is None
+    for run in ("r1", "r2", "r3"):
+        records.submit(submission(run))
+        records.begin_step(RunId(run), A)
+    records.conclude_step(RunId("r2"), A, succeeded("the earlier"))
+    records.conclude_step(RunId("r1"), A, succeeded("the later"))
+    records.conclude_step(RunId("r3"), A, StepConclusion(StepState.FAILED, succeeded("none").evidence))
+    newest = records.newest_success(A)
+    assert newest is not None and newest.evidence is not None
+    assert (newest.run, newest.evidence.claim) == ("r1", "the later")
+    assert records.newest_success(B) is None
+
+
+def test_a_state_database_that_cannot_be_read_is_tried_again(records: Records) -> None:
+    records.close()
+    with pytest.raises(TryAgain) as passing:
+        records.newest_success(A)
+    assert passing.value.code == "state_unreadable"

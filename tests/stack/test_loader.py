@@ -267,3 +267,17 @@ def test_two_pairs_of_names_never_share_a_slot():
     assert len(slots) == len(names)
     assert all(len(slot) <= 63 and "-" not in slot for slot in slots)
     assert slot_name("shop", "orders") == "understudy_shop_orders"
+
+
+@pytest.mark.parametrize("key", ["socket_directory", "log", "configuration"])
+def test_what_outlives_a_recovery_does_not_lie_in_the_directory_that_it_sets_aside(key):
+    recover = f"    recover: {{directory: /srv/orders, {key}: /srv/orders/own}}"
+    assert "a place outside recover.directory (/srv/orders)" in only_mistake(file_with(resource=recover)).expected
+    load(file_with(resource=recover.replace("/srv/orders/own", "/srv/orders-own")))
+
+
+def test_a_password_in_the_address_of_a_recovered_server_is_refused():
+    recover = "    recover: {directory: /srv/orders, url: 'postgresql://understudy:hunter2@localhost/postgres'}"
+    mistake = only_mistake(file_with(resource=recover))
+    assert mistake.path == "resources.orders.recover.url"
+    assert "hunter2" not in str(mistake)

@@ -80,3 +80,15 @@ def test_names_and_paths_of_any_spelling_come_back_as_they_were(name, directory)
 def test_a_connection_string_without_a_password_is_quoted_where_it_must_be():
     url = PlainText("host='/var/run/my \"socket\"' user=postgres")
     assert loaded(dataclasses.replace(FOUND, url=url)).resources["orders"].url == url
+
+
+def test_a_configuration_that_no_backup_holds_gets_a_line_for_its_copy():
+    assert (
+        parse_stack(first_stack_file(FOUND).encode(), "shop.yaml").stack.resources[FOUND.resource].recover.configuration is None
+    )
+    text = first_stack_file(dataclasses.replace(FOUND, configured_in="/etc/postgresql/15/main"))
+    assert "No backup holds /etc/postgresql/15/main" in text
+    assert (
+        parse_stack(text.encode(), "shop.yaml").stack.resources[FOUND.resource].recover.configuration
+        == f"/etc/understudy/{FOUND.resource}"
+    )

@@ -17,6 +17,7 @@ from understudy.adapters.postgres.programs import find_programs
 from understudy.app.installation import customary_state_parent
 from understudy.app.key_ring import write_secret
 from understudy.app.recovery_kit import Credential, KitContents, recovery_kit
+from understudy.judge.preflight_landing import kept_outside
 from understudy.plan.backup import FIRST_MAJOR
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database
@@ -42,6 +43,7 @@ select current_setting('server_version_num'),
        current_setting('port'),
        current_database(),
        (select setting from pg_settings where name = 'data_directory'),
+       (select setting from pg_settings where name = 'config_file'),
        (select setting from pg_settings where name = 'summarize_wal'),
        (select rolname from pg_roles where oid = 10),
        (select system_identifier::text from pg_control_system()),
@@ -78,6 +80,8 @@ class FoundDatabase:
     database: str
     data_directory: str | None
     """None where the role may not see it."""
+    configuration_file: str | None
+    """None likewise."""
     summarizes_wal: bool
     superuser: str
     system_identifier: str
@@ -142,6 +146,7 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
         tablespaces=tuple((name, f"{recovered}-tablespaces/{index}") for index, name in enumerate(found.tablespaces, start=1)),
         superuser=found.superuser,
         summarizes_wal=found.summarizes_wal,
+        configured_in=kept_outside({"data_directory": found.data_directory, "config_file": found.configuration_file}),
     )
     text = first_stack_file(first)
     parse_stack(text.encode(), str(output))  # a name that contradicts another is told before anything is made
@@ -167,7 +172,7 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
 def _look(database: Database) -> FoundDatabase:
     """Over an ordinary connection, so that a server which is not ready for replication can be looked at, too."""
     (row,) = database.query(_QUESTIONS)
-    number, version, port, name, data_directory, summarizes, superuser, system, size_bytes, tablespaces = row
+    number, version, port, name, data_directory, configuration_file, summarizes, superuser, system, size_bytes, tablespaces = row
     if int(number or 0) // 10000 < FIRST_MAJOR:
         raise Refusal(
             "version_too_old",
@@ -182,6 +187,7 @@ def _look(database: Database) -> FoundDatabase:
         port=int(port or 5432),
         database=name or "",
         data_directory=data_directory or None,
+        configuration_file=configuration_file or None,
         summarizes_wal=summarizes == "on",
         superuser=superuser or "postgres",
         system_identifier=system or "",

@@ -39,7 +39,7 @@ def judge_address(facts: LandingFacts) -> Finding:
     )  # fmt: skip
 
 
-def judge_configuration(facts: LandingFacts, settings: Mapping[str, str] | None) -> Finding:
+def judge_configuration(facts: LandingFacts, settings: Mapping[str, str | None] | None) -> Finding:
     """``settings``: those of the server; None where it could not be asked."""
     aspect, key = "configuration", f"resources.{facts.resource}.recover"
     if facts.configuration is not None:
@@ -49,9 +49,9 @@ def judge_configuration(facts: LandingFacts, settings: Mapping[str, str] | None)
             facts.subject, aspect, Grade.FAILURE,
             f"{' and '.join(facts.unreadable)} in {facts.configuration} cannot be read by the server's user",
             "the files that a recovered server is opened with",
-            f"copy the server's own there ({_kept_in(settings) or 'SHOW config_file; SHOW hba_file'}), owned by that user",
+            f"copy the server's own there ({kept_outside(settings) or 'SHOW config_file; SHOW hba_file'}), owned by that user",
         )  # fmt: skip
-    kept_in = _kept_in(settings)
+    kept_in = kept_outside(settings)
     if kept_in is None:
         return Finding(
             facts.subject, aspect, Grade.OK, "backups hold the server's configuration, as far as it says where that is"
@@ -64,8 +64,8 @@ def judge_configuration(facts: LandingFacts, settings: Mapping[str, str] | None)
     )  # fmt: skip
 
 
-def _kept_in(settings: Mapping[str, str] | None) -> str | None:
-    """The directory of the first file that lies outside the data directory; None where none is known to."""
+def kept_outside(settings: Mapping[str, str | None] | None) -> str | None:
+    """The directory of the first configuration file that lies outside the data directory; None where none is known to."""
     data = (settings or {}).get("data_directory")
     for name in ("config_file", "hba_file"):
         path = (settings or {}).get(name)

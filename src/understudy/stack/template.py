@@ -40,6 +40,8 @@ class FirstStack:
     superuser: str = "postgres"
     summarizes_wal: bool = False
     """Whether the server has summarize_wal = on."""
+    configured_in: str | None = None
+    """The directory of the server's configuration, where that is not the data directory."""
 
 
 def first_stack_file(found: FirstStack) -> str:
@@ -120,7 +122,14 @@ def _recovery(found: FirstStack) -> list[str]:
         f"      port: {found.recover_port}",
         f"      programs: {_scalar(found.programs)}",
         "      # listen_addresses: localhost",
+        "      # Where the url above names a host that may be lost: what leads to the recovered server, in the same form.",
+        "      # url: env:RECOVERED_URL",
     ]
+    if found.configured_in is not None:
+        lines += [
+            f"      # No backup holds {found.configured_in} of the server's host. Copy it, with all below it, to:",
+            f"      configuration: {_scalar(f'/etc/understudy/{found.resource}')}",
+        ]
     if found.tablespaces:
         lines.append("      tablespaces:        # name: directory that it is restored to")
         lines += [f"        {_scalar(name)}: {_scalar(directory)}" for name, directory in found.tablespaces]

@@ -1,18 +1,24 @@
 """What LocalInstances says when a server cannot run, or what it holds is damaged: negative controls of each check."""
 
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.adapters.postgres.clusters import CLOSED, Cluster, clusters, instances_of
 from tests.contracts.instances import OF_EVERYTHING, read_everything
-from tests.servers.flavours import Flavour, programs_of
+from tests.servers.flavours import Flavour, give_to_owner, programs_of
 from tests.servers.processes import wait_until
 from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.postgres.accounts import Account
+from understudy.adapters.postgres.configuration import make_socket_directory
 from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.programs import PostgresPrograms
 from understudy.ports.instance import InstancePlace, StopMode
@@ -262,3 +268,74 @@ def test_an_index_that_lies_fails_the_structure_check(clusters):
     with pytest.raises(GiveUp) as refused:
         instances.check_structure(place, "postgres", 2)
     assert refused.value.code == "structure_damaged"
+
+
+@pytest.mark.parametrize("which", ["itself", "the one above"])
+@pytest.mark.parametrize("how", ["a symbolic link", "of the user with id"])
+def test_a_socket_directory_that_somebody_else_made_first_is_refused(clusters, which, how):
+    """Below /tmp, a name belongs to whoever comes first."""
+    cluster = clusters()
+    if os.geteuid() != 0:
+        pytest.skip("only root can make what belongs to somebody else")
+    above = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+    planted, elsewhere = above / "s" if which == "itself" else above, cluster.root / "elsewhere"
+    try:
+        if which == "itself":
+            above.mkdir()
+        if how == "a symbolic link":
+            elsewhere.mkdir()
+            planted.symlink_to(elsewhere)
+        else:
+            planted.mkdir()
+            os.chown(planted, 12345, 12345)
+        with pytest.raises(Refusal) as refused:
+            cluster.start(place=InstancePlace(cluster.place.directory, str(above / "s")))
+        assert refused.value.code == "socket_directory_foreign"
+        assert how in refused.value.found
+        assert not elsewhere.exists() or list(elsewhere.iterdir()) == []
+    finally:
+        if above.is_symlink():
+            above.unlink()
+        else:
+            shutil.rmtree(above)
+
+
+def test_the_directory_above_a_socket_directory_below_tmp_is_closed_to_others(clusters):
+    cluster = clusters()
+    above = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+    files = make_socket_directory(InstancePlace(cluster.place.directory, str(above / "s")), Account.choose())
+    try:
+        assert above.stat().st_mode & 0o777 == 0o700
+        assert files.directory.stat().st_mode & 0o777 == 0o700
+    finally:
+        shutil.rmtree(above)
+
+
+def test_a_log_that_is_a_link_is_not_followed(clusters):
+    cluster = clusters()
+    precious = cluster.root / "precious"
+    precious.write_text("kept")
+    log = cluster.root / "log"
+    log.symlink_to(precious)
+    with pytest.raises(GiveUp) as refused:
+        cluster.start(place=replace(cluster.place, log=str(log)))
+    assert refused.value.code == "log_unusable"
+    assert precious.read_text() == "kept"
+
+
+def test_a_log_is_added_to_and_its_last_words_are_those_of_the_newest_start(clusters):
+    cluster = clusters()
+    log = cluster.root / "log"
+    log.write_text("FATAL:  what its predecessor died of\n")
+    give_to_owner(log)
+    cluster.place = replace(cluster.place, log=str(log))
+    cluster.start()
+    cluster.wait_until_ready()
+    assert log.read_text().startswith("FATAL:  what its predecessor died of\n")
+    assert "ready to accept connections" in log.read_text()
+    assert not [line for line in cluster.instances.facts(cluster.place).last_words if "predecessor" in line]
+    cluster.instances.stop(cluster.place, StopMode.FAST)
+    with pytest.raises(GiveUp) as refused:
+        cluster.start({"no_such_setting": "1"})
+    assert refused.value.code == "setting_rejected"
+    assert "no_such_setting" in refused.value.found

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from understudy.adapters.postgres.presence import presence
+from understudy.adapters.postgres.presence import leads_here, presence
 from understudy.ports.database import Presence
 
 
@@ -51,3 +51,24 @@ def test_a_name_that_nobody_resolves_cannot_be_told():
 
 def test_a_port_left_empty_is_the_standard_one(tmp_path):
     assert presence({"host": f"{tmp_path},{tmp_path}", "port": ",5433"}) is Presence.NOBODY
+
+
+@pytest.mark.parametrize(
+    ("parameters", "here"),
+    [
+        ({"host": "127.0.0.1", "port": "5432"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "192.0.2.1,127.0.0.1", "port": "5432"}, True),
+        ({"host": "192.0.2.1,127.0.0.1", "port": "5432,5433"}, False),
+        ({"host": "127.0.0.1", "port": "5433"}, False),
+        ({"host": "192.0.2.1", "port": "5432"}, False),
+        ({"host": "no-such-host.invalid", "port": "5432"}, False),
+        ({"host": "db.example", "hostaddr": "127.0.0.1"}, True),
+        ({"host": "/var/run/postgresql", "port": "5432"}, True),
+        ({"host": "/var/run/postgresql", "port": "5433"}, False),
+        ({"service": "orders"}, True),
+        ({}, True),
+    ],
+)
+def test_an_address_leads_here_when_it_is_this_hosts_own_and_the_port_is_right(parameters, here):
+    assert leads_here(parameters, 5432) is here

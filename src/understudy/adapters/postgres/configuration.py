@@ -75,6 +75,7 @@ def make_socket_directory(place: InstancePlace, account: Account) -> ServerFiles
     directory = Path(place.socket_directory)
     if not directory.parent.exists() and _anyone_may_write(directory.parent.parent):
         directory.parent.mkdir(mode=0o700)
+        _give(directory.parent, account)
     directory.parent.mkdir(parents=True, exist_ok=True)
     if _anyone_may_write(directory.parent.parent):
         _refuse_foreign(directory.parent, account)
