@@ -17,7 +17,9 @@ from understudy.adapters.postgres.lock_file import LockFile
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.app.installation import Installation
 from understudy.app.looking import status
+from understudy.app.preflight import check
 from understudy.app.recoveries import Choice, recover
+from understudy.judge.preflight import Finding, Grade
 from understudy.ports.instance import InstancePlace
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import Refusal
@@ -57,6 +59,9 @@ class Lost:
             watcher or SilentWatcher(),
             approved_by=ANNA,
         )
+
+    def finding(self) -> Finding:
+        return next(each for each in check(self.estate.stack_file, None).findings if each.aspect == "recover_place")
 
     def kill_recovered(self) -> None:
         """As a reboot ends it; no child of ours is left that has died."""
@@ -179,13 +184,16 @@ def test_without_such_an_address_the_run_asks_beforehand_and_waits_for_a_person_
 def test_a_place_for_the_socket_or_the_log_that_is_none_is_refused_before_anything_is_touched(lost):
     place = lost(landing=True)
     place.estate.back_up_well(BackupKind.FULL)
+    assert place.finding().grade is Grade.OK
     shutil.rmtree(place.sockets)
     with pytest.raises(Refusal, match="socket_directory_unusable"):
         place.recover()
+    assert f"{place.sockets}; or another one as resources.orders.recover.socket_directory" in place.finding().change
     place.sockets = place.server.new_directory("clients")
     Path(f"{place.directory}.log").symlink_to("/etc/hostname")
     with pytest.raises(Refusal, match="log_unusable"):
         place.recover()
+    assert place.finding().grade is Grade.FAILURE
     assert place.server.sql("select count(*) from kept") == [(7,)]
 
 

@@ -13,7 +13,6 @@ from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.configuration import fits_a_socket
 from understudy.adapters.postgres.connection import address_of, connection_parameters
 from understudy.adapters.postgres.presence import leads_here
-from understudy.app.installation import Installation
 from understudy.plan.landing import CONFIGURATION_FILES, Landing
 from understudy.ports.instance import InstancePlace
 from understudy.stack.resources import PostgresResource, RecoverSettings
@@ -37,14 +36,15 @@ def short_socket_directory(place: str) -> str:
     return f"/tmp/understudy-{os.geteuid()}/{name}"  # noqa: S108 - made 0700, and refused when it is somebody else's
 
 
-def recovery_place(installation: Installation, name: ResourceName, recover: RecoverSettings) -> InstancePlace:
-    """Of a server that goes on to serve. What is ours beside it lies next to the data, so that no reboot or log-out removes it.
+def recovery_place(name: ResourceName, recover: RecoverSettings, owner: tuple[int, int]) -> InstancePlace:
+    """Of a server that goes on to serve: what is ours lies beside its data, so that no reboot or log-out removes it.
+
+    ``owner``: the user and the group that it runs as.
 
     Raises:
         Refusal: ``socket_directory_unusable``, ``log_unusable``.
     """
     beside = f"{recover.directory}.run"
-    owner = installation.instances[name].owner
     place = InstancePlace(
         recover.directory,
         beside if fits_a_socket(beside, recover.port) else short_socket_directory(recover.directory),
@@ -63,6 +63,8 @@ def _customary_sockets(user_id: int, group_id: int) -> str:
 
 
 def _may_write(directory: Path, user_id: int, group_id: int) -> bool:
+    if os.geteuid() != 0:
+        return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
     try:
         found = directory.stat()
     except OSError:
@@ -99,7 +101,7 @@ def _require_log(place: InstancePlace, name: ResourceName) -> None:
     )
 
 
-def landing_of(installation: Installation, name: ResourceName, resource: PostgresResource) -> Landing:
+def landing_of(name: ResourceName, resource: PostgresResource) -> Landing:
     """
     Raises:
         Refusal: ``configuration_missing``: the directory that the stack file names lacks a file, or its server can't read it.

@@ -9,8 +9,8 @@ from psycopg.conninfo import make_conninfo
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.connection import connection_parameters
 from understudy.app.installation import Installation
-from understudy.app.landing import address_to_move, unreadable_configuration
-from understudy.judge.preflight import Finding
+from understudy.app.landing import address_to_move, recovery_place, unreadable_configuration
+from understudy.judge.preflight import Finding, Grade, finding_of
 from understudy.judge.preflight_landing import LandingFacts, judge_address, judge_configuration
 from understudy.stack.resources import RecoverSettings
 from understudy.stack.secrets import PlainText, SecretPlace, SecretReference, resolve_text
@@ -41,6 +41,12 @@ def check_landing(installation: Installation, name: ResourceName, settings: Mapp
     )
     yield judge_address(facts)
     yield judge_configuration(facts, settings)
+    try:
+        place = recovery_place(name, recover, (account.user_id, account.group_id))
+        found = f"its clients find the server in {place.client_socket_directory}, people its log in {place.log}"
+        yield Finding(facts.subject, "recover_place", Grade.OK, found)
+    except UnderstudyError as error:
+        yield finding_of(error, facts.subject, "recover_place")
 
 
 def _recovered_url(url: SecretReference | PlainText, recover: RecoverSettings) -> str:

@@ -217,7 +217,7 @@ def plan_in_place(
             expected=f"resources.{name}.recover with a directory",
             hint=f"add it, or restore into a directory of your choice: understudy restore {name} --to DIRECTORY",
         )
-    landing = landing_of(installation, name, settings)
+    landing = landing_of(name, settings)
     plan = _plan(
         installation,
         name,
@@ -225,7 +225,7 @@ def plan_in_place(
         procedure=Procedure.RECOVERY,
         mode=Mode.FAILOVER,
         subject=scenario.value,
-        place=recovery_place(installation, name, settings.recover),
+        place=recovery_place(name, settings.recover, installation.instances[name].owner),
         tablespaces=_tablespaces_of(settings, choice),
         set_aside=True,
         fence_override_by=fence_override_by,

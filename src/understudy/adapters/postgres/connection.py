@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from understudy.adapters.postgres.failures import connection_failure, statement_failure
 from understudy.adapters.postgres.presence import presence
 from understudy.ports.database import Presence
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, UnderstudyError
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import Lsn, Timeline
@@ -65,7 +65,10 @@ class Connector:
         return found
 
     def presence(self) -> Presence:
-        return presence(self.parameters())
+        try:
+            return presence(self.parameters())
+        except UnderstudyError:
+            return Presence.UNKNOWN
 
     def sql(self, database: str | None = None, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Connection:
         """An ordinary connection in autocommit; its server's system identifier was checked."""
