@@ -268,7 +268,7 @@ def test_an_address_that_leads_elsewhere_than_a_recovery_lands_is_a_warning_with
     finding = desk.finding("recover_address")
     assert finding.grade is Grade.WARNING
     assert finding.found.startswith(f"127.0.0.1:{shared.port}, the url,")
-    behind = f"user={REPLICATION_ROLE} dbname=postgres host=localhost port={shared.port + 1}"
+    behind = f"host=localhost port={shared.port + 1} user={REPLICATION_ROLE} dbname=postgres"
     assert f"recover: url: file:{desk.directory}/url-recovered, and behind it {behind}" in finding.change
     assert "ss word" not in finding.change
     desk.write(shared, f"recover: {{{recover}, url: '{behind}'}}")
