@@ -104,6 +104,8 @@ class DemoPostgres:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
+        # Takes note of our child's end: as long as it is a zombie, the lock beside its socket counts as a living server's.
+        self._instances.facts(self.place)
         return len(killed)
 
     def remove_data_directory(self) -> None:
