@@ -61,3 +61,17 @@ def test_a_segment_asked_for_again_by_a_restart_is_not_stuck(times):
 def test_a_segment_before_the_last_that_is_asked_for_again_and_again_is_stuck():
     assert stuck_at([*MOVING, *MOVING[-1:] * 2], segment(9)) == segment(4)
     assert stuck_at([*MOVING, *MOVING[-1:] * 2, WalRequest(segment(5), 0)], segment(9)) is None
+
+
+def test_a_record_that_cannot_be_read_and_spans_two_segments_is_asked_for_in_turn():
+    turn = [WalRequest(segment(4), 0), WalRequest(segment(5), 0)]
+    assert stuck_at([*MOVING, *turn, *turn], segment(9)) is None
+    assert stuck_at([*MOVING, *turn, *turn, *turn], segment(9)) == segment(5)
+    assert end_reached([*MOVING, *turn, *turn, *turn], segment(5))
+    assert stuck_at([*MOVING, *turn, *turn, *turn], segment(5)) is None
+
+
+def test_a_server_that_goes_back_to_where_it_begins_to_replay_is_not_stuck():
+    back = [WalRequest(segment(number), 0) for number in (9, 5, 6, 7, 8, 9)]
+    assert stuck_at(back, segment(12)) is None
+    assert not end_reached(back, segment(9))

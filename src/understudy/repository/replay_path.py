@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.repository.wal_archive import WalArchive, WalContents
+from understudy.repository.wal_records import WAL_PAGE_BYTES
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, history_file_name, parse_history_file
-
-WAL_PAGE_BYTES = 8192
-"""``XLOG_BLCKSZ`` as everybody builds it. Each page begins with a header that is not zero."""
 
 
 @dataclass(frozen=True, slots=True)

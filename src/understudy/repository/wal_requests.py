@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,12 @@ def of_the_running_server(requests: Sequence[WalRequest]) -> Sequence[WalRequest
 
 
 def end_reached(requests: Sequence[WalRequest], last_expected: str) -> bool:
-    """Whether the server that asked last has replayed all that ``last_expected`` holds. Ask only once it accepts connections:
+    """Whether the server that asked last has read all that ``last_expected`` holds. Ask only once it accepts connections:
     before, the one that asked last may be its predecessor.
 
     Replay is one process that asks only when it has used up what it has. So it is at the end once it asks for a segment behind
-    the last one; or, where the last one is a tail that ends in the middle, once it asks for that one again and again.
+    the last one; or, where the last one is a tail that ends in the middle, once it asks for that one again and again. It may have
+    read ahead of what it replayed, and what it cannot read is the end only if its bytes say so: ``wal_records``.
     """
     own = of_the_running_server(requests)
     newest = next((request for request in reversed(own) if request.position is not None), None)
@@ -65,25 +67,27 @@ def end_reached(requests: Sequence[WalRequest], last_expected: str) -> bool:
         return False
     if newest.position > last_expected[8:]:
         return newest.answer == NOT_THERE
-    return _repeated(own, last_expected)
+    return last_expected in asked_again(requests)
 
 
 def stuck_at(requests: Sequence[WalRequest], last_expected: str) -> str | None:
     """A segment before the last that the server was given again and again: a record in it is invalid. None when it moves on."""
-    own = of_the_running_server(requests)
-    newest = next((request.name for request in reversed(own) if request.position is not None and request.delivered), None)
-    if newest is None or newest == last_expected or not _repeated(own, newest):
-        return None
-    return newest
+    again = asked_again(requests)
+    return None if last_expected in again else min(again, default=None, key=lambda name: name[8:])
 
 
-def _repeated(requests: Sequence[WalRequest], name: str) -> bool:
-    """Delivered so often in a row, with no other segment delivered between, that it is no restart."""
-    count = 0
-    for request in reversed(requests):
+def asked_again(requests: Sequence[WalRequest]) -> frozenset[str]:
+    """The segments that the server that asked last was given so often, with no new one between, that it is no restart.
+
+    Several, where a record that it cannot read begins in one and goes on in the next.
+    """
+    seen: set[str] = set()
+    since_new: Counter[str] = Counter()
+    for request in of_the_running_server(requests):
         if request.position is None or not request.delivered:
             continue
-        if request.name != name:
-            break
-        count += 1
-    return count >= _STUCK_AFTER
+        if request.name not in seen:
+            seen.add(request.name)
+            since_new.clear()
+        since_new[request.name] += 1
+    return frozenset(name for name, count in since_new.items() if count >= _STUCK_AFTER)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from understudy.ports.instance import InstanceFacts, Instances
+from understudy.ports.instance import InstanceFacts, Instances, StopMode
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
 from understudy.repository.restore_target import RestoreTarget, target_faults
+from understudy.repository.wal_archive import WalArchive
 from understudy.repository.wal_prefetch import WalPrefetcher
-from understudy.repository.wal_requests import end_reached, stuck_at
+from understudy.repository.wal_records import Behind, SegmentPages, WalRecords
+from understudy.repository.wal_requests import WalRequest, asked_again, end_reached, stuck_at
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import POLL_SECONDS, PlacedStep
 from understudy.steps.sandbox_settings import recovery_settings, sandbox_hba
@@ -22,7 +24,7 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.json import Json
+from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
@@ -56,6 +58,51 @@ def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_by
     return [name for name in path.names if is_segment_name(name) and WalSegment.parse(name, segment_bytes).number in wanted]
 
 
+def _records_on(path: ReplayPath, archive: WalArchive, segment_bytes: int) -> WalRecords:
+    """Of the segments that the server is given."""
+    segments = [WalSegment.parse(name, segment_bytes) for name in path.names if is_segment_name(name)]
+    by_number = {segment.number: segment for segment in segments}
+    return WalRecords(SegmentPages.of(lambda number: archive.fetch_segment(by_number[number]), segment_bytes), path.reaches)
+
+
+def _cut_off_hint(result: JsonObject) -> str:
+    """Whether this is the first attempt or one that finds its receipt."""
+    if not result.get("bytes_not_replayed"):
+        return ""
+    return (
+        f"the WAL that is left ends within the record behind {result['replayed_lsn']}; what was committed with it or behind it "
+        "is lost, unless another repository holds more"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Where replay came to its target, or to the proven end."""
+
+    facts: InstanceFacts
+    bytes_not_replayed: int = 0
+    """Of a record that the loss cut off."""
+    ran_out: bool = False
+    """At the position that is the target; the server itself stops only at a record that begins there or behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """One start of the server, and the WAL that it is given."""
+
+    instances: Instances
+    prefetcher: WalPrefetcher
+    path: ReplayPath
+    records: WalRecords
+    adopted: bool
+    """An attempt before this one started it."""
+    asked_before: int = 0
+    """How many requests its predecessors had made."""
+
+    def requests(self) -> Sequence[WalRequest]:
+        return self.prefetcher.requests()[self.asked_before :]
+
+
 @step_kind("replay_wal")
 @dataclass(frozen=True, slots=True)
 class ReplayWal(PlacedStep):
@@ -63,7 +110,7 @@ class ReplayWal(PlacedStep):
 
     Source of the rules: PostgreSQL manual, "Recovery Target" and "Standby Server Operation". With a target the server pauses
     at it. For the latest commit there is no target: replay is at its end when the server, after it used up the last segment
-    that the repository holds, asks for another.
+    that the repository holds, asks for another, and the bytes behind the last record are none, or of one that was cut off.
     """
 
     repository: str
@@ -88,7 +135,7 @@ class ReplayWal(PlacedStep):
         witness = Witness.of(world.clock, self.resource, f"replayed to {self.target}")
         done = world.receipts.read(self.receipt)
         if done is not None:
-            return witness.done(done)
+            return witness.done(done, hint=_cut_off_hint(done))
         instances = self.instances(world)
         repository = Repository.of(world, RepositoryName(self.repository))
         resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
@@ -108,16 +155,22 @@ class ReplayWal(PlacedStep):
             segment_bytes=backup.segment_bytes,
             workers=self.workers,
         )
-        aim = {"recovery_target_timeline": str(self.timeline), **self.target.settings}
+        follow = {"recovery_target_timeline": str(self.timeline)}
         with prefetcher:
-            settings = recovery_settings(control, prefetcher.restore_command, aim)
+            settings = recovery_settings(control, prefetcher.restore_command, {**follow, **self.target.settings})
             # Closed to the network until it is verified, wherever it will listen later.
             with _cause_first(prefetcher):
-                adopted = instances.facts(self.place).running
-                instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-                facts = self._watch(world, instances, prefetcher, path, adopted)
+                replay = self._start(instances, prefetcher, path, _records_on(path, archive, backup.segment_bytes), settings)
+                ending = self._watch(world, replay)
+                if ending.ran_out:
+                    # A server that ran out of WAL at the position that is its target refuses to be promoted.
+                    instances.stop(self.place, StopMode.FAST)
+                    settings = recovery_settings(control, prefetcher.restore_command, follow)
+                    replay = self._start(instances, prefetcher, path, replay.records, settings)
+                    ending = self._same(ending, self._watch(world, replay))
+            facts = ending.facts
             prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes))
-        result: dict[str, Json] = {
+        result: JsonObject = {
             "target": str(self.target),
             "timeline": self.timeline,
             "from_lsn": str(backup.start_lsn),
@@ -125,10 +178,11 @@ class ReplayWal(PlacedStep):
             "replayed_lsn": str(facts.replayed),
             "last_replayed_commit": facts.last_replayed_commit,
             "repository_reaches": str(path.reaches),
+            "bytes_not_replayed": ending.bytes_not_replayed,
             "segments": len([name for name in path.names if is_segment_name(name)]),
         }
         world.receipts.write(self.receipt, result)
-        return witness.done(result)
+        return witness.done(result, hint=_cut_off_hint(result))
 
     @property
     def receipt(self) -> str:
@@ -139,21 +193,32 @@ class ReplayWal(PlacedStep):
         with target_faults(), RestoreTarget(Path(self.place.directory), owner=instances.owner).open_file(_STANDBY_SIGNAL):
             pass  # empty: its being there is what counts
 
-    def _watch(
-        self, world: World, instances: Instances, prefetcher: WalPrefetcher, path: ReplayPath, adopted: bool
-    ) -> InstanceFacts:
-        """Until the target: paused there, or at the end of what there is. ``adopted``: an attempt before this one started it."""
-        last = path.last_segment
+    def _start(
+        self,
+        instances: Instances,
+        prefetcher: WalPrefetcher,
+        path: ReplayPath,
+        records: WalRecords,
+        settings: Mapping[str, str],
+    ) -> _Replay:
+        adopted = instances.facts(self.place).running
+        asked_before = 0 if adopted else len(prefetcher.requests())
+        instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
+        return _Replay(instances, prefetcher, path, records, adopted, asked_before)
+
+    def _watch(self, world: World, replay: _Replay) -> _Ending:
+        """Until the target: paused there, or at the end of what there is."""
+        instances, path = replay.instances, replay.path
         pause_seconds = POLL_SECONDS
         while True:
             world.cancellation.raise_if_requested()
-            prefetcher.raise_if_failed()
+            replay.prefetcher.raise_if_failed()
             facts = instances.facts(self.place)
-            requests = prefetcher.requests()
+            requests = replay.requests()
             if facts.replayed is not None:
                 total = path.reaches.bytes_since(path.starts)
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
-            if not facts.running and adopted:
+            if not facts.running and replay.adopted:
                 # It may have given up because nobody fetched for it, just when we came back.
                 raise TryAgain("instance_ended", found="the server of an earlier attempt ended", after=_START_AGAIN)
             if not facts.running:
@@ -167,21 +232,33 @@ class ReplayWal(PlacedStep):
                     hint="somebody promoted it, or removed standby.signal; remove the target directory and start again",
                 )
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
-                return facts
-            stuck = stuck_at(requests, last)
-            if stuck is not None:
-                raise self._stuck(stuck, path, facts)
-            if end_reached(requests, last) and facts.accepts_connections:
-                return self._at_the_end(instances, path)
+                return _Ending(facts)
+            if stuck_at(requests, path.last_segment) is not None:
+                return self._before_damage(replay)
+            if end_reached(requests, path.last_segment) and facts.accepts_connections:
+                ending = self._at_the_end(replay, requests)
+                if ending is not None:
+                    return ending
             world.clock.wait(pause_seconds)
             pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 1.2)
 
-    def _at_the_end(self, instances: Instances, path: ReplayPath) -> InstanceFacts:
-        facts = instances.facts(self.place)
+    def _at_the_end(self, replay: _Replay, requests: Sequence[WalRequest]) -> _Ending | None:
+        """None while records that the server has read already wait to be replayed."""
+        path = replay.path
+        facts = replay.instances.facts(self.place)
+        if facts.replayed is None:
+            return None
+        if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
+            return _Ending(facts)
+        behind = replay.records.behind(facts.replayed)
+        if behind is Behind.RECORD and not asked_again(requests):
+            return None
+        if self._ended_at_position(facts):
+            return _Ending(facts, ran_out=True)
+        if behind in {Behind.RECORD, Behind.DAMAGE}:
+            raise self._unreadable(path, facts)
         if self.target.kind is TargetKind.LATEST:
-            return facts
-        if facts.replay_paused or self._ended_at_position(facts):
-            return facts
+            return _Ending(facts, path.reaches.bytes_since(facts.replayed) if behind is Behind.CUT_OFF else 0)
         hole = f"; segment {path.gap}, which follows, is missing" if path.gap else ""
         raise GiveUp(
             "wal_missing" if path.gap else "target_not_reached",
@@ -192,19 +269,37 @@ class ReplayWal(PlacedStep):
             "name that is older than this backup, choose an older one with --backup",
         )
 
+    def _before_damage(self, replay: _Replay) -> _Ending:
+        """A position that was asked for is reached also where the WAL behind it is damaged."""
+        facts = replay.instances.facts(self.place)
+        if self._ended_at_position(facts):
+            return _Ending(facts, ran_out=True)
+        raise self._unreadable(replay.path, facts)
+
+    def _same(self, before: _Ending, again: _Ending) -> _Ending:
+        if again.facts.replayed == before.facts.replayed:
+            return again
+        raise GiveUp(
+            "target_passed",
+            found=f"replay without a target went on from {before.facts.replayed} to {again.facts.replayed}",
+            expected=f"that no WAL came behind {self.target.value} meanwhile",
+            hint="WAL is still being shipped into the repository; start again, so that the server is stopped at its target",
+        )
+
     def _ended_at_position(self, facts: InstanceFacts) -> bool:
-        """The server stops at a record that begins at the position or behind it. Where the WAL ends there is none."""
+        """Where the WAL ends there is no record that begins at the position."""
         if self.target.kind is not TargetKind.LSN or facts.replayed is None:
             return False
         return facts.replayed >= Lsn.parse(self.target.value)
 
-    def _stuck(self, segment: str, path: ReplayPath, facts: InstanceFacts) -> GiveUp:
+    def _unreadable(self, path: ReplayPath, facts: InstanceFacts) -> GiveUp:
+        before = f"restore to {facts.replayed} with --lsn, or to a --time before it" if facts.replayed else "take an older backup"
         return GiveUp(
             "wal_unreadable",
-            found=f"replay stopped at {facts.replayed} in segment {segment}: a record there is invalid, although WAL up to "
-            f"{path.reaches} follows",
-            expected="an unbroken sequence of records",
-            hint="recover from another repository's copy; or restore to a moment before it with --lsn or --time",
+            found=f"replay stopped at {facts.replayed or 'a position before the end of the backup'}: the record there is "
+            f"invalid, although the repository holds WAL up to {path.reaches}",
+            expected="an unbroken sequence of records up to there",
+            hint=f"recover from another repository's copy with --repository; or, giving up all that was written since, {before}",
         )
 
     def _ended(self, facts: InstanceFacts) -> GiveUp:
