@@ -97,6 +97,22 @@ def test_a_backup_of_a_standby_comes_back(make_estate):
     assert dump_of(copy.start()) == dump_of(primary)
 
 
+def test_a_backup_of_a_standby_on_which_nothing_happens_any_more_is_finished_and_comes_back(make_estate):
+    """Its WAL ends with a record whose last bytes are zeros, which no tail holds; and no other record will come."""
+    primary = make_estate(Flavour.WHEEL_16).server
+    primary.sql("create table t as select generate_series(1, 1000) as i")
+    standby = primary.make_standby()
+    kept = dump_of(primary)
+    position = primary.sql("select pg_current_wal_lsn()::text")[0][0]
+    wait_until(lambda: standby.sql(f"select pg_last_wal_replay_lsn() >= '{position}'") == [(True,)], "the standby to follow")
+    primary.stop()
+    estate = make_estate(server=standby)
+    backup = estate.back_up_well()
+    assert estate.archive().contents().reaches(backup.timeline) < backup.stop_lsn, "the case that this is about"
+    assert "without a hole" in estate.command("verify", "orders").stdout
+    assert dump_of(estate.restored(Choice())) == kept
+
+
 def test_a_throttled_backup_tells_the_server_its_limit_and_is_complete(make_estate):
     estate = make_estate(
         Flavour.DEBIAN_15, settings={"log_replication_commands": "on"}, resource={"backup": {"max_rate": "64MiB/s"}}

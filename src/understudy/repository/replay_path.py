@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.repository.wal_records import WAL_PAGE_BYTES
+from understudy.repository.wal_records import page_end
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, history_file_name, parse_history_file
 
@@ -25,7 +25,7 @@ class ReplayPath:
     @property
     def reaches_at_most(self) -> Lsn:
         """A tail ends with its last byte that is not zero, so the WAL held may go on in zeros; but not into the next page."""
-        return _page_end(self.reaches)
+        return page_end(self.reaches)
 
 
 def replay_path(
@@ -139,11 +139,7 @@ def _held(contents: WalContents, leg: _Leg, forked_off: bool) -> tuple[list[WalS
 def _holds_up_to(contents: WalContents, segment: WalSegment, end: Lsn) -> bool:
     """Complete, or by tails that reach to the page of ``end``."""
     reach = contents.tail_reaches().get(segment)
-    return contents.holds(segment) or (reach is not None and _page_end(segment.start + reach) >= end)
-
-
-def _page_end(lsn: Lsn) -> Lsn:
-    return Lsn(-(-lsn.position // WAL_PAGE_BYTES) * WAL_PAGE_BYTES)
+    return contents.holds(segment) or (reach is not None and page_end(segment.start + reach) >= end)
 
 
 def wal_missing(segment: WalSegment) -> GiveUp:

@@ -10,6 +10,7 @@ from understudy.repository.backup_checks import ObjectFault
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over
 from understudy.repository.wal_archive import WalArchive, WalContents
+from understudy.repository.wal_records import page_end
 from understudy.vocabulary.errors import GiveUp, UnderstudyError
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, segments_covering
@@ -37,7 +38,7 @@ def wal_of_backup(
     needed = segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
     gap = contents.gap_between(needed[0], needed[-1])
     reach = contents.reaches(backup.timeline)
-    if gap is not None or reach is None or reach < backup.stop_lsn:
+    if gap is not None or reach is None or page_end(reach) < backup.stop_lsn:
         missing = gap or needed[-1]
         yield _hole(missing, f"{backup.label} needs it, and cannot be restored without", "use another backup or repository")
         return

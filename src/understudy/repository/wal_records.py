@@ -206,6 +206,11 @@ def _page_header(page: bytes) -> tuple[Lsn, int, int]:
     return Lsn(address), info, left_bytes
 
 
+def page_end(position: Lsn) -> Lsn:
+    """Where the page ends that holds the byte before the position. No zeros at the end of a tail's WAL go on behind it."""
+    return Lsn(-(-position.position // WAL_PAGE_BYTES) * WAL_PAGE_BYTES)
+
+
 def _page_begin(position: Lsn) -> Lsn:
     return Lsn(position.position // WAL_PAGE_BYTES * WAL_PAGE_BYTES)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
+from understudy.repository.manifests import BackupManifest
+from understudy.repository.wal_records import SegmentPages, WalRecords
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import WalShipper
 from understudy.steps.witness import Witness
 from understudy.steps.write_backup_manifest import taken_backup
-from understudy.vocabulary.errors import TryAgain
+from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json
-from understudy.vocabulary.wal import segments_covering
+from understudy.vocabulary.wal import Lsn, WalSegment, segments_covering
 
 _LOOK_AGAIN = timedelta(milliseconds=200)
 
@@ -55,7 +58,8 @@ class AwaitWal:
         contents = archive.contents()
         missing = contents.gap_between(needed[0], needed[-1])
         reach = contents.reaches(backup.timeline)
-        if missing is not None or reach is None or reach < backup.stop_lsn:
+        held = reach is not None and (reach >= backup.stop_lsn or _only_zeros_are_missing(receiver, backup, reach))
+        if missing is not None or not held:
             raise TryAgain(
                 "wal_not_there_yet",
                 found=f"the WAL in {self.repository} reaches {reach or 'nothing'}"
@@ -75,3 +79,27 @@ class AwaitWal:
             reaches=str(reach),
             begins_after_gap=gaps,
         )
+
+
+def _only_zeros_are_missing(receiver: WalReceiver, backup: BackupManifest, reach: Lsn) -> bool:
+    """Whether a record ends where the backup stopped, and all of it behind ``reach`` is zero: no tail holds such bytes.
+
+    Behind the last record of an idle server nothing comes that they could be stored with.
+    """
+    segment = WalSegment.holding(backup.timeline, Lsn(backup.stop_lsn.position - 1), backup.segment_bytes)
+    spool = receiver.spool()
+    if spool.partial != segment or reach < segment.start or receiver.read_tail(segment, reach.bytes_since(segment.start)):
+        return False
+
+    def fetch(number: int) -> bytes:
+        wanted = WalSegment(segment.timeline, number, segment.size_bytes)
+        if wanted != segment:
+            return receiver.read_segment(wanted)
+        return receiver.read_tail(segment, 0).ljust(segment.size_bytes, b"\0")
+
+    try:
+        return WalRecords(SegmentPages.of(fetch, segment.size_bytes), reach).record_ends_at(backup.stop_lsn)
+    except GiveUp as error:
+        if error.code != "segment_missing":
+            raise
+        return False
