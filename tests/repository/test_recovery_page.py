@@ -83,10 +83,10 @@ class Shop:
         self.repository.write_backup_manifest(backup)
         return backup
 
-    def ship_wal(self, first):
+    def ship_wal(self, first, timeline=1):
         """What is complete as segments, the newest as a tail in two pieces: as a receiver would have it at the disaster."""
         archive = self.repository.wal(ORDERS, self.facts.system_identifier, self.facts.segment_bytes)
-        names = sorted(path.name for path in (self.server.data / "pg_wal").iterdir() if is_segment_name(path.name))
+        names = sorted(path.name for path in (self.server.data / "pg_wal").glob(f"{timeline:08X}*") if is_segment_name(path.name))
         current = self.server.sql("select pg_walfile_name(pg_current_wal_flush_lsn())")[0][0]
         for name in names:
             segment = WalSegment.parse(name, self.facts.segment_bytes)
@@ -100,8 +100,21 @@ class Shop:
             archive.put_tail(segment, 0, tail[: len(tail) // 2])
             archive.put_tail(segment, len(tail) // 2, tail[len(tail) // 2 :])
 
-    def follow_the_page(self, labels):
-        """Every block, in one shell. The commands are those of the page; only the variables are filled in."""
+    def remove_from_wal(self, name):
+        """The sidecar, and all that it stands for."""
+        for path in (self.root / "postgres/orders").glob(f"*/wal/*/{name}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def held_segments(self):
+        """Of the complete ones and of tails, the names, oldest first."""
+        found = (self.root / "postgres/orders").glob("*/wal/*/*")
+        return sorted({path.name.partition(".")[0] for path in found}, key=lambda name: name[8:])
+
+    def follow_the_page(self, labels, *, before_start="", **changes):
+        """Every block, in one shell. The commands are those of the page; only the variables are filled in.
+
+        ``before_start``: what goes wrong between the checks and the start of the server.
+        """
         variables, *commands = re.findall(r"^```sh\n(.*?)^```", b"".join(self.store.read("RECOVERY.md")).decode(), re.M | re.S)
         filled_in = {
             "REPOSITORY": self.root,
@@ -111,7 +124,10 @@ class Shop:
             "TARGET": self.place / "recovered",
             "WORK": self.place / "work",
             "PROGRAMS": self.server.programs,
+            **changes,
         }
+        (start,) = [number for number, block in enumerate(commands) if "pg_ctl" in block]
+        commands.insert(start, before_start)
         for name, value in filled_in.items():
             variables, count = re.subn(rf"^{name}=.*$", f"{name}={value}", variables, flags=re.M)
             assert count == 1, name
@@ -205,6 +221,96 @@ def test_a_damaged_wal_segment_stops_the_recovery(shop):
     assert done.returncode == 1, done.stdout
     assert "is damaged" in done.stdout
     assert not (shop.place / "recovered/recovery.signal").exists()
+
+
+@pytest.fixture
+def shop_with_wal(shop):
+    """A backup, two complete segments behind it, and a tail."""
+    shop.backup = shop.back_up(FULL)
+    shop.server.sql("insert into a values (-1)")
+    shop.server.sql("select pg_switch_wal()")
+    shop.server.sql("insert into a values (-2)")
+    shop.server.sql("select pg_switch_wal()")
+    shop.server.sql("insert into a values (-3)")
+    shop.ship_wal(shop.backup.start_lsn)
+    return shop
+
+
+def assert_not_started(shop, done, words):
+    assert done.returncode == 1, done.stdout
+    assert words in done.stdout
+    assert not (shop.place / "recovered/recovery.signal").exists()
+
+
+def test_a_hole_in_the_log_is_refused_before_the_server_starts_and_what_lies_before_it_can_be_had(shop_with_wal):
+    shop = shop_with_wal
+    *before, missing, _ = shop.held_segments()
+    shop.remove_from_wal(missing)
+    assert_not_started(shop, shop.follow_the_page([FULL]), f"segment {missing} is missing")
+    for path in ("work", "recovered"):
+        shutil.rmtree(shop.place / path)
+    done = shop.follow_the_page([FULL], LAST_SEGMENT=before[-1])
+    assert done.returncode == 0, done.stdout
+    try:
+        wait_until(lambda: shop.ask_recovered("select pg_is_in_recovery()") == ["f"], "the end of the recovery")
+        assert shop.ask_recovered("select id from a where id < 0") == ["-1"]
+    finally:
+        shop.stop_recovered()
+
+
+def test_the_first_segment_that_is_missing_is_refused_before_the_server_starts(shop_with_wal):
+    missing = shop_with_wal.held_segments()[0]
+    shop_with_wal.remove_from_wal(missing)
+    assert_not_started(shop_with_wal, shop_with_wal.follow_the_page([FULL]), f"segment {missing} is missing")
+
+
+def test_a_segment_without_its_data_is_refused(shop_with_wal):
+    segment = shop_with_wal.held_segments()[1]
+    (data,) = (shop_with_wal.root / "postgres/orders").glob(f"*/wal/*/{segment}.zst.age")
+    data.unlink()
+    assert_not_started(shop_with_wal, shop_with_wal.follow_the_page([FULL]), "is damaged")
+
+
+def test_a_tail_with_segments_behind_it_is_a_hole(shop_with_wal):
+    shop, segment = shop_with_wal, shop_with_wal.held_segments()[1]
+    archive = shop.repository.wal(ORDERS, shop.facts.system_identifier, shop.facts.segment_bytes)
+    content = archive.fetch_segment(WalSegment.parse(segment))
+    shop.remove_from_wal(segment)
+    archive.put_tail(WalSegment.parse(segment), 0, content[:8192])
+    assert_not_started(shop, shop.follow_the_page([FULL]), f"segment {segment} is not complete")
+
+
+def test_a_segment_that_vanishes_behind_the_check_stops_the_server_and_is_not_the_end_of_the_log(shop_with_wal):
+    segment = shop_with_wal.held_segments()[1]
+    done = shop_with_wal.follow_the_page([FULL], before_start=f'rm "$WORK/wal/{segment}"')
+    assert done.returncode == 1, done.stdout
+    assert "could not restore file" in done.stdout
+    control = shop_with_wal.server.program("pg_controldata", str(shop_with_wal.place / "recovered")).stdout
+    assert "in archive recovery" in control
+
+
+def test_the_page_follows_a_promotion_to_another_timeline(shop_with_wal):
+    """In the middle of a segment, which is taken from the timeline that goes on."""
+    shop, server = shop_with_wal, shop_with_wal.server
+    server.stop()
+    server.settings |= {"restore_command": "false", "recovery_target_timeline": "current"}
+    (server.data / "recovery.signal").touch()
+    server.start()
+    wait_until(lambda: server.sql("select pg_is_in_recovery()") == [(False,)], "the promotion")
+    server.sql("insert into a values (-4)")
+    server.sql("select pg_switch_wal()")
+    server.sql("insert into a values (-5)")
+    archive = shop.repository.wal(ORDERS, shop.facts.system_identifier, shop.facts.segment_bytes)
+    archive.put_history(2, (server.data / "pg_wal/00000002.history").read_bytes())
+    shop.ship_wal(shop.backup.start_lsn, timeline=2)
+    server.kill_everything()
+    done = shop.follow_the_page([FULL], TIMELINE="00000002")
+    assert done.returncode == 0, done.stdout
+    try:
+        wait_until(lambda: shop.ask_recovered("select pg_is_in_recovery()") == ["f"], "the end of the recovery")
+        assert shop.ask_recovered("select id from a where id < 0 order by id desc") == ["-1", "-2", "-3", "-4", "-5"]
+    finally:
+        shop.stop_recovered()
 
 
 def test_the_page_names_no_tool_that_a_rescue_machine_lacks():

@@ -2,8 +2,8 @@
 
 Each ``sh`` block runs in one and the same shell, top to bottom; the variables of the first block are all there is to fill in.
 Rules that the commands keep: no pipe whose failure could be missed (sh has no pipefail: a truncated part would return 0 with
-files missing), every name from ``SHA256SUMS`` instead of a wildcard (a wildcard misses what is absent), and a
-``restore_command`` that says "end of WAL" only for what is not there.
+files missing), every name from ``SHA256SUMS`` instead of a wildcard (a wildcard misses what is absent), no server before every
+segment is seen to be there, and a ``restore_command`` that says "end of WAL" only for what lies behind the last of them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ SYSTEM=7400000000000000001
 LABELS="20261123-030000F"
 # The timeline to follow, eight hexadecimal digits: the newest folder in wal/, unless you know better.
 TIMELINE=00000001
+# Empty: to the newest segment that is there. Otherwise the name of the last one to replay (24 digits): only where step 6 finds
+# that one is missing, and you give up all that was written after the one before it.
+LAST_SEGMENT=
 # Empty directories on a disk with room: for the database, and for what is only needed meanwhile (at most 80 characters).
 TARGET=/var/lib/postgresql/recovered
 WORK=/var/lib/postgresql/recovery-work
@@ -169,23 +172,86 @@ for TAIL in "$CLUSTER"/wal/*/*.tail; do
 done
 ```
 
-## 6. Let PostgreSQL replay it
+## 6. See that nothing is missing in the middle
 
-The `restore_command` says "no such file" only when the file really is not there; every other fault stops the server, instead of
-being taken for the end of the log. To stop at a moment instead of at the latest commit, add a line such as
-`recovery_target_time = '2026-11-23 14:59:00+00'` (with the offset!) and `recovery_target_action = 'promote'` to
-`postgresql.auto.conf` in `$TARGET` before you start. Nobody can get in yet: the server listens on no network, only on a socket
-in `$WORK`. The settings that a recovery may not lower are taken from what the old server had; no other configuration is needed
-(Debian keeps it outside the data directory).
+PostgreSQL takes a segment that is not there for the end of the log, and opens the database with everything behind it lost. So
+every segment from the one that the backup begins in up to the last one must be there, on the timeline that holds at its place;
+all but the last one complete.
 
 ```sh
+number_of() { echo $((0x$(echo "$1" | cut -c9-16) * (4294967296 / SEGMENT_BYTES) + 0x$(echo "$1" | cut -c17-24))); }
+FIRST=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]*\\))$/\\1/p' "$TARGET/backup_label")
+test -n "$FIRST" || { echo "$TARGET/backup_label cannot be read"; exit 1; }
+if test -z "$LAST_SEGMENT"; then
+  for SEGMENT in "$WORK/wal/$TIMELINE"????????????????; do
+    test -e "$SEGMENT" || { echo "there is no segment of timeline $TIMELINE"; exit 1; }
+    LAST_SEGMENT=$(basename "$SEGMENT")
+  done
+fi
+LAST_NUMBER=$(number_of "$LAST_SEGMENT") || exit 1
+# A line for each timeline on the way: its number, and the number of the first segment that is no longer taken from it.
+: > "$WORK/timelines" || exit 1
+if test "$TIMELINE" != 00000001; then
+  test -s "$WORK/wal/$TIMELINE.history" || { echo "$TIMELINE.history is missing"; exit 1; }
+  while read -r PARENT FORK REASON || test -n "$PARENT"; do
+    case "$PARENT" in '' | '#'*) continue ;; esac
+    echo "$PARENT $((((0x${FORK%/*} << 32) + 0x${FORK#*/}) / SEGMENT_BYTES))" >> "$WORK/timelines" || exit 1
+  done < "$WORK/wal/$TIMELINE.history"
+fi
+echo "$((0x$TIMELINE)) $((LAST_NUMBER + 1))" >> "$WORK/timelines" || exit 1
+NUMBER=$(number_of "$FIRST") || exit 1
+test "$NUMBER" -le "$LAST_NUMBER" || { echo "the log ends in $LAST_SEGMENT, and the backup begins in $FIRST"; exit 1; }
+: > "$WORK/expected" || exit 1
+while read -r LINE BEHIND; do
+  while test "$NUMBER" -lt "$BEHIND" && test "$NUMBER" -le "$LAST_NUMBER"; do
+    PER_LOG=$((4294967296 / SEGMENT_BYTES))
+    NAME=$(printf '%08X%08X%08X' "$LINE" $((NUMBER / PER_LOG)) $((NUMBER % PER_LOG)))
+    test -e "$WORK/wal/$NAME" || { echo "segment $NAME is missing"; exit 1; }
+    test "$NUMBER" -eq "$LAST_NUMBER" || test -e "$CLUSTER/wal/$(echo "$NAME" | cut -c1-8)/$NAME.json" ||
+      { echo "segment $NAME is not complete, and others follow it"; exit 1; }
+    echo "$NAME" >> "$WORK/expected" || exit 1
+    NUMBER=$((NUMBER + 1))
+  done
+done < "$WORK/timelines"
+test "$NUMBER" -eq $((LAST_NUMBER + 1)) || { echo "the list of segments ends before $LAST_SEGMENT"; exit 1; }
+```
+
+## 7. Let PostgreSQL replay it
+
+The `restore_command` says "not there" only for a segment behind the last one, and for the history of a timeline that nobody
+began; every other fault stops the server, instead of being taken for the end of the log. To stop at a moment instead of at the
+latest commit, add a line such as `recovery_target_time = '2026-11-23 14:59:00+00'` (with the offset!) and
+`recovery_target_action = 'promote'` to `postgresql.auto.conf` in `$TARGET` before you start. Nobody can get in yet: the server
+listens on no network, only on a socket in `$WORK`. The settings that a recovery may not lower are taken from what the old server
+had; no other configuration is needed (Debian keeps it outside the data directory).
+
+```sh
+echo "$LAST_NUMBER $SEGMENT_BYTES" > "$WORK/last" || exit 1
+cat > "$WORK/fetch-wal" << 'END' || exit 1
+WORK=${0%/*}
+grep -qxF "$1" "$WORK/expected"
+case $? in
+  0) cp "$WORK/wal/$1" "$2" || exit 255; exit 0 ;;
+  1) ;;
+  *) exit 255 ;;
+esac
+case "$1" in *.history)
+  test -e "$WORK/wal/$1" || exit 1
+  cp "$WORK/wal/$1" "$2" || exit 255
+  exit 0 ;;
+esac
+read -r LAST_NUMBER SEGMENT_BYTES < "$WORK/last" || exit 255
+NUMBER=$((0x$(echo "$1" | cut -c9-16) * (4294967296 / SEGMENT_BYTES) + 0x$(echo "$1" | cut -c17-24))) || exit 255
+test "$NUMBER" -gt "$LAST_NUMBER" && exit 1
+exit 255
+END
 mkdir -p "$TARGET/pg_wal" || exit 1
 echo "local all all trust" > "$WORK/hba.conf" || exit 1
 test -e "$TARGET/postgresql.conf" || : > "$TARGET/postgresql.conf" || exit 1
 LC_ALL=C "$PROGRAMS/pg_controldata" "$TARGET" > "$WORK/controldata" || exit 1
 {
   echo "# begin of recovery by hand"
-  echo "restore_command = 'test -e \\"$WORK/wal/%f\\" || exit 1; cp \\"$WORK/wal/%f\\" \\"%p\\" || exit 255'"
+  echo "restore_command = '/bin/sh \\"$WORK/fetch-wal\\" %f \\"%p\\"; case \\$? in 0) exit 0;; 1) exit 1;; *) exit 255;; esac'"
   echo "recovery_target_timeline = '$((0x$TIMELINE))'"
   echo "archive_mode = off"
   echo "listen_addresses = ''"
@@ -206,9 +272,13 @@ It is done when this prints `f`; while it prints `t` the log is still being repl
 "$PROGRAMS/psql" -X -A -t -h "$WORK" -p 5432 -U "$SUPERUSER" -d postgres -c 'select pg_is_in_recovery()' || exit 1
 ```
 
+Then `redo done at` in `$WORK/server.log` says where the last record begins. Unless you set a moment, that is in the last segment
+that `$WORK/expected` names, or shortly before it where the loss cut off a long record. If it is far before, a record there is
+damaged: stop, and restore from another copy of the repository.
+
 Look at the data in the same way. Unlogged tables are empty, and replication slots are gone: that is how PostgreSQL does it.
 
-## 7. Let the applications in
+## 8. Let the applications in
 
 Stop the server (`pg_ctl -D "$TARGET" stop`), take the lines between `begin of recovery by hand` and `end of recovery by hand`
 out of `postgresql.auto.conf`, give it the configuration of the old machine (`postgresql.conf`, `pg_hba.conf`), and start it.
