@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.plan.samples import NOW, SEGMENT_BYTES, backup_of, contents
-from understudy.plan.restore_choice import choose_restore, leads_to, require_wal
+from understudy.plan.restore_choice import choose_restore, leads_to, require_history, require_wal
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
@@ -143,6 +143,24 @@ def test_a_timeline_of_which_only_the_history_is_there_is_followed_only_when_it_
     histories = {Timeline(2): (TimelineFork(Timeline(1), Lsn.parse("0/4800000")),)}
     assert choose_restore(CHAIN[:1], histories, [Timeline(1)], LATEST, NOW).timeline == 1
     assert choose_restore(CHAIN[:1], histories, [Timeline(1)], LATEST, NOW, Timeline(2)).timeline == 2
+
+
+@pytest.mark.parametrize(
+    ("timeline", "damaged", "later", "in_doubt"),
+    [(3, {2}, (1, 2, 3), None), (3, {4}, (1, 3), None), (3, {4, 5}, (3, 4), 4), (3, {3}, (), 3), (3, {3, 5}, (3, 5), 3)],
+)
+def test_only_a_history_that_could_change_the_choice_must_be_readable(timeline, damaged, later, in_doubt):
+    def ask():
+        require_history(Timeline(timeline), {Timeline(each) for each in damaged}, map(Timeline, later))
+
+    if in_doubt is None:
+        ask()
+        return
+    with pytest.raises(Refusal) as refused:
+        ask()
+    assert refused.value.code == "timeline_history_damaged"
+    assert f"timeline {in_doubt} " in refused.value.found
+    assert ("--timeline" in refused.value.hint) is (in_doubt != timeline)
 
 
 def test_what_cannot_be_chosen_is_refused_with_its_code():

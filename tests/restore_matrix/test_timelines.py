@@ -96,6 +96,22 @@ def test_a_moment_behind_the_fork_comes_back_on_the_new_timeline(fork):
     assert dump_of(copy) == fork.new.dump
 
 
+def test_a_damaged_history_is_in_the_way_of_those_only_who_could_have_wanted_its_timeline(fork):
+    """A timeline that nobody follows may be beyond repair; one that may hold what is newest, may not."""
+    (history,) = fork.estate.repository_directory.glob("postgres/orders/*/wal/00000002.history.zst.age")
+    kept = history.read_bytes()
+    history.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    try:
+        for choice in (Choice(), Choice(timeline=NEW)):
+            with pytest.raises(Refusal) as refused:
+                fork.estate.restore(choice, fork.estate.directory / "never")
+            assert refused.value.code == "timeline_history_damaged"
+        copy = fork.restored(Choice(timeline=OLD))
+        assert "end of the old timeline" in marks_in(copy)
+    finally:
+        history.write_bytes(kept)
+
+
 def test_a_backup_from_before_the_fork_is_refused_where_the_wal_between_is_gone(fork, tmp_path):
     """Without it the same wish brings the new timeline back."""
     choice = Choice(label=fork.first.label.text, timeline=NEW)

@@ -21,6 +21,7 @@ from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, 
 from understudy.ports.instance import InstancePlace
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.replay_path import read_histories
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
@@ -29,7 +30,7 @@ from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
-from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
+from understudy.vocabulary.wal import Timeline, TimelineFork
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class _Holdings:
     backups: tuple[BackupManifest, ...]
     histories: Mapping[Timeline, tuple[TimelineFork, ...]]
     wal: WalContents
+    damaged_histories: frozenset[Timeline]
 
 
 def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
@@ -311,6 +313,7 @@ def _plan(
         backups=holdings.backups,
         histories=holdings.histories,
         wal=holdings.wal,
+        damaged_histories=holdings.damaged_histories,
         programs_major=installation.instances[name].major(),
         staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
     )
@@ -334,8 +337,10 @@ def _holdings(repository: Repository, name: ResourceName, without: frozenset[str
     backups = tuple(backup for backup in usable if backup.system_identifier == newest.system_identifier)
     archive = repository.wal(name, newest.system_identifier, newest.segment_bytes)
     contents = archive.contents()
-    histories = {timeline: parse_history_file(archive.fetch_history(timeline).decode()) for timeline in contents.histories}
-    return _Holdings(backups, histories, contents)
+    histories, damaged = read_histories(archive, contents)
+    for timeline, error in damaged.items():
+        _log.warning("the history of timeline %s is damaged: %s", timeline, error)
+    return _Holdings(backups, histories, contents, frozenset(damaged))
 
 
 def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[BackupManifest, ...]:

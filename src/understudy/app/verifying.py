@@ -10,12 +10,13 @@ from understudy.app.installation import Installation
 from understudy.repository.backup_checks import ObjectFault, check_backup
 from understudy.repository.catalog import Repository, UnusableBackup
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.replay_path import read_history
 from understudy.repository.unpacking import SealedBackup
 from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.repository.wal_checks import decode_segment, segments_behind, wal_of_backup
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, parse_history_file
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
 
 Report = Callable[[str, int, int], None]
 """Activity, bytes done, bytes in all; called from several threads."""
@@ -281,7 +282,7 @@ class _Verifier:
             return histories, faults
         for timeline in contents.histories:
             try:
-                histories[timeline] = parse_history_file(archive.fetch_history(timeline).decode())
+                histories[timeline] = read_history(archive, timeline)
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(f"history of timeline {timeline}", error))
         return histories, faults

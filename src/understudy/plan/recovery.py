@@ -8,7 +8,7 @@ from datetime import datetime
 
 from understudy.plan.landing import Landing, ask_to_move
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
-from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_wal
+from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_history, require_wal
 from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_contents import WalContents
@@ -88,17 +88,24 @@ class RecoveryFacts:
     """What the repository holds now."""
     programs_major: int
     staged_wal_bytes: int
+    damaged_histories: frozenset[Timeline] = frozenset()
+    """Timelines whose history file is there and cannot be read."""
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     """Fence, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
 
     Raises:
-        Refusal: everything that ``choose_restore`` and ``require_wal`` raise, ``programs_wrong_major``, ``tablespace_unmapped``.
+        Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
+            ``tablespace_unmapped``.
     """
+    if wish.timeline is not None:
+        require_history(wish.timeline, facts.damaged_histories)
     choice = choose_restore(
         facts.backups, facts.histories, facts.wal.timelines(), wish.target, facts.now, wish.timeline, wish.label
     )
+    if wish.timeline is None:
+        require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     if wish.mode is not Mode.FAILOVER:
         # A fail-over ships the rest of the WAL first; what is there then, only replay knows.
         require_wal(choice, facts.histories, facts.wal, wish.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,6 +100,30 @@ def _ends_before(backup: BackupManifest, target: RecoveryTarget) -> bool:
 
 def _newest_descendant(backup: BackupManifest, known: set[Timeline], histories: Histories) -> Timeline:
     return max(each for each in known if leads_to(histories, backup.timeline, backup.stop_lsn, each))
+
+
+def require_history(timeline: Timeline, damaged: Collection[Timeline], later: Iterable[Timeline] = ()) -> None:
+    """See that no history file that cannot be read could change what is followed; those of earlier timelines could not.
+
+    A later timeline of which there is WAL may descend from the backup, and hold what is newest. Only a person can say that it is
+    not wanted.
+
+    Args:
+        later: Those that would have been chosen instead, had they been known to descend from the backup.
+
+    Raises:
+        Refusal: ``timeline_history_damaged``.
+    """
+    in_doubt = timeline if timeline in damaged else max({each for each in later if each > timeline} & {*damaged}, default=None)
+    if in_doubt is None:
+        return
+    stay = f"; or follow timeline {timeline}, which is known, with --timeline {timeline}" if in_doubt != timeline else ""
+    raise Refusal(
+        "timeline_history_damaged",
+        found=f"the history file of timeline {in_doubt} cannot be read, so nobody knows what it descends from",
+        expected="the history of the timeline to follow, and of all that began after it",
+        hint=f"use another repository's copy with --repository{stay}",
+    )
 
 
 def require_wal(choice: RestoreChoice, histories: Histories, contents: WalContents, target: RecoveryTarget) -> None:

@@ -39,8 +39,43 @@ def replay_path(
     """
     forks: tuple[TimelineFork, ...] = ()
     if to_timeline != from_timeline:
-        forks = parse_history_file(archive.fetch_history(to_timeline).decode())
+        forks = read_history(archive, to_timeline)
     return path_over(archive.contents(), forks, from_timeline, start, to_timeline, up_to_gap=up_to_gap)
+
+
+def read_history(archive: WalArchive, timeline: Timeline) -> tuple[TimelineFork, ...]:
+    """The ancestry of a timeline.
+
+    Raises:
+        GiveUp: ``history_unreadable`` where it is signed and makes no sense; and as ``fetch_history`` does.
+    """
+    content = archive.fetch_history(timeline)
+    try:
+        return parse_history_file(content.decode())
+    except ValueError as error:
+        raise GiveUp(
+            "history_unreadable",
+            found=f"{history_file_name(timeline)}: {error}",
+            expected="a line for each timeline that it descends from",
+            hint="these bytes were signed, so the host that wrote them was at fault: use another repository, or another timeline "
+            "with --timeline",
+        ) from error
+
+
+def read_histories(
+    archive: WalArchive, contents: WalContents
+) -> tuple[dict[Timeline, tuple[TimelineFork, ...]], dict[Timeline, GiveUp]]:
+    """The ancestry of each timeline; and what is wrong with those that are damaged, which others need not suffer from."""
+    histories: dict[Timeline, tuple[TimelineFork, ...]] = {}
+    damaged: dict[Timeline, GiveUp] = {}
+    for timeline in contents.histories:
+        try:
+            histories[timeline] = read_history(archive, timeline)
+        except GiveUp as error:
+            if error.code not in {"wal_corrupt", "history_unreadable"}:
+                raise
+            damaged[timeline] = error
+    return histories, damaged
 
 
 def path_over(
