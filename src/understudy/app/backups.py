@@ -9,13 +9,12 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
 from understudy.app.seen import remember_seen
-from understudy.plan.backup import BackupFacts, BackupSubject, is_full, plan_backup
+from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
 from understudy.plan.plan import Plan, Procedure
+from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 
-REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hole")
-"""The server refuses an incremental backup; or WAL was lost, and the stream begins anew behind the gap with a full one only."""
 _KIBIBYTE = 1024
 
 
@@ -63,11 +62,19 @@ def back_up(
     for repository in installation.repository_names(name):
         prepare_repository(installation, repository, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
-    view = carry_out(installation, plan, watcher)
-    refusal = None if is_full(plan) else view.failure(*REPLANNED_AS_FULL)
-    if refusal is not None:
-        view = carry_out(installation, plan_next_backup(installation, name, BackupKind.FULL, refusal.found), watcher)
-    return view
+    return carry_out(
+        installation, BackupRequest(name, kind), plan, lambda request: plan_requested_backup(installation, request), watcher
+    )
+
+
+def plan_requested_backup(installation: Installation, request: Request) -> Plan:
+    """Raises as ``back_up`` does, and ``controller_superseded``: nobody is asked here whether to take over."""
+    if not isinstance(request, BackupRequest):
+        raise TypeError(f"not asked for a backup: {request}")
+    for repository in installation.repository_names(request.resource):
+        prepare_repository(installation, repository)
+    kind = BackupKind.FULL if request.incremental_refused else request.kind
+    return plan_next_backup(installation, request.resource, kind, request.incremental_refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from understudy.app.installation import Installation
 from understudy.app.proving import file_or_warn
+from understudy.app.requests import PlanRequest, go_on
 from understudy.plan.plan import Plan
+from understudy.plan.request import Request, request_to_json
 from understudy.records.controller_lock import controller_pid
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
 from understudy.runner.runner import Runner
@@ -28,11 +30,11 @@ class RunView:
     run: RunRecord
     steps: tuple[StepRecord, ...]
     follows: RunView | None = None
-    """The attempt before, which found its backup damaged."""
+    """The run before it of the same request, which called for another one."""
 
     @property
     def began(self) -> datetime:
-        """When the first attempt was submitted: what a recovery took counts from there."""
+        """When the request's first run was submitted: what a recovery took counts from there."""
         return self.follows.began if self.follows is not None else self.run.submitted
 
     @property
@@ -55,34 +57,74 @@ class Watcher(Protocol):
 
 
 def view_of(installation: Installation, run: RunId) -> RunView:
-    return RunView(installation.records.run(run), installation.records.steps(run))
+    record = installation.records.run(run)
+    follows = None if record.follows is None else view_of(installation, record.follows)
+    return RunView(record, installation.records.steps(run), follows)
 
 
-def carry_out(installation: Installation, plan: Plan, watcher: Watcher, approved_by: Person | None = None) -> RunView:
-    """Carry the plan out and wait for its end.
+def carry_out(installation: Installation, request: Request, plan: Plan, plan_request: PlanRequest, watcher: Watcher) -> RunView:
+    """Carry out the plan, and what has to follow it, and wait for the end. The view of the last run; ``follows`` leads back.
 
-    While ``serve`` holds the state directory the run is handed over to it; otherwise this process carries it out.
+    While ``serve`` holds the state directory the request is handed over to it; otherwise this process carries it out.
+
+    Args:
+        plan: The request's first.
+        plan_request: Makes those that follow.
 
     Raises:
         Refusal: ``busy`` (another run holds what this one needs), ``controller_busy`` (another command is at work).
     """
+    asked = request_to_json(request)
     if serving_pid(installation.state) is not None:
-        run = hand_over(installation.records, installation.clock, plan, approved_by)
-        return _follow(installation, run, watcher, installation.records.approve)
+        run = hand_over(installation.records, installation.clock, plan, request.approved_by, asked)
+        return _follow_elsewhere(installation, run, watcher)
     with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
-        run = runner.submit(plan, approved_by)
-        return _follow(installation, run, watcher, runner.approve, runner)
+        run = runner.submit(plan, request.approved_by, asked)
+        return _follow_request(installation, run, plan_request, watcher, runner)
 
 
-def resume(installation: Installation, run: RunId, watcher: Watcher) -> RunView:
-    """Go on with an interrupted run.
+def resume(installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher) -> RunView:
+    """Go on with an interrupted run, or with the request of a run that has ended and is to be followed by another.
 
     Raises:
         Refusal: ``not_interrupted``, ``run_unknown``, ``controller_busy``.
     """
     with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
-        runner.resume(run)
-        return _follow(installation, run, watcher, runner.approve, runner)
+        request = installation.records.requests.of(run)
+        is_open = request is not None and request.ended is None
+        last = request.runs[-1] if request is not None and is_open else run
+        if not (is_open and installation.records.run(last).state.is_final):
+            runner.resume(last)
+        return _follow_request(installation, last, plan_request, watcher, runner)
+
+
+def _follow_request(
+    installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher, runner: Runner
+) -> RunView:
+    """This process carries the run out, and those that follow it."""
+    while True:
+        view = _follow(installation, run, watcher, runner.approve, runner)
+        request = installation.records.requests.of(run)
+        following = None
+        if request is not None and request.ended is None:
+            following = go_on(installation, request, plan_request, runner.submit)
+        if following is None:
+            return view
+        run = following
+
+
+def _follow_elsewhere(installation: Installation, run: RunId, watcher: Watcher) -> RunView:
+    """The control plane carries the run out, and those that follow it."""
+    while True:
+        view = _follow(installation, run, watcher, installation.records.approve)
+        while (request := installation.records.requests.of(run)) is not None and request.runs[-1] == run:
+            if request.ended is not None:
+                return view
+            _require_controller(installation, view)
+            installation.clock.wait(_LOOK_SECONDS)
+        if request is None:
+            return view
+        run = request.runs[request.runs.index(run) + 1]
 
 
 class _Approve(Protocol):
@@ -141,6 +183,8 @@ def approve_waiting(installation: Installation, run: RunId, by: Person) -> tuple
 
 def cancel(installation: Installation, run: RunId, by: Person, watcher: Watcher) -> RunView:
     """Ask for the run's end, and wait for it. An interrupted run is taken up here, for its clean-up.
+
+    After a run that has ended, nothing follows any more.
 
     Raises:
         Refusal: ``run_ended``, ``run_unknown``, ``controller_busy``.

@@ -7,15 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from understudy.app.backups import REPLANNED_AS_FULL, plan_next_backup
-from understudy.app.carrying_out import RunView, view_of
+from understudy.app.backups import plan_requested_backup
 from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
 from understudy.app.installation import Installation
 from understudy.app.proving import file_or_warn
 from understudy.app.repositories import prepare_repository
 from understudy.app.seen import remember_seen
-from understudy.plan.backup import is_full
-from understudy.plan.plan import Plan
+from understudy.plan.request import BackupRequest, request_to_json
 from understudy.plan.schedule import ScheduledBackup
 from understudy.runner.runner import Runner
 from understudy.steps.wal_shipping import WalShipper
@@ -26,6 +24,7 @@ from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalS
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
 
+_LOOK_SECONDS = 0.2
 EXPOSURE, RECEIVING = "exposure", "receiving"
 
 
@@ -144,18 +143,12 @@ class Keeping:
         return bool(first.backups(self.name, server.system_identifier).usable)
 
     def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> None:
-        """Incremental where the server agrees, else full, like the command."""
-        for repository in self.installation.repository_names(self.name):
-            prepare_repository(self.installation, repository)
-        plan = plan_next_backup(self.installation, self.name, kind)
-        view = self._carried_out(plan, begun)
-        refusal = None if is_full(plan) else view.failure(*REPLANNED_AS_FULL)
-        if refusal is not None:
-            self._carried_out(plan_next_backup(self.installation, self.name, BackupKind.FULL, refusal.found), begun)
-
-    def _carried_out(self, plan: Plan, begun: Callable[[], None]) -> RunView:
-        run = self.runner.submit(plan)
+        """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself."""
+        request = BackupRequest(self.name, kind)
+        run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
         begun()
         self.runner.wait(run)
         file_or_warn(self.installation, run)
-        return view_of(self.installation, run)
+        while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
+            self.runner.wait(asked.runs[-1])
+            self.installation.clock.wait(_LOOK_SECONDS)

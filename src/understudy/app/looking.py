@@ -80,6 +80,8 @@ class Status:
     serving_pid: int | None
     resources: tuple[ResourceStatus, ...]
     unfinished_runs: tuple[RunRecord, ...]
+    to_be_followed: tuple[RunRecord, ...]
+    """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
 
 
 def status(installation: Installation) -> Status:
@@ -90,7 +92,12 @@ def status(installation: Installation) -> Status:
         serving_pid=serving_pid(installation.state),
         resources=tuple(_of(installation, name, runs) for name in installation.resource_names()),
         unfinished_runs=tuple(run for run in runs if not run.state.is_final),
+        to_be_followed=tuple(run for run in _last_runs(installation) if run.state.is_final),
     )
+
+
+def _last_runs(installation: Installation) -> tuple[RunRecord, ...]:
+    return tuple(installation.records.run(request.runs[-1]) for request in installation.records.requests.open())
 
 
 def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, ...]) -> ResourceStatus:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
@@ -18,6 +18,7 @@ from understudy.app.repositories import prepare_repository
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, plan_recovery
+from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
 from understudy.ports.instance import InstancePlace
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
@@ -29,36 +30,14 @@ from understudy.stack.resources import PostgresResource
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget
 from understudy.vocabulary.wal import Timeline, TimelineFork
 
 _log = logging.getLogger(__name__)
 
 _WORKERS = max(2, os.cpu_count() or 2)
 _STANDARD_PORT = 5432
-DAMAGE = (
-    "part_corrupt", "part_missing", "part_incomplete", "sealed_corrupt", "compressed_corrupt", "object_missing",
-    "backup_file_missing", "backup_file_unexpected", "backup_file_differs", "manifest_corrupt", "archive_cut_short",
-    "archive_corrupt", "incremental_corrupt",
-)  # fmt: skip
-"""What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
-
 _STAGED_SEGMENTS = 20
 """Room for the WAL that is fetched ahead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a person may decide about any of the three."""
-
-    target: RecoveryTarget = LATEST
-    timeline: Timeline | None = None
-    label: str | None = None
-    repository: RepositoryName | None = None
-    tablespaces: Mapping[str, str] | None = None
-    """By name, where each goes; over what the stack file says."""
-    without: frozenset[str] = frozenset()
-    """Labels of backups that turned out damaged: they, and all that stand on them, are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +52,16 @@ class _Holdings:
 
 def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
     """Restore into an empty directory, verify, and leave the server stopped. Raises as ``plan_restore`` and ``carry_out`` do."""
-    return carry_out(installation, plan_restore(installation, resource, directory, choice), watcher)
+    installation.resource(resource)
+    return _carry_out(
+        installation, RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, str(directory.absolute())), watcher
+    )
 
 
 def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
     """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``plan_drill`` and ``carry_out`` do."""
-    return _from_newest_sound_backup(
-        choice,
-        lambda choice: plan_drill(installation, scenario, resource, choice),
-        lambda plan: carry_out(installation, plan, watcher),
-    )
+    name = _one_resource(installation, resource)
+    return _carry_out(installation, RecoveryRequest(Procedure.DRILL, name, choice, scenario=scenario.value), watcher)
 
 
 def recover(
@@ -106,40 +85,34 @@ def recover(
     name = _one_resource(installation, resource)
     source = choice.repository or installation.repository_names(name)[0]
     prepare_repository(installation, source, take_over=take_over)
-    return _from_newest_sound_backup(
+    request = RecoveryRequest(
+        Procedure.RECOVERY,
+        name,
         choice,
-        lambda choice: plan_in_place(installation, scenario, resource, choice, fence_override_by),
-        lambda plan: carry_out(installation, plan, watcher, approved_by),
+        scenario=scenario.value,
+        approved_by=approved_by,
+        fence_override_by=fence_override_by,
     )
+    return _carry_out(installation, request, watcher)
 
 
-def _from_newest_sound_backup(choice: Choice, plan: Callable[[Choice], Plan], carry: Callable[[Plan], RunView]) -> RunView:
-    """A backup that turns out damaged while it is read is left out, and the next older one that fits is taken.
-
-    Only where nobody asked for a certain one. The view of the last attempt; ``follows`` leads to those before it.
-    """
-    planned = plan(choice)
-    view = carry(planned)
-    while choice.label is None and (damaged := damaged_backup(planned, view)) is not None:
-        choice = replace(choice, without=choice.without | {damaged})
-        try:
-            planned = plan(choice)
-        except Refusal as nothing_older:
-            _log.error("%s is damaged, and there is nothing older to go on with: %s", damaged, nothing_older)
-            return view
-        _log.warning("backup %s is damaged; going on with the next older one", damaged)
-        view = replace(carry(planned), follows=view)
-    return view
+def _carry_out(installation: Installation, request: RecoveryRequest, watcher: Watcher) -> RunView:
+    plan = plan_requested_recovery(installation, request)
+    return carry_out(installation, request, plan, lambda following: plan_requested_recovery(installation, following), watcher)
 
 
-def damaged_backup(plan: Plan, view: RunView) -> str | None:
-    """The label of the backup whose damage ended the run; None when it ended otherwise."""
-    error = view.failure(*DAMAGE)
-    restore_step = next((each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup)), None)
-    if error is None or restore_step is None:
-        return None
-    named = [label for label in restore_step.labels if f"/{label}/" in error.found]
-    return named[0] if named else restore_step.labels[-1]
+def plan_requested_recovery(installation: Installation, request: Request) -> Plan:
+    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do."""
+    if not isinstance(request, RecoveryRequest):
+        raise TypeError(f"not asked for a recovery: {request}")
+    resource, choice = request.resource, request.choice
+    match request.procedure:
+        case Procedure.RESTORE:
+            return plan_restore(installation, resource, Path(request.directory), choice)
+        case Procedure.DRILL:
+            return plan_drill(installation, Scenario(request.scenario), resource, choice)
+        case _:
+            return plan_in_place(installation, Scenario(request.scenario), resource, choice, request.fence_override_by)
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:

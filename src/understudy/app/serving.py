@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from understudy.app.asking import planner
 from understudy.app.carrying_out import SERVING_FILE
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
+from understudy.app.requests import OpenRequests
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
 
@@ -31,8 +33,12 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
-        for run in runner.resume_all():
+        resumed = runner.resume_all()
+        for run in resumed:
             _log.info("resumed run %s", run)
+        requests = OpenRequests(installation, planner(installation), runner.submit, resumed)
+        requests.start()
+        undo.callback(requests.stop)
         for name in installation.resource_names():
             Keeping(installation, runner, name).start(undo)
         ready()

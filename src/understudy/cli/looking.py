@@ -38,6 +38,8 @@ def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
         _print_resource(resource)
     for run in found.unfinished_runs:
         click.echo(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {run.state.value} (understudy show {run.run})")
+    for run in found.to_be_followed:
+        click.echo(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
 
 
 def _print_resource(resource: ResourceStatus) -> None:

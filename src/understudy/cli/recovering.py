@@ -18,7 +18,7 @@ from understudy.vocabulary.wal import Timeline
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
-    from understudy.app.recoveries import Choice
+    from understudy.plan.request import Choice
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,7 +60,7 @@ def choice_of(
     Raises:
         click.UsageError: more than one target, or one that is none.
     """
-    from understudy.app.recoveries import Choice
+    from understudy.plan.request import Choice
 
     given = {TargetKind.TIME: to_time, TargetKind.LSN: lsn, TargetKind.TRANSACTION: xid, TargetKind.NAME: name}
     wanted = [(kind, value) for kind, value in given.items() if value is not None]

@@ -16,6 +16,7 @@ from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
+    from understudy.records.run import RequestRecord
 
 
 def print_run(view: RunView, as_json: bool) -> None:
@@ -45,10 +46,10 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
         return
     rows = [
         (run.run, run.procedure, run.mode, run.subject, run.state.value, moment(run.submitted),
-         duration(run.ended - run.submitted) if run.ended else "")
+         duration(run.ended - run.submitted) if run.ended else "", run.follows or "")
         for run in found
     ]  # fmt: skip
-    table(("RUN", "PROCEDURE", "MODE", "SUBJECT", "STATE", "SUBMITTED", "TOOK"), rows)
+    table(("RUN", "PROCEDURE", "MODE", "SUBJECT", "STATE", "SUBMITTED", "TOOK", "FOLLOWS"), rows)
 
 
 @click.command(
@@ -65,11 +66,15 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Show RUN step by step: states, durations, proofs, errors."""
     from understudy.app.carrying_out import view_of
 
-    view = view_of(opened(stack_file, state), RunId(run))
+    installation = opened(stack_file, state)
+    view = view_of(installation, RunId(run))
+    request = installation.records.requests.of(view.run.run)
     if as_json:
-        print_json({"run": view.run, "steps": view.steps})
+        print_json({"run": view.run, "request": request, "steps": view.steps})
         return
     click.echo(f"{view.run.procedure} {view.run.subject} ({view.run.mode}): {view.run.state.value}")
+    if request is not None:
+        _print_request(request)
     for step in view.steps:
         took = duration(step.ended - step.started) if step.ended and step.started else ""
         click.echo(f"\n{step.key}  {step.state.value}  {took}")
@@ -86,6 +91,16 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
         if step.error is not None:
             click.echo(f"  {step.error.code}: {step.error.found}")
             click.echo(f"  expected: {step.error.expected}\n  hint: {step.error.hint}")
+
+
+def _print_request(request: RequestRecord) -> None:
+    """Only where there is more to say than the run itself says."""
+    if len(request.runs) > 1:
+        click.echo(f"runs of one request: {', '.join(request.runs)}")
+    if request.error is not None:
+        click.echo(
+            f"nothing follows {request.runs[-1]}: {request.error.code}: {request.error.found}\n  hint: {request.error.hint}"
+        )
 
 
 @click.command(
@@ -131,14 +146,15 @@ Examples:
 @stack_options
 @json_option
 def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Go on with RUN after the last step that ended, in this terminal."""
+    """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it."""
+    from understudy.app.asking import planner
     from understudy.app.carrying_out import resume as resume_run
     from understudy.cli.recovering import finish_measured
     from understudy.cli.watching import TerminalWatcher
     from understudy.plan.plan import Procedure
 
     installation = opened(stack_file, state)
-    view = resume_run(installation, RunId(run), TerminalWatcher(quiet=as_json))
+    view = resume_run(installation, RunId(run), planner(installation), TerminalWatcher(quiet=as_json))
     if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
         finish_measured(installation, view, as_json)
     print_run(view, as_json)

@@ -12,7 +12,7 @@ import click
 from understudy.app.carrying_out import RunView
 from understudy.cli.printing import duration, size
 from understudy.records.run import RecordedError, StepRecord, StepState
-from understudy.vocabulary.identifiers import Person, StepKey
+from understudy.vocabulary.identifiers import Person, RunId, StepKey
 
 _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
@@ -37,15 +37,17 @@ class TerminalWatcher:
         self._live = sys.stderr.isatty() and not quiet
         self._told: set[StepKey] = set()
         self._told_waiting: set[tuple[StepKey, str]] = set()
-        self._announced = False
+        self._announced: RunId | None = None
         self._line = ""
 
     def show(self, view: RunView) -> None:
         if self._quiet:
             return
-        if not self._announced:
-            self._announced = True
-            self._print(f"run {view.run.run}")
+        if self._announced != view.run.run:
+            self._announced = view.run.run
+            self._told.clear()
+            self._told_waiting.clear()
+            self._print(f"run {view.run.run}" + (f", follows {view.run.follows}" if view.run.follows else ""))
             for question in (step.approval_question for step in view.steps if step.approval is not None):
                 self._print(f"  agreed    {question}")
         for step in view.steps:

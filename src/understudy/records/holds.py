@@ -46,6 +46,6 @@ def _refuse_if_taken(connection: sqlite3.Connection, run: RunId, claim: HoldClai
         found=f"run {holder['run']} ({holder['procedure']} of {holder['subject']}, {holder['state']}, submitted"
         f" {holder['submitted']}) uses {claim.subject} {manner}",
         expected=f"{claim.subject} free to be used {'alone' if claim.exclusive else 'with others'}",
-        hint=f"wait until it is done; if it was interrupted, `understudy resume {holder['run']}` or"
-        f" `understudy cancel {holder['run']}`",
+        hint=f"wait until it is done; if it was interrupted, or ended and is to be followed by another run, "
+        f"`understudy resume {holder['run']}` or `understudy cancel {holder['run']}`",
     )

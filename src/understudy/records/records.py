@@ -14,7 +14,7 @@ from understudy.ports.clock import Clock
 from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, append_link, read_head, read_links
 from understudy.records.controller_lock import controller_pid
 from understudy.records.evidence_json import error_to_json, evidence_to_json
-from understudy.records.holds import release_holds, take_holds
+from understudy.records.requests import Requests, end_request, is_awaited, join_request, settle_request
 from understudy.records.rows import (
     approval_of,
     conclusion_of,
@@ -39,6 +39,7 @@ from understudy.records.run import (
     Submission,
 )
 from understudy.records.state_database import StateDatabase
+from understudy.records.submitting import insert_run
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
@@ -58,6 +59,7 @@ class Records:
         self._clock = clock
         self._signer = signer
         self._database = StateDatabase(state / "state.db")
+        self.requests = Requests(self._database, clock)
 
     def close(self) -> None:
         self._database.close()
@@ -70,45 +72,15 @@ class Records:
     # Submitting and owning
 
     def submit(self, submission: Submission) -> None:
-        """Remember the run and take its holds, in one transaction.
+        """Remember the run, with the request that it belongs to, and take its holds, in one transaction.
 
         Raises:
-            Refusal: ``busy``, naming the run that holds what this one needs. Nothing is written then.
+            Refusal: ``busy``, naming the run that holds what this one needs; ``already_followed``. Nothing is written then.
         """
         now = self._now()
         with self._database.writing() as connection:
-            connection.execute(
-                """INSERT INTO runs (run, plan_id, plan, procedure, mode, subject, stack_digest, state, executor, submitted)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                (
-                    submission.run,
-                    submission.plan_id,
-                    json.dumps(submission.plan, ensure_ascii=False),
-                    submission.procedure,
-                    submission.mode,
-                    submission.subject,
-                    submission.stack_digest,
-                    RunState.WAITING,
-                    submission.executor,
-                    now,
-                ),
-            )
-            take_holds(connection, submission.run, submission.holds)
-            for ordinal, step in enumerate(submission.steps):
-                agreed = submission.approved_by if step.approval_question else None
-                connection.execute(
-                    """INSERT INTO steps (run, step, ordinal, state, approval_question, approved_by, approved)
-                       VALUES (?, ?, ?, ?, ?, ?, ?)""",
-                    (
-                        submission.run,
-                        step.key,
-                        ordinal,
-                        StepState.WAITING,
-                        step.approval_question,
-                        agreed,
-                        now if agreed else None,
-                    ),
-                )
+            request = join_request(connection, submission, now)
+            insert_run(connection, submission, request, now)
 
     def take_over(self, run: RunId, executor: str) -> None:
         """From now on ``executor`` carries the run out.
@@ -147,31 +119,38 @@ class Records:
         return tuple(RunId(row["run"]) for row in rows)
 
     def finish(self, run: RunId, state: RunState, error: RecordedError | None = None) -> None:
-        """Record how the run ended and release its holds. Nothing happens when it has ended already."""
+        """Record how the run ended and release its holds, unless its request may go on. Twice is the same as once."""
         if not state.is_final:
             raise ValueError(f"a run does not end as {state}")
         with self._database.writing() as connection:
-            if not run_of(require_run(connection, run)).state.is_final:
-                _end_run(connection, run, state, self._now(), error)
+            record = run_of(require_run(connection, run))
+            if not record.state.is_final:
+                _end_run(connection, record, state, self._now(), error)
 
     # What people ask for
 
     def request_cancel(self, run: RunId, by: Person) -> None:
         """Ask for the end of the run; its executor notices within moments. A run that nobody took up ends at once.
 
+        After a run that has ended nothing follows any more, where its request would have gone on.
+
         Raises:
             Refusal: ``run_ended``; ``run_unknown``.
         """
         now = self._now()
         with self._database.writing() as connection:
-            record = _require_unended(connection, run)
+            record = run_of(require_run(connection, run))
+            if record.request is not None and is_awaited(connection, record):
+                end_request(connection, record.request, run, now, RecordedError("cancelled", f"{by} asked for its end"))
+                return
+            _require_unended(connection, run)
             connection.execute(
                 "UPDATE runs SET cancel_requested_by = ?, cancel_requested = ? WHERE run = ? AND cancel_requested_by IS NULL",
                 (by, now, run),
             )
             if record.state is RunState.WAITING and record.executor is None:
                 connection.execute("UPDATE steps SET state = ?, ended = ? WHERE run = ?", (StepState.CANCELLED, now, run))
-                _end_run(connection, run, RunState.CANCELLED, now)
+                _end_run(connection, record, RunState.CANCELLED, now)
 
     def cancel_requested(self, runs: Collection[RunId]) -> frozenset[RunId]:
         """Those of ``runs`` that were asked to stop."""
@@ -362,14 +341,10 @@ class Records:
         left = [each for each in records if each.state in _UNFINISHED and each.executor is not None]
         if not left or controller_pid(self.state) is not None:
             return records
-        return tuple(_interrupted(each) if each in left else each for each in records)
+        return tuple(replace(each, state=RunState.INTERRUPTED) if each in left else each for each in records)
 
     def _now(self) -> str:
         return self._clock.now().isoformat()
-
-
-def _interrupted(record: RunRecord) -> RunRecord:
-    return replace(record, state=RunState.INTERRUPTED)
 
 
 def _require_unended(connection: sqlite3.Connection, run: RunId) -> RunRecord:
@@ -379,10 +354,12 @@ def _require_unended(connection: sqlite3.Connection, run: RunId) -> RunRecord:
     return record
 
 
-def _end_run(connection: sqlite3.Connection, run: RunId, state: RunState, now: str, error: RecordedError | None = None) -> None:
+def _end_run(
+    connection: sqlite3.Connection, run: RunRecord, state: RunState, now: str, error: RecordedError | None = None
+) -> None:
     text = None if error is None else json.dumps(error_to_json(error), ensure_ascii=False)
-    connection.execute("UPDATE runs SET state = ?, ended = ?, error = ? WHERE run = ?", (state, now, text, run))
-    release_holds(connection, run)
+    connection.execute("UPDATE runs SET state = ?, ended = ?, error = ? WHERE run = ?", (state, now, text, run.run))
+    settle_request(connection, run, state, now)
 
 
 def _follow_steps(connection: sqlite3.Connection, run: RunId) -> None:

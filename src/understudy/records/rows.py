@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from datetime import datetime
+from typing import cast
 
 from understudy.records.evidence_json import error_from_json, evidence_from_json
 from understudy.records.run import (
@@ -12,6 +13,7 @@ from understudy.records.run import (
     HoldClaim,
     ProgressRecord,
     RecordedError,
+    RequestRecord,
     RunRecord,
     RunState,
     StepConclusion,
@@ -22,6 +24,7 @@ from understudy.records.state_database import StateDatabase
 from understudy.vocabulary.errors import Refusal, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
+from understudy.vocabulary.json import JsonObject
 
 _WITH_PROGRESS = """SELECT steps.*, progress.activity, progress.done, progress.total, progress.unit, progress.at
     FROM steps LEFT JOIN progress USING (run, step)"""
@@ -80,6 +83,19 @@ def run_of(row: sqlite3.Row) -> RunRecord:
         started=time_of(row["started"]),
         ended=time_of(row["ended"]),
         cancel_requested_by=None if asked is None else Person(asked),
+        error=_error_of(row),
+        request=None if row["request"] is None else RunId(row["request"]),
+        follows=None if row["follows"] is None else RunId(row["follows"]),
+    )
+
+
+def request_of(row: sqlite3.Row, runs: tuple[RunId, ...]) -> RequestRecord:
+    return RequestRecord(
+        request=RunId(row["request"]),
+        asked=cast(JsonObject, json.loads(row["asked"])),
+        runs=runs,
+        submitted=datetime.fromisoformat(row["submitted"]),
+        ended=time_of(row["ended"]),
         error=_error_of(row),
     )
 

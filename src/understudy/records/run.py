@@ -75,6 +75,10 @@ class Submission:
     """The runner that carries it out; None when it is handed over to whoever holds the state directory."""
     approved_by: Person | None = None
     """A person who agreed beforehand to everything that the plan asks."""
+    asked: JsonObject | None = None
+    """The request that the run belongs to, as it stands with this run; None for a run that stands alone."""
+    follows: RunId | None = None
+    """The run of the same request that ended before; None for its first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,26 @@ class RunRecord:
     cancel_requested_by: Person | None
     error: RecordedError | None
     """Only where the run itself could not be carried out; what befell a step stands with the step."""
+    request: RunId | None = None
+    """The request that it belongs to, named by its first run; None for a run that stands alone."""
+    follows: RunId | None = None
+    """The run before it in that request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """What somebody asked for, and the runs that it led to. It is open until nothing can come after its last run."""
+
+    request: RunId
+    """Its first run, whose name it bears."""
+    asked: JsonObject
+    """As it stands with the last run."""
+    runs: tuple[RunId, ...]
+    """In their order; there is at least one."""
+    submitted: datetime
+    ended: datetime | None
+    error: RecordedError | None
+    """Why no further run could be planned, where one was called for."""
 
 
 @dataclass(frozen=True, slots=True)

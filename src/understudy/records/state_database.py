@@ -85,6 +85,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             at TEXT NOT NULL,
             PRIMARY KEY (subject, kind))""",
     ),
+    (
+        """CREATE TABLE requests (
+            request TEXT PRIMARY KEY,
+            asked TEXT NOT NULL,
+            submitted TEXT NOT NULL,
+            ended TEXT,
+            error TEXT)""",
+        "ALTER TABLE runs ADD COLUMN request TEXT REFERENCES requests (request)",
+        "ALTER TABLE runs ADD COLUMN follows TEXT REFERENCES runs (run)",
+        "CREATE INDEX runs_by_request ON runs (request)",
+        "CREATE UNIQUE INDEX runs_by_predecessor ON runs (follows)",
+    ),
 )
 
 

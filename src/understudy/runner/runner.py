@@ -25,6 +25,7 @@ from understudy.runner.submission import submit_plan
 from understudy.steps.codec import step_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
+from understudy.vocabulary.json import JsonObject
 
 _LEAVE_SECONDS = 30.0
 
@@ -82,15 +83,18 @@ class Runner:
 
     # What app asks for
 
-    def submit(self, plan: Plan, approved_by: Person | None = None) -> RunId:
-        """Remember the run with its holds, and start it.
+    def submit(
+        self,
+        plan: Plan,
+        approved_by: Person | None = None,
+        asked: JsonObject | None = None,
+        follows: RunId | None = None,
+    ) -> RunId:
+        """Remember the run with its holds, and start it. Arguments and refusals are those of ``submit_plan``.
 
         ``approved_by`` agrees beforehand to everything that the plan asks.
-
-        Raises:
-            Refusal: ``busy``, naming the run that holds what this one needs.
         """
-        run = submit_plan(self._records, self._clock, plan, self._executor, approved_by)
+        run = submit_plan(self._records, self._clock, plan, self._executor, approved_by, asked, follows)
         self._take_up(run)
         self._engine.start(run)
         return run

@@ -94,7 +94,7 @@ class StepExecution:
         except Cancelled:
             return self._cancelled(started)
         except GiveUp as error:
-            return self._failed(started, _recorded(error))
+            return self._failed(started, _recorded(error), error.proof)
         except Exception as error:
             # The outermost loop: whatever a step raises ends that step, is written down, and does not end the runner.
             return self._failed(started, _unexpected(error), {"where": _where(error)})

@@ -10,19 +10,38 @@ from understudy.records.records import Records
 from understudy.records.run import HoldClaim, Submission, SubmittedStep
 from understudy.runner.plan_json import plan_to_json
 from understudy.vocabulary.identifiers import Person, RunId
+from understudy.vocabulary.json import JsonObject
 
 
-def hand_over(records: Records, clock: Clock, plan: Plan, approved_by: Person | None = None) -> RunId:
+def hand_over(
+    records: Records, clock: Clock, plan: Plan, approved_by: Person | None = None, asked: JsonObject | None = None
+) -> RunId:
     """Submit ``plan`` for whoever holds the state directory; its runner picks it up.
 
     Raises:
         Refusal: ``busy``, naming the run that holds what this one needs.
     """
-    return submit_plan(records, clock, plan, None, approved_by)
+    return submit_plan(records, clock, plan, None, approved_by, asked)
 
 
-def submit_plan(records: Records, clock: Clock, plan: Plan, executor: str | None, approved_by: Person | None) -> RunId:
-    """Remember a new run of ``plan``, with its holds. Raises as ``hand_over`` does."""
+def submit_plan(
+    records: Records,
+    clock: Clock,
+    plan: Plan,
+    executor: str | None,
+    approved_by: Person | None,
+    asked: JsonObject | None = None,
+    follows: RunId | None = None,
+) -> RunId:
+    """Remember a new run of ``plan``, with its holds.
+
+    Args:
+        asked: The request that the run carries out, so that it outlives this process; None for a run that stands alone.
+        follows: The run of that request after which this one comes.
+
+    Raises:
+        Refusal: as ``hand_over`` does; ``already_followed``: another process went on with the request.
+    """
     run = _new_run_id(clock)
     records.submit(
         Submission(
@@ -40,6 +59,8 @@ def submit_plan(records: Records, clock: Clock, plan: Plan, executor: str | None
             holds=frozenset(HoldClaim(hold.subject, hold.kind is HoldKind.EXCLUSIVE) for hold in plan.holds),
             executor=executor,
             approved_by=approved_by,
+            asked=asked,
+            follows=follows,
         )
     )
     return run

@@ -21,6 +21,9 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import Json
 
+BACKUP_AT_FAULT = "backup"
+"""In the proof of a restore that failed: the label of the backup in which it did."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Restored:
@@ -87,9 +90,15 @@ class RestoreBaseBackup(PlacedStep):
         restored: list[_Restored] = []
         sealed_bytes = 0
         for label in self.labels:
-            backup = repository.backup(ResourceName(self.resource), SystemIdentifier(self.system_identifier), BackupLabel(label))
-            sealed = repository.sealed(backup)
-            restored.append(self._unpack_once(world, label, sealed, target, parent))
+            try:
+                backup = repository.backup(
+                    ResourceName(self.resource), SystemIdentifier(self.system_identifier), BackupLabel(label)
+                )
+                sealed = repository.sealed(backup)
+                restored.append(self._unpack_once(world, label, sealed, target, parent))
+            except GiveUp as error:
+                error.add_proof(**{BACKUP_AT_FAULT: label})
+                raise
             sealed_bytes += backup.sealed_bytes
             parent = sealed.manifest
         return {

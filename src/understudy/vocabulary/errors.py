@@ -24,6 +24,12 @@ class UnderstudyError(Exception):
         self.found = found
         self.expected = expected
         self.hint = hint
+        self.proof: dict[str, str] = {}
+        """What the error is about, as values for whoever decides over it; it goes into the evidence of the step that ends so."""
+
+    def add_proof(self, **about: str) -> None:
+        """Said where it is known: the store knows which object is missing, the restore of which backup it was."""
+        self.proof.update(about)
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.found}"

@@ -1,0 +1,131 @@
+"""What comes after a run: decided from the records, by whichever process holds the state directory."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from understudy.app.installation import Installation
+from understudy.app.proving import file_or_warn
+from understudy.plan.plan import Plan
+from understudy.plan.request import Request, next_request, request_from_json, request_to_json
+from understudy.records.requests import ALREADY_FOLLOWED
+from understudy.records.run import RecordedError, RequestRecord
+from understudy.runner.plan_json import plan_from_json
+from understudy.supervise.ending import join_all
+from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.identifiers import Person, RunId
+from understudy.vocabulary.json import JsonObject
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
+_LATER = timedelta(seconds=15)
+"""Until a next run that could not be planned now (a store or the server is away) is planned again."""
+
+PlanRequest = Callable[[Request], Plan]
+
+
+class Submit(Protocol):
+    def __call__(
+        self, plan: Plan, approved_by: Person | None = None, asked: JsonObject | None = None, follows: RunId | None = None
+    ) -> RunId: ...
+
+
+def go_on(installation: Installation, request: RequestRecord, plan_request: PlanRequest, submit: Submit) -> RunId | None:
+    """Begin the run that comes after the request's last one, which has ended; or end the request. None: nothing comes.
+
+    Where another process was faster, its run is the answer.
+
+    Raises:
+        TryAgain: what is needed for planning is away; the request stays open.
+        GiveUp: ``busy``: likewise, another run is in the way.
+    """
+    last = request.runs[-1]
+    records = installation.records
+    try:
+        plan = plan_from_json(records.plan(last))
+        wanted = next_request(request_from_json(request.asked), plan, records.run(last).state, records.steps(last))
+        if wanted is None:
+            records.requests.end(request.request, last)
+            return None
+        _log.warning("%s did not succeed, and another run is to follow it", last)
+        return submit(plan_request(wanted), wanted.approved_by, request_to_json(wanted), last)
+    except TryAgain as passing:
+        raise _still_open(passing, last) from passing
+    except GiveUp as error:
+        if error.code == "busy":
+            raise
+        if error.code == ALREADY_FOLLOWED:
+            now = records.requests.of(last)
+            return now.runs[-1] if now is not None and now.runs[-1] != last else None
+        _log.error("nothing can follow %s: %s", last, error)
+        records.requests.end(request.request, last, RecordedError(error.code, error.found, error.expected, error.hint))
+    except (ValueError, KeyError, TypeError) as error:
+        found = f"what {last} was asked for cannot be read: {type(error).__name__}: {error}"
+        unreadable = RecordedError("request_unreadable", found, hint="another version wrote it: ask again with this one")
+        records.requests.end(request.request, last, unreadable)
+    return None
+
+
+def _still_open(passing: TryAgain, last: RunId) -> TryAgain:
+    hint = f"then go on: understudy resume {last}"
+    return TryAgain(
+        passing.code,
+        found=f"{last} ended, and the run that is to follow cannot be planned: {passing.found}",
+        expected=passing.expected,
+        hint=f"{passing.hint}; {hint}" if passing.hint else hint,
+        after=passing.after,
+    )
+
+
+class OpenRequests:
+    """Goes on with open requests while the control plane serves, also with those of processes that died.
+
+    ``adopted`` are runs that nobody else waits for; their evidence is copied into the repositories from here.
+    """
+
+    def __init__(self, installation: Installation, plan_request: PlanRequest, submit: Submit, adopted: Iterable[RunId]) -> None:
+        self._installation = installation
+        self._plan_request = plan_request
+        self._submit = submit
+        self._adopted = set(adopted)
+        self._not_before: dict[RunId, datetime] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="requests", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        join_all([self._thread], self._installation.clock)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            for request in self._installation.records.requests.open():
+                self._see_to(request)
+            self._file_evidence()
+
+    def _see_to(self, request: RequestRecord) -> None:
+        last, now = request.runs[-1], self._installation.clock.now()
+        if not self._installation.records.run(last).state.is_final or now < self._not_before.get(last, now):
+            return
+        try:
+            following = go_on(self._installation, request, self._plan_request, self._submit)
+        except (UnderstudyError, sqlite3.Error, OSError) as error:
+            self._not_before[last] = now + _LATER
+            _log.error("%s. Trying again in %d s", error, _LATER.total_seconds())
+            return
+        if following is not None:
+            _log.info("run %s follows %s", following, last)
+            self._adopted.add(following)
+
+    def _file_evidence(self) -> None:
+        for run in [each for each in self._adopted if self._installation.records.run(each).state.is_final]:
+            self._adopted.discard(run)
+            file_or_warn(self._installation, run)

@@ -1,0 +1,185 @@
+"""What a person or a schedule asked for, kept beside the runs that it leads to, and what comes after the last of them.
+
+A run carries out one plan. Some ends of a run call for another one: a server that refuses an incremental backup gets a full one,
+a damaged backup gives way to an older one. What was asked for outlives the process that was asked, so it is plain JSON, and what
+comes next follows from it and from the last run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import ClassVar, cast
+
+from understudy.plan.backup import is_full
+from understudy.plan.plan import Plan, Procedure
+from understudy.records.run import RunState, StepRecord
+from understudy.steps.replay_wal import ReplayWal
+from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
+from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName
+from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Timeline
+
+REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hole")
+"""The server refuses an incremental backup; or WAL was lost, and the stream begins anew behind the gap with a full one only."""
+
+DAMAGE = (
+    "part_corrupt", "part_missing", "part_incomplete", "sealed_corrupt", "compressed_corrupt", "object_missing",
+    "backup_file_missing", "backup_file_unexpected", "backup_file_differs", "manifest_corrupt", "archive_cut_short",
+    "archive_corrupt", "incremental_corrupt",
+)  # fmt: skip
+"""What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
+
+_TARGET_NOT_REACHED = "target_not_reached"
+_UNDATED = (TargetKind.NAME, TargetKind.TRANSACTION)
+"""Of these nothing tells beforehand whether they lie before or behind a backup: replay finds out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person may decide about a restore, a drill and a recovery."""
+
+    target: RecoveryTarget = LATEST
+    timeline: Timeline | None = None
+    label: str | None = None
+    repository: RepositoryName | None = None
+    tablespaces: Mapping[str, str] | None = None
+    """By name, where each goes; over what the stack file says."""
+    without: frozenset[str] = frozenset()
+    """Labels of backups that turned out not to do: they, and all that stand on them, are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    resource: ResourceName
+    kind: BackupKind | None = None
+    """None: incremental where possible."""
+    incremental_refused: str = ""
+    """What stood against an incremental one in the run before."""
+    approved_by: ClassVar[Person | None] = None
+    """A backup asks nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRequest:
+    """A restore, a drill or a recovery."""
+
+    procedure: Procedure
+    resource: ResourceName
+    choice: Choice
+    directory: str = ""
+    """Where a restore goes; a drill and a recovery have places of their own."""
+    scenario: str = ""
+    """What is rehearsed or carried out; empty for a restore."""
+    approved_by: Person | None = None
+    """Who agreed, beforehand or when a run asked: that holds for the runs that follow."""
+    fence_override_by: Person | None = None
+
+
+Request = BackupRequest | RecoveryRequest
+
+
+def next_request(request: Request, plan: Plan, state: RunState, steps: Sequence[StepRecord]) -> Request | None:
+    """What is to be planned now that the last run has ended so; None when the request has come to its end."""
+    if state is not RunState.FAILED:
+        return None
+    if isinstance(request, BackupRequest):
+        return _as_full(request, plan, steps)
+    return _from_an_older_backup(request, plan, steps)
+
+
+def _as_full(request: BackupRequest, plan: Plan, steps: Sequence[StepRecord]) -> BackupRequest | None:
+    refused = next((step.error.found for step in steps if step.error is not None and step.error.code in REPLANNED_AS_FULL), None)
+    return None if refused is None or is_full(plan) else replace(request, incremental_refused=refused)
+
+
+def _from_an_older_backup(request: RecoveryRequest, plan: Plan, steps: Sequence[StepRecord]) -> RecoveryRequest | None:
+    """Only where nobody asked for a certain one."""
+    useless = next(chain(_damaged(steps), _taken_too_late(request.choice.target, plan, steps)), None)
+    if useless is None or request.choice.label is not None:
+        return None
+    agreed = next((step.approval.by for step in steps if step.approval is not None), None)
+    return replace(
+        request,
+        choice=replace(request.choice, without=request.choice.without | {useless}),
+        approved_by=request.approved_by or agreed,
+    )
+
+
+def _damaged(steps: Sequence[StepRecord]) -> Iterator[str]:
+    for step in steps:
+        if step.error is not None and step.error.code in DAMAGE and step.evidence is not None:
+            label = step.evidence.proof.get(BACKUP_AT_FAULT)
+            if label is not None:
+                yield str(label)
+
+
+def _taken_too_late(target: RecoveryTarget, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
+    if target.kind in _UNDATED and any(step.error is not None and step.error.code == _TARGET_NOT_REACHED for step in steps):
+        yield from (planned.step.label for planned in plan.steps if isinstance(planned.step, ReplayWal))
+
+
+def request_to_json(request: Request) -> JsonObject:
+    if isinstance(request, BackupRequest):
+        return {
+            "procedure": Procedure.BACKUP.value,
+            "resource": request.resource,
+            "kind": request.kind.value if request.kind else None,
+            "incremental_refused": request.incremental_refused,
+        }
+    return {
+        "procedure": request.procedure.value,
+        "resource": request.resource,
+        "choice": _choice_to_json(request.choice),
+        "directory": request.directory,
+        "scenario": request.scenario,
+        "approved_by": request.approved_by,
+        "fence_override_by": request.fence_override_by,
+    }
+
+
+def request_from_json(value: JsonObject) -> Request:
+    """Raises ValueError, KeyError or TypeError: a newer version wrote it."""
+    procedure, resource = Procedure(str(value["procedure"])), ResourceName(str(value["resource"]))
+    if procedure is Procedure.BACKUP:
+        kind = value["kind"]
+        return BackupRequest(resource, BackupKind(str(kind)) if kind else None, str(value["incremental_refused"]))
+    return RecoveryRequest(
+        procedure=procedure,
+        resource=resource,
+        choice=_choice_from_json(cast(JsonObject, value["choice"])),
+        directory=str(value["directory"]),
+        scenario=str(value["scenario"]),
+        approved_by=_person(value["approved_by"]),
+        fence_override_by=_person(value["fence_override_by"]),
+    )
+
+
+def _choice_to_json(choice: Choice) -> JsonObject:
+    return {
+        "target": {"kind": choice.target.kind.value, "value": choice.target.value},
+        "timeline": choice.timeline,
+        "label": choice.label,
+        "repository": choice.repository,
+        "tablespaces": None if choice.tablespaces is None else dict(choice.tablespaces),
+        "without": sorted(choice.without),
+    }
+
+
+def _choice_from_json(value: JsonObject) -> Choice:
+    target = cast(JsonObject, value["target"])
+    timeline, label, repository = value["timeline"], value["label"], value["repository"]
+    return Choice(
+        target=RecoveryTarget(TargetKind(str(target["kind"])), str(target["value"])),
+        timeline=None if timeline is None else Timeline(cast(int, timeline)),
+        label=None if label is None else str(label),
+        repository=None if repository is None else RepositoryName(str(repository)),
+        tablespaces=cast("Mapping[str, str] | None", value["tablespaces"]),
+        without=frozenset(cast("Sequence[str]", value["without"])),
+    )
+
+
+def _person(value: Json) -> Person | None:
+    return None if value is None else Person(str(value))
