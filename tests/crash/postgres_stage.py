@@ -83,6 +83,20 @@ class Stage:
         (self.directory / STACK_FILE).write_text(self._stack_text(rate))
         self.installation = installed(self.directory)
 
+    def give_away_identity(self) -> None:
+        """From now on backups are only written here: the manifest of an earlier one can't be opened."""
+        text = self._stack_text("1GB/s").replace(f", identity: 'file:{self.directory}/identity'", "")
+        (self.directory / STACK_FILE).write_text(text)
+        self.installation = installed(self.directory)
+
+    def damage(self, backup: BackupManifest) -> None:
+        """Flip one byte of its first part."""
+        part = next((self.directory / "repository").rglob(f"{backup.label}/{backup.parts[0].name}"))
+        content = bytearray(part.read_bytes())
+        content[len(content) // 2] ^= 1
+        part.chmod(0o600)
+        part.write_bytes(content)
+
     def start(self, *words: str, state: str = "state") -> subprocess.Popen[str]:
         """The command line, in a process of its own, with nobody at its terminal."""
         options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]

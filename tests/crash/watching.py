@@ -12,7 +12,7 @@ from tests.crash.scene import CALLS_COUNTED
 from understudy.ports.step import Step
 from understudy.ports.world import World
 from understudy.records.records import Records
-from understudy.records.run import RecordedError, RunState, StepConclusion
+from understudy.records.run import RecordedError, RunState, StepConclusion, Submission
 from understudy.steps.codec import step_from_json
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RunId, StepKey
@@ -146,6 +146,11 @@ class WatchedRecords(Records):
     """Records that are points themselves: the run must survive between any two things that are written of it."""
 
     switch: KillSwitch
+
+    def submit(self, submission: Submission) -> None:
+        self.switch.point("run:records.submit:before")
+        super().submit(submission)
+        self.switch.point("run:records.submit:after")
 
     def take_over(self, run: RunId, executor: str) -> None:
         self.switch.point("run:records.take_over:before")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -117,7 +116,7 @@ class OpenRequests:
             return
         try:
             following = go_on(self._installation, request, self._plan_request, self._submit)
-        except (UnderstudyError, sqlite3.Error, OSError) as error:
+        except (UnderstudyError, OSError) as error:
             self._not_before[last] = now + _LATER
             _log.error("%s. Trying again in %d s", error, _LATER.total_seconds())
             return

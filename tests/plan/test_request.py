@@ -1,0 +1,136 @@
+"""What comes after a run: from what was asked for and how the run ended, and from nothing else."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.plan.samples import ORDERS, backup_facts, backup_of, backup_subject, recovery_facts, recovery_wish
+from understudy.plan.backup import plan_backup
+from understudy.plan.plan import Mode, Procedure
+from understudy.plan.recovery import plan_recovery
+from understudy.plan.request import (
+    DAMAGE,
+    REPLANNED_AS_FULL,
+    BackupRequest,
+    Choice,
+    RecoveryRequest,
+    next_request,
+    request_from_json,
+    request_to_json,
+)
+from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
+from understudy.vocabulary.evidence import Evidence, Outcome
+from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, RunId, StepKey
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Timeline
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FULL = backup_of("20261123-030000F")
+INCREMENTAL_PLAN = plan_backup(backup_subject(), backup_facts([FULL]))
+FULL_PLAN = plan_backup(backup_subject(), backup_facts())
+DRILL_PLAN = plan_recovery(recovery_wish(Mode.DRILL), recovery_facts([FULL]))
+NAMED = RecoveryTarget(TargetKind.NAME, "before_the_upgrade")
+A_DRILL = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(), scenario="data_loss")
+PASSING = ("store_unreachable", "wrong_key", "identity_missing", "wal_missing", "unexpected_error", "controller_superseded")
+
+
+def failed(code, found="found", approved_by=None, **proof):
+    """One step that ended with this code."""
+    evidence = Evidence("orders", "claim", Outcome.FAILED, NOON, NOON, {"code": code, "found": found, **proof})
+    approval = ApprovalRecord(approved_by, NOON) if approved_by else None
+    error = RecordedError(code, found)
+    return StepRecord(
+        RunId("r"), StepKey("orders/step"), StepState.FAILED, 1, NOON, NOON, None, evidence, error, None, approval, None
+    )
+
+
+def after(request, plan, *steps, state=RunState.FAILED):
+    return next_request(request, plan, state, steps)
+
+
+@pytest.mark.parametrize("code", REPLANNED_AS_FULL)
+def test_a_refused_incremental_backup_is_followed_by_a_full_one_and_a_full_one_by_none(code):
+    request = BackupRequest(ORDERS)
+    assert after(request, INCREMENTAL_PLAN, failed(code, "the server's words")) == BackupRequest(
+        ORDERS, incremental_refused="the server's words"
+    )
+    assert after(request, FULL_PLAN, failed(code)) is None
+
+
+@pytest.mark.parametrize("code", DAMAGE)
+def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_not_by_words(code):
+    following = after(A_DRILL, DRILL_PLAN, failed(code, f"/{FULL.label}/ is elsewhere", backup="20261122-030000F"))
+    assert following.choice.without == {"20261122-030000F"}
+    assert after(A_DRILL, DRILL_PLAN, failed(code, f"an object below /{FULL.label}/")) is None
+
+
+def test_what_was_left_out_before_stays_left_out():
+    before = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(without=frozenset({"older"})), scenario="data_loss")
+    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "newer"}
+
+
+def test_a_backup_that_was_asked_for_is_not_exchanged_for_another():
+    certain = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(NAMED, label=FULL.label.text), scenario="data_loss")
+    assert after(certain, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)) is None
+    assert after(certain, DRILL_PLAN, failed("target_not_reached")) is None
+
+
+@pytest.mark.parametrize("kind", TargetKind)
+def test_a_target_that_nothing_dates_is_looked_for_behind_the_next_older_backup(kind):
+    value = {TargetKind.TIME: NOON.isoformat(), TargetKind.LSN: "0/3000000", TargetKind.TRANSACTION: "7", TargetKind.NAME: "n"}
+    request = RecoveryRequest(Procedure.RESTORE, ORDERS, Choice(RecoveryTarget(kind, value.get(kind, ""))), "/srv/copy")
+    following = after(request, DRILL_PLAN, failed("target_not_reached"))
+    if kind in (TargetKind.NAME, TargetKind.TRANSACTION):
+        assert following.choice.without == {FULL.label.text}
+    else:
+        assert following is None
+
+
+def test_an_approval_holds_for_the_runs_that_follow():
+    agreed = after(A_DRILL, DRILL_PLAN, failed("part_corrupt", approved_by=Person("anna"), backup=FULL.label.text))
+    assert agreed.approved_by == Person("anna")
+    again = after(agreed, DRILL_PLAN, failed("part_corrupt", backup="20261122-030000F"))
+    assert again.approved_by == Person("anna")
+    assert after(A_DRILL, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)).approved_by is None
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.CANCELLED])
+def test_nothing_follows_a_run_that_succeeded_or_was_cancelled(state):
+    assert after(A_DRILL, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text), state=state) is None
+    assert after(BackupRequest(ORDERS), INCREMENTAL_PLAN, failed("incremental_refused"), state=state) is None
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_nothing_follows_a_fault_that_another_run_would_meet_again(code):
+    assert after(A_DRILL, DRILL_PLAN, failed(code, backup=FULL.label.text)) is None
+    assert after(BackupRequest(ORDERS), INCREMENTAL_PLAN, failed(code)) is None
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=10)
+choices = st.builds(
+    Choice,
+    target=st.sampled_from([LATEST, NAMED, RecoveryTarget(TargetKind.TIME, NOON.isoformat())]),
+    timeline=st.none() | st.integers(1, 9).map(Timeline),
+    label=st.none() | words,
+    repository=st.none() | words.map(RepositoryName),
+    tablespaces=st.none() | st.dictionaries(words, words, max_size=2),
+    without=st.frozensets(words, max_size=3),
+)
+requests = st.builds(BackupRequest, st.just(ORDERS), st.none() | st.sampled_from(BackupKind), words) | st.builds(
+    RecoveryRequest,
+    st.sampled_from([Procedure.RESTORE, Procedure.DRILL, Procedure.RECOVERY]),
+    st.just(ORDERS),
+    choices,
+    words,
+    words,
+    st.none() | words.map(Person),
+    st.none() | words.map(Person),
+)
+
+
+@given(requests)
+def test_a_request_comes_back_from_json_equal(request):
+    assert request_from_json(json.loads(json.dumps(request_to_json(request)))) == request
