@@ -153,8 +153,10 @@ class Stage:
         """What the control plane does all the time: everything in the spool into the repositories, with the tail."""
         server = self.installation.databases[ORDERS].facts()
         for name in self.installation.repository_names(ORDERS):
-            archive = self.installation.repository(name).wal(ORDERS, server.system_identifier, server.segment_bytes)
-            WalShipper(self.installation.receivers[ORDERS], archive).ship_once()
+            repository = self.installation.repository(name)
+            archive = repository.wal(ORDERS, server.system_identifier, server.segment_bytes)
+            claim = repository.own_claim(self.installation.records.controller_id(), self.installation.clock)
+            WalShipper(self.installation.receivers[ORDERS], archive, claim).ship_once()
 
     def destroy_server(self) -> None:
         self.server.kill_everything()

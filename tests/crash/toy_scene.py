@@ -133,6 +133,7 @@ def world_for(directory: Path) -> WorldFor:
     def world(run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         return World(
             run=run,
+            controller="the-test",
             clock=SystemClock(),
             receipts=FileReceipts(directory / "state", run),
             progress=progress,

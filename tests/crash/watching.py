@@ -18,7 +18,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
-_NO_PORTS = frozenset({"run", "keys"})
+_NO_PORTS = frozenset({"run", "controller", "keys"})
 T = TypeVar("T")
 
 

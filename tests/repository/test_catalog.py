@@ -1,15 +1,17 @@
 """The catalog is what signed manifests say; nothing unsigned is believed, nothing unusable is hidden."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.repository.sample_backups import sample_backup
 from tests.repository.sample_keys import fresh_keys
+from tests.supervise.owned_clock import OwnedClock
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.files import FileStore
 from understudy.repository.catalog import Repository
+from understudy.repository.epochs import LOOK_AGAIN_SECONDS
 from understudy.repository.layout import backup_prefix
 from understudy.repository.manifests import sums_digest, sums_text
 from understudy.repository.sealing import store_sealed
@@ -175,6 +177,20 @@ def test_the_controller_with_the_highest_epoch_holds_the_repository(repository):
     second = repository.claim_epoch("second", NOW)
     assert (second.number, repository.current_epoch()) == (2, second)
     assert code_of(lambda: repository.require_epoch("first"), Refusal) == "controller_superseded"
+
+
+def test_a_claim_is_looked_at_again_once_in_every_few_seconds_of_writing(store, repository):
+    clock = OwnedClock()
+    repository.claim_epoch("first", NOW)
+    claim = repository.own_claim("first", clock)
+    claim.require()
+    repository.claim_epoch("second", NOW)
+    claim.require()
+    clock.pass_by(timedelta(seconds=LOOK_AGAIN_SECONDS))
+    assert code_of(claim.require, Refusal) == "controller_superseded"
+    assert code_of(claim.require, Refusal) == "controller_superseded", "and it stays refused"
+    repository.claim_epoch("first", NOW)
+    claim.require()
 
 
 def test_a_claim_that_a_stranger_signed_is_not_passed_over(store, repository):

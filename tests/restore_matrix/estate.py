@@ -161,7 +161,8 @@ class Estate:
             lambda: any(each.flushed is not None and each.flushed >= flushed for each in database.standbys() if _is_ours(each)),
             f"the receiver to reach {flushed}",
         )
-        WalShipper(receiver, self.archive()).ship_once()
+        claim = self.repository.own_claim(self.installation.records.controller_id(), self.installation.clock)
+        WalShipper(receiver, self.archive(), claim).ship_once()
         return flushed
 
     def reopen(self, url: str | None = None) -> None:

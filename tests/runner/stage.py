@@ -105,6 +105,7 @@ CONDUCTS: dict[str, Callable[[NoteStep, World], None]] = {
 def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
     return World(
         run=run,
+        controller="the-test",
         clock=SystemClock(),
         receipts=FileReceipts(state, run),
         progress=progress,

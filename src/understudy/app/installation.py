@@ -176,6 +176,7 @@ class Installation:
     def world_for(self, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         return World(
             run=run,
+            controller=self.records.controller_id(),
             clock=self.clock,
             receipts=FileReceipts(self.state, run),
             progress=progress,

@@ -99,7 +99,8 @@ class Keeping:
                 return make()
             prepared = prepare_repository(self.installation, repository)
             archive = prepared.wal(self.name, seen.system_identifier, seen.segment_bytes)
-            return WalShipper(self.installation.receivers[self.name], archive)
+            claim = prepared.own_claim(self.installation.records.controller_id(), self.installation.clock)
+            return WalShipper(self.installation.receivers[self.name], archive, claim)
 
         return make
 

@@ -34,6 +34,8 @@ class World:
     """The outside world as one run sees it. ``run`` is the run's own id: markers and names of attempts are made of it."""
 
     run: RunId
+    controller: str
+    """The controller's own random name, under which it claims a repository."""
     clock: Clock
     receipts: Receipts
     progress: Progress

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from understudy.ports.clock import Clock
 from understudy.ports.object_store import ObjectStore, Written
 from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys, World
 from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.description import RepositoryDescription, read_description, write_description
-from understudy.repository.epochs import ControllerEpoch, claim_epoch, current_epoch, require_epoch
+from understudy.repository.epochs import ControllerEpoch, OwnClaim, claim_epoch, current_epoch, require_epoch
 from understudy.repository.layout import (
     MANIFEST_NAME,
     RECOVERY_PAGE_KEY,
@@ -95,6 +96,10 @@ class Repository:
     def require_epoch(self, controller: str) -> ControllerEpoch:
         """As ``epochs.require_epoch``."""
         return require_epoch(self._store, self._keys, controller)
+
+    def own_claim(self, controller: str, clock: Clock) -> OwnClaim:
+        """For what writes often. As ``epochs.OwnClaim``."""
+        return OwnClaim(self._store, self._keys, controller, clock)
 
     def clusters(self, resource: ResourceName) -> tuple[SystemIdentifier, ...]:
         """The system identifiers under which anything of the resource lies, ascending."""

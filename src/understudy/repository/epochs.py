@@ -1,10 +1,11 @@
-"""One controller per repository: the one that holds the highest epoch. Each run looks before it writes."""
+"""One controller per repository: the one that holds the highest epoch. Whoever writes looks first, and again while it goes on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from understudy.ports.clock import Clock
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.world import Keys
 from understudy.repository.documents import Fields
@@ -14,6 +15,9 @@ from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.json import JsonObject
 
 DOCUMENT = "understudy/controller"
+LOOK_AGAIN_SECONDS = 5.0
+"""A controller that is superseded ships WAL for so long still, which harms nothing: WAL that is there already is left as it is.
+Each look is a listing and a reading; one with every object would cost more than the shipping does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +98,21 @@ def require_epoch(store: ObjectStore, keys: Keys, controller: str) -> Controller
             "(its state directory was lost), take its place: understudy backup RESOURCE --take-over (or recover … --take-over)",
         )
     return current
+
+
+class OwnClaim:
+    """This controller's claim on a repository, for what writes often: looked at again at most every few seconds."""
+
+    def __init__(self, store: ObjectStore, keys: Keys, controller: str, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._controller = controller
+        self._clock = clock
+        self._looked: float | None = None
+
+    def require(self) -> None:
+        """Raises as ``require_epoch`` does."""
+        now = self._clock.monotonic_seconds()
+        if self._looked is None or now - self._looked >= LOOK_AGAIN_SECONDS:
+            require_epoch(self._store, self._keys, self._controller)
+            self._looked = now

@@ -18,7 +18,9 @@ from understudy.vocabulary.identifiers import RepositoryName, StepKey
 @step_kind("copy_backup")
 @dataclass(frozen=True, slots=True)
 class CopyBackup:
-    """Needs no key: what is copied was sealed for good, and its digest is compared on the way."""
+    """Needs no age identity: what is copied was sealed for good, and its digest is compared on the way. Signed only while the
+    repository is this controller's, like a backup's first manifest.
+    """
 
     resource: str
     source: str
@@ -43,6 +45,7 @@ class CopyBackup:
             progress=world.progress,
             cancellation=world.cancellation,
         )
+        target.require_epoch(world.controller)
         written = target.write_backup_manifest(backup)
         return witness.done(
             label=backup.label.text,

@@ -45,18 +45,17 @@ class ShipRemainingWal:
         receiver.stop()
         reached: dict[str, Json] = {}
         unreachable: list[str] = []
-        for repository in self.repositories:
-            archive = Repository.of(world, RepositoryName(repository)).wal(
-                name, SystemIdentifier(self.system_identifier), self.segment_bytes
-            )
+        for each in self.repositories:
+            repository = Repository.of(world, RepositoryName(each))
+            archive = repository.wal(name, SystemIdentifier(self.system_identifier), self.segment_bytes)
             try:
-                shipped = WalShipper(receiver, archive).ship_once()
+                shipped = WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)).ship_once()
             except UnderstudyError as error:
-                if repository == self.repositories[0]:
+                if each == self.repositories[0]:
                     raise
-                unreachable.append(f"{repository}: {error.found}")
+                unreachable.append(f"{each}: {error.found}")
                 continue
-            reached[repository] = {
+            reached[each] = {
                 "reaches": str(shipped.safe) if shipped.safe else None,
                 "segments": shipped.segments,
                 "tail_bytes": shipped.tail_bytes,

@@ -94,12 +94,13 @@ class StartWalStream:
         facts = database.facts()
         receiver.stop()
         not_shipped: list[Json] = []
-        for repository in self.begin_anew_in:
+        for each in self.begin_anew_in:
             try:
-                archive = Repository.of(world, RepositoryName(repository)).wal(name, facts.system_identifier, facts.segment_bytes)
-                WalShipper(receiver, archive).ship_once()
+                repository = Repository.of(world, RepositoryName(each))
+                archive = repository.wal(name, facts.system_identifier, facts.segment_bytes)
+                WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)).ship_once()
             except UnderstudyError as refused:
-                not_shipped.append(f"{repository}: {refused.code}: {refused.found}")
+                not_shipped.append(f"{each}: {refused.code}: {refused.found}")
         spool = receiver.spool()
         leftovers = [*spool.segments, *([spool.partial] if spool.partial else [])]
         moved = receiver.quarantine(leftovers, f"{error} (run {world.run})") if leftovers else None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.repository.epochs import OwnClaim
 from understudy.repository.wal_archive import PutOutcome, WalArchive, WalContents
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
@@ -34,9 +35,11 @@ class Shipped:
 class WalShipper:
     """Ships one database's spool into one repository, and remembers what that holds, so that it lists it only once."""
 
-    def __init__(self, receiver: WalReceiver, archive: WalArchive) -> None:
+    def __init__(self, receiver: WalReceiver, archive: WalArchive, claim: OwnClaim) -> None:
+        """``claim`` is the controller's on that repository: when another one has taken over, nothing more goes there."""
         self._receiver = receiver
         self._archive = archive
+        self._claim = claim
         self._known = False
         self._tail_reach: dict[WalSegment, int] = {}
         self._complete: set[WalSegment] = set()
@@ -50,7 +53,8 @@ class WalShipper:
         ``backup_begins_in``: a base backup that begins in this segment was taken, so WAL that is lost before it may stay lost.
         Nobody else may say so: without a backup behind the hole, what is stored there could never be replayed.
 
-        Raises what the receiver and the archive raise; ``GiveUp("wal_hole")`` when a segment between the two is lost.
+        Raises what the receiver and the archive raise; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal
+        ``controller_superseded``.
         """
         if not self._known:
             self._learn(self._archive.contents())
@@ -58,6 +62,7 @@ class WalShipper:
         spool = self._receiver.spool()
         for timeline in spool.histories:
             if timeline not in self._histories:
+                self._claim.require()
                 self._archive.put_history(timeline, self._receiver.read_history(timeline))
                 self._histories.add(timeline)
         segments = 0
@@ -69,7 +74,8 @@ class WalShipper:
         return self._shipped(segments, tail_bytes)
 
     def look(self) -> None:
-        """Whether the repository is there at all. Raises what the archive raises."""
+        """Whether the repository is there at all, and still this controller's. Raises what the archive raises."""
+        self._claim.require()
         self._archive.look()
 
     def holds(self, segment: WalSegment) -> bool:
@@ -113,6 +119,7 @@ class WalShipper:
     def _put(
         self, segment: WalSegment, put: Callable[[bool], PutOutcome], spool: SpoolFacts, backup_begins_in: WalSegment | None
     ) -> None:
+        self._claim.require()
         try:
             self._require_joined(segment, spool)
             put(False)

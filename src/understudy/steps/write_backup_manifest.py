@@ -19,7 +19,9 @@ from understudy.vocabulary.identifiers import RepositoryName, StepKey
 @step_kind("write_backup_manifest")
 @dataclass(frozen=True, slots=True)
 class WriteBackupManifest:
-    """Looks whether every part is in the store at its size before it signs that they are."""
+    """Looks whether every part is in the store at its size before it signs that they are, and whether the repository is still
+    this controller's: who took it over while the backup was taken counts on being the only one to sign.
+    """
 
     resource: str
     repository: str
@@ -35,7 +37,9 @@ class WriteBackupManifest:
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "the backup is complete: its signed manifest is in the repository")
         manifest = taken_backup(world, self.resource)
-        written = Repository.of(world, RepositoryName(self.repository)).write_backup_manifest(manifest)
+        repository = Repository.of(world, RepositoryName(self.repository))
+        repository.require_epoch(world.controller)
+        written = repository.write_backup_manifest(manifest)
         return witness.done(
             label=manifest.label.text,
             repository=self.repository,
