@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tests.repository.sample_backups import sample_backup
 from understudy.plan.backup import BackupFacts, BackupSubject
 from understudy.plan.plan import Mode, Procedure
-from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection
+from understudy.plan.recovery import RecoveryFacts, RecoveryWish
 from understudy.ports.database import ServerFacts
 from understudy.ports.instance import InstancePlace
 from understudy.repository.wal_contents import WalContents
@@ -80,7 +80,7 @@ def recovery_wish(mode=Mode.ROUTINE, target=LATEST, tablespaces=None, **changes)
         "checks": ({"sql": "select 1", "equals": "1"},),
         "staging_directory": "/srv/copy.wal",
         "heartbeat_database": "postgres",
-        "reprotection": Reprotection("slot", 2**28, 3, None),
+        "reprotection": backup_subject((NEAR, FAR)),
     }
     return RecoveryWish(**(fields | changes))
 

@@ -10,6 +10,8 @@ from understudy.plan.recovery import plan_recovery
 from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps import codec
+from understudy.steps.await_wal import AwaitWal
+from understudy.steps.copy_backup import CopyBackup
 from understudy.steps.provision_target import ProvisionTarget
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
@@ -48,6 +50,17 @@ def test_protection_is_back_before_a_fail_over_counts_as_finished():
     found = verbs(plan_of(Mode.FAILOVER))
     assert found.index("start-wal-stream") < found.index("write-and-read-back") < found.index("take-base-backup")
     assert found.index("take-base-backup") < found.index("write-backup-manifest")
+
+
+def test_a_fail_over_protects_anew_in_every_repository_like_a_full_backup_and_needs_only_the_first():
+    again = verbs(plan_of(Mode.FAILOVER))
+    backup = verbs(plan_backup(backup_subject((NEAR, FAR)), backup_facts()))
+    assert [verb for verb in again if verb in backup] == backup
+    steps = [each.step for each in plan_of(Mode.FAILOVER).steps]
+    left_out = {step.key.partition("/")[2]: step.may_be_left_out for step in steps if isinstance(step, AwaitWal | CopyBackup)}
+    assert left_out == {"await-wal-in-near": False, "await-wal-in-far": True, "copy-backup-to-far": True}
+    ordinary = [each.step for each in plan_backup(backup_subject((NEAR, FAR)), backup_facts()).steps]
+    assert not any(step.may_be_left_out for step in ordinary if isinstance(step, AwaitWal | CopyBackup))
 
 
 def test_a_sandbox_is_removed_whatever_happened():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
@@ -18,26 +18,25 @@ from understudy.vocabulary.identifiers import BackupKind, RepositoryName, Resour
 _KIBIBYTE = 1024
 
 
-def rate_kilobytes(bytes_per_second: int | None) -> int | None:
-    """As ``BASE_BACKUP`` takes it; None: no limit."""
-    return bytes_per_second // _KIBIBYTE if bytes_per_second else None
+def backup_subject(installation: Installation, name: ResourceName, repositories: tuple[RepositoryName, ...]) -> BackupSubject:
+    """What the stack file says of the resource's backups; ``repositories`` in the order in which they get one."""
+    backup = installation.resource(name).backup
+    return BackupSubject(
+        resource=name,
+        slot=installation.stack.slot_of(name),
+        repositories=repositories,
+        part_bytes=backup.part_size,
+        compression_level=backup.compression_level,
+        max_rate_kilobytes=backup.max_rate // _KIBIBYTE if backup.max_rate else None,
+    )
 
 
 def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None, refused: str = "") -> Plan:
     """Gather the facts and decide. ``refused`` is what stood against an incremental backup a moment ago."""
-    resource = installation.resource(name)
     repositories = installation.repository_names(name)
     server = installation.databases[name].facts()
     remember_seen(installation.state, name, server)
     listing = installation.repository(repositories[0]).backups(name, server.system_identifier)
-    subject = BackupSubject(
-        resource=name,
-        slot=installation.stack.slot_of(name),
-        repositories=repositories,
-        part_bytes=resource.backup.part_size,
-        compression_level=resource.backup.compression_level,
-        max_rate_kilobytes=rate_kilobytes(resource.backup.max_rate),
-    )
     facts = BackupFacts(
         now=installation.clock.now(),
         plan_id=new_plan_id(installation.clock, Procedure.BACKUP),
@@ -46,7 +45,7 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
         backups=listing.usable,
         incremental_refused=refused,
     )
-    return plan_backup(subject, facts, kind)
+    return plan_backup(backup_subject(installation, name, repositories), facts, kind)
 
 
 def back_up(
@@ -62,9 +61,8 @@ def back_up(
     for repository in installation.repository_names(name):
         prepare_repository(installation, repository, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
-    return carry_out(
-        installation, BackupRequest(name, kind), plan, lambda request: plan_requested_backup(installation, request), watcher
-    )
+    asked = Asked(BackupRequest(name, kind), lambda following: plan_requested_backup(installation, following))
+    return carry_out(installation, plan, watcher, asked=asked)
 
 
 def plan_requested_backup(installation: Installation, request: Request) -> Plan:

@@ -46,6 +46,14 @@ class RunView:
         return next((step.error for step in self.steps if step.error is not None and step.error.code in codes), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asked for, and what plans the runs that follow the first."""
+
+    request: Request
+    plan: PlanRequest
+
+
 class Watcher(Protocol):
     """The door that waits for a run: shows how it goes, and asks the person in front of it."""
 
@@ -62,25 +70,30 @@ def view_of(installation: Installation, run: RunId) -> RunView:
     return RunView(record, installation.records.steps(run), follows)
 
 
-def carry_out(installation: Installation, request: Request, plan: Plan, plan_request: PlanRequest, watcher: Watcher) -> RunView:
+def carry_out(
+    installation: Installation,
+    plan: Plan,
+    watcher: Watcher,
+    approved_by: Person | None = None,
+    asked: Asked | None = None,
+) -> RunView:
     """Carry out the plan, and what has to follow it, and wait for the end. The view of the last run; ``follows`` leads back.
 
-    While ``serve`` holds the state directory the request is handed over to it; otherwise this process carries it out.
+    While ``serve`` holds the state directory the plan is handed over to it; otherwise this process carries it out.
 
     Args:
-        plan: The request's first.
-        plan_request: Makes those that follow.
+        asked: The request whose first plan this is; without one nothing follows.
 
     Raises:
         Refusal: ``busy`` (another run holds what this one needs), ``controller_busy`` (another command is at work).
     """
-    asked = request_to_json(request)
+    request = None if asked is None else request_to_json(asked.request)
     if serving_pid(installation.state) is not None:
-        run = hand_over(installation.records, installation.clock, plan, request.approved_by, asked)
+        run = hand_over(installation.records, installation.clock, plan, approved_by, request)
         return _follow_elsewhere(installation, run, watcher)
     with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
-        run = runner.submit(plan, request.approved_by, asked)
-        return _follow_request(installation, run, plan_request, watcher, runner)
+        run = runner.submit(plan, approved_by, request)
+        return _follow_request(installation, run, None if asked is None else asked.plan, watcher, runner)
 
 
 def resume(installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher) -> RunView:
@@ -99,14 +112,14 @@ def resume(installation: Installation, run: RunId, plan_request: PlanRequest, wa
 
 
 def _follow_request(
-    installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher, runner: Runner
+    installation: Installation, run: RunId, plan_request: PlanRequest | None, watcher: Watcher, runner: Runner
 ) -> RunView:
     """This process carries the run out, and those that follow it."""
     while True:
         view = _follow(installation, run, watcher, runner.approve, runner)
         request = installation.records.requests.of(run)
         following = None
-        if request is not None and request.ended is None:
+        if plan_request is not None and request is not None and request.ended is None:
             following = go_on(installation, request, plan_request, runner.submit)
         if following is None:
             return view

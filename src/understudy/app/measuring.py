@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -13,6 +13,7 @@ from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
 from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, Phase, RunMeasurement, measure_run
 from understudy.records.run import StepRecord
 from understudy.stack.models import Scenario
+from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.recovery_target import TargetKind
@@ -55,6 +56,8 @@ class MeasuredRecovery:
     tier: str
     tier_objectives: Objectives
     tier_verdict: ObjectiveVerdict
+    unprotected: tuple[str, ...]
+    """Further repositories that hold no backup of the recovered server, because they were away when it was copied."""
 
     @property
     def met(self) -> bool:
@@ -83,6 +86,7 @@ def measure(installation: Installation, view: RunView, disrupted: datetime | Non
         tier=tier_name,
         tier_objectives=Objectives(tier.rto, tier.rpo),
         tier_verdict=measure_run(records, planned, since, tier.rto, now).verdict,
+        unprotected=tuple(_left_out(view.steps)),
     )
 
 
@@ -97,6 +101,13 @@ def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) ->
     heartbeat = _proof(view, "verify-database").get("newest_heartbeat")
     last_commit, backup_started = _moment(replay.get("last_replayed_commit")), _moment(replay.get("backup_started"))
     return judge_recovery_point(_moment(heartbeat), last_commit, backup_started, disrupted, objective)
+
+
+def _left_out(steps: Sequence[StepRecord]) -> Iterator[str]:
+    for step in steps:
+        copying = step.key.partition("/")[2].startswith("copy-backup-to-")
+        if copying and step.error is None and step.evidence is not None and step.evidence.outcome is Outcome.SKIPPED:
+            yield str(step.evidence.proof["repository"])
 
 
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
-from understudy.app.backups import rate_kilobytes
-from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.backups import backup_subject
+from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.repositories import prepare_repository
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
-from understudy.plan.recovery import RecoveryFacts, RecoveryWish, Reprotection, plan_recovery
+from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
 from understudy.ports.instance import InstancePlace
 from understudy.repository.catalog import Repository
@@ -28,7 +28,7 @@ from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
 from understudy.stack.resources import PostgresResource
 from understudy.steps.restore_base_backup import RestoreBaseBackup
-from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Timeline, TimelineFork
 
@@ -77,14 +77,17 @@ def recover(
 ) -> RunView:
     """Carry out the scenario for real, where the stack file says.
 
-    It writes to the repository (the last WAL, the base backup afterwards), so that must be this controller's, or be taken over.
+    It writes to the repositories (the last WAL, the base backup afterwards), so they must be this controller's, or be taken
+    over. Only the one that it reads from must be there.
 
     Raises:
         Refusal: ``controller_superseded``; and as ``plan_in_place`` and ``carry_out`` do.
     """
     name = _one_resource(installation, resource)
-    source = choice.repository or installation.repository_names(name)[0]
+    source, *others = _repositories(installation, name, choice)
     prepare_repository(installation, source, take_over=take_over)
+    for other in others:
+        _prepare_if_there(installation, other, take_over)
     request = RecoveryRequest(
         Procedure.RECOVERY,
         name,
@@ -96,9 +99,25 @@ def recover(
     return _carry_out(installation, request, watcher)
 
 
+def _repositories(installation: Installation, name: ResourceName, choice: Choice) -> tuple[RepositoryName, ...]:
+    """The one that is read from, then the others."""
+    names = installation.repository_names(name)
+    source = choice.repository or names[0]
+    return (source, *(each for each in names if each != source))
+
+
+def _prepare_if_there(installation: Installation, repository: RepositoryName, take_over: bool) -> None:
+    """What it lacks then, the steps say that write to it."""
+    try:
+        prepare_repository(installation, repository, take_over=take_over)
+    except UnderstudyError as error:
+        _log.warning("%s cannot be written to now: %s", repository, error)
+
+
 def _carry_out(installation: Installation, request: RecoveryRequest, watcher: Watcher) -> RunView:
     plan = plan_requested_recovery(installation, request)
-    return carry_out(installation, request, plan, lambda following: plan_requested_recovery(installation, following), watcher)
+    asked = Asked(request, lambda following: plan_requested_recovery(installation, following))
+    return carry_out(installation, plan, watcher, request.approved_by, asked)
 
 
 def plan_requested_recovery(installation: Installation, request: Request) -> Plan:
@@ -249,8 +268,8 @@ def _plan(
     landing: Landing | None = None,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
-    repositories = installation.repository_names(name)
-    source = choice.repository or repositories[0]
+    source, *others = _repositories(installation, name, choice)
+    repositories = (source, *others)
     holdings = _holdings(installation.repository(source), name, choice.without)
     settings = installation.resource(name)
     wish = RecoveryWish(
@@ -259,7 +278,7 @@ def _plan(
         mode=mode,
         subject=subject,
         repository=source,
-        repositories=(source, *(each for each in repositories if each != source)),
+        repositories=repositories,
         target=choice.target,
         place=place,
         workers=_WORKERS,
@@ -272,12 +291,7 @@ def _plan(
         set_aside=set_aside,
         fence_override_by=fence_override_by,
         landing=landing,
-        reprotection=Reprotection(
-            slot=installation.stack.slot_of(name),
-            part_bytes=settings.backup.part_size,
-            compression_level=settings.backup.compression_level,
-            max_rate_kilobytes=rate_kilobytes(settings.backup.max_rate),
-        ),
+        reprotection=backup_subject(installation, name, repositories),
     )
     facts = RecoveryFacts(
         now=installation.clock.now(),

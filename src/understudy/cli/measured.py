@@ -62,6 +62,9 @@ def print_measured(measured: MeasuredRecovery) -> None:
         click.echo(_recovery_point(measured.recovery_point, measured))
         if measured.recovery_point.verdict is ObjectiveVerdict.UNKNOWN:
             click.echo(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}")
+    for repository in measured.unprotected:
+        click.echo(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
+        click.echo(f"    once it is there again, understudy backup {measured.resource} --full")
     for phase, took in measurement.afterwards.items():
         click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
 

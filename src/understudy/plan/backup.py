@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, in_sequence
 from understudy.ports.database import ServerFacts
+from understudy.ports.step import Step
 from understudy.repository.manifests import BackupManifest
 from understudy.steps.await_wal import AwaitWal
 from understudy.steps.copy_backup import CopyBackup
@@ -91,9 +92,34 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
             hint="upgrade the server; until then, protect it with logical dumps",
         )
     decision = decide_kind(asked, facts)
-    label = _free_label(decision, facts)
-    first, *others = subject.repositories
     resource = subject.resource
+    # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
+    anew = subject.repositories if decision.kind is BackupKind.FULL else ()
+    stream = StartWalStream(resource, subject.slot, begin_anew_in=anew)
+    steps = backup_steps(subject, _free_label(decision, facts), decision, facts.stack_digest)
+    holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
+    if decision.parent:
+        holds.add(Hold(f"backup-chain:{resource}/{decision.parent.label.chain}", HoldKind.SHARED))
+    return Plan(
+        id=facts.plan_id,
+        procedure=Procedure.BACKUP,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        steps=in_sequence(PlannedStep(stream), *steps),
+        holds=frozenset(holds),
+        stack_digest=facts.stack_digest,
+    )
+
+
+def backup_steps(
+    subject: BackupSubject, label: BackupLabel, decision: KindDecision, stack_digest: str, *, first_suffices: bool = False
+) -> list[PlannedStep]:
+    """Take it into the first repository, then copy it into the others; each with the WAL that it needs, each signed last.
+
+    ``first_suffices``: after a recovery a further repository that is away is left out and named, and does not fail the run.
+    """
+    resource, (first, *others) = subject.resource, subject.repositories
+    full = decision.kind is BackupKind.FULL
     take = TakeBaseBackup(
         resource=resource,
         repository=first,
@@ -103,28 +129,13 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
         part_bytes=subject.part_bytes,
         compression_level=subject.compression_level,
         max_rate_kilobytes=subject.max_rate_kilobytes,
-        stack_digest=facts.stack_digest,
+        stack_digest=stack_digest,
     )
-    # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
-    full = decision.kind is BackupKind.FULL
-    stream = StartWalStream(resource, subject.slot, begin_anew_in=subject.repositories if full else ())
-    awaiting = AwaitWal(resource, first, may_follow_gap=full)
-    steps = [PlannedStep(step) for step in (stream, take, awaiting, WriteBackupManifest(resource, first))]
+    steps: list[Step] = [take, AwaitWal(resource, first, may_follow_gap=full), WriteBackupManifest(resource, first)]
     for other in others:
-        steps.append(PlannedStep(AwaitWal(resource, other, may_follow_gap=full)))
-        steps.append(PlannedStep(CopyBackup(resource, first, other)))
-    holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
-    if decision.parent:
-        holds.add(Hold(f"backup-chain:{resource}/{decision.parent.label.chain}", HoldKind.SHARED))
-    return Plan(
-        id=facts.plan_id,
-        procedure=Procedure.BACKUP,
-        mode=Mode.ROUTINE,
-        subject=resource,
-        steps=in_sequence(*steps),
-        holds=frozenset(holds),
-        stack_digest=facts.stack_digest,
-    )
+        steps.append(AwaitWal(resource, other, may_follow_gap=full, may_be_left_out=first_suffices))
+        steps.append(CopyBackup(resource, first, other, may_be_left_out=first_suffices))
+    return [PlannedStep(step) for step in steps]
 
 
 def is_full(plan: Plan) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from understudy.plan.backup import BackupSubject, KindDecision, backup_steps
 from understudy.plan.landing import Landing, ask_to_move
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_history, require_wal
 from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_contents import WalContents
-from understudy.steps.await_wal import AwaitWal
 from understudy.steps.check_address import CheckAddress
 from understudy.steps.check_pages import CheckPages
 from understudy.steps.discard_unfinished import DiscardUnfinished
@@ -26,27 +26,15 @@ from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.steps.start_wal_stream import StartWalStream
-from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
-from understudy.steps.write_backup_manifest import WriteBackupManifest
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupLabel, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget
 from understudy.vocabulary.wal import Timeline
 
 HEADROOM = 1.1
 """Free space asked for, over what the backup unpacks to: replayed WAL, temporary files, growth while replaying."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reprotection:
-    """How protection comes back after a real recovery, before the run counts as finished."""
-
-    slot: str
-    part_bytes: int
-    compression_level: int
-    max_rate_kilobytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,8 @@ class RecoveryWish:
     heartbeat_database: str | None
     staging_directory: str
     """For the WAL that is fetched ahead of the server."""
-    reprotection: Reprotection
+    reprotection: BackupSubject
+    """The backup with which protection comes back after a real recovery; its first repository is the one restored from."""
     timeline: Timeline | None = None
     label: str | None = None
     set_aside: bool = False
@@ -213,10 +202,10 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
         case Mode.ROUTINE:
             return [PlannedStep(check_pages), PlannedStep(release), discard]
         case Mode.FAILOVER:
-            stream, *protect = _protect_again(wish, facts)
-            # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
             address = PlannedStep(CheckAddress(resource, place, landing=landing.named))
-            return [open_to_clients, address, stream, write, PlannedStep(release), *protect, discard]
+            # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
+            stream = PlannedStep(StartWalStream(resource, wish.reprotection.slot, fresh=True))
+            return [open_to_clients, address, stream, write, PlannedStep(release), *_protect_again(wish, facts), discard]
 
 
 def _kept_beside(wish: RecoveryWish) -> tuple[str, ...]:
@@ -230,25 +219,9 @@ def _removed_after(wish: RecoveryWish) -> tuple[str, ...]:
 
 
 def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
-    again, resource = wish.reprotection, wish.resource
-    take = TakeBaseBackup(
-        resource=resource,
-        repository=wish.repository,
-        label=BackupLabel.of_full(facts.now).text,
-        parent=None,
-        reason="protection begins anew after a recovery",
-        part_bytes=again.part_bytes,
-        compression_level=again.compression_level,
-        max_rate_kilobytes=again.max_rate_kilobytes,
-        stack_digest=facts.stack_digest,
-    )
-    steps = (
-        StartWalStream(resource, again.slot, fresh=True),
-        take,
-        AwaitWal(resource, wish.repository, may_follow_gap=True),
-        WriteBackupManifest(resource, wish.repository),
-    )
-    return [PlannedStep(step) for step in steps]
+    decision = KindDecision(BackupKind.FULL, None, "protection begins anew after a recovery")
+    label = BackupLabel.of_full(facts.now)
+    return backup_steps(wish.reprotection, label, decision, facts.stack_digest, first_suffices=True)
 
 
 def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:

@@ -9,12 +9,14 @@ from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.wal_contents import WalContents
 from understudy.repository.wal_records import SegmentPages, WalRecords
 from understudy.steps.codec import step_kind
-from understudy.steps.wal_shipping import WalShipper
+from understudy.steps.left_out import leave_out, left_out
+from understudy.steps.wal_shipping import Shipped, WalShipper
 from understudy.steps.witness import Witness
 from understudy.steps.write_backup_manifest import taken_backup
-from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json
@@ -32,11 +34,14 @@ class AwaitWal:
 
     ``may_follow_gap``: a full backup needs nothing from before it, so a hole there may stand. It stays visible: the segment
     behind it is marked, and older backups are not replayed across it.
+
+    ``may_be_left_out``: another repository holds the backup already, so one that is away is named and does not fail the run.
     """
 
     resource: str
     repository: str
     may_follow_gap: bool = False
+    may_be_left_out: bool = False
 
     @property
     def key(self) -> StepKey:
@@ -49,15 +54,18 @@ class AwaitWal:
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"all WAL of the backup is in {self.repository}")
         backup = taken_backup(world, self.resource)
-        name = ResourceName(self.resource)
-        repository = Repository.of(world, RepositoryName(self.repository))
-        archive = repository.wal(name, backup.system_identifier, backup.segment_bytes)
-        receiver = world.receivers[name]
-        receiver.ensure_running()
         needed = segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
-        shipper = WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock))
-        shipped = shipper.ship_once(backup_begins_in=needed[0] if self.may_follow_gap else None)
-        contents = archive.contents()
+        receiver = world.receivers[ResourceName(self.resource)]
+        receiver.ensure_running()
+        skipped = left_out(world, witness, self.resource, self.repository)
+        if skipped is not None:
+            return skipped
+        try:
+            shipped, contents = self._ship(world, backup, needed[0])
+        except UnderstudyError as error:
+            if not self.may_be_left_out or isinstance(error, Cancelled):
+                raise
+            return leave_out(world, witness, self.resource, self.repository, error)
         missing = contents.gap_between(needed[0], needed[-1])
         reach = contents.reaches(backup.timeline)
         held = reach is not None and (reach >= backup.stop_lsn or _only_zeros_are_missing(receiver, backup, reach))
@@ -81,6 +89,14 @@ class AwaitWal:
             reaches=str(reach),
             begins_after_gap=gaps,
         )
+
+    def _ship(self, world: World, backup: BackupManifest, begins_in: WalSegment) -> tuple[Shipped, WalContents]:
+        name = ResourceName(self.resource)
+        repository = Repository.of(world, RepositoryName(self.repository))
+        archive = repository.wal(name, backup.system_identifier, backup.segment_bytes)
+        shipper = WalShipper(world.receivers[name], archive, repository.own_claim(world.controller, world.clock))
+        shipped = shipper.ship_once(backup_begins_in=begins_in if self.may_follow_gap else None)
+        return shipped, archive.contents()
 
 
 def _only_zeros_are_missing(receiver: WalReceiver, backup: BackupManifest, reach: Lsn) -> bool:

@@ -9,8 +9,10 @@ from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.copying import copy_backup_objects
 from understudy.steps.codec import step_kind
+from understudy.steps.left_out import leave_out, left_out
 from understudy.steps.witness import Witness
 from understudy.steps.write_backup_manifest import taken_backup
+from understudy.vocabulary.errors import Cancelled, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, StepKey
 
@@ -20,11 +22,14 @@ from understudy.vocabulary.identifiers import RepositoryName, StepKey
 class CopyBackup:
     """Needs no age identity: what is copied was sealed for good, and its digest is compared on the way. Signed only while the
     repository is this controller's, like a backup's first manifest.
+
+    ``may_be_left_out``: as ``AwaitWal``; but a part that is not as it was sealed is never passed over.
     """
 
     resource: str
     source: str
     repository: str
+    may_be_left_out: bool = False
 
     @property
     def key(self) -> StepKey:
@@ -36,6 +41,17 @@ class CopyBackup:
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"the backup is complete in {self.repository}, too")
+        skipped = left_out(world, witness, self.resource, self.repository)
+        if skipped is not None:
+            return skipped
+        try:
+            return self._copy(world, witness)
+        except UnderstudyError as error:
+            if not self.may_be_left_out or isinstance(error, Cancelled) or error.code == "part_corrupt":
+                raise
+            return leave_out(world, witness, self.resource, self.repository, error)
+
+    def _copy(self, world: World, witness: Witness) -> Evidence:
         backup = taken_backup(world, self.resource)
         target = Repository.of(world, RepositoryName(self.repository))
         copied = copy_backup_objects(

@@ -28,6 +28,7 @@ class Witness:
         proof = {**(recorded or {}), **measured}
         return Evidence(self.subject, self.claim, Outcome.DONE, self.started, self.clock.now(), proof, hint)
 
-    def skipped(self, reason: str, **proof: Json) -> Evidence:
-        """There was nothing to do; ``reason`` says why that is right."""
-        return Evidence(self.subject, self.claim, Outcome.SKIPPED, self.started, self.clock.now(), {"reason": reason} | proof)
+    def skipped(self, reason: str, *, hint: str = "", **proof: Json) -> Evidence:
+        """There was nothing to do, or it may be left out; ``reason`` says why that is right."""
+        recorded: JsonObject = {"reason": reason, **proof}
+        return Evidence(self.subject, self.claim, Outcome.SKIPPED, self.started, self.clock.now(), recorded, hint)

@@ -1,0 +1,65 @@
+"""After a real recovery the new backup is in every repository, and one that is away is named without failing the recovery."""
+
+import json
+
+import psycopg
+
+from tests.faults.estate import FAR, NEAR, RESOURCE
+from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.wal import WalSegment
+
+
+def recovered(estate):
+    """The command's own JSON; fails the test where the recovery failed or missed an objective."""
+    return json.loads(estate.command("recover", "database_corruption", "--yes", "--json").stdout)
+
+
+def newest(estate, repository):
+    return max(estate.installation.repository(repository).backups(RESOURCE).usable, key=lambda backup: backup.stop_time)
+
+
+def write_to_the_recovered(estate):
+    """Complete a segment; its sockets lie elsewhere than the old server's."""
+    with psycopg.connect(estate.server.url, autocommit=True) as connection:
+        connection.execute("create table written_after ()")
+        [name, size] = connection.execute(
+            "select pg_walfile_name(pg_switch_wal()), pg_size_bytes(current_setting('wal_segment_size'))"
+        ).fetchone()
+    return WalSegment.parse(name, size)
+
+
+def test_every_repository_holds_the_backup_that_protects_anew_and_goes_on_without_a_hole(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    before = newest(estate, NEAR)
+    told = recovered(estate)
+    assert told["measured"]["unprotected"] == []
+    assert newest(estate, NEAR).kind is BackupKind.FULL
+    assert newest(estate, FAR).label == newest(estate, NEAR).label != before.label
+    estate.wait_until_held(write_to_the_recovered(estate), NEAR, FAR)
+    estate.wait_for(lambda seen: not seen.shipping_faults, "both streams to go on without a hole")
+    estate.command("drill", "database_corruption", "--repository", FAR)
+    assert json.loads(estate.command("verify", "--json").stdout)["passed"]
+
+
+def test_a_further_repository_that_is_away_is_named_and_does_not_fail_the_recovery(make_estate):
+    estate = make_estate(bucket=True)
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    before = newest(estate, FAR)
+    estate.s3.stop()
+    told = recovered(estate)
+    assert told["measured"]["unprotected"] == [FAR]
+    ended = {step["key"]: step for step in told["steps"]}
+    for step in (ended[f"orders/await-wal-in-{FAR}"], ended[f"orders/copy-backup-to-{FAR}"]):
+        assert step["state"] == "skipped"
+        assert FAR in step["evidence"]["proof"]["reason"]
+        assert "understudy backup orders --full" in step["evidence"]["hint"]
+    assert newest(estate, NEAR).label != before.label
+    estate.s3.start()
+    assert newest(estate, FAR) == before
+    estate.command("backup", "orders", "--full")
+    assert newest(estate, FAR).label == newest(estate, NEAR).label
