@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, Phase, measure_run
+from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, measure_run
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import StepKey
+from understudy.vocabulary.phases import Phase
 
 START = datetime(2026, 11, 23, 3, tzinfo=UTC)
 AFTERWARDS = (Phase.PROTECT, Phase.CLEAN_UP)

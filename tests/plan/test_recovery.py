@@ -14,6 +14,7 @@ from understudy.steps.await_wal import AwaitWal
 from understudy.steps.copy_backup import CopyBackup
 from understudy.steps.provision_target import ProvisionTarget
 from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
 BACKUP = backup_of("20261123-030000F")
@@ -141,6 +142,16 @@ def test_every_kind_of_step_is_in_one_of_these_plans():
     kinds = {type(each.step).kind_name for make in PLANS.values() for each in make().steps}
     known = {name for name, kind in codec._KINDS.items() if kind.__module__.startswith("understudy.steps.")}
     assert kinds == known
+
+
+def test_every_kind_of_step_names_the_phase_in_which_a_recovery_is_measured():
+    phases = {
+        name: getattr(kind, "PHASE", None)
+        for name, kind in codec._KINDS.items()
+        if kind.__module__.startswith("understudy.steps.")
+    }
+    assert {name for name, phase in phases.items() if not isinstance(phase, Phase)} == set()
+    assert set(phases.values()) == set(Phase) - {Phase.DETECT, Phase.WAITING}, "those two are what lies between steps"
 
 
 def test_a_step_of_a_newer_version_is_named_as_unknown():

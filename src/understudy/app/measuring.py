@@ -10,31 +10,16 @@ from typing import cast
 from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
-from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, Phase, RunMeasurement, measure_run
+from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
 from understudy.records.run import StepRecord
+from understudy.runner.plan_json import plan_from_json
 from understudy.stack.models import Scenario
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import TargetKind
-
-_PHASES: Mapping[str, Phase] = {
-    "fence-old-server": Phase.FENCE,
-    "ship-remaining-wal": Phase.FENCE,
-    "provision-target": Phase.PROVISION,
-    "restore-base-backup": Phase.RESTORE,
-    "replay-wal": Phase.REPLAY,
-    "promote": Phase.PROMOTE,
-    "verify-database": Phase.VERIFY,
-    "open-to-clients": Phase.CUT_OVER,
-    "check-address": Phase.CUT_OVER,
-    "write-and-read-back": Phase.CUT_OVER,
-    "start-wal-stream": Phase.CUT_OVER,
-    "check-pages": Phase.CLEAN_UP,
-    "release-target": Phase.CLEAN_UP,
-    "remove-sandbox": Phase.CLEAN_UP,
-    "discard-unfinished": Phase.CLEAN_UP,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +58,8 @@ def measure(installation: Installation, view: RunView, disrupted: datetime | Non
     resource = ResourceName(view.steps[0].key.partition("/")[0])
     tier_name = installation.resource(resource).tier
     tier = installation.stack.tier_of(resource)
-    records = [MeasuredStep(step.key, _phase(step.key), step.evidence) for step in view.steps if step.evidence is not None]
-    planned = {step.key: _phase(step.key) for step in view.steps}
+    planned = _phases(installation, view)
+    records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
     now = view.run.ended or installation.clock.now()
     measurement = measure_run(records, planned, since, scenario.rto, now)
     return MeasuredRecovery(
@@ -90,8 +75,22 @@ def measure(installation: Installation, view: RunView, disrupted: datetime | Non
     )
 
 
-def _phase(key: StepKey) -> Phase:
-    return _PHASES.get(key.partition("/")[2], Phase.PROTECT)
+def _phases(installation: Installation, view: RunView) -> Mapping[StepKey, Phase]:
+    """As each step of the plan says.
+
+    Raises:
+        GiveUp: ``plan_unreadable``.
+    """
+    try:
+        plan = plan_from_json(installation.records.plan(view.run.run))
+    except (ValueError, KeyError, TypeError) as error:
+        raise GiveUp(
+            "plan_unreadable",
+            found=f"the plan of {view.run.run} cannot be read: {type(error).__name__}: {error}",
+            expected="kinds of steps that this version knows",
+            hint="another version planned it: measure it with that one",
+        ) from error
+    return {planned.step.key: planned.step.PHASE for planned in plan.steps}
 
 
 def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:

@@ -33,8 +33,8 @@ from understudy.judge.preflight_host import (
 )
 from understudy.ports.database import Database, ServerFacts
 from understudy.stack.resources import PostgresResource, SqlCheck
-from understudy.steps.verify_database import HEARTBEAT_TABLE
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 from understudy.vocabulary.identifiers import ResourceName
 
 _CHECK_TIME_LIMIT = timedelta(seconds=10)

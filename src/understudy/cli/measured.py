@@ -8,8 +8,9 @@ from understudy.app.carrying_out import RunView
 from understudy.app.measuring import MeasuredRecovery
 from understudy.cli.printing import duration, moment, to_json
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
-from understudy.judge.run_measurement import ObjectiveVerdict, Phase
+from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.phases import Phase
 
 PHASE_NAMES = {
     Phase.DETECT: "start",

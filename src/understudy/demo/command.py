@@ -18,8 +18,8 @@ from understudy.cli.measured import PHASE_NAMES
 from understudy.cli.printing import duration
 from understudy.demo.kept import end_kept_demo
 from understudy.demo.story import Demo, Played
-from understudy.judge.run_measurement import Phase
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.phases import Phase
 
 
 @click.command(

@@ -14,25 +14,7 @@ from enum import StrEnum
 
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import StepKey
-
-
-class Phase(StrEnum):
-    """In the order of recovery."""
-
-    DETECT = "detect"
-    """From the disruption to the first step."""
-    FENCE = "fence"
-    PROVISION = "provision"
-    RESTORE = "restore"
-    REPLAY = "replay"
-    PROMOTE = "promote"
-    VERIFY = "verify"
-    CUT_OVER = "cut_over"
-    WAITING = "waiting"
-    """Between steps: for an approval, for the next try, for a controller that was killed."""
-    PROTECT = "protect"
-    """Slot, stream and base backup of the recovered server: after it serves again, so outside the recovery time."""
-    CLEAN_UP = "clean_up"
+from understudy.vocabulary.phases import Phase
 
 
 class ObjectiveVerdict(StrEnum):

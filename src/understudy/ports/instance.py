@@ -159,10 +159,6 @@ class Instances(Protocol):
 
     def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None: ...
 
-    def combine_backups(self, chain: Sequence[str], output: str) -> None:
-        """``pg_combinebackup`` over plain directories, full first, into a directory that does not exist yet."""
-        ...
-
     def read_logically(
         self, place: InstancePlace, databases: Sequence[str], workers: int, progress: Progress, cancellation: Cancellation
     ) -> Mapping[str, LogicalRead]:

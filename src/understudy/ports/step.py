@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import StepKey
+from understudy.vocabulary.phases import Phase
 
 if TYPE_CHECKING:
     from understudy.ports.world import World
@@ -18,6 +19,9 @@ class Step(Protocol):
     A step is a frozen value. It looks before it acts, so that running it twice is the same as once. It names resources;
     ``World`` resolves the names, so no address, path of a program or password is part of it.
     """
+
+    PHASE: ClassVar[Phase]
+    """Where what it takes counts, when the run is a recovery."""
 
     @property
     def key(self) -> StepKey:

@@ -23,6 +23,8 @@ from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, Timeline, WalSegmen
 
 __all__ = ["PutOutcome", "WalArchive", "WalContents"]
 
+WAL_HOLE = "wal_hole"
+
 
 class PutOutcome(StrEnum):
     STORED = "stored"
@@ -104,7 +106,7 @@ class WalArchive:
             self._require_predecessor(segment)
         reach = unbroken_reaches(self._tails(segment)).get(segment, 0)
         if from_offset > reach:
-            raise _hole(f"a tail of {segment} from byte {from_offset} on, where the earlier ones end at {reach}")
+            raise wal_hole(f"a tail of {segment} from byte {from_offset} on, where the earlier ones end at {reach}")
         stem = self._paths.tail(segment, from_offset, stop)
         return self._put(stem, self._owner.tail(segment, from_offset, stop), content, begin_after_gap)
 
@@ -273,7 +275,7 @@ class WalArchive:
             if isinstance(earlier, TailSpan):
                 earlier = earlier.segment
             if isinstance(earlier, WalSegment) and earlier < segment:
-                raise _hole(f"{segment}, while {before} is not in {self._store.url} and {earlier} is")
+                raise wal_hole(f"{segment}, while {before} is not in {self._store.url} and {earlier} is")
 
     def _require_own(self, segment: WalSegment) -> None:
         if segment.size_bytes != self._owner.segment_bytes:
@@ -293,9 +295,10 @@ class WalArchive:
         )
 
 
-def _hole(found: str) -> GiveUp:
+def wal_hole(found: str) -> GiveUp:
+    """What comes next can't be stored, because what belongs before it is not there."""
     return GiveUp(
-        "wal_hole",
+        WAL_HOLE,
         found=found,
         expected="WAL without a hole",
         hint="if the WAL in between is lost for good, a full backup begins anew behind it: understudy backup RESOURCE --full",

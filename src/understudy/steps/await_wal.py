@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.world import World
@@ -20,6 +21,7 @@ from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, Understudy
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.wal import Lsn, WalSegment, segments_covering
 
 _LOOK_AGAIN = timedelta(milliseconds=200)
@@ -42,6 +44,7 @@ class AwaitWal:
     repository: str
     may_follow_gap: bool = False
     may_be_left_out: bool = False
+    PHASE: ClassVar = Phase.PROTECT
 
     @property
     def key(self) -> StepKey:

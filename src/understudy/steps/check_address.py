@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.database import Database
 from understudy.ports.world import World
@@ -13,6 +14,7 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName, StepKey
+from understudy.vocabulary.phases import Phase
 
 ADDRESS_TIME_LIMIT = timedelta(minutes=15)
 """For a person who moves a name or an address while the run waits."""
@@ -31,6 +33,7 @@ class CheckAddress(PlacedStep):
 
     landing: bool = False
     VERB = "check-address"
+    PHASE: ClassVar = Phase.CUT_OVER
 
     @property
     def time_limit(self) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
@@ -12,6 +13,7 @@ from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("check_pages")
@@ -24,6 +26,7 @@ class CheckPages(PlacedStep):
     """
 
     VERB = "check-pages"
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def time_limit(self) -> timedelta:

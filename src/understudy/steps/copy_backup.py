@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -15,6 +16,7 @@ from understudy.steps.write_backup_manifest import taken_backup
 from understudy.vocabulary.errors import Cancelled, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, StepKey
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("copy_backup")
@@ -30,6 +32,7 @@ class CopyBackup:
     source: str
     repository: str
     may_be_left_out: bool = False
+    PHASE: ClassVar = Phase.PROTECT
 
     @property
     def key(self) -> StepKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
@@ -12,6 +13,7 @@ from understudy.steps.placed import PlacedStep
 from understudy.steps.replay_wal import replay_receipt
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("discard_unfinished")
@@ -28,6 +30,7 @@ class DiscardUnfinished(PlacedStep):
     removed: tuple[str, ...]
     serves: bool
     VERB = "discard-unfinished"
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def time_limit(self) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.database import Database, Presence
 from understudy.ports.instance import StopMode
@@ -15,6 +16,7 @@ from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("fence_old_server")
@@ -30,6 +32,7 @@ class FenceOldServer(PlacedStep):
     system_identifier: str
     override_by: str | None = None
     VERB = "fence-old-server"
+    PHASE: ClassVar = Phase.FENCE
 
     @property
     def time_limit(self) -> timedelta:

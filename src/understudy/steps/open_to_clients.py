@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
@@ -13,6 +14,7 @@ from understudy.steps.sandbox_settings import sandbox_hba, sandbox_settings
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("open_to_clients")
@@ -27,6 +29,7 @@ class OpenToClients(PlacedStep):
     configuration: str | None = None
     """Directory of the configuration files that stand in for those of the data directory."""
     VERB = "open-to-clients"
+    PHASE: ClassVar = Phase.CUT_OVER
 
     @property
     def time_limit(self) -> timedelta:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep, wait_until
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("promote")
@@ -18,6 +20,7 @@ class Promote(PlacedStep):
     """Only ever after ``ReplayWal`` proved that the target was reached: the server itself never decides to end recovery."""
 
     VERB = "promote"
+    PHASE: ClassVar = Phase.PROMOTE
 
     @property
     def time_limit(self) -> timedelta:

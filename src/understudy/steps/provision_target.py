@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.places import PlaceFacts
 from understudy.ports.world import World
@@ -14,6 +15,7 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("provision_target")
@@ -27,6 +29,7 @@ class ProvisionTarget(PlacedStep):
     other_directories: tuple[str, ...] = ()
     """Of tablespaces, of the WAL that is fetched ahead, of a sandbox's socket."""
     VERB = "provision-target"
+    PHASE: ClassVar = Phase.PROVISION
 
     @property
     def time_limit(self) -> timedelta:

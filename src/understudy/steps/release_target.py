@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("release_target")
@@ -20,6 +22,7 @@ class ReleaseTarget(PlacedStep):
     kept: tuple[str, ...]
     removed: tuple[str, ...]
     VERB = "release-target"
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def time_limit(self) -> timedelta:

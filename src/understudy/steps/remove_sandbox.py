@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
@@ -11,6 +12,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("remove_sandbox")
@@ -20,6 +22,7 @@ class RemoveSandbox(PlacedStep):
 
     other_directories: tuple[str, ...] = ()
     VERB = "remove-sandbox"
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def time_limit(self) -> timedelta:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 from understudy.ports.instance import InstanceFacts, Instances, StopMode
 from understudy.ports.world import World
@@ -25,6 +26,7 @@ from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
@@ -122,6 +124,7 @@ class ReplayWal(PlacedStep):
     workers: int
     staging_directory: str
     VERB = "replay-wal"
+    PHASE: ClassVar = Phase.REPLAY
 
     @property
     def time_limit(self) -> timedelta:

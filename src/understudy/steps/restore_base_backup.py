@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -20,6 +20,7 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 
 BACKUP_AT_FAULT = "backup"
 """In the proof of a restore that failed: the label of the backup in which it did."""
@@ -47,6 +48,7 @@ class RestoreBaseBackup(PlacedStep):
     tablespaces: Mapping[str, str]
     workers: int
     VERB = "restore-base-backup"
+    PHASE: ClassVar = Phase.RESTORE
 
     @property
     def time_limit(self) -> timedelta:

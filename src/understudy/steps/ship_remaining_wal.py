@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -14,6 +15,7 @@ from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("ship_remaining_wal")
@@ -29,6 +31,7 @@ class ShipRemainingWal:
     repositories: tuple[str, ...]
     system_identifier: str
     segment_bytes: int
+    PHASE: ClassVar = Phase.FENCE
 
     @property
     def key(self) -> StepKey:

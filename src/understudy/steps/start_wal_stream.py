@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -14,6 +15,7 @@ from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.wal import WalSegment
 
 _GAPS = frozenset({"slot_lost", "wal_removed"})
@@ -36,6 +38,7 @@ class StartWalStream:
     slot: str
     fresh: bool = False
     begin_anew_in: tuple[str, ...] = ()
+    PHASE: ClassVar = Phase.CUT_OVER
 
     @property
     def key(self) -> StepKey:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from understudy import __version__
 from understudy.ports.database import BaseBackupRequest, Database, ServerFacts
@@ -20,6 +21,7 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, StepKey
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("take_base_backup")
@@ -41,6 +43,7 @@ class TakeBaseBackup:
     compression_level: int
     max_rate_kilobytes: int | None
     stack_digest: str
+    PHASE: ClassVar = Phase.PROTECT
 
     @property
     def key(self) -> StepKey:

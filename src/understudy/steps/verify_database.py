@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.instance import Instances, LogicalRead
 from understudy.ports.world import World
@@ -13,9 +14,10 @@ from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.phases import Phase
 
-HEARTBEAT_TABLE = "public.understudy_heartbeat"
 _NEWEST_HEARTBEAT = (
     f"SELECT to_char(max(written) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM {HEARTBEAT_TABLE}"  # noqa: S608
 )
@@ -38,6 +40,7 @@ class VerifyDatabase(PlacedStep):
     workers: int = 2
     """How many connections read at once."""
     VERB = "verify-database"
+    PHASE: ClassVar = Phase.VERIFY
 
     @property
     def time_limit(self) -> timedelta:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
 from understudy.repository.epochs import OwnClaim
-from understudy.repository.wal_archive import PutOutcome, WalArchive, WalContents
+from understudy.repository.wal_archive import WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
-
-WAL_HOLE = "wal_hole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +140,10 @@ class WalShipper:
         fork = forks[-1]
         left_in = WalSegment.holding(fork.parent, fork.at, segment.size_bytes)
         if segment.number > left_in.number:
-            raise _hole(f"timeline {segment.timeline} began at {fork.at}, and its first segment here is {segment}")
+            raise wal_hole(f"timeline {segment.timeline} began at {fork.at}, and its first segment here is {segment}")
         earlier = [each for each in known if each.timeline <= fork.parent and each.number < segment.number]
         if earlier and not any(each.number == segment.number - 1 and each in self._complete for each in earlier):
-            raise _hole(f"{segment} is the first of timeline {segment.timeline}, and what is before it ends in {max(earlier)}")
+            raise wal_hole(f"{segment} is the first of timeline {segment.timeline}, and what is before it ends in {max(earlier)}")
 
     def _is_first_of_timeline(self, segment: WalSegment) -> bool:
         newest = self._newest
@@ -166,12 +164,3 @@ def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int
     if safe:
         receiver.forget(safe)
     return len(safe)
-
-
-def _hole(found: str) -> GiveUp:
-    return GiveUp(
-        WAL_HOLE,
-        found=found,
-        expected="WAL without a hole",
-        hint="if the WAL in between is lost for good, a full backup begins anew behind it: understudy backup RESOURCE --full",
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
@@ -11,6 +12,7 @@ from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.phases import Phase
 
 _TABLE = "understudy_recovery_proof"
 
@@ -22,6 +24,7 @@ class WriteAndReadBack(PlacedStep):
 
     database: str = "postgres"
     VERB = "write-and-read-back"
+    PHASE: ClassVar = Phase.CUT_OVER
 
     @property
     def time_limit(self) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -14,6 +15,7 @@ from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, StepKey
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("write_backup_manifest")
@@ -25,6 +27,7 @@ class WriteBackupManifest:
 
     resource: str
     repository: str
+    PHASE: ClassVar = Phase.PROTECT
 
     @property
     def key(self) -> StepKey:

@@ -7,9 +7,9 @@ import threading
 from datetime import timedelta
 
 from understudy.ports.database import Database
-from understudy.steps.verify_database import HEARTBEAT_TABLE
 from understudy.supervise.ending import ENDING_SECONDS
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 
 _log = logging.getLogger(__name__)
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.adapters.postgres.clusters import CLOSED, SMALL, clusters, instances_of
+from tests.adapters.postgres.clusters import clusters
 from tests.contracts.instances import InstancesContract, read_everything
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import alive, descendants, wait_until
 from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.processes import servers_processes
-from understudy.ports.instance import InstancePlace, StopMode
-from understudy.vocabulary.errors import GiveUp
+from understudy.ports.instance import StopMode
 
 __all__ = ["clusters"]
 
@@ -132,29 +131,6 @@ def test_nothing_of_our_environment_reaches_the_server(clusters, monkeypatch):
     environment = Path(f"/proc/{cluster.postmaster}/environ").read_bytes()
     assert b"hunter2" not in environment
     assert b"PGOPTIONS" not in environment
-
-
-def test_a_chain_of_backups_is_combined_and_a_broken_chain_is_refused(postgres_servers):
-    server = postgres_servers(Flavour.WHEEL_18)
-    instances = instances_of(Flavour.WHEEL_18)
-    full, first, second, output = (server.directory / name for name in ("full", "first", "second", "output"))
-    server.sql("create table t as select generate_series(1, 1000) n")
-    server.program("pg_basebackup", "-D", str(full), "-c", "fast", "--no-sync")
-    for directory, parent in ((first, full), (second, first)):
-        server.sql("insert into t select generate_series(1, 1000)")
-        server.program("pg_basebackup", "-D", str(directory), "-c", "fast", "--no-sync", "-i", str(parent / "backup_manifest"))
-    server.kill_everything()
-    with pytest.raises(GiveUp) as refused:
-        instances.combine_backups([str(full), str(second)], str(server.directory / "broken"))
-    assert refused.value.code == "combine_failed"
-    instances.combine_backups([str(full), str(first), str(second)], str(output))
-    place = InstancePlace(str(output), str(server.directory / "o"))
-    instances.start(place, SMALL | instances.control_data(str(output)).required_settings, CLOSED)
-    try:
-        wait_until(lambda: instances.facts(place).accepts_connections, "the combined backup to answer")
-        assert instances.query(place, "select count(*) from t") == [("3000",)]
-    finally:
-        instances.stop(place, StopMode.IMMEDIATE)
 
 
 def test_a_link_in_the_place_of_the_request_for_promotion_is_not_followed(clusters, tmp_path):

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.adapters.postgres.accounts import Account
@@ -44,16 +43,6 @@ class ClusterPrograms:
             expected="the data directory of a PostgreSQL server",
             hint="check the path and that the server's user may enter it; if the file is damaged, restore again",
         )
-
-    def combine_backups(self, chain: Sequence[str], output: str) -> None:
-        done = self._run("pg_combinebackup", "--output", output, *chain)
-        if done.returncode != 0:
-            raise GiveUp(
-                "combine_failed",
-                found=f"pg_combinebackup: {_words(done.stderr)}",
-                expected=f"{len(chain)} backups, full first, each the parent of the next, and room for their union",
-                hint="read what it says; when a backup of the chain is damaged, recover from another chain",
-            )
 
     def verify_checksums(self, directory: str) -> tuple[int, int]:
         """Pages looked at, pages bad."""

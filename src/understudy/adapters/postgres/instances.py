@@ -143,11 +143,6 @@ class LocalInstances:
 
         self._in_session(place, database, carry_out)
 
-    def combine_backups(self, chain: Sequence[str], output: str) -> None:
-        for directory in chain:
-            self._check_major(directory)
-        self._tools.combine_backups(chain, output)
-
     def verify_checksums(self, directory: str) -> tuple[int, int]:
         self._check_major(directory)
         return self._tools.verify_checksums(directory)
