@@ -83,6 +83,24 @@ def test_a_run_that_died_with_serve_is_resumed_by_the_next(make_estate):
     assert f"resumed run {run.run}" in estate.log_text()
 
 
+def test_what_has_to_follow_a_handed_over_run_is_begun_by_serve_and_followed_by_the_command(make_estate):
+    estate = make_estate()
+    estate.command("backup", "orders")
+    stack = json.loads(estate.stack_file.read_text())
+    del stack["encryption"]["identity"]
+    estate.stack_file.write_text(json.dumps(stack))
+    estate.serve()
+    told = json.loads(estate.command("backup", "orders", "--incremental", "--json").stdout)
+    first, second = told["run"]["follows"], told["run"]["run"]
+    assert told["run"]["request"] == first
+    assert estate.installation.records.run(first).state is RunState.FAILED
+    assert estate.installation.records.run(second).state is RunState.SUCCEEDED
+    assert f"run {second} follows {first}" in estate.log_text()
+    shown = estate.command("show", first).stdout
+    assert f"runs of one request: {first}, {second}" in shown
+    assert estate.status().to_be_followed == ()
+
+
 @pytest.mark.parametrize("answer", ["cancel", "approve"])
 def test_what_a_run_asks_is_answered_from_another_process(make_estate, answer):
     estate = make_estate()
