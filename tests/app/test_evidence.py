@@ -1,6 +1,7 @@
 """Evidence as people handle it: kept, copied, exported, verified; each way to forge it noticed."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import pytest
 
 from tests.restore_matrix.estate import SilentWatcher
 from understudy.app.backups import back_up
+from understudy.app.filing import file_evidence
 from understudy.app.installation import Installation
-from understudy.app.proving import export_evidence, file_evidence, verify_evidence
+from understudy.app.proving import export_evidence, verify_evidence
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import read_sealed
 from understudy.vocabulary.errors import GiveUp
@@ -108,3 +110,120 @@ def test_a_tail_that_was_cut_off_with_its_head_shows_by_the_copy_in_the_reposito
         database.execute("UPDATE chain_head SET head = ?", (json.dumps(envelope),))
     verdict = verify_evidence(installation, None)
     assert "cut_off" in {finding.fault.value for finding in verdict.findings}
+
+
+def understudy(desk, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "understudy", *map(str, arguments)],
+        cwd=desk.directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def verify(desk, *arguments):
+    """A process of its own, which knows nothing but what lies on disk."""
+    return understudy(desk, "evidence", "verify", "--json", "--stack", desk.stack_file, "--state", desk.state, *arguments)
+
+
+def faults(done):
+    assert done.returncode == 1, done.stdout + done.stderr
+    return {finding["fault"] for finding in json.loads(done.stdout)["findings"]}
+
+
+def remove_records(desk):
+    for file in desk.state.glob("state.db*"):
+        file.unlink()
+
+
+def test_a_whole_chain_says_with_how_many_copies_it_was_compared(backed_up, desk):
+    verdict = json.loads(verify(desk).stdout)
+    assert (verdict["findings"], verdict["copies"], verdict["not_compared"]) == ([], 2, {})
+
+
+def test_records_that_were_all_removed_show_by_the_copies_in_the_state_directory_and_the_repository(backed_up, desk):
+    remove_records(desk)
+    assert faults(verify(desk)) == {"records_replaced"}
+    assert not (desk.state / "state.db").exists()
+
+
+def test_records_that_were_all_removed_show_by_the_repository_alone(backed_up, desk):
+    remove_records(desk)
+    shutil.rmtree(desk.state / "evidence")
+    assert faults(verify(desk)) == {"records_replaced"}
+
+
+def test_records_that_were_all_removed_show_by_a_manifest_alone_and_without_an_identity(backed_up, desk):
+    remove_records(desk)
+    shutil.rmtree(desk.state / "evidence")
+    shutil.rmtree(desk.directory / "repository" / "evidence")
+    desk.stack_file.write_text(desk.stack_file.read_text().replace(f"  identity: file:{desk.identity_file}\n", ""))
+    assert faults(verify(desk)) == {"record_missing"}
+
+
+def test_records_that_began_anew_show_by_the_copies_in_the_state_directory(backed_up, desk):
+    remove_records(desk)
+    again = Installation.open(desk.stack_file, desk.state)
+    back_up(again, "orders", BackupKind.FULL, SilentWatcher(), take_over=True)
+    found = faults(verify(desk))
+    assert "records_replaced" in found
+    shutil.rmtree(desk.state / "evidence")
+    done = verify(desk)
+    assert done.returncode == 0, done.stdout
+    assert list(json.loads(done.stdout)["of_others"].values()) == [len(backed_up[1].steps)]
+
+
+def test_an_older_state_database_that_was_put_back_shows(backed_up, desk, tmp_path):
+    installation, _ = backed_up
+    with sqlite3.connect(desk.state / "state.db") as now, sqlite3.connect(tmp_path / "older.db") as older:
+        now.backup(older)
+    back_up(installation, "orders", BackupKind.FULL, SilentWatcher())
+    assert verify(desk).returncode == 0
+    remove_records(desk)
+    shutil.copyfile(tmp_path / "older.db", desk.state / "state.db")
+    assert faults(verify(desk)) >= {"cut_off", "record_missing"}
+
+
+def test_links_and_head_that_were_removed_show_by_the_steps_that_ended(backed_up, desk):
+    shutil.rmtree(desk.state / "evidence")
+    shutil.rmtree(desk.directory / "repository")
+    with sqlite3.connect(desk.state / "state.db") as database:
+        database.execute("DELETE FROM chain")
+        database.execute("DELETE FROM chain_head")
+    assert faults(verify(desk)) == {"record_missing"}
+
+
+def test_a_copy_that_was_edited_here_shows(backed_up, desk):
+    [file] = (desk.state / "evidence").glob("*.json")
+    file.write_text(file.read_text().replace('"state": "succeeded"', '"state": "failed"'))
+    assert "record_edited" in faults(verify(desk))
+
+
+def test_where_nothing_was_recorded_nothing_is_said_to_be_as_it_was_signed(desk, postgres_servers):
+    desk.write(postgres_servers("wheel18"))
+    done = verify(desk)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "no_evidence" in done.stderr
+    assert "as they were signed" not in done.stdout
+
+
+def test_a_repository_that_is_away_is_named_and_does_not_pass_for_agreement(backed_up, desk):
+    (desk.directory / "repository").rename(desk.directory / "unmounted")
+    verdict = json.loads(verify(desk).stdout)
+    assert verdict["copies"] == 1
+    assert "store_unreachable" in verdict["not_compared"]["repository near"]
+
+
+def test_a_third_party_verifies_with_a_public_key_and_nothing_else(backed_up, desk, tmp_path):
+    installation, view = backed_up
+    export_evidence(installation, view.run.run, tmp_path / "run.json")
+    signer = installation.keys.evidence_signer.public_key
+    elsewhere = ["evidence", "verify", tmp_path / "run.json", "--stack", tmp_path / "none.yaml", "--signer"]
+    done = understudy(desk, *elsewhere, signer)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(view.steps)} links" in done.stdout
+    stranger = understudy(desk, *elsewhere, "A" * 43 + "=")
+    assert stranger.returncode == 1
+    assert "signer_unknown" in stranger.stdout
+    assert understudy(desk, *elsewhere, "nonsense").returncode == 2

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
-from understudy.app.repositories import prepare_repository
+from understudy.app.repositories import is_unmade, prepare_repository
 from understudy.app.seen import remember_seen
 from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
+from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 
 _KIBIBYTE = 1024
@@ -75,6 +76,10 @@ def plan_requested_backup(installation: Installation, request: Request) -> Plan:
     return plan_next_backup(installation, request.resource, kind, request.incremental_refused)
 
 
+def no_backup(resource: ResourceName, found: str) -> Refusal:
+    return Refusal("no_backup", found=found, expected="at least one", hint=f"take one: understudy backup {resource}")
+
+
 @dataclass(frozen=True, slots=True)
 class ListedBackup:
     repository: RepositoryName
@@ -96,15 +101,23 @@ class BackupsEverywhere:
 
 
 def list_backups(installation: Installation, resource: str | None) -> BackupsEverywhere:
-    """What the repositories hold, newest last; what is there and can't be used, with the reason."""
+    """What the repositories hold, newest last; what is there and can't be used, with the reason.
+
+    Raises:
+        Refusal: ``no_backup``: none is there, usable or not.
+    """
     usable: list[ListedBackup] = []
     unusable: list[UnreadableBackup] = []
     names = [ResourceName(resource)] if resource else list(installation.resource_names())
     for name in names:
         installation.resource(name)
         for repository in installation.repository_names(name):
+            if is_unmade(installation, repository):
+                continue
             listing = installation.repository(repository).backups(name)
             usable += [ListedBackup(repository, backup) for backup in listing.usable]
             unusable += [UnreadableBackup(repository, each.key, each.error.code, each.error.found) for each in listing.unusable]
+    if not (usable or unusable):
+        raise no_backup(names[0], "the repositories hold no backup")
     usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
     return BackupsEverywhere(tuple(usable), tuple(unusable))

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from understudy.app.filing import file_or_warn
 from understudy.app.installation import Installation
-from understudy.app.proving import file_or_warn
 from understudy.app.requests import PlanRequest, go_on
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, request_to_json
@@ -151,7 +151,8 @@ def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _
         view = view_of(installation, run)
         watcher.show(view)
         if view.run.state.is_final:
-            file_or_warn(installation, run)
+            if runner is not None:  # otherwise serve does
+                file_or_warn(installation)
             return view
         for step in view.steps:
             if step.state is StepState.AWAITING_APPROVAL and step.key not in asked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -30,6 +30,7 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.world import World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
+from understudy.records.state_database import state_unwritable
 from understudy.repository.catalog import Repository
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
@@ -86,9 +87,13 @@ class Installation:
 
         Raises:
             Refusal: ``stack_file_invalid``, ``stack_file_missing``.
+            GiveUp: ``state_unwritable``.
         """
         installation = cls.looked_at(load_stack(stack_file), state)
-        installation.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        try:
+            installation.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        except OSError as error:
+            raise state_unwritable(f"{installation.state}: {error.strerror}") from error
         return installation
 
     @classmethod
@@ -116,6 +121,20 @@ class Installation:
     def repository_names(self, resource: str | None = None) -> tuple[RepositoryName, ...]:
         names = self.stack.repositories_of(resource) if resource else tuple(self.stack.repositories)
         return tuple(RepositoryName(name) for name in names)
+
+    def repository_name(self, name: str) -> RepositoryName:
+        """
+        Raises:
+            Refusal: ``no_such_repository``.
+        """
+        if name not in self.stack.repositories:
+            raise Refusal(
+                "no_such_repository",
+                found=f"no repository is called {name!r}",
+                expected=f"one of {', '.join(self.stack.repositories)}",
+                hint="repositories are named in the stack file",
+            )
+        return RepositoryName(name)
 
     # Adapters
 
@@ -155,6 +174,17 @@ class Installation:
     @cached_property
     def records(self) -> Records:
         return Records(self.state, self.clock, self.keys.evidence_signer)
+
+    @cached_property
+    def past(self) -> Records:
+        """For who only looks, which needs no key."""
+        return Records(self.state, self.clock)
+
+    def reading(self, records: Records) -> Installation:
+        """The same, with records that were opened elsewhere."""
+        other = replace(self)
+        other.__dict__["records"] = records
+        return other
 
     def repository(self, name: RepositoryName) -> Repository:
         keys = self.keys.keys

@@ -10,7 +10,6 @@ from datetime import datetime
 from understudy.app.backups import plan_requested_backup
 from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
 from understudy.app.installation import Installation
-from understudy.app.proving import file_or_warn
 from understudy.app.repositories import prepare_repository
 from understudy.app.seen import remember_seen
 from understudy.plan.request import BackupRequest, request_to_json
@@ -149,7 +148,6 @@ class Keeping:
         run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
         begun()
         self.runner.wait(run)
-        file_or_warn(self.installation, run)
         while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
             self.runner.wait(asked.runs[-1])
             self.installation.clock.wait(_LOOK_SECONDS)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.ports.world import Keys
+from understudy.records.state_database import state_unwritable
 from understudy.repository.signing import Signer, new_signing_key
 from understudy.stack.models import EncryptionSettings
 from understudy.stack.secrets import resolve
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
 _OWN_KEY = "signing.key"
@@ -40,6 +42,15 @@ class KeyRing:
         )
 
 
+def trusted_signers(encryption: EncryptionSettings, state: Path) -> frozenset[str]:
+    """As far as they are known here; nothing is made, so that looking needs no key."""
+    try:
+        own = resolve(encryption.signing_key) if encryption.signing_key else existing_own_key(state)
+    except GiveUp:
+        own = None
+    return frozenset(encryption.signers) | ({Signer(own).public_key} if own else frozenset())
+
+
 def existing_own_key(state: Path) -> Secret | None:
     """The state directory's own key; None before its first use, or where it is another user's."""
     path = state / _OWN_KEY
@@ -47,11 +58,18 @@ def existing_own_key(state: Path) -> Secret | None:
 
 
 def own_signing_key(state: Path) -> Secret:
-    """The state directory's own key, made on first use (mode 0600); two processes that make it at once end up with one."""
+    """The state directory's own key, made on first use (mode 0600); two processes that make it at once end up with one.
+
+    Raises:
+        GiveUp: ``state_unwritable``.
+    """
     path = state / _OWN_KEY
     if not path.exists():
         aside = path.with_suffix(f".{os.getpid()}")
-        write_secret(aside, new_signing_key())
+        try:
+            write_secret(aside, new_signing_key())
+        except OSError as error:
+            raise state_unwritable(f"{error.filename}: {error.strerror}") from error
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
         aside.unlink()

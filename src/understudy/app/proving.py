@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.app.installation import Installation
-from understudy.records.chain import ChainHead
-from understudy.records.export import export_chain, export_run, head_of_export, verify_export, write_export
-from understudy.records.verification import ChainFinding
-from understudy.repository.layout import EVIDENCE_PREFIX, evidence_key
-from understudy.repository.sealing import read_sealed, store_sealed
-from understudy.vocabulary.canonical import canonical_json
-from understudy.vocabulary.errors import GiveUp, UnderstudyError
-from understudy.vocabulary.identifiers import RepositoryName, RunId
+from understudy.app.key_ring import trusted_signers
+from understudy.app.witnesses import Testimony, hear
+from understudy.records.chain import ChainLink
+from understudy.records.export import export_chain, export_run, verify_export, write_export
+from understudy.records.verification import ChainFault, ChainFinding, check_known_head, verify_chain
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import JsonObject
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,82 +24,118 @@ class EvidenceVerdict:
     subject: str
     links: int
     findings: tuple[ChainFinding, ...]
+    copies: int = 0
+    """Signed heads elsewhere that the chain was held against."""
+    not_compared: Mapping[str, str] = field(default_factory=dict)
+    """By place: why it bore no witness."""
+    of_others: Mapping[str, int] = field(default_factory=dict)
+    """Controllers that wrote to the repositories before this one, and the links that their copies count: not to be found here."""
 
 
 def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVerdict:
-    """The chain of this state directory, or an exported file, against the signers that the stack file trusts.
+    """The chain of this state directory, or an exported file: as the signers that the stack file trusts signed it.
 
-    The chain is also held against the newest head in each repository that can be read, so that a tail that was cut off together
-    with its head shows.
+    The chain must hold nothing less than is said elsewhere: by the copies in the state directory and in each repository that can
+    be read, and by signed manifests, which name runs. So records that were removed, or put back from an older copy, show.
+
+    Raises:
+        Refusal: ``no_evidence``: no run has ended here yet, as far as anybody says.
+        GiveUp: ``evidence_unreadable``.
+    """
+    signers = trusted_signers(installation.stack.encryption, installation.state)
+    if file is not None:
+        return verify_exported(file, signers)
+    there = (installation.state / "state.db").exists()
+    controller = installation.past.controller_id() if there else None
+    # Heard before the chain is read: what ends meanwhile is then in the chain, and not the other way round.
+    testimony = hear(installation, controller, signers)
+    links, head = installation.past.chain() if there else ((), None)
+    findings = [*verify_chain(links, head, signers), *testimony.findings]
+    if there:
+        findings += [
+            ChainFinding(ChainFault.RECORD_MISSING, None, f"{step} of {run} has ended, and the chain holds nothing of it")
+            for run, step in installation.past.filing.unchained()
+        ]
+    findings += _missing(links, controller, testimony, signers)
+    if not links and not findings:
+        raise _no_evidence(str(installation.state), testimony.silent)
+    of_others: dict[str, int] = {}
+    for seen in testimony.heads:
+        if links and not seen.ours:
+            of_others[seen.head.controller] = max(seen.head.count, of_others.get(seen.head.controller, 0))
+    compared = sum(seen.head.controller == controller for seen in testimony.heads)
+    return EvidenceVerdict(str(installation.state), len(links), tuple(findings), compared, testimony.silent, of_others)
+
+
+def verify_exported(file: Path, signers: Collection[str]) -> EvidenceVerdict:
+    """An exported file, against the public keys that are trusted; nothing else is needed.
 
     Raises:
         GiveUp: ``evidence_unreadable``.
+        Refusal: ``no_evidence``: the file holds no link.
     """
-    exported = export_chain(installation.records) if file is None else _read(file)
-    heads = _heads_elsewhere(installation) if file is None else []
-    findings = verify_export(exported, installation.keys.keys.trusted_signers, heads)
+    exported = _read(file)
+    findings = verify_export(exported, signers)
     links = exported.get("links")
-    return EvidenceVerdict(str(file or installation.state), len(links) if isinstance(links, list) else 0, findings)
+    count = len(links) if isinstance(links, list) else 0
+    if not count and not findings:
+        raise _no_evidence(str(file), {})
+    return EvidenceVerdict(str(file), count, findings)
 
 
 def export_evidence(installation: Installation, run: RunId | None, file: Path) -> JsonObject:
-    """Write one run's evidence, or all of it, into ``file``."""
-    exported = export_chain(installation.records) if run is None else export_run(installation.records, run)
-    write_export(file, exported)
+    """Write one run's evidence, or all of it, into ``file``.
+
+    Raises:
+        Refusal: ``run_unknown``, ``file_unwritable``.
+    """
+    exported = export_chain(installation.past) if run is None else export_run(installation.past, run)
+    require_writable(file)
+    try:
+        write_export(file, exported)
+    except OSError as error:
+        raise _unwritable(f"{file}: {error.strerror}") from error
     return exported
 
 
-def keep_evidence(installation: Installation, run: RunId) -> Path:
-    """The run's evidence as a file of the state directory, written once the run has ended."""
-    file = installation.state / "evidence" / f"{run}.json"
-    file.parent.mkdir(exist_ok=True)
-    export_evidence(installation, run, file)
-    return file
+def require_writable(file: Path) -> None:
+    """Looked at before long work whose result is to go there.
 
-
-def file_evidence(installation: Installation, run: RunId) -> Mapping[RepositoryName, str]:
-    """A sealed copy in every repository, with the chain's signed head: what shows a tail that was cut off here.
-
-    A repository that can't be written to now does not undo the run: why, by name; empty where all hold a copy.
+    Raises:
+        Refusal: ``file_unwritable``.
     """
-    content = canonical_json(export_run(installation.records, run))
-    faults: dict[RepositoryName, str] = {}
-    for name in installation.repository_names():
-        store = installation.stores[name]
-        try:
-            if store.head(evidence_key(run)) is None:
-                store_sealed(store, installation.sealer, evidence_key(run), [content], installation.keys.keys.recipients)
-        except UnderstudyError as error:
-            if error.code != "object_exists":  # the command that waits for a run and the control plane may both file it
-                faults[name] = str(error)
-    return faults
+    folder = file.absolute().parent
+    if file.is_dir():
+        raise _unwritable(f"{file} is a directory")
+    if not folder.is_dir():
+        raise _unwritable(f"{folder} is no directory")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(f"{folder} may not be written to")
 
 
-def file_or_warn(installation: Installation, run: RunId) -> None:
-    """``file_evidence``, with a line in the log for each repository that holds no copy now."""
-    for repository, fault in file_evidence(installation, run).items():
-        _log.warning("the evidence of %s is not copied into %s: %s", run, repository, fault)
-
-
-def _heads_elsewhere(installation: Installation) -> list[ChainHead]:
-    """Of the newest copy in each repository. One that is away, or a host without an identity, bears no witness now."""
-    identity = installation.keys.keys.identity
-    heads: list[ChainHead] = []
-    for name in installation.repository_names():
-        if identity is None:
-            continue
-        store = installation.stores[name]
-        try:
-            newest = max((found.key for found in store.list(EVIDENCE_PREFIX)), default=None)
-            if newest is None:
-                continue
-            copy = json.loads(b"".join(read_sealed(store, installation.sealer, newest, identity)))
-            head = head_of_export(copy)
-        except (UnderstudyError, ValueError) as error:
-            _log.warning("the copy of the evidence in %s cannot be compared: %s", name, error)
-            continue
-        heads += [head] if head is not None and head.controller == installation.records.controller_id() else []
-    return heads
+def _missing(
+    links: Sequence[ChainLink], controller: str | None, testimony: Testimony, signers: Collection[str]
+) -> Iterator[ChainFinding]:
+    """What the chain should hold by what lies elsewhere."""
+    replaced: dict[str, str] = {}
+    for seen in testimony.heads:
+        if seen.head.controller == controller:
+            yield from check_known_head(links, seen.head, signers, seen.place)
+        elif seen.ours or not links:
+            replaced[seen.head.controller] = (
+                f"{seen.place} bears a head of controller {seen.head.controller} with {seen.head.count} links; "
+                f"{f'these records are of {controller}' if controller else 'there are no records'}"
+            )
+    yield from (ChainFinding(ChainFault.RECORDS_REPLACED, None, found) for found in replaced.values())
+    known = {each.run for each in links}
+    for run, place in testimony.runs.items():
+        if run not in known:
+            yield ChainFinding(ChainFault.RECORD_MISSING, None, f"{place}, names the run {run}, of which the chain holds nothing")
+    if not links and not replaced:
+        yield from (
+            ChainFinding(ChainFault.RECORD_MISSING, None, f"{found}, and the chain is empty")
+            for found in testimony.traces.values()
+        )
 
 
 def _read(file: Path) -> JsonObject:
@@ -123,4 +156,23 @@ def _unreadable(found: str) -> GiveUp:
         found=found,
         expected="a file that understudy evidence export wrote",
         hint="name another file, or export it again",
+    )
+
+
+def _unwritable(found: str) -> Refusal:
+    return Refusal(
+        "file_unwritable",
+        found=found,
+        expected="the name of a file in a directory that is there and may be written to",
+        hint="name another file, or make the directory",
+    )
+
+
+def _no_evidence(place: str, silent: Mapping[str, str]) -> Refusal:
+    asked = "; ".join(f"{where}: {why}" for where, why in silent.items())
+    return Refusal(
+        "no_evidence",
+        found=f"{place} holds no record" + (f", and not everybody could be asked ({asked})" if asked else ""),
+        expected="at least one run that has ended",
+        hint="the first backup or drill makes some: understudy drill database_corruption",
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from understudy.app.stores import create_store
+from understudy.app.stores import create_store, is_bare
 from understudy.repository.catalog import Repository
 from understudy.repository.layout import stack_key
 from understudy.repository.sealing import store_sealed
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RepositoryName
 
 if TYPE_CHECKING:
@@ -18,6 +19,28 @@ if TYPE_CHECKING:
 
 _locks: dict[RepositoryName, threading.Lock] = {}
 _making_locks = threading.Lock()
+
+
+def is_unmade(installation: Installation, name: RepositoryName) -> bool:
+    """Whether nothing is there and this state directory never used it. One that was used and is gone is away, not unmade."""
+    return not _seen(installation, name).exists() and is_bare(installation.stack.repositories[name])
+
+
+def made_repository(installation: Installation, name: str) -> Repository:
+    """The repository, to be read.
+
+    Raises:
+        Refusal: ``no_such_repository``; ``repository_missing``: nothing was ever stored there from here.
+    """
+    named = installation.repository_name(name)
+    if is_unmade(installation, named):
+        raise Refusal(
+            "repository_missing",
+            found=f"nothing is in {installation.stack.repositories[named].url}, and nothing was ever stored there from here",
+            expected="a repository, which the first backup makes",
+            hint=f"take one: understudy backup {installation.resource_names()[0]}; or mount its disk, if there was one already",
+        )
+    return installation.repository(named)
 
 
 def prepare_repository(installation: Installation, name: RepositoryName, *, take_over: bool = False) -> Repository:
@@ -43,7 +66,8 @@ def _preparing(name: RepositoryName) -> threading.Lock:
 
 
 def _prepared(installation: Installation, name: RepositoryName, take_over: bool) -> Repository:
-    seen = installation.state / "repositories" / name
+    controller = installation.records.controller_id()  # before anything is made: a state directory that is no use ends it here
+    seen = _seen(installation, name)
     repository = installation.repository(name)
     if seen.exists():
         repository.describe()
@@ -52,12 +76,16 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
         seen.parent.mkdir(exist_ok=True)
         seen.write_text(description)
-    controller = installation.records.controller_id()
     if take_over or repository.current_epoch() is None:
         repository.claim_epoch(controller, installation.clock.now())
     repository.require_epoch(controller)
     _keep_stack_file(installation, name)
     return repository
+
+
+def _seen(installation: Installation, name: RepositoryName) -> Path:
+    """What this state directory remembers of a repository that it used."""
+    return installation.state / "repositories" / name
 
 
 def _described(repository: Repository) -> str | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from understudy.app.installation import Installation
-from understudy.app.proving import file_or_warn
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, next_request, request_from_json, request_to_json
 from understudy.records.requests import ALREADY_FOLLOWED
@@ -83,16 +82,12 @@ def _still_open(passing: TryAgain, last: RunId) -> TryAgain:
 
 
 class OpenRequests:
-    """Goes on with open requests while the control plane serves, also with those of processes that died.
+    """Goes on with open requests while the control plane serves, also with those of processes that died."""
 
-    ``adopted`` are runs that nobody else waits for; their evidence is copied into the repositories from here.
-    """
-
-    def __init__(self, installation: Installation, plan_request: PlanRequest, submit: Submit, adopted: Iterable[RunId]) -> None:
+    def __init__(self, installation: Installation, plan_request: PlanRequest, submit: Submit) -> None:
         self._installation = installation
         self._plan_request = plan_request
         self._submit = submit
-        self._adopted = set(adopted)
         self._not_before: dict[RunId, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="requests", daemon=True)
@@ -108,7 +103,6 @@ class OpenRequests:
         while not self._stopping.wait(_LOOK_SECONDS):
             for request in self._installation.records.requests.open():
                 self._see_to(request)
-            self._file_evidence()
 
     def _see_to(self, request: RequestRecord) -> None:
         last, now = request.runs[-1], self._installation.clock.now()
@@ -122,9 +116,3 @@ class OpenRequests:
             return
         if following is not None:
             _log.info("run %s follows %s", following, last)
-            self._adopted.add(following)
-
-    def _file_evidence(self) -> None:
-        for run in [each for each in self._adopted if self._installation.records.run(each).state.is_final]:
-            self._adopted.discard(run)
-            file_or_warn(self._installation, run)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from understudy.app.asking import planner
 from understudy.app.carrying_out import SERVING_FILE
+from understudy.app.filing import EvidenceFiling
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
 from understudy.app.requests import OpenRequests
@@ -33,10 +34,13 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
-        resumed = runner.resume_all()
-        for run in resumed:
+        under_way = set(runner.resume_all())
+        for run in under_way:
             _log.info("resumed run %s", run)
-        requests = OpenRequests(installation, planner(installation), runner.submit, resumed)
+        filing = EvidenceFiling(installation)
+        filing.start()
+        undo.callback(filing.stop)
+        requests = OpenRequests(installation, planner(installation), runner.submit)
         requests.start()
         undo.callback(requests.stop)
         for name in installation.resource_names():
@@ -45,6 +49,10 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         while not stopping.wait(_LOOK_SECONDS):
             for run in runner.pick_up():
                 _log.info("picked up run %s", run)
+                under_way.add(run)
+            for run in [each for each in under_way if installation.records.run(each).state.is_final]:
+                _log.info("run %s has %s", run, installation.records.run(run).state)
+                under_way.discard(run)
         if died:
             raise died[0]
 

@@ -32,6 +32,12 @@ def store_for(settings: RepositorySettings) -> ObjectStore:
     )
 
 
+def is_bare(settings: RepositorySettings) -> bool:
+    """Whether no store was ever made there, or its disk is not mounted. A bucket has to be asked, and is not."""
+    address = urlsplit(settings.url)
+    return address.scheme == "file" and not FileStore.was_made(Path(address.path))
+
+
 def create_store(settings: RepositorySettings) -> ObjectStore:
     """Make the directory of a ``file://`` repository; a bucket must exist already."""
     address = urlsplit(settings.url)

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from understudy.app.backups import no_backup
 from understudy.app.installation import Installation
+from understudy.app.repositories import made_repository
 from understudy.repository.backup_checks import ObjectFault, check_backup
 from understudy.repository.catalog import Repository, UnusableBackup
 from understudy.repository.manifests import BackupManifest
@@ -134,13 +136,15 @@ def verify(installation: Installation, target: VerifyTarget, repository: str | N
         for name in _repositories(installation, resource, repository):
             verifier.verify_resource(name, resource)
     result = verifier.result()
-    if not result.backups and not result.unreadable:
-        code = "no_such_backup" if target.label else "no_backup"
+    if not result.backups and all(each.fault.code == "repository_missing" for each in result.unreadable):
+        resource = target.resource or installation.resource_names()[0]
+        if target.label is None:
+            raise no_backup(resource, f"the repositories hold no backup of {target.resource or 'anything'}")
         raise Refusal(
-            code,
-            found=f"no backup{f' {target.label}' if target.label else ''} in the repositories",
-            expected="at least one",
-            hint="list what is there: understudy backups; take one: understudy backup RESOURCE",
+            "no_such_backup",
+            found=f"no backup {target.label} in the repositories",
+            expected="the label of one that is there",
+            hint="list what is there: understudy backups",
         )
     return result
 
@@ -149,14 +153,8 @@ def _repositories(installation: Installation, resource: ResourceName, wanted: st
     names = installation.repository_names(resource)
     if wanted is None:
         return names
-    if wanted not in installation.repository_names():
-        raise Refusal(
-            "no_such_repository",
-            found=f"no repository is called {wanted!r}",
-            expected=f"one of {', '.join(installation.repository_names())}",
-            hint="repositories are named in the stack file",
-        )
-    return [name for name in names if name == wanted]
+    named = installation.repository_name(wanted)
+    return [name for name in names if name == named]
 
 
 class _Verifier:
@@ -176,7 +174,7 @@ class _Verifier:
 
     def verify_resource(self, name: RepositoryName, resource: ResourceName) -> None:
         try:
-            repository = self._installation.repository(name)
+            repository = made_repository(self._installation, name)
             listing = repository.backups(resource)
         except UnderstudyError as error:
             url = self._installation.stack.repositories[name].url

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.options import json_option, looked_at, opened, stack_options
 from understudy.cli.printing import print_json
 from understudy.vocabulary.identifiers import RunId
+
+if TYPE_CHECKING:
+    from understudy.app.proving import EvidenceVerdict
 
 
 @click.group()
@@ -21,27 +25,60 @@ def evidence() -> None:
 @evidence.command(
     epilog="""\b
 Examples:
-  understudy evidence verify                 the whole chain of this control plane
-  understudy evidence verify drill.json      a file that was exported
+  understudy evidence verify                            the whole chain of this control plane, and all copies of it
+  understudy evidence verify drill.json                 a file that was exported, with the keys that the stack file trusts
+  understudy evidence verify drill.json --signer "$KEY"  elsewhere: no stack file is needed (the recovery kit names the signers)
+\b
+Exit codes: 0 all is as it was signed, 1 something is not, 2 an option or the stack file is wrong, 3 there is no record yet.
 """
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--signer", "signers", multiple=True, metavar="KEY", help="With FILE: trust this public key, not those of the stack file."
+)
 @stack_options
 @json_option
-def verify(file: Path | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Find records that were edited, removed, reordered or cut off."""
-    from understudy.app.proving import verify_evidence
+def verify(file: Path | None, signers: tuple[str, ...], stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Find records that were edited, removed, reordered or cut off, or put back from an older copy.
 
-    verdict = verify_evidence(opened(stack_file, state), file)
+    Without FILE the chain is also held against its copies in the state directory and in each repository that can be reached.
+    """
+    from understudy.app.proving import verify_evidence, verify_exported
+
+    if signers:
+        if file is None:
+            raise click.UsageError("--signer goes with the FILE of an export")
+        verdict = verify_exported(file, [_signer(each) for each in signers])
+    else:
+        verdict = verify_evidence(looked_at(stack_file, state), file)
     if as_json:
         print_json(verdict)
-    elif verdict.findings:
-        for finding in verdict.findings:
-            place = f"link {finding.sequence}" if finding.sequence is not None else "head"
-            click.echo(f"{finding.fault.value} at {place}: {finding.found}")
     else:
-        click.echo(f"{verdict.subject}: {verdict.links} links, all as they were signed")
+        _print(verdict)
     sys.exit(ExitCode.FAILED if verdict.findings else ExitCode.DONE)
+
+
+def _signer(text: str) -> str:
+    from understudy.stack.expectation import Unfit
+    from understudy.stack.values import parse_signer
+
+    try:
+        return parse_signer(text)
+    except Unfit as unfit:
+        raise click.UsageError(f"--signer {text}: expected {unfit.expected}") from None
+
+
+def _print(verdict: EvidenceVerdict) -> None:
+    for finding in verdict.findings:
+        place = f" at link {finding.sequence}" if finding.sequence is not None else ""
+        click.echo(f"{finding.fault.value}{place}: {finding.found}")
+    if not verdict.findings:
+        copies = f", {verdict.copies} copies agree" if verdict.copies else ""
+        click.echo(f"{verdict.subject}: {verdict.links} links, all as they were signed{copies}")
+    for controller, links in verdict.of_others.items():
+        click.echo(f"not here: {links} links of controller {controller}, which wrote to these repositories, too")
+    for place, why in verdict.not_compared.items():
+        click.echo(f"not compared: {place}: {why}")
 
 
 @evidence.command(

@@ -43,6 +43,14 @@ def yes_option(command: Callable[P, R]) -> Callable[P, R]:
     return click.option("--yes", is_flag=True, help="Agree beforehand to everything that would be asked.")(command)
 
 
+def looked_at(stack_file: Path, state: Path | None) -> Installation:
+    """As ``opened``; nothing is made."""
+    from understudy.app.installation import Installation
+    from understudy.stack.loader import load_stack
+
+    return Installation.looked_at(load_stack(stack_file), state)
+
+
 def opened(stack_file: Path, state: Path | None) -> Installation:
     from understudy.app.installation import Installation
 

@@ -7,7 +7,7 @@ import os
 import threading
 from pathlib import Path
 
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 
 _LOCK_NAME = "controller.lock"
 _ATTEMPTS = 4
@@ -67,11 +67,22 @@ class ControllerLock:
 
 
 def controller_pid(state: Path) -> int | None:
-    """The process that controls this state directory now, or None when nobody does."""
+    """The process that controls this state directory now, or None when nobody does.
+
+    Raises:
+        GiveUp: ``state_denied``.
+    """
     try:
         descriptor = os.open(state / _LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise GiveUp(
+            "state_denied",
+            found=f"{error.filename}: {error.strerror}",
+            expected="a state directory of the user that runs this",
+            hint="run understudy as the user that owns the state directory, or as root",
+        ) from None
     try:
         pid = _pid_inside(descriptor)
         if pid is None or not _lives(pid):

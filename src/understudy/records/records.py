@@ -14,6 +14,7 @@ from understudy.ports.clock import Clock
 from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, append_link, read_head, read_links
 from understudy.records.controller_lock import controller_pid
 from understudy.records.evidence_json import error_to_json, evidence_to_json
+from understudy.records.filing import Filing
 from understudy.records.requests import Requests, end_request, is_awaited, join_request, settle_request
 from understudy.records.rows import (
     approval_of,
@@ -53,13 +54,14 @@ class Records:
     Threads may share it; processes open their own. Whatever a method wrote is durable when it returns.
     """
 
-    def __init__(self, state: Path, clock: Clock, signer: EvidenceSigner | None = None) -> None:
-        """``signer`` signs the chain's head and is needed where runs are carried out."""
+    def __init__(self, state: Path, clock: Clock, signer: EvidenceSigner | None = None, copy: Path | None = None) -> None:
+        """``signer`` signs the chain's head and is needed where runs are carried out; ``copy`` is read instead of ``state``."""
         self.state = state
         self._clock = clock
         self._signer = signer
-        self._database = StateDatabase(state / "state.db")
+        self._database = StateDatabase((copy or state) / "state.db")
         self.requests = Requests(self._database, clock)
+        self.filing = Filing(self._database, clock)
 
     def close(self) -> None:
         self._database.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from understudy.vocabulary.errors import GiveUp
@@ -107,12 +109,21 @@ class StateDatabase:
         """Open ``path``, make it if need be, and lift its schema to this version's.
 
         Raises:
-            GiveUp: ``state_newer``: a newer Understudy wrote it.
+            GiveUp: ``state_newer``: a newer Understudy wrote it; ``state_damaged``, ``state_unwritable``.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            fault = state_fault(error, path)
+            if fault is None:
+                raise
+            raise fault from error
+
+    def _prepare(self) -> None:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
         if self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -168,3 +179,58 @@ class StateDatabase:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def readable_copy(state: Path) -> Iterator[Path]:
+    """A directory with a copy of the state database, for where SQLite may not write beside what it reads."""
+    with tempfile.TemporaryDirectory(prefix="understudy-state-") as directory:
+        for name in ("state.db-wal", "state.db"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(state / name, Path(directory) / name)
+        yield Path(directory)
+
+
+def damage_of(path: Path) -> GiveUp | None:
+    """Whether the database is damaged anywhere; None also where it cannot be looked at, which opening it tells better."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        fault = state_fault(error, path)
+        return fault if fault is not None and fault.code == "state_damaged" else None
+    return None if found == "ok" else state_damaged(f"{path}: {found}")
+
+
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_FULL", "SQLITE_IOERR")
+
+
+def state_fault(error: BaseException, path: Path | str = "the state database") -> GiveUp | None:
+    """What befell the state database, in words that can be acted on; None for a defect."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(_DAMAGED):
+        return state_damaged(f"{path}: {error}")
+    if name.startswith(_UNWRITABLE) or isinstance(error, OSError):
+        return state_unwritable(f"{path}: {error}")
+    return None
+
+
+def state_unwritable(found: str) -> GiveUp:
+    return GiveUp(
+        "state_unwritable",
+        found=found,
+        expected="a state directory that can be made and written to, with free space",
+        hint="mend it (see: df -h, findmnt, ls -ld), or name another with --state; understudy status tells what it can",
+    )
+
+
+def state_damaged(found: str) -> GiveUp:
+    return GiveUp(
+        "state_damaged",
+        found=found,
+        expected="the state database as Understudy wrote it",
+        hint="restores need none of it: give --state another, empty directory. To go on here, end understudy serve, put back "
+        "state.db from a copy of this host, or move state.db, state.db-wal and state.db-shm away: records then begin anew, the "
+        "repositories keep backups and copies of the evidence, and understudy backup RESOURCE --take-over writes to them again",
+    )

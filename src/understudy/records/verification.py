@@ -26,6 +26,9 @@ class ChainFault(StrEnum):
     HEAD_UNSIGNED = "head_unsigned"
     SIGNER_UNKNOWN = "signer_unknown"
     HEAD_FORGED = "head_forged"
+    RECORDS_REPLACED = "records_replaced"
+    """A copy was signed for other records: those were removed, and these began anew."""
+    COPY_UNREADABLE = "copy_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def verify_chain(
     if head is not None or links:
         findings += _check_head(links, head, trusted_signers)
     for known in known_heads:
-        findings += _check_known_head(links, known, trusted_signers)
+        findings += check_known_head(links, known, trusted_signers)
     return tuple(findings)
 
 
@@ -112,16 +115,19 @@ def _check_head(links: Sequence[ChainLink], head: ChainHead | None, trusted_sign
     return findings
 
 
-def _check_known_head(links: Sequence[ChainLink], known: ChainHead, trusted_signers: Collection[str]) -> list[ChainFinding]:
+def check_known_head(
+    links: Sequence[ChainLink], known: ChainHead, trusted_signers: Collection[str], place: str = "another copy"
+) -> list[ChainFinding]:
+    """A head of this chain that was seen in ``place``, against the links that are here."""
     findings = _check_signature(known, trusted_signers)
     if findings:
-        return findings
+        return [ChainFinding(each.fault, each.sequence, f"{place}: {each.found}") for each in findings]
     at = {each.sequence: each.digest for each in links}
     if known.count > len(links):
-        found = f"a head signed {known.at.isoformat()} counts {known.count} links, the chain has {len(links)}"
+        found = f"the head in {place}, signed {known.at.isoformat()}, counts {known.count} links, the chain has {len(links)}"
         return [ChainFinding(ChainFault.CUT_OFF, len(links), found)]
     if known.count and at.get(known.count) != known.digest:
-        found = f"a head signed {known.at.isoformat()} has another link {known.count}"
+        found = f"the head in {place}, signed {known.at.isoformat()}, has another link {known.count}"
         return [ChainFinding(ChainFault.HEAD_MISMATCH, known.count, found)]
     return []
 

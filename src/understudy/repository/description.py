@@ -57,7 +57,7 @@ def read_description(store: ObjectStore, keys: Keys) -> RepositoryDescription:
             "repository_missing",
             found=f"no {DESCRIPTION_KEY} in {store.url}",
             expected="a repository that understudy made",
-            hint="check the address in the stack file; a new repository is made by: understudy init",
+            hint="check the address in the stack file; a new repository is made by the first backup: understudy backup RESOURCE",
         ) from error
     return RepositoryDescription.from_json(read_document(stored, keys.trusted_signers))
 

@@ -49,6 +49,11 @@ class FileStore:
             store._make_directories(store._incoming, mode=0o700)
         return store
 
+    @classmethod
+    def was_made(cls, root: Path) -> bool:
+        """Whether ``create`` prepared the directory, as far as one may look; an unmounted disk looks as if it never was."""
+        return os.path.lexists(root.absolute() / _INCOMING)
+
     @property
     def url(self) -> str:
         return self._root.as_uri()

@@ -1,0 +1,121 @@
+"""Evidence laid down where it outlives its state directory: a file beside the records, and a sealed copy in each repository."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from understudy.app.installation import Installation
+from understudy.app.repositories import is_unmade
+from understudy.records.export import export_run, write_export
+from understudy.repository.layout import evidence_key
+from understudy.repository.sealing import store_sealed
+from understudy.supervise.ending import join_all
+from understudy.vocabulary.canonical import canonical_json
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName, RunId
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2
+_LATER = timedelta(seconds=60)
+"""Until a copy that could not be laid down (a repository is away) is tried again."""
+
+
+def evidence_directory(state: Path) -> Path:
+    return state / "evidence"
+
+
+def keep_evidence(installation: Installation, run: RunId) -> Path:
+    """The evidence of a run that has ended, as a file of the state directory; written once."""
+    file = evidence_directory(installation.state) / f"{run}.json"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        # Under a name of this process's own: the command that waits and the control plane may both be here.
+        aside = file.with_name(f".{run}.{os.getpid()}")
+        write_export(aside, export_run(installation.records, run))
+        aside.replace(file)
+    return file
+
+
+def file_evidence(
+    installation: Installation, run: RunId, away: Mapping[RepositoryName, str] | None = None
+) -> dict[RepositoryName, str]:
+    """A sealed copy in every repository, with the chain's signed head: what shows records that were taken away here.
+
+    A repository that can't be written to now does not undo the run: why, by name; empty where all hold a copy. Those that are
+    known to be ``away`` are not asked again.
+    """
+    content = canonical_json(export_run(installation.records, run))
+    faults = dict(away or {})
+    for name in installation.repository_names():
+        if name in faults or is_unmade(installation, name):
+            continue
+        store = installation.stores[name]
+        try:
+            if store.head(evidence_key(run)) is None:
+                store_sealed(store, installation.sealer, evidence_key(run), [content], installation.keys.keys.recipients)
+        except UnderstudyError as error:
+            if error.code != "object_exists":  # the command that waits for a run and the control plane may both file it
+                faults[name] = str(error)
+    return faults
+
+
+def file_outstanding(installation: Installation) -> Mapping[RepositoryName, str]:
+    """Lay down the evidence of every run that has ended and whose copies are not all there, of whichever process it was.
+
+    For who holds the state directory. Why a repository has no copy now, by name; empty where nothing is left to do.
+    """
+    away: dict[RepositoryName, str] = {}
+    for run in installation.records.filing.outstanding():
+        keep_evidence(installation, run)
+        away = file_evidence(installation, run, away)
+        if not away:
+            installation.records.filing.filed(run)
+    return away
+
+
+def file_or_warn(installation: Installation) -> None:
+    """``file_outstanding``, with a line in the log for each repository that holds no copy now."""
+    for repository, fault in file_outstanding(installation).items():
+        _log.warning("the evidence is not copied into %s now; a later run or serve tries again: %s", repository, fault)
+
+
+class EvidenceFiling:
+    """``file_outstanding`` while the control plane serves, for runs that it carries out, and for what died before it could."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._not_before: datetime | None = None
+        self._told: Mapping[RepositoryName, str] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="evidence", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        join_all([self._thread], self._installation.clock)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            now = self._installation.clock.now()
+            if self._not_before is None or now >= self._not_before:
+                self._not_before = now + _LATER if self._is_left() else None
+
+    def _is_left(self) -> bool:
+        try:
+            away = file_outstanding(self._installation)
+        except (UnderstudyError, OSError) as error:
+            _log.warning("the evidence cannot be laid down now: %s", error)
+            return True
+        for repository, fault in away.items():
+            if repository not in self._told:
+                _log.warning("the evidence is not copied into %s now, and it is tried again: %s", repository, fault)
+        self._told = away
+        return bool(away)
