@@ -21,6 +21,7 @@ from understudy.judge.preflight_landing import kept_outside
 from understudy.plan.backup import FIRST_MAJOR
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database
+from understudy.repository.layout import DESCRIPTION_KEY
 from understudy.repository.signing import Signer, new_signing_key
 from understudy.stack.expectation import Unfit
 from understudy.stack.loader import parse_stack
@@ -34,6 +35,9 @@ Parsed = TypeVar("Parsed")
 
 DEFAULT_STACK = "main"
 DEFAULT_RESOURCE = "database"
+CLAIM = "stack-file"
+"""In the state directory: which stack file it belongs to."""
+_MAY_BE_SECRET = ("--url", "--endpoint", "--access-key", "--secret-key")
 _URL_SUFFIXES = re.compile(r"(_DATABASE|_POSTGRES|_POSTGRESQL|_DB|_PG)?_(URL|URI|DSN|CONNINFO)$", re.IGNORECASE)
 _ORDINARY_DATABASES = frozenset({"postgres", "template1"})
 _PUBLIC_MODE = 0o644
@@ -110,7 +114,7 @@ class Initialised:
 def initialise(wish: FirstWish, clock: Clock) -> Initialised:
     """
     Raises:
-        Refusal: ``option_malformed``, ``already_there`` (and what), ``version_too_old``.
+        Refusal: ``option_malformed``, ``already_there`` (and what), ``stack_in_use``, ``version_too_old``.
         GiveUp: ``secret_missing``, ``place_denied``; what the database raises.
     """
     url = _fit("--url", parse_connection, wish.url)
@@ -119,10 +123,12 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
     keys = (wish.keys or output.parent).absolute()
     identity, signing_key = keys / f"{stack}.identity", keys / f"{stack}.signing-key"
     kit = (wish.kit or output.parent / f"{stack}-recovery-kit.txt").absolute()
+    state = (wish.state or customary_state_parent() / stack).absolute()
+    repository = _fit("--repository", parse_repository_url, wish.repository or f"file://{state}-repository")
     _refuse_existing([output, identity, signing_key, kit])
+    _refuse_in_use(state, repository, output)
     found = _look(PostgresDatabase(resolve_text(url), clock))
     resource = _fit("--resource", parse_name, wish.resource or _resource_name(url, found))
-    repository = wish.repository or f"file://{customary_state_parent()}/{stack}-repository"
 
     host_identity, host_recipient = new_identity()
     kit_identity, kit_recipient = new_identity()
@@ -133,13 +139,13 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
         resource=resource,
         url=url,
         major_version=found.major,
-        repository_url=_fit("--repository", parse_repository_url, repository),
+        repository_url=repository,
         repository_keys=_repository_keys(wish),
         recipients=(host_recipient, kit_recipient),
         identity=_reference_to(identity),
         signing_key=_reference_to(signing_key),
         signers=(signer,),
-        state_directory=str((wish.state or customary_state_parent() / stack).absolute()),
+        state_directory=str(state),
         recover_directory=(recovered := _recover_directory(found, stack, resource)),
         recover_port=found.port,
         programs=_programs(found.major),
@@ -161,7 +167,7 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
         resources=((resource, f"PostgreSQL {found.version}, system identifier {found.system_identifier}"),),
         credentials=credentials,
     )
-    with _all_or_nothing() as write:
+    with _claimed(state, output), _all_or_nothing() as write:
         write(identity, host_identity)
         write(signing_key, private_key)
         write(kit, recovery_kit(contents))
@@ -258,17 +264,18 @@ def _fit(option: str, parse: Callable[[str], Parsed], text: str) -> Parsed:
     try:
         return parse(text)
     except Unfit as unfit:
-        # The text is not repeated: it may hold a password.
+        shown = "a value that is not repeated, because it may be a secret" if option in _MAY_BE_SECRET else repr(text)
         raise Refusal(
             "option_malformed",
-            found=f"a value of {option} that cannot be used",
+            found=f"{option} {shown}",
             expected=unfit.expected,
             hint="see: understudy init --help",
         ) from None
 
 
 def _refuse_existing(paths: Sequence[Path]) -> None:
-    there = [str(path) for path in paths if path.exists() or path.is_symlink()]
+    """What may not be looked at is told when it can't be written."""
+    there = [str(path) for path in paths if os.path.lexists(path)]
     if there:
         raise Refusal(
             "already_there",
@@ -276,6 +283,55 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
             expected="names that are free: keys and stack files are never overwritten",
             hint="name others (--output, --keys, --kit, --stack), or move these away if nothing was ever sealed with them",
         )
+
+
+def _refuse_in_use(state: Path, repository: str, output: Path) -> None:
+    """Two stacks on one state directory would take each other's runs and keys for their own."""
+    claim = state / CLAIM
+    claimed = claim.read_text().strip() if os.access(claim, os.R_OK) else ""
+    others = {"state.db", CLAIM} & _entries(state) - ({CLAIM} if claimed == str(output) else set())
+    place = Path(repository.removeprefix("file://"))
+    found = []
+    if others:
+        found.append(f"the state directory {state}{f' (by {claimed})' if claimed else ''}")
+    if repository.startswith("file://") and {".incoming", DESCRIPTION_KEY} & _entries(place):
+        found.append(f"the repository {place}")
+    if found:
+        raise Refusal(
+            "stack_in_use",
+            found=f"{' and '.join(found)} {'are' if len(found) > 1 else 'is'} in use by another stack",
+            expected="places of its own for each stack, because its keys open nothing of another",
+            hint="name this one: --stack NAME (or --state and --repository); to protect a second database with the stack that is "
+            "there, add it to that stack file under resources",
+        )
+
+
+def _entries(directory: Path) -> set[str]:
+    """Nothing where we may not look: whoever writes there is told."""
+    try:
+        return {each.name for each in directory.iterdir()}
+    except OSError:
+        return set()
+
+
+@contextlib.contextmanager
+def _claimed(state: Path, output: Path) -> Iterator[None]:
+    """The state directory, with the stack file's name in it, so that the next ``init`` sees it before anything ran."""
+    above = next(each for each in (state, *state.parents) if os.path.lexists(each))
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        (state / CLAIM).write_text(f"{output}\n")
+    except OSError as error:
+        raise _denied(error, "--state") from error
+    try:
+        yield
+    except BaseException:
+        (state / CLAIM).unlink()
+        for made in (state, *state.parents):
+            if made == above:
+                break
+            made.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -295,9 +351,13 @@ def _all_or_nothing() -> Iterator[Callable[[Path, Secret | str], None]]:
     except OSError as error:
         for path in made:
             path.unlink()
-        raise GiveUp(
-            "place_denied",
-            found=f"{error.filename}: {error.strerror}",
-            expected="a directory that exists and may be written to",
-            hint="make it, or name another one with --output, --keys or --kit",
-        ) from error
+        raise _denied(error, "--output, --keys or --kit") from error
+
+
+def _denied(error: OSError, options: str) -> GiveUp:
+    return GiveUp(
+        "place_denied",
+        found=f"{error.filename}: {error.strerror}",
+        expected="a directory that exists and may be written to",
+        hint=f"make it, or name another one with {options}",
+    )

@@ -62,7 +62,8 @@ Examples:
   understudy init --url 'host=/var/run/postgresql user=postgres' --repository s3://shop-recovery/prod \\
       --endpoint https://s3.example.com --access-key env:S3_KEY --secret-key env:S3_SECRET
 \b
-Exit codes: 0 written, 2 an option is wrong, 3 a secret is missing, 5 a file is there already.
+Exit codes: 0 written, 1 the database or a directory cannot be used, 2 an option is wrong, 3 a secret is missing,
+5 a file is there already, places are in use by another stack, or the server is too old.
 """
 )
 @click.option("--url", required=True, metavar="REFERENCE", help="Connection string: env:NAME, file:/path, or without password.")

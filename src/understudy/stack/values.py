@@ -128,6 +128,8 @@ def parse_repository_url(text: str) -> str:
         except Unfit:
             raise Unfit(REPOSITORY_URL_TEXT) from None
     bucket, _, prefix = place.partition("/")
+    if scheme == "s3" and bucket and not _BUCKET.fullmatch(bucket):
+        raise Unfit(f"{REPOSITORY_URL_TEXT}; a bucket's name has 3 to 63 of a-z, 0-9, . and -")
     if scheme == "s3" and _BUCKET.fullmatch(bucket) and _KEY_PREFIX.fullmatch(prefix) and ".." not in prefix.split("/"):
         return f"s3://{place}".rstrip("/")
     raise Unfit(REPOSITORY_URL_TEXT)
