@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 from understudy.app.carrying_out import serving_pid
@@ -13,7 +16,10 @@ from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
+from understudy.records.records import Records
 from understudy.records.run import Observation, RunRecord, RunState
+from understudy.records.state_database import damage_of, readable_copy
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
@@ -75,6 +81,17 @@ class ResourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsFault:
+    """Why the records are not there, can't be read, or can't be added to. What else is known is told all the same."""
+
+    code: str
+    found: str
+    hint: str
+    readable: bool
+    """Whether everything that was recorded is in what is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     stack: str
     serving_pid: int | None
@@ -82,22 +99,51 @@ class Status:
     unfinished_runs: tuple[RunRecord, ...]
     to_be_followed: tuple[RunRecord, ...]
     """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
+    records_fault: RecordsFault | None
 
 
 def status(installation: Installation) -> Status:
-    """From records and this host's processes alone: it asks no server and no store, so it answers when they do not."""
-    runs = installation.records.runs(200)
-    return Status(
-        stack=installation.stack.stack,
-        serving_pid=serving_pid(installation.state),
-        resources=tuple(_of(installation, name, runs) for name in installation.resource_names()),
-        unfinished_runs=tuple(run for run in runs if not run.state.is_final),
-        to_be_followed=tuple(run for run in _last_runs(installation) if run.state.is_final),
-    )
+    """From records and this host's processes alone: it asks no server and no store, so it answers when they do not.
+
+    Nor does it need a key, or a state directory that can be written to: in a disaster there may be neither.
+    """
+    with ExitStack() as undo:
+        records, fault = _records(installation, undo)
+        readable, runs = installation.reading(records), records.runs(200)
+        return Status(
+            stack=installation.stack.stack,
+            serving_pid=serving_pid(installation.state),
+            resources=tuple(_of(readable, name, runs) for name in installation.resource_names()),
+            unfinished_runs=tuple(run for run in runs if not run.state.is_final),
+            to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
+            records_fault=fault,
+        )
 
 
-def _last_runs(installation: Installation) -> tuple[RunRecord, ...]:
-    return tuple(installation.records.run(request.runs[-1]) for request in installation.records.requests.open())
+def _records(installation: Installation, undo: ExitStack) -> tuple[Records, RecordsFault | None]:
+    """The records as they are; else a copy of them, where SQLite may not write beside them; else none."""
+    state = installation.state
+    if not (state / "state.db").exists():
+        found = f"nothing is recorded in {state} yet"
+        return _no_records(installation, undo), RecordsFault("state_empty", found, "if there should be, mount its disk", True)
+    damage = damage_of(state / "state.db")
+    if damage is not None:
+        return _no_records(installation, undo), RecordsFault(damage.code, damage.found, damage.hint, False)
+    try:
+        return installation.past, None
+    except GiveUp as error:
+        copy = undo.enter_context(readable_copy(state))
+        records = undo.enter_context(closing(Records(state, installation.clock, copy=copy)))
+        return records, RecordsFault(error.code, error.found, error.hint, True)
+
+
+def _no_records(installation: Installation, undo: ExitStack) -> Records:
+    nowhere = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="understudy-state-")))
+    return undo.enter_context(closing(Records(installation.state, installation.clock, copy=nowhere)))
+
+
+def _last_runs(records: Records) -> tuple[RunRecord, ...]:
+    return tuple(records.run(request.runs[-1]) for request in records.requests.open())
 
 
 def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, ...]) -> ResourceStatus:

@@ -14,7 +14,7 @@ from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
-from understudy.app.repositories import prepare_repository
+from understudy.app.repositories import made_repository, prepare_repository
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
@@ -85,6 +85,7 @@ def recover(
     """
     name = _one_resource(installation, resource)
     source, *others = _repositories(installation, name, choice)
+    made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
     prepare_repository(installation, source, take_over=take_over)
     for other in others:
         _prepare_if_there(installation, other, take_over)
@@ -270,8 +271,9 @@ def _plan(
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     source, *others = _repositories(installation, name, choice)
     repositories = (source, *others)
-    holdings = _holdings(installation.repository(source), name, choice.without)
+    holdings = _holdings(made_repository(installation, source), name, choice.without)
     settings = installation.resource(name)
+    _require_known_tablespaces(holdings.backups, choice)
     wish = RecoveryWish(
         resource=name,
         procedure=procedure,
@@ -318,7 +320,7 @@ def _holdings(repository: Repository, name: ResourceName, without: frozenset[str
             "no_backup",
             found=f"the repository holds no usable backup of {name}",
             expected="at least one",
-            hint=f"take one: understudy backup {name} --full; list what is there: understudy backups {name}",
+            hint=f"take one: understudy backup {name}; list what is there: understudy backups {name}",
         )
     newest = max(usable, key=lambda backup: backup.stop_time)
     backups = tuple(backup for backup in usable if backup.system_identifier == newest.system_identifier)
@@ -340,6 +342,18 @@ def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[
         else:
             sound.append(backup)
     return tuple(sound)
+
+
+def _require_known_tablespaces(backups: Sequence[BackupManifest], choice: Choice) -> None:
+    known = sorted({tablespace.name for backup in backups for tablespace in backup.tablespaces})
+    unknown = sorted(set(choice.tablespaces or {}) - set(known))
+    if unknown:
+        raise Refusal(
+            "no_such_tablespace",
+            found=f"no backup holds a tablespace called {', '.join(unknown)}",
+            expected=f"one of {', '.join(known)}" if known else "no --tablespace: the backups hold none",
+            hint="leave it out, or spell it as the database does (select spcname from pg_tablespace)",
+        )
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

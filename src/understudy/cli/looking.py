@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.options import json_option, looked_at, stack_options
 from understudy.cli.printing import duration, moment, print_json, size
 
 if TYPE_CHECKING:
@@ -27,31 +27,35 @@ def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Show every resource: objective, exposure now, newest backup, last proof. Asks no server, so it answers in a disaster."""
     from understudy.app.looking import status as look
 
-    found = look(opened(stack_file, state))
+    found = look(looked_at(stack_file, state))
     if as_json:
         print_json(found)
         return
     serving = f"served by process {found.serving_pid}" if found.serving_pid else "not served (start: understudy serve)"
     click.echo(f"{found.stack}: {serving}")
+    fault = found.records_fault
+    if fault is not None:
+        click.echo(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {fault.hint}")
     for resource in found.resources:
         click.echo("")
-        _print_resource(resource)
+        _print_resource(resource, known=fault is None or fault.readable)
     for run in found.unfinished_runs:
         click.echo(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {run.state.value} (understudy show {run.run})")
     for run in found.to_be_followed:
         click.echo(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
 
 
-def _print_resource(resource: ResourceStatus) -> None:
+def _print_resource(resource: ResourceStatus, *, known: bool) -> None:
+    unknown = "unknown: the records cannot be read (the repositories can: understudy backups)"
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
         ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
         ("exposure now", _exposure(resource.exposure)),
         *((f"  {name}", _exposure(each)) for name, each in resource.exposure_by_repository.items()),
         ("receiver", f"process {resource.receiver_pid}" if resource.receiver_running else "not running"),
-        ("newest backup", _when(resource.newest_backup.ended) if resource.newest_backup else "none taken here"),
+        ("newest backup", _newest(resource) if known else unknown),
         ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
-        ("last proof", _proof(resource)),
+        ("last proof", _proof(resource) if known else unknown),
     ]
     if resource.landed is not None:
         landed = resource.landed
@@ -81,10 +85,8 @@ def _exposure(exposure: LiveExposure | None) -> str:
     return f"{duration(exposure.seconds)}{amount}"
 
 
-def _when(at: object) -> str:
-    from datetime import datetime
-
-    return moment(at) if isinstance(at, datetime) else "never"
+def _newest(resource: ResourceStatus) -> str:
+    return moment(resource.newest_backup.ended) if resource.newest_backup else "none taken here"
 
 
 def _proof(resource: ResourceStatus) -> str:

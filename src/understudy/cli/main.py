@@ -51,6 +51,14 @@ class CommandsByName(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            ctx.fail(f"No such command {args[0]!r}{f', did you mean {close[0]}?' if close else '.'}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
@@ -91,6 +99,14 @@ def main() -> None:
     except UnderstudyError as error:
         print_error(error)
         sys.exit(ExitCode.of(error))
+    except Exception as error:
+        from understudy.cli.faults import foreseen
+
+        fault = foreseen(error)
+        if fault is None:
+            raise
+        print_error(fault)
+        sys.exit(ExitCode.of(fault))
     finally:
         # The interpreter's last look for cycles took a fifth of a second, and all that it frees goes with the process anyway.
         gc.freeze()

@@ -27,7 +27,7 @@ SCENARIOS = ("database_corruption", "data_loss")
 
 
 def target_options(command: Callable[P, R]) -> Callable[P, R]:
-    """What may be decided about any restore: the target, the timeline, the backup, the repository, tablespaces."""
+    """What may be decided about any restore: the target, the timeline, the backup, the repository."""
     for option in reversed(
         (
             click.option("--time", "to_time", metavar="T", help="To a moment: ISO 8601 with an offset."),
@@ -35,14 +35,24 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
             click.option("--xid", metavar="X", help="To a transaction, itself included."),
             click.option("--name", metavar="N", help="To a restore point (pg_create_restore_point)."),
             click.option("--immediate", is_flag=True, help="Only as far as the backup needs to be consistent."),
-            click.option("--timeline", type=int, metavar="TL", help="Follow this timeline. Default: the newest that fits."),
+            click.option(
+                "--timeline",
+                type=click.IntRange(min=1),
+                metavar="TL",
+                help="Follow this timeline. Default: the newest that fits.",
+            ),
             click.option("--backup", "label", metavar="LABEL", help="From this backup. Default: the newest before the target."),
             click.option("--repository", metavar="NAME", help="From this repository. Default: the resource's first."),
-            click.option("--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes."),
         )
     ):
         command = option(command)
     return command
+
+
+def tablespace_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Not for drills, whose sandbox holds everything."""
+    option = click.option("--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes.")
+    return option(command)
 
 
 def choice_of(
@@ -54,7 +64,7 @@ def choice_of(
     timeline: int | None,
     label: str | None,
     repository: str | None,
-    tablespaces: tuple[str, ...],
+    tablespaces: tuple[str, ...] = (),
 ) -> Choice:
     """
     Raises:
@@ -97,10 +107,11 @@ Examples:
 @click.argument("resource")
 @click.option("--to", "directory", required=True, type=click.Path(path_type=Path), help="An empty directory, or one to be made.")
 @target_options
+@tablespace_option
 @stack_options
 @json_option
 def restore(resource: str, directory: Path, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
-    """Restore RESOURCE into an empty directory, replay to the target, verify, and leave the server stopped there."""
+    """Restore RESOURCE into an empty directory, replay to the target, promote, verify, and leave the server stopped there."""
     from understudy.app.recoveries import restore as carry_out_restore
     from understudy.cli.watching import TerminalWatcher
 
@@ -136,10 +147,13 @@ def drill(
     **target: object,
 ) -> None:
     """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind."""
+    from understudy.app.proving import require_writable
     from understudy.app.recoveries import drill as carry_out_drill
     from understudy.cli.watching import TerminalWatcher
     from understudy.stack.models import Scenario
 
+    if report is not None:
+        require_writable(report)
     installation = opened(stack_file, state)
     choice = choice_of(**target)  # type: ignore[arg-type]
     view = carry_out_drill(installation, Scenario(scenario), resource, choice, TerminalWatcher(quiet=as_json))
@@ -159,6 +173,7 @@ Examples:
 @click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
+@tablespace_option
 @yes_option
 @stack_options
 @json_option
@@ -177,10 +192,13 @@ def recover(
     """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again."""
     import getpass
 
+    from understudy.app.proving import require_writable
     from understudy.app.recoveries import recover as carry_out_recovery
     from understudy.cli.watching import TerminalWatcher
     from understudy.stack.models import Scenario
 
+    if report is not None:
+        require_writable(report)
     installation = opened(stack_file, state)
     view = carry_out_recovery(
         installation,
@@ -204,24 +222,32 @@ def _finish(view: RunView, as_json: bool) -> None:
 
 def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> None:
     """The verdict: done only when the run succeeded and every objective was met."""
+    from understudy.app.filing import keep_evidence
     from understudy.app.measuring import measure
-    from understudy.app.proving import export_evidence, keep_evidence
+    from understudy.app.proving import export_evidence
     from understudy.cli.measured import measured_json, print_measured
-    from understudy.cli.printing import print_json
+    from understudy.cli.printing import print_error, print_json
     from understudy.cli.running import print_run
+    from understudy.vocabulary.errors import GiveUp
 
     measured = measure(installation, view)
     evidence = keep_evidence(installation, view.run.run)
+    reported = True
     if report is not None:
-        export_evidence(installation, view.run.run, report)
+        try:
+            export_evidence(installation, view.run.run, report)
+            evidence = report
+        except GiveUp as error:  # its disk filled up meanwhile: what the run came to is told all the same
+            print_error(error)
+            reported = False
     if as_json:
-        print_json(measured_json(view, measured, str(report or evidence)))
+        print_json(measured_json(view, measured, str(evidence)))
     else:
         print_measured(measured)
         print_run(view, as_json=False)
         _print_start_again(view)
-        click.echo(f"evidence: {report or evidence}")
-    sys.exit(ExitCode.DONE if view.succeeded and measured.met else ExitCode.FAILED)
+        click.echo(f"evidence: {evidence}")
+    sys.exit(ExitCode.DONE if view.succeeded and measured.met and reported else ExitCode.FAILED)
 
 
 def _print_start_again(view: RunView) -> None:

@@ -37,12 +37,15 @@ Examples:
 )
 @stack_options
 @json_option
-@click.option("--newest", default=20, show_default=True, help="How many.")
+@click.option("--newest", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> None:
     """List runs, newest first."""
-    found = opened(stack_file, state).records.runs(newest)
+    found = opened(stack_file, state).past.runs(newest)
     if as_json:
         print_json({"runs": found})
+        return
+    if not found:
+        click.echo("no runs yet")
         return
     rows = [
         (run.run, run.procedure, run.mode, run.subject, run.state.value, moment(run.submitted),
@@ -55,8 +58,8 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
 @click.command(
     epilog="""\b
 Examples:
-  understudy show drill-20261123-030000-1a2b3c            every step with its proof
-  understudy show drill-20261123-030000-1a2b3c --json
+  understudy show 20261123-030000-1a2b3c            every step with its proof
+  understudy show 20261123-030000-1a2b3c --json
 """
 )
 @click.argument("run")
@@ -106,7 +109,7 @@ def _print_request(request: RequestRecord) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  understudy approve recovery-20261123-030000-1a2b3c      what it asks stands in: understudy show
+  understudy approve 20261123-030000-1a2b3c      what it asks stands in: understudy show
 """
 )
 @click.argument("run")
@@ -122,7 +125,7 @@ def approve(run: str, stack_file: Path, state: Path | None) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  understudy cancel backup-20261123-030000-1a2b3c
+  understudy cancel 20261123-030000-1a2b3c
 """
 )
 @click.argument("run")
@@ -139,7 +142,7 @@ def cancel(run: str, stack_file: Path, state: Path | None) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  understudy resume backup-20261123-030000-1a2b3c         after a crash or Ctrl-C
+  understudy resume 20261123-030000-1a2b3c         after a crash or Ctrl-C
 """
 )
 @click.argument("run")

@@ -6,11 +6,12 @@ configuration reference, and what was measured on it.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,8 @@ from understudy.vocabulary.identifiers import RunId, StepKey
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig, WorkflowHandle
+
+_log = logging.getLogger(__name__)
 
 # Raised by hand when the order of calls inside the workflows changes; a default that hashes the source would strand
 # every interrupted run at each upgrade.
@@ -84,6 +87,7 @@ class DurableEngine:
             raise
 
     def _launch(self) -> None:
+        self._set_damage_aside()
         existed = self._path.exists()
         self._use_write_ahead_log()
         from dbos import DBOS
@@ -172,6 +176,17 @@ class DurableEngine:
         if finished:
             DBOS.delete_workflows([each.workflow_id for each in finished], delete_children=True)
 
+    def _set_damage_aside(self) -> None:
+        """What it remembers can be had again: runs begin anew there, and steps that ended say so from the records."""
+        if not self._path.exists() or _is_sound(self._path):
+            return
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(f"engine.db{suffix}").rename(self._path.with_name(f"damaged-by-{self._executor}.db{suffix}"))
+        _log.warning(
+            "%s was damaged and is set aside as damaged-by-%s.db; runs go on from the records", self._path, self._executor
+        )
+
     def _use_write_ahead_log(self) -> None:
         """Half the fsyncs, and readers that never wait. The mode stays with the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -220,6 +235,16 @@ class _StartedSteps:
         first = DBOS.wait_first(handles, polling_interval_sec=_ENDED_POLLING_SECONDS)
         step = StepKey(first.get_workflow_id().removeprefix(f"{self._run}:"))
         return step, first.get_result(polling_interval_sec=_ENDED_POLLING_SECONDS)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        if not str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            raise
+        return False
 
 
 def _refuse_old_sqlite() -> None:

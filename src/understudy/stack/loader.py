@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -45,7 +48,10 @@ def load_stack(file: FilePath) -> LoadedStack:
         Refusal: ``stack_file_missing``, ``stack_file_unreadable``; ``stack_file_invalid`` as ``StackFileInvalid``.
     """
     try:
-        with file.open("rb") as opened:
+        # Not blocking, since opening a pipe that nobody writes to would wait for ever.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a plain file")
             content = opened.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise Refusal(
@@ -58,7 +64,7 @@ def load_stack(file: FilePath) -> LoadedStack:
         raise Refusal(
             "stack_file_unreadable",
             found=f"{file}: {error.strerror}",
-            expected="a file that the current user may read",
+            expected="a plain file that the current user may read",
             hint=f"look at it with: ls -ld {file}",
         ) from None
     return parse_stack(content, str(file))
