@@ -1,18 +1,20 @@
 """``init`` on real servers: its file loads, passes ``check``, and its kit opens what is sealed."""
 
+import os
 import subprocess
 
 import pytest
 
-from tests.servers.flavours import Flavour
+from tests.servers.flavours import Flavour, server_owner
 from tests.servers.postgres import PostgresServer
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.clock.system import SystemClock
+from understudy.adapters.files.file_store import FileStore
 from understudy.app.initialising import FirstWish, initialise
 from understudy.app.preflight import check
 from understudy.judge.preflight import Grade
 from understudy.stack.loader import load_stack
-from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.secret import Secret
 
 
@@ -135,3 +137,76 @@ def test_a_server_that_is_not_ready_for_replication_can_be_looked_at_and_check_s
         failures = {each.aspect: each.change for each in check(made.stack_file, None).findings if each.grade is Grade.FAILURE}
     assert failures["wal_level"].startswith("ALTER SYSTEM SET wal_level = replica")
     assert set(failures) == {"wal_level", "max_wal_senders"}
+
+
+def test_a_second_stack_of_the_same_name_is_refused_before_anything_ran(desk, wish):
+    initialise(wish(), SystemClock())
+    before = desk.contents()
+    second = desk.directory / "second"
+    second.mkdir()
+    with pytest.raises(Refusal, match="stack_in_use") as refused:
+        initialise(wish(output=second / "understudy.yaml"), SystemClock())
+    assert str(desk.stack_file) in refused.value.found
+    assert "--stack" in refused.value.hint
+    assert desk.contents() == sorted([*before, "second"])
+    assert list(second.iterdir()) == []
+    made = initialise(wish(output=second / "understudy.yaml", state=desk.directory / "other"), SystemClock())
+    assert load_stack(made.stack_file).stack.state.directory == str(desk.directory / "other")
+
+
+def test_a_repository_that_another_stack_keeps_is_refused(desk, wish):
+    FileStore.create(desk.directory / "repository")
+    with pytest.raises(Refusal, match="stack_in_use") as refused:
+        initialise(wish(), SystemClock())
+    assert f"the repository {desk.directory}/repository" in refused.value.found
+    assert not desk.state.exists()
+
+
+def test_places_of_one_name_are_beside_each_other(desk, wish):
+    made = initialise(wish(repository=None, state=desk.directory / "shop"), SystemClock())
+    assert load_stack(made.stack_file).stack.repositories["near"].url == f"file://{desk.directory}/shop-repository"
+
+
+def test_a_state_directory_that_init_made_goes_when_init_fails(desk, wish):
+    before = desk.contents()
+    with pytest.raises(GiveUp, match="place_denied"):
+        initialise(wish(kit=desk.directory / "nowhere" / "kit.txt", state=desk.directory / "a" / "b" / "c"), SystemClock())
+    assert desk.contents() == before
+
+
+def test_keys_in_a_directory_of_another_user_are_refused_in_words(desk, wish):
+    owner = server_owner()
+    if owner is None:
+        pytest.skip("another user's directory needs root to make one")
+    room, closed = desk.directory / "room", desk.directory / "closed"
+    room.mkdir()
+    os.chown(room, owner[1], owner[2])
+    closed.mkdir(mode=0o700)
+    wanted = wish(output=room / "stack.yaml", state=room / "state", keys=closed, repository=f"file://{room}/repository")
+    child = os.fork()
+    if child == 0:
+        code = "none"
+        try:
+            os.setgroups([])
+            os.setgid(owner[2])
+            os.setuid(owner[1])
+            initialise(wanted, SystemClock())
+        except UnderstudyError as error:
+            code = error.code
+        finally:
+            (room / "code").write_text(code)
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert (room / "code").read_text() == "place_denied"
+    assert sorted(path.name for path in room.iterdir()) == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("stack", "My Shop", "a name"), ("repository", "s3://b/p", "3 to 63"), ("repository", "ftp://there", "s3://bucket")],
+)
+def test_a_malformed_option_shows_its_value_and_the_reason(wish, option, value, expected):
+    with pytest.raises(Refusal, match="option_malformed") as refused:
+        initialise(wish(**{option: value}), SystemClock())
+    assert repr(value) in refused.value.found
+    assert expected in refused.value.expected

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from understudy.records.state_database import state_unwritable
 from understudy.vocabulary.errors import GiveUp, Refusal
 
 _LOCK_NAME = "controller.lock"
@@ -26,10 +27,14 @@ class ControllerLock:
 
         Raises:
             Refusal: ``controller_busy``, naming the process that holds it.
+            GiveUp: ``state_unwritable``.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Not inherited by the programs that steps start: a server that outlives us must not keep the lock.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Not inherited by the programs that steps start: a server that outlives us must not keep the lock.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise state_unwritable(f"{error.filename}: {error.strerror}") from error
         try:
             self._lock(descriptor)
         except BaseException:

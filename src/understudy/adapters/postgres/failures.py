@@ -71,7 +71,7 @@ def _unreachable(message: str, address: str) -> TryAgain:
         "database_unreachable",
         found=f"{address}: {message}",
         expected="a PostgreSQL server that accepts connections",
-        hint="is it running, and may this host reach its port? it is tried again",
+        hint="is it running, and may this host reach its port? then try again; serve does by itself",
     )
 
 

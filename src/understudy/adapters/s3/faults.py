@@ -45,7 +45,7 @@ def unreachable(found: str, url: str, after: timedelta = timedelta(seconds=1)) -
         "store_unreachable",
         found=found,
         expected=f"an answer from {url}",
-        hint="is the endpoint in the stack file right, and the network up? It is tried again by itself",
+        hint="is the endpoint in the stack file right, and the network up? Then try again; serve does by itself",
         after=after,
     )
 
