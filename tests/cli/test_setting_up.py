@@ -64,16 +64,16 @@ def test_what_is_in_the_way_ends_with_3_and_is_named_in_json(desk, server):
 
 
 def test_mistakes_in_the_stack_file_end_with_2_and_name_line_and_column(desk, server):
-    desk.write(server, "prioirty: 1")
-    line = next(number for number, text in enumerate(desk.stack_file.read_text().splitlines(), 1) if "prioirty" in text)
+    desk.write(server, "teir: high")
+    line = next(number for number, text in enumerate(desk.stack_file.read_text().splitlines(), 1) if "teir" in text)
     done = understudy(desk, "check")
     assert done.returncode == 2
     assert done.stderr.count(f"understudy.yaml:{line}:5") == 1
-    assert "did you mean priority?" in done.stderr
+    assert "did you mean tier?" in done.stderr
     answer = understudy(desk, "check", "--json")
     assert answer.returncode == 2
     (mistake,) = json.loads(answer.stdout)["mistakes"]
-    assert (mistake["line"], mistake["column"], mistake["path"]) == (line, 5, "resources.orders.prioirty")
+    assert (mistake["line"], mistake["column"], mistake["path"]) == (line, 5, "resources.orders.teir")
 
 
 def test_a_stack_file_that_is_not_there_is_told_how_to_be_made(desk):

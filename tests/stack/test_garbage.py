@@ -36,9 +36,7 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-KEYS = st.sampled_from(
-    ["tier", "priority", "repositories", "superuser", "wal", "backup", "recover", "drill", "checks", "heartbeat", "zzz"]
-)
+KEYS = st.sampled_from(["tier", "repositories", "wal", "backup", "recover", "drill", "checks", "heartbeat", "zzz"])
 
 
 @given(

@@ -79,8 +79,8 @@ def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path):
     ("resource", "line", "column", "path", "value", "expected"),
     [
         ("    tier: critcal", 9, 11, "resources.orders.tier", "critcal", "did you mean critical?"),
-        ("    prority: 1", 9, 5, "resources.orders.prority", "the key prority", "did you mean priority?"),
-        ("    priority: 4", 9, 15, "resources.orders.priority", "4", "1, 2 or 3"),
+        ("    repostories: 1", 9, 5, "resources.orders.repostories", "the key repostories", "did you mean repositories?"),
+        ("    recover: {directory: /a, port: 0}", 9, 36, "resources.orders.recover.port", "0", "a port from 1 to 65535"),
         ("    repositories: [near, fra]", 9, 26, "resources.orders.repositories[1]", "fra", "one of the repositories near"),
         ("    repositories: [near, near]", 9, 26, "resources.orders.repositories[1]", "near", "each repository once"),
         ("    repositories: []", 9, 19, "resources.orders.repositories", "an empty list", "a list of one or more entries"),
@@ -241,7 +241,7 @@ def test_text_that_is_no_yaml_is_explained(text, line, column, value, expected):
     [
         ("    superuser: &su postgres\n    drill: {directory: *su}", "an anchor (&…)"),
         ("    superuser: *su", "an alias (*…)"),
-        ("    priority: !!int 1", "a tag (!…)"),
+        ("    tier: !!str 1", "a tag (!…)"),
         ("    superuser: !secret x", "a tag (!…)"),
         ("    wal: {<<: {synchronous: true}}", "the key <<"),
         ("    superuser: {{ SUPERUSER }}", "something else than text before the colon"),

@@ -70,9 +70,8 @@ def test_what_the_comments_offer_can_be_switched_on():
 )
 def test_names_and_paths_of_any_spelling_come_back_as_they_were(name, directory):
     path = f"/media/{directory}".rstrip("/")  # never above another directory of the file
-    found = dataclasses.replace(FOUND, superuser=name, tablespaces=((name, path),))
+    found = dataclasses.replace(FOUND, tablespaces=((name, path),))
     orders = loaded(found).resources["orders"]
-    assert orders.superuser == name
     assert orders.recover is not None
     assert dict(orders.recover.tablespaces) == {name: path}
 

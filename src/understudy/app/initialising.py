@@ -49,7 +49,6 @@ select current_setting('server_version_num'),
        (select setting from pg_settings where name = 'data_directory'),
        (select setting from pg_settings where name = 'config_file'),
        (select setting from pg_settings where name = 'summarize_wal'),
-       (select rolname from pg_roles where oid = 10),
        (select system_identifier::text from pg_control_system()),
        (select coalesce(sum(pg_database_size(oid)), 0) from pg_database
          where has_database_privilege(oid, 'CONNECT') or pg_has_role('pg_read_all_stats', 'USAGE')),
@@ -87,7 +86,6 @@ class FoundDatabase:
     configuration_file: str | None
     """None likewise."""
     summarizes_wal: bool
-    superuser: str
     system_identifier: str
     size_bytes: int
     tablespaces: tuple[str, ...]
@@ -150,7 +148,6 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
         recover_port=found.port,
         programs=_programs(found.major),
         tablespaces=tuple((name, f"{recovered}-tablespaces/{index}") for index, name in enumerate(found.tablespaces, start=1)),
-        superuser=found.superuser,
         summarizes_wal=found.summarizes_wal,
         configured_in=kept_outside({"data_directory": found.data_directory, "config_file": found.configuration_file}),
     )
@@ -178,7 +175,7 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
 def _look(database: Database) -> FoundDatabase:
     """Over an ordinary connection, so that a server which is not ready for replication can be looked at, too."""
     (row,) = database.query(_QUESTIONS)
-    number, version, port, name, data_directory, configuration_file, summarizes, superuser, system, size_bytes, tablespaces = row
+    number, version, port, name, data_directory, configuration_file, summarizes, system, size_bytes, tablespaces = row
     if int(number or 0) // 10000 < FIRST_MAJOR:
         raise Refusal(
             "version_too_old",
@@ -195,7 +192,6 @@ def _look(database: Database) -> FoundDatabase:
         data_directory=data_directory or None,
         configuration_file=configuration_file or None,
         summarizes_wal=summarizes == "on",
-        superuser=superuser or "postgres",
         system_identifier=system or "",
         size_bytes=int(size_bytes or 0),
         tablespaces=tuple(json.loads(tablespaces or "[]")),

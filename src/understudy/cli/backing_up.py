@@ -15,6 +15,7 @@ from understudy.cli.printing import moment, print_json, size, table
 from understudy.vocabulary.identifiers import BackupKind
 
 if TYPE_CHECKING:
+    from understudy.app.streaming import LeftStreaming
     from understudy.app.verifying import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault
 
@@ -34,15 +35,34 @@ Examples:
 @stack_options
 @json_option
 def backup(resource: str, kind: str | None, take_over: bool, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource."""
+    """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource.
+
+    The WAL receiver that it starts, and its replication slot on the server, stay: incremental backups and point-in-time recovery
+    stand on them. Without serve it says how to end both.
+    """
     from understudy.app.backups import back_up
+    from understudy.app.streaming import left_streaming
     from understudy.cli.running import print_run
     from understudy.cli.watching import TerminalWatcher
 
     installation, wanted = opened(stack_file, state), BackupKind(kind) if kind else None
     view = back_up(installation, resource, wanted, TerminalWatcher(quiet=as_json), take_over=take_over)
     print_run(view, as_json)
+    if not as_json:
+        _print_what_goes_on(left_streaming(installation, resource))
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+
+
+def _print_what_goes_on(left: LeftStreaming | None) -> None:
+    if left is None:
+        return
+    click.echo(f"WAL goes on streaming into {left.spool}: process {left.receiver_pid}, replication slot {left.slot}.")
+    click.echo("  Nothing stores it in the repositories until: understudy serve (or the next backup)")
+    click.echo("  To protect this database no longer:")
+    if left.synchronous:
+        click.echo(f"    take {left.slot} out of synchronous_standby_names on the server, or its commits wait for ever")
+    click.echo(f"    kill {left.receiver_pid}")
+    click.echo(f"    SELECT pg_drop_replication_slot('{left.slot}');    on the server, or WAL piles up there")
 
 
 @click.command(

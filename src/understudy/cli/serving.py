@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -26,7 +27,11 @@ def serve(stack_file: Path, state: Path | None) -> None:
     """
     from understudy.app.serving import serve as keep_serving
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    written = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S+00:00")
+    written.converter = time.gmtime
+    to_standard_error = logging.StreamHandler()
+    to_standard_error.setFormatter(written)
+    logging.basicConfig(level=logging.INFO, handlers=[to_standard_error])
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

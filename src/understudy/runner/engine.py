@@ -87,6 +87,7 @@ class DurableEngine:
             raise
 
     def _launch(self) -> None:
+        _quieten_the_library()
         self._set_damage_aside()
         existed = self._path.exists()
         self._use_write_ahead_log()
@@ -235,6 +236,17 @@ class _StartedSteps:
         first = DBOS.wait_first(handles, polling_interval_sec=_ENDED_POLLING_SECONDS)
         step = StepKey(first.get_workflow_id().removeprefix(f"{self._run}:"))
         return step, first.get_result(polling_interval_sec=_ENDED_POLLING_SECONDS)
+
+
+def _quieten_the_library() -> None:
+    """Only what is wrong. That its SQLite is meant for development was weighed (docs/decisions/0005)."""
+    log = logging.getLogger("dbos")
+    log.setLevel(logging.WARNING)
+    log.addFilter(_says_more_than_what_it_runs_on)
+
+
+def _says_more_than_what_it_runs_on(record: logging.LogRecord) -> bool:
+    return "SQLite system database is for development" not in record.getMessage()
 
 
 def _is_sound(path: Path) -> bool:

@@ -15,7 +15,6 @@ from understudy.stack.secrets import REFERENCE_TEXT, PlainText, SecretReference,
 
 Flag = Annotated[bool, BeforeValidator(values.parse_flag), Expectation("true or false", "true or false")]
 Port = Annotated[int, Field(ge=1, le=65535), Expectation("port", "a port from 1 to 65535")]
-Priority = Annotated[int, Field(ge=1, le=3), Expectation("1, 2 or 3", "1, 2 or 3")]
 CompressionLevel = Annotated[int, Field(ge=1, le=19), Expectation("1 to 19", "a zstd level from 1 to 19")]
 Number = Annotated[Decimal, Field(allow_inf_nan=False), Expectation("number", "a number")]
 

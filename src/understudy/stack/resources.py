@@ -23,7 +23,6 @@ from understudy.stack.fields import (
     Number,
     PartSize,
     Port,
-    Priority,
     SlotName,
     SpoolSize,
     Sql,
@@ -200,15 +199,8 @@ class PostgresResource(StackPart):
         "service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself."
     )
     tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
-    priority: Priority = Field(
-        default=2, description="Who comes first when several resources are recovered: 1 before 2 before 3."
-    )
     repositories: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="Names of the repositories that keep it. Default: all."
-    )
-    superuser: SqlName = Field(
-        default="postgres",
-        description="Name of the cluster's first superuser (oid 10): recovered servers are spoken to as this role.",
     )
     wal: WalSettings = Field(default=WalSettings(), description="How the write-ahead log leaves the host.")
     backup: BackupSettings = Field(default=BackupSettings(), description="When and how base backups are taken.")

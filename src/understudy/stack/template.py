@@ -37,7 +37,6 @@ class FirstStack:
     """Name, and the directory that a recovery restores it to."""
     repository_keys: Sequence[tuple[str, str]] = ()
     """Further keys of the repository, and their references: ``endpoint``, ``access_key``, ``secret_key``."""
-    superuser: str = "postgres"
     summarizes_wal: bool = False
     """Whether the server has summarize_wal = on."""
     configured_in: str | None = None
@@ -87,8 +86,6 @@ def _resource(found: FirstStack) -> list[str]:
         f"    url: {_scalar(str(found.url))}",
         "    tier: standard        # critical (15m to recover, 5m of loss), high (1h, 15m), standard (4h, 1h), or one of "
         "your own",
-        "    priority: 2           # 1 is recovered first, 3 last",
-        f"    superuser: {_scalar(found.superuser)}",
         "    wal:",
         "      # true loses no acknowledged commit, but the server waits for this host: name it in synchronous_standby_names.",
         "      synchronous: false",
