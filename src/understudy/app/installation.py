@@ -181,9 +181,9 @@ class Installation:
         return Records(self.state, self.clock)
 
     def reading(self, records: Records) -> Installation:
-        """The same, with records that were opened elsewhere."""
+        """The same for who only looks, with records that were opened otherwise."""
         other = replace(self)
-        other.__dict__["records"] = records
+        other.__dict__.update(records=records, past=records)
         return other
 
     def repository(self, name: RepositoryName) -> Repository:
@@ -224,12 +224,7 @@ class Installation:
 
     def landed(self, name: ResourceName) -> Landed | None:
         """The recovery that brought the resource up elsewhere than at its ``url``. Nothing is made where nothing ran yet."""
-        return landed(self._earlier_runs if (self.state / "state.db").exists() else None, name)
-
-    @cached_property
-    def _earlier_runs(self) -> Records:
-        """Without the keys, which looking needs none of."""
-        return Records(self.state, self.clock)
+        return landed(self.past if (self.state / "state.db").exists() else None, name)
 
     def _database(self, name: ResourceName) -> PostgresDatabase:
         return self._reached_by(name, lambda: self._serving_connection(name))

@@ -19,6 +19,7 @@ from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
+from understudy.plan.restore_choice import require_known_tablespaces
 from understudy.ports.instance import InstancePlace
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
@@ -273,7 +274,7 @@ def _plan(
     repositories = (source, *others)
     holdings = _holdings(made_repository(installation, source), name, choice.without)
     settings = installation.resource(name)
-    _require_known_tablespaces(holdings.backups, choice)
+    require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(
         resource=name,
         procedure=procedure,
@@ -342,18 +343,6 @@ def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[
         else:
             sound.append(backup)
     return tuple(sound)
-
-
-def _require_known_tablespaces(backups: Sequence[BackupManifest], choice: Choice) -> None:
-    known = sorted({tablespace.name for backup in backups for tablespace in backup.tablespaces})
-    unknown = sorted(set(choice.tablespaces or {}) - set(known))
-    if unknown:
-        raise Refusal(
-            "no_such_tablespace",
-            found=f"no backup holds a tablespace called {', '.join(unknown)}",
-            expected=f"one of {', '.join(known)}" if known else "no --tablespace: the backups hold none",
-            hint="leave it out, or spell it as the database does (select spcname from pg_tablespace)",
-        )
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

@@ -184,3 +184,20 @@ def _chain(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[B
                           hint="restore from a backup of another chain: --backup LABEL")  # fmt: skip
         chain.insert(0, parent)
     return tuple(chain)
+
+
+def require_known_tablespaces(backups: Sequence[BackupManifest], named: Collection[str]) -> None:
+    """A name that no backup knows is mistyped, and what it was meant for would go elsewhere.
+
+    Raises:
+        Refusal: ``no_such_tablespace``.
+    """
+    known = sorted({tablespace.name for backup in backups for tablespace in backup.tablespaces})
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise Refusal(
+            "no_such_tablespace",
+            found=f"no backup holds a tablespace called {', '.join(unknown)}",
+            expected=f"one of {', '.join(known)}" if known else "no --tablespace: the backups hold none",
+            hint="leave it out, or spell it as the database does (select spcname from pg_tablespace)",
+        )
