@@ -1,5 +1,6 @@
 """A cluster with some of everything that PostgreSQL can hold. Versions: 15 (Debian) over S3, 18 (wheel) over file."""
 
+import json
 import re
 
 import pytest
@@ -105,6 +106,25 @@ def test_a_tablespace_that_nothing_maps_is_refused_before_anything_is_touched(es
         estate.restore(Choice(), estate.directory / "never")
     assert refused.value.code == "tablespace_unmapped"
     assert "fast" in refused.value.hint
+    assert not (estate.directory / "never").exists()
+
+
+def test_a_copy_is_not_put_where_a_real_recovery_puts_its_tablespaces(estates):
+    """Started beside the recovered server, it would write into that one's files."""
+    estate = estates("18-file")
+    before = estate.stack_file.read_text()
+    stack = json.loads(before)
+    stack["resources"]["orders"]["recover"]["tablespaces"] = {"fast": str(estate.server.directory / "fast-recovered")}
+    estate.stack_file.write_text(json.dumps(stack))
+    estate.reopen()
+    try:
+        with pytest.raises(Refusal) as refused:
+            estate.restore(Choice(), estate.directory / "never")
+    finally:
+        estate.stack_file.write_text(before)
+        estate.reopen()
+    assert refused.value.code == "tablespace_unmapped"
+    assert "--tablespace fast=" in refused.value.hint
     assert not (estate.directory / "never").exists()
 
 

@@ -27,7 +27,6 @@ from understudy.repository.replay_path import read_histories
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
-from understudy.stack.resources import PostgresResource
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
@@ -141,7 +140,7 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
     Raises:
         Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
     """
-    settings = installation.resource(resource)
+    installation.resource(resource)
     _require_empty(directory)
     return _plan(
         installation,
@@ -151,7 +150,8 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         mode=Mode.ROUTINE,
         subject=resource,
         place=_closed_place(str(directory.absolute())),
-        tablespaces=_tablespaces_of(settings, choice),
+        # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
+        tablespaces=choice.tablespaces or {},
     )
 
 
@@ -222,7 +222,7 @@ def plan_in_place(
         mode=Mode.FAILOVER,
         subject=scenario.value,
         place=recovery_place(name, settings.recover, installation.instances[name].owner),
-        tablespaces=_tablespaces_of(settings, choice),
+        tablespaces={**settings.recover.tablespaces, **(choice.tablespaces or {})},
         set_aside=True,
         fence_override_by=fence_override_by,
         landing=landing,
@@ -350,11 +350,6 @@ def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None
     if named is None:
         return {tablespace.oid: f"{place.directory}-tablespace-{tablespace.oid}" for tablespace in tablespaces}
     return {tablespace.oid: named[tablespace.name] for tablespace in tablespaces if tablespace.name in named}
-
-
-def _tablespaces_of(settings: PostgresResource, choice: Choice) -> Mapping[str, str]:
-    declared = settings.recover.tablespaces if settings.recover else {}
-    return {**declared, **(choice.tablespaces or {})}
 
 
 def _check_fields(check: Mapping[str, object]) -> Mapping[str, str]:

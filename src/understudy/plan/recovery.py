@@ -240,10 +240,11 @@ def _require_tablespaces(choice: RestoreChoice, wish: RecoveryWish) -> None:
     needed = {tablespace.oid: tablespace for backup in choice.chain for tablespace in backup.tablespaces}
     for oid, tablespace in needed.items():
         if oid not in wish.tablespaces:
+            in_stack_file = f"add it as recover.tablespaces.{tablespace.name} in the stack file, or "
             raise Refusal(
                 "tablespace_unmapped",
                 found=f"tablespace {tablespace.name} (oid {oid}) lay in {tablespace.location}, and nothing says where it goes",
                 expected="a directory for each tablespace",
-                hint=f"add it as recover.tablespaces.{tablespace.name} in the stack file, "
-                f"or give --tablespace {tablespace.name}=DIRECTORY",
+                hint=(in_stack_file if wish.mode is Mode.FAILOVER else "")
+                + f"give an empty directory of this copy's own: --tablespace {tablespace.name}=DIRECTORY",
             )
