@@ -311,6 +311,17 @@ def test_the_directory_above_a_socket_directory_below_tmp_is_closed_to_others(cl
         shutil.rmtree(above)
 
 
+def test_a_link_planted_where_the_servers_configuration_is_written_is_not_followed(clusters):
+    cluster = clusters()
+    precious = cluster.root / "precious"
+    precious.write_text("kept")
+    files = make_socket_directory(cluster.place, Account.choose())
+    (files.directory / "pg_hba.conf.new").symlink_to(precious)
+    cluster.start()
+    cluster.wait_until_ready()
+    assert precious.read_text() == "kept"
+
+
 def test_a_log_that_is_a_link_is_not_followed(clusters):
     cluster = clusters()
     precious = cluster.root / "precious"

@@ -220,12 +220,16 @@ def write_own_authentication(
 
 def make_empty(file: Path, account: Account) -> None:
     """A file of the server's user, made anew: whatever had that name goes, and no link is followed."""
+    os.close(_made_anew(file, account))
+
+
+def _made_anew(file: Path, account: Account) -> int:
+    """The directory is the server's user's, who may plant a link there; as root we would write where it leads."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
+    if os.geteuid() == 0:
         os.fchown(descriptor, account.user_id, account.group_id)
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def _included(own: str, major: int) -> list[str]:
@@ -239,9 +243,8 @@ def _included(own: str, major: int) -> list[str]:
 
 def _write(path: Path, lines: Sequence[str], account: Account) -> None:
     unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text("\n".join(lines) + "\n", errors="surrogateescape")
-    unfinished.chmod(0o600)
-    _give(unfinished, account)
+    with os.fdopen(_made_anew(unfinished, account), "w", errors="surrogateescape") as file:
+        file.write("\n".join(lines) + "\n")
     unfinished.replace(path)
 
 
