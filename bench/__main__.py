@@ -25,7 +25,6 @@ ROWS: dict[str, ModuleType] = {
 _NEEDS = {full_backup.NAME: Flavour.DEBIAN_15, restore.NAME: Flavour.DEBIAN_15}
 _NOT_PART = {
     "incremental against pgBackRest's block-incremental": "it needs pgBackRest 2.46, Debian 12 has 2.45",
-    "asynchronous loss with the host cut off": "needs a second host or a network namespace",
     "warm copy, switchover, probes, cost at rest": "not built yet",
 }
 _DIRECTORIES_AT_ONCE = 5

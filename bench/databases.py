@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.servers.flavours import Flavour
+from tests.servers.isolated_host import IsolatedHost
 from tests.servers.postgres import PostgresServer
 
 from bench.ground import Ground
@@ -32,9 +33,15 @@ def bytes_of(scale: int) -> int:
 
 
 @contextmanager
-def database(ground: Ground, flavour: Flavour, scale: int, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+def database(
+    ground: Ground,
+    flavour: Flavour,
+    scale: int,
+    settings: Mapping[str, str] | None = None,
+    host: IsolatedHost | None = None,
+) -> Iterator[PostgresServer]:
     """A started server whose data lies on the ground, filled, vacuumed and checkpointed."""
-    server = PostgresServer(flavour, settings=SETTINGS | dict(settings or {}), fresh=True)
+    server = PostgresServer(flavour, settings=SETTINGS | dict(settings or {}), fresh=True, host=host)
     try:
         move_to(server, ground.new_directory("server") / "data")
         server.start()

@@ -23,6 +23,7 @@ from bench.processes import machine_cpu_seconds
 _QUIET_SHARE = 0.15
 _LOOK_SECONDS = 0.5
 _PATIENCE_LOOKS = 4
+_UNMOUNT_TRIES = 20
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ def ground(room_bytes: int, below: Path) -> Iterator[Ground]:
         yield Ground(mounted, image if is_mounted else None)
     finally:
         if is_mounted:
-            subprocess.run(["umount", str(mounted)], check=True)
+            _unmount(mounted)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -96,6 +97,16 @@ def _mount_image(image: Path, mounted: Path, room_bytes: int) -> bool:
             image.unlink(missing_ok=True)
             return False
     return True
+
+
+def _unmount(mounted: Path) -> None:
+    """A server that was killed a moment ago may still hold files."""
+    pause = threading.Event()
+    for _ in range(_UNMOUNT_TRIES):
+        if subprocess.run(["umount", str(mounted)], capture_output=True, check=False).returncode == 0:
+            return
+        pause.wait(_LOOK_SECONDS)
+    subprocess.run(["umount", str(mounted)], check=True)
 
 
 def _evict(path: Path) -> None:

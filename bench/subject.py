@@ -67,8 +67,11 @@ class UnderstudySubject:
     """One stack over one server. Its repository, spool and sandboxes lie on the ground; ``close`` ends what it started."""
 
     def __init__(self, ground: Ground, server: PostgresServer, *, synchronous: bool = False, stack: str = "bench") -> None:
+        """A server on a host of its own is recovered on this one, any other in its place."""
         self.server = server
         self.directory = ground.new_directory(stack)
+        self.recovered_data = server.data if server.host is None else self.directory / "recovered"
+        self.recovered_url = server.url if server.host is None else server.url.replace(server.host.address, "127.0.0.1")
         self.repository = self.directory / "repository"
         self.identity_file = self.directory / "identity"
         self.stack_file = self.directory / "understudy.yaml"
@@ -77,8 +80,9 @@ class UnderstudySubject:
         self.recipient = str(identity.to_public())
         self.identity_file.write_text(f"{identity}\n")
         self.identity_file.chmod(0o600)
-        (self.directory / "url").write_text(server.url)
-        (self.directory / "url").chmod(0o600)
+        for name, url in (("url", server.url), ("recovered-url", self.recovered_url)):
+            (self.directory / name).write_text(url)
+            (self.directory / name).chmod(0o600)
         self.stack_file.write_text(
             f"""stack: {stack}
 repositories:
@@ -89,7 +93,11 @@ resources:
     kind: postgres
     url: file:{self.directory}/url
     wal: {{synchronous: {str(synchronous).lower()}}}
-    recover: {{directory: {server.data}, port: {server.port}, programs: {server.programs}}}
+    recover:
+      directory: {self.recovered_data}
+      port: {server.port}
+      programs: {server.programs}
+      url: file:{self.directory}/recovered-url
     drill: {{directory: {self.directory}/drills}}
 """
         )
@@ -143,9 +151,9 @@ resources:
         Installation.open(self.stack_file, self.directory / "state").receivers[ResourceName(RESOURCE)].stop()
 
     def kill_recovered_server(self) -> None:
-        """The server that a recovery left running where the old one was."""
+        """The server that a recovery left running."""
         try:
-            pid = int((self.server.data / "postmaster.pid").read_text().splitlines()[0])
+            pid = int((self.recovered_data / "postmaster.pid").read_text().splitlines()[0])
         except FileNotFoundError:
             return
         if alive(pid):
@@ -157,6 +165,6 @@ resources:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop_serving()
         self.stop_receiver()
-        if self.server.pid is None:
+        if self.server.pid is None or self.server.host is not None:
             self.kill_recovered_server()
         shutil.rmtree(self.directory, ignore_errors=True)

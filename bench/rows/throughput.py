@@ -20,7 +20,7 @@ from bench.subject import UnderstudySubject
 NAME = "throughput"
 TITLE = "Throughput under streaming (PostgreSQL 18)"
 
-_SECONDS = 6
+_SECONDS = 12
 _CLIENTS = 8
 _NONE, _ASYNCHRONOUS, _SYNCHRONOUS = "no archiving", "asynchronous", "synchronous"
 _HOW = (

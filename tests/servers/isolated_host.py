@@ -19,7 +19,7 @@ _NEEDED = ("ip", "nsenter", "setpriv")
 
 
 class IsolatedHost:
-    """Addresses are link-local (RFC 3927): no router would carry them anywhere."""
+    """Addresses are link-local (RFC 3927), and never leave this machine: without the cable they lead nowhere."""
 
     def __init__(self) -> None:
         self.name = f"ust-{secrets.token_hex(3)}"
@@ -27,7 +27,8 @@ class IsolatedHost:
         third, fourth = 1 + number // 64, number % 64 * 4
         self.address = f"169.254.{third}.{fourth + 2}"
         self._outside_address = f"169.254.{third}.{fourth + 1}"
-        self._cable = f"{self.name}-o"
+        self._cable, self._inside = f"{self.name}-o", f"{self.name}-i"
+        self._nowhere = ("unreachable", f"169.254.{third}.{fourth}/30", "metric", "4000")
 
     @staticmethod
     def why_not() -> str:
@@ -46,17 +47,17 @@ class IsolatedHost:
 
     def cut_off(self) -> None:
         """From now on not a single packet passes, in neither direction."""
-        _ip("link", "set", self._cable, "down")
+        _ip("-n", self.name, "link", "set", self._inside, "down")
 
     def __enter__(self) -> IsolatedHost:
-        inside = f"{self.name}-i"
         _ip("netns", "add", self.name)
         try:
-            _ip("link", "add", self._cable, "type", "veth", "peer", "name", inside, "netns", self.name)
+            _ip("route", "add", *self._nowhere)
+            _ip("link", "add", self._cable, "type", "veth", "peer", "name", self._inside, "netns", self.name)
             _ip("address", "add", f"{self._outside_address}/30", "dev", self._cable)
             _ip("link", "set", self._cable, "up")
-            _ip("-n", self.name, "address", "add", f"{self.address}/30", "dev", inside)
-            _ip("-n", self.name, "link", "set", inside, "up")
+            _ip("-n", self.name, "address", "add", f"{self.address}/30", "dev", self._inside)
+            _ip("-n", self.name, "link", "set", self._inside, "up")
             _ip("-n", self.name, "link", "set", "lo", "up")
         except BaseException:
             self.__exit__()
@@ -64,8 +65,9 @@ class IsolatedHost:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(RuntimeError):  # it may not be there yet
-            _ip("link", "delete", self._cable)
+        for undo in (("link", "delete", self._cable), ("route", "delete", *self._nowhere)):
+            with suppress(RuntimeError):  # it may not be there yet
+                _ip(*undo)
         _ip("netns", "delete", self.name)
 
 
