@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := constraints.txt
 
-.PHONY: demo test check bench lock clean help
+.PHONY: demo test check style bench lock clean help
 
 help:
 	@echo "make demo    a real PostgreSQL, destroyed and recovered before your eyes"
 	@echo "make test    everything that proves the product, on real servers"
-	@echo "make check   layers, types, style"
+	@echo "make check   style, types, layers, the rules of the house, generated pages"
 	@echo "make bench   side by side with the peers and the raw limits"
 	@echo "make lock    renew $(LOCK) from pyproject.toml"
 
@@ -25,10 +25,14 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python tests/prepare.py
-	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory style
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-check: $(VENV)/.installed
+check: style
+	$(BIN)/python -m pytest tests/tidy tests/stack/test_reference.py tests/cli/test_reference.py
+
+# What check does beside its tests, which are among all tests.
+style: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.left_out import pytest_runtest_makereport
 from tests.servers.flavours import remove_session_directory
 from tests.servers.postgres import postgres_servers
 
-__all__ = ["postgres_servers"]
+__all__ = ["postgres_servers", "pytest_runtest_makereport"]
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""What the tests need beyond Python packages: Debian's PostgreSQL 15 and age, installed where that is possible.
+"""What the tests need beyond Python packages: Debian's PostgreSQL 15 and a few programs, installed where that is possible.
 
 Installs with apt-get as root. Where it may not, it says which tests are left out and why; with CI=true that is a failure.
 """
@@ -9,22 +9,30 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-NEEDED = {
-    "postgresql-15": Path("/usr/lib/postgresql/15/bin/postgres"),
-    "age": Path("/usr/bin/age"),
-    "zstd": Path("/usr/bin/zstd"),
-}
-LEFT_OUT = {
-    "postgresql-15": "the tests on PostgreSQL 15 (TLS, SCRAM, amcheck)",
-    "age": "the tests that restore with stock tools alone, and those of the age program",
-    "zstd": "the tests that restore with stock tools alone",
-}
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    name: str
+    programs: tuple[str, ...]
+    left_out: str
+    """The tests that do without it."""
+
+    @property
+    def missing(self) -> bool:
+        return any(shutil.which(program) is None and not Path(program).exists() for program in self.programs)
 
 
-def missing() -> list[str]:
-    return [package for package, program in NEEDED.items() if not program.exists() and shutil.which(program.name) is None]
+NEEDED = (
+    Package("postgresql-15", ("/usr/lib/postgresql/15/bin/postgres",), "the tests on PostgreSQL 15 (TLS, SCRAM, amcheck)"),
+    Package("age", ("age",), "the tests that restore with stock tools alone, and those of the age program"),
+    Package("zstd", ("zstd",), "the tests that restore with stock tools alone"),
+    Package("iproute2", ("ip",), "the tests that pull out a server's network cable"),
+    Package("util-linux", ("nsenter", "setpriv"), "the tests that pull out a server's network cable"),
+    Package("mount", ("mount", "umount"), "the tests that fill a disk, or take one away"),
+)
 
 
 def install(packages: list[str]) -> str:
@@ -46,14 +54,14 @@ def install(packages: list[str]) -> str:
 
 
 def main() -> int:
-    wanted = missing()
+    wanted = [package.name for package in NEEDED if package.missing]
     if not wanted:
         return 0
     print(f"installing {', '.join(wanted)} for the tests", flush=True)
     why = install(wanted)
-    still = missing()
+    still = [package for package in NEEDED if package.missing]
     for package in still:
-        print(f"left out: {LEFT_OUT[package]}, because {package} is not installed ({why or 'apt-get did not install it'})")
+        print(f"left out: {package.left_out}, because {package.name} is not installed ({why or 'apt-get did not install it'})")
     return 1 if still and os.environ.get("CI") == "true" else 0
 
 

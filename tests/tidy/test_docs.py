@@ -24,7 +24,7 @@ _PAGES = ("docs/ARCHITECTURE.md", "docs/INVARIANTS.md", "docs/security.md", "CON
 
 
 @cache
-def _functions(file: Path) -> frozenset[str]:
+def functions_of(file: Path) -> frozenset[str]:
     """Every function that the file defines, methods of contract suites too; none where there is no such file."""
     if not file.is_file():
         return frozenset()
@@ -50,7 +50,7 @@ def faults(page: str, root: Path = ROOT) -> list[str]:
             found.append(f"no test guards: {promise}")
         if _TEST.sub("", guards).strip():
             found.append(f"something that names no test stands beside: {promise}")
-        found += [f"{file}::{test} does not exist" for file, test in named if test not in _functions(root / file)]
+        found += [f"{file}::{test} does not exist" for file, test in named if test not in functions_of(root / file)]
     said = [promise for promise, _ in rows]
     found += [f"said twice: {promise}" for promise in sorted(set(said)) if said.count(promise) > 1]
     return found
