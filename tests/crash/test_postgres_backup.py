@@ -56,3 +56,16 @@ def test_an_incremental_backup_killed_everywhere_ends_like_one_that_nobody_kille
         stage.assert_protected()
         assert stage.leftovers() == set()
     assert marched.drill().succeeded
+
+
+def test_a_backup_that_does_not_look_at_what_was_left_behind_is_caught(make_stage: Callable[[], Stage]) -> None:
+    """The negative control on a real server: nobody who looks at the run alone sees anything."""
+    marched = make_stage()
+    points = march("tests.crash.careless_backup_scene", marched.directory, PATIENCE_SECONDS).points
+    assert len(points) == 2
+    assert story(marched.directory)["state"] == "succeeded"
+    (backup,) = marched.backups()
+    (found,) = marched.folders().values()
+    assert found > {entry.name for entry in backup.entries}
+    with pytest.raises(AssertionError):
+        marched.assert_backups_whole("F")

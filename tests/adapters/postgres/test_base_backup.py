@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+import time
 from dataclasses import dataclass
 
 import google_crc32c
@@ -150,6 +151,17 @@ def test_an_incremental_backup_is_refused_with_the_servers_words(postgres_server
 @pytest.mark.parametrize("flavour", [Flavour.DEBIAN_15, Flavour.WHEEL_16])
 def test_an_incremental_backup_of_an_older_major_is_refused(postgres_servers, flavour):
     assert "PostgreSQL" in refusal_of_incremental(postgres_servers(flavour), b"{}").found
+
+
+def test_a_rate_that_was_asked_for_is_not_exceeded(postgres_servers):
+    server = postgres_servers()
+    begun = time.monotonic()
+    taken = take(database(server), max_rate_kilobytes=16384)
+    seconds = time.monotonic() - begun
+    size_bytes = sum(map(len, taken.archives.values()))
+    assert size_bytes > 16_000_000
+    # The server looks eight times a second (basebackup_throttle.c): it waits for the last eighth no more.
+    assert seconds >= size_bytes / (16384 * 1024) - 1 / 8
 
 
 def test_leaving_early_ends_the_backup_on_the_server(postgres_servers):
