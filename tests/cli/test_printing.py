@@ -5,25 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.printing import duration, size, to_json
+from understudy.cli.printing import duration, to_json
 from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.wal import Lsn
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "words"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (16 * 2**20, "16.0 MiB"),
-        (3 * 2**40, "3.0 TiB"),
-        (5 * 2**50, "5120.0 TiB"),
-    ],
-)
-def test_sizes_read_in_the_unit_that_fits(size_bytes, words):
-    assert size(size_bytes) == words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from understudy.cli.reference import PAGE_FILE, commands, page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 COMMANDS = [pytest.param(path, command, id=path) for path, command in commands() if not isinstance(command, click.Group)]
-HEAVY = ("pydantic", "psycopg", "dbos", "cryptography", "zstandard", "boto3", "yaml", "pyrage", "croniter", "rich", "fastapi")
+HEAVY = ("pydantic", "psycopg", "dbos", "cryptography", "zstandard", "boto3", "yaml", "pyrage", "croniter", "fastapi")
 
 
 def test_the_manuals_page_is_what_the_commands_say():

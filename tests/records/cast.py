@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from understudy.records.chain import SIGNING_DOMAIN
 from understudy.records.run import HoldClaim, StepConclusion, StepState, Submission, SubmittedStep
-from understudy.vocabulary.canonical import signing_bytes
+from understudy.vocabulary.canonical import SIGNING_DOMAIN, signing_bytes
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
 from understudy.vocabulary.json import JsonObject

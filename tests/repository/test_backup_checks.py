@@ -10,7 +10,7 @@ from tests.repository.sample_backups import sample_backup
 from tests.repository.synthetic_backup import SyntheticBackup
 from understudy.repository.backup_checks import check_backup
 from understudy.repository.layout import SUMS_NAME, backup_prefix
-from understudy.repository.manifests import sums_digest
+from understudy.repository.manifests import sums_digest, sums_text
 from understudy.repository.packing import pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
 from understudy.repository.unpacking import SealedBackup
@@ -33,7 +33,7 @@ class Stored:
         place = PackingPlace(world.store, world.sealer, [world.recipient], prefix, "a1")
         listener = Listener()
         packed = pack_base_backup(SyntheticBackup(FILES), place, progress=listener, cancellation=listener, part_bytes=10_000)
-        world.store.put(prefix + SUMS_NAME, [packed.sums_text])
+        world.store.put(prefix + SUMS_NAME, [sums_text((*packed.parts, packed.server_manifest))])
         digest = sums_digest((*packed.parts, packed.server_manifest))
         self.store = world.store
         self.backup = replace(template, parts=packed.parts, backup_manifest=packed.server_manifest, sums_sha256=digest)

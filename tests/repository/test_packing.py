@@ -12,6 +12,7 @@ from tests.repository.packing_world import Listener, PackingWorld
 from tests.repository.synthetic_backup import SyntheticBackup
 from tests.servers.flavours import Flavour
 from tests.servers.processes import wait_until
+from understudy.repository.manifests import sums_text
 from understudy.repository.sealing import read_sealed
 from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain
 
@@ -74,7 +75,7 @@ def test_parts_are_named_after_tablespace_attempt_and_number_and_never_split_a_f
 def test_the_sums_are_what_sha256sum_checks(world):
     packed = world.pack(SyntheticBackup(LARGE), "full")
     folder = world.path("full", "SHA256SUMS").parent
-    (folder / "SHA256SUMS").write_bytes(packed.sums_text)
+    (folder / "SHA256SUMS").write_bytes(sums_text((*packed.parts, packed.server_manifest)))
     checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.count(": OK") == len(packed.parts) + 1

@@ -18,7 +18,6 @@ from understudy.app.installation import customary_state_parent
 from understudy.app.key_ring import write_secret
 from understudy.app.recovery_kit import Credential, KitContents, recovery_kit
 from understudy.judge.preflight_landing import kept_outside
-from understudy.plan.backup import FIRST_MAJOR
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database
 from understudy.repository.layout import DESCRIPTION_KEY
@@ -29,6 +28,7 @@ from understudy.stack.secrets import PlainText, SecretPlace, SecretReference, pa
 from understudy.stack.template import FirstStack, first_stack_file
 from understudy.stack.values import parse_connection, parse_endpoint, parse_name, parse_repository_url
 from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.majors import FIRST_MAJOR
 from understudy.vocabulary.secret import Secret
 
 Parsed = TypeVar("Parsed")

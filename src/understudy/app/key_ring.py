@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.ports.world import Keys
+from understudy.records.receipts import sync_directory
 from understudy.records.state_database import state_unwritable
 from understudy.repository.signing import Signer, new_signing_key
 from understudy.stack.models import EncryptionSettings
@@ -73,6 +74,7 @@ def own_signing_key(state: Path) -> Secret:
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
         aside.unlink()
+        sync_directory(state)
     return Secret(path.read_text().strip())
 
 
@@ -88,6 +90,7 @@ def write_secret(path: Path, secret: Secret) -> None:
             file.write(secret.reveal().rstrip("\n") + "\n")
             file.flush()
             os.fsync(file.fileno())
+        sync_directory(path.parent)
     except OSError:
         path.unlink()
         raise

@@ -13,7 +13,6 @@ from understudy.app.installation import Installation
 from understudy.app.preflight_host import blocked_at, look_at_directory
 from understudy.app.preflight_landing import check_landing
 from understudy.judge.preflight import (
-    FIRST_MAJOR,
     Finding,
     Grade,
     PreflightServer,
@@ -36,6 +35,7 @@ from understudy.stack.resources import PostgresResource, SqlCheck
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.majors import FIRST_MAJOR
 
 _CHECK_TIME_LIMIT = timedelta(seconds=10)
 _VERSION = "select current_setting('server_version_num'), current_setting('server_version')"

@@ -11,8 +11,9 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import moment, print_json, size, table
+from understudy.cli.printing import moment, print_json, table
 from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.streaming import LeftStreaming
@@ -89,8 +90,8 @@ def backups(resource: str | None, stack_file: Path, state: Path | None, as_json:
             each.backup.label.text,
             each.backup.kind.value,
             moment(each.backup.stop_time),
-            size(each.backup.plain_bytes),
-            size(each.backup.sealed_bytes),
+            readable_size(each.backup.plain_bytes),
+            readable_size(each.backup.sealed_bytes),
             str(each.backup.timeline),
             each.repository,
         )
@@ -142,7 +143,7 @@ def _print_verified(result: VerifyResult) -> None:
             each.label,
             each.repository,
             f"{each.objects}",
-            size(each.sealed_bytes),
+            readable_size(each.sealed_bytes),
             "" if each.files is None else f"{each.files}",
             _verdict(result, each),
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.options import json_option, looked_at, stack_options
-from understudy.cli.printing import duration, moment, print_json, size
+from understudy.cli.printing import duration, moment, print_json
+from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.looking import LiveExposure, ResourceStatus, SeenFault
@@ -81,7 +82,7 @@ def _exposure(exposure: LiveExposure | None) -> str:
         return "unknown: nobody watches (understudy serve)"
     if not exposure.known:
         return f"unknown, at least {duration(exposure.seconds)} ({exposure.gap})"
-    amount = f", {size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
+    amount = f", {readable_size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
     return f"{duration(exposure.seconds)}{amount}"
 
 

@@ -1,4 +1,4 @@
-"""Values into text. The only place where sizes, durations and statuses become words."""
+"""Values into text. The only place where durations and statuses become words."""
 
 from __future__ import annotations
 
@@ -16,16 +16,6 @@ import click
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.wal import Lsn, WalSegment
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def size(size_bytes: float) -> str:
-    """``1.4 GiB``; whole bytes below a kibibyte."""
-    amount, unit = float(size_bytes), 0
-    while amount >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
 def duration(value: timedelta | float | None) -> str:

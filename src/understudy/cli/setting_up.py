@@ -11,7 +11,8 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, stack_options
-from understudy.cli.printing import print_json, size
+from understudy.cli.printing import print_json
+from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.preflight import Preflight
@@ -88,9 +89,8 @@ def init(as_json: bool, **wish: Path | str | None) -> None:
         print_json(made)
         return
     found = made.found
-    click.echo(
-        f"found  PostgreSQL {found.version} at {found.address}, {size(found.size_bytes)}, {len(found.tablespaces)} tablespaces"
-    )
+    size = readable_size(found.size_bytes)
+    click.echo(f"found  PostgreSQL {found.version} at {found.address}, {size}, {len(found.tablespaces)} tablespaces")
     for what, path in (("stack file", made.stack_file), ("age identity", made.identity), ("signing key", made.signing_key)):
         click.echo(f"wrote  {path} ({what})")
     click.echo(f"wrote  {made.kit} (recovery kit)")

@@ -10,9 +10,10 @@ from datetime import timedelta
 import click
 
 from understudy.app.carrying_out import RunView
-from understudy.cli.printing import duration, size
+from understudy.cli.printing import duration
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
+from understudy.vocabulary.sizes import readable_size
 
 _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
@@ -113,8 +114,8 @@ def _under_way(step: StepRecord) -> str:
     if progress is None:
         return text
     if progress.unit == "bytes":
-        of = f" of {size(progress.total)}" if progress.total else ""
-        return f"{text}: {progress.activity} {size(progress.done)}{of}"
+        of = f" of {readable_size(progress.total)}" if progress.total else ""
+        return f"{text}: {progress.activity} {readable_size(progress.done)}{of}"
     return f"{text}: {progress.activity} {progress.done}/{progress.total or '?'} {progress.unit}"
 
 
@@ -134,7 +135,7 @@ class ProgressLine:
             click.echo("\r\033[K", nl=False, err=True)
 
     def report(self, activity: str, done: int, total: int) -> None:
-        line = f"{activity}: {size(done)} of {size(total)}"[:110]
+        line = f"{activity}: {readable_size(done)} of {readable_size(total)}"[:110]
         with self._writing:
             if self._live and line != self._line:
                 click.echo(f"\r\033[K{line}", nl=False, err=True)

@@ -17,12 +17,13 @@ from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
 from understudy.demo.understudy_command import revealed
 from understudy.ports.instance import InstancePlace, StopMode
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.secret import Secret
 
 _NOTE = "kept.json"
 _LOOK_SECONDS = 0.1
+_GRACE_SECONDS = 30.0
 
 
 def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pid: int) -> None:
@@ -52,11 +53,11 @@ def end_kept_demo(home: Path) -> None:
     installation = Installation.open(home / "understudy.yaml")
     controller = serving_pid(installation.state)
     if controller is not None:
-        _end(controller, "python")
+        end_process(controller, "python")
     for name in installation.resource_names():
         installation.receivers[name].stop()
         _stop_server(installation, name)
-    _end(int(note["s3_pid"]), "rclone")
+    end_process(int(note["s3_pid"]), "rclone")
     shutil.rmtree(home)
 
 
@@ -66,10 +67,27 @@ def _stop_server(installation: Installation, name: ResourceName) -> None:
         installation.instances[name].stop(InstancePlace(recover.directory, "", recover.port), StopMode.FAST)
 
 
-def _end(pid: int, program: str) -> None:
-    """By its id, and only if that is still the program that was started."""
+def end_process(pid: int, program: str, grace_seconds: float = _GRACE_SECONDS) -> None:
+    """By its id, and only if that is still the program that was started; one that does not end when asked to is killed.
+
+    Raises:
+        GiveUp: ``demo_not_ended``: the kernel does not let go of it.
+    """
     clock = SystemClock()
-    while (found := process_facts(pid)) is not None and not found.ended and found.name.startswith((program, "understudy")):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not _still_runs(pid, program):
+            return
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        clock.wait(_LOOK_SECONDS)
+            os.kill(pid, number)
+        until = clock.monotonic_seconds() + grace_seconds
+        while _still_runs(pid, program) and clock.monotonic_seconds() < until:
+            clock.wait(_LOOK_SECONDS)
+    if _still_runs(pid, program):
+        raise GiveUp("demo_not_ended", found=f"process {pid} ({program}) runs although it was killed",
+                     expected="that it ends",
+                     hint="it waits for a disk that does not answer: see dmesg, then try again")  # fmt: skip
+
+
+def _still_runs(pid: int, program: str) -> bool:
+    found = process_facts(pid)
+    return found is not None and not found.ended and found.name.startswith((program, "understudy"))

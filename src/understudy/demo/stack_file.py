@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.adapters.age import new_identity
+from understudy.app.key_ring import write_secret
 from understudy.demo.servers import DemoPostgres, DemoS3
 
 RESOURCE = "shop"
@@ -21,13 +23,10 @@ class DemoKeys:
 
 
 def make_keys(home: Path) -> DemoKeys:
-    import pyrage
-
-    identity = pyrage.x25519.Identity.generate()
+    identity, recipient = new_identity()
     file = home / "identity"
-    file.touch(mode=0o600)
-    file.write_text(f"{identity}\n")
-    return DemoKeys(str(identity.to_public()), file)
+    write_secret(file, identity)
+    return DemoKeys(recipient, file)
 
 
 def stack_text(home: Path, database: DemoPostgres, s3: DemoS3, keys: DemoKeys, *, synchronous: bool) -> str:

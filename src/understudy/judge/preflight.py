@@ -12,12 +12,11 @@ from enum import StrEnum
 
 from understudy.ports.database import SlotFacts, Tablespace
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR, FIRST_MAJOR
 from understudy.vocabulary.synchronous_names import SynchronousNames
 
-FIRST_MAJOR = 13
 LAST_MAJOR = 18
 TESTED_MAJORS = (15, 16, 18)
-_INCREMENTALS_SINCE = 17
 _SENDERS_NEEDED = 2
 """One for the receiver, one for base backups."""
 _CLOCKS_MAY_DIFFER_SECONDS = 1.0
@@ -218,12 +217,12 @@ def _slot_limit(server: PreflightServer, wanted: Protection) -> Finding:
 
 def _summaries(server: PreflightServer, wanted: Protection) -> Finding:
     aspect = "summarize_wal"
-    if server.major < _INCREMENTALS_SINCE:
+    if server.major < FIRST_INCREMENTAL_MAJOR:
         if not wanted.incremental_scheduled:
             return Finding(wanted.subject, aspect, Grade.OK, f"PostgreSQL {server.major} takes full backups only")
         return Finding(
             wanted.subject, aspect, Grade.WARNING, f"PostgreSQL {server.major} has no incremental backups: full ones are taken",
-            f"PostgreSQL {_INCREMENTALS_SINCE} or newer for incremental backups",
+            f"PostgreSQL {FIRST_INCREMENTAL_MAJOR} or newer for incremental backups",
             f"in the stack file: remove resources.{wanted.resource}.backup.incremental",
         )  # fmt: skip
     if server.settings.get(aspect) == "on":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from understudy.judge.preflight import Finding, Grade
 from understudy.ports.object_store import StoreAbilities
+from understudy.vocabulary.sizes import readable_size
 
 HOST = "this host"
 KEYS = "keys"
@@ -61,12 +62,12 @@ def judge_directory(subject: str, aspect: str, facts: DirectoryFacts, need: Spac
             subject, aspect, Grade.FAILURE, f"{where} is not writable", "a directory that understudy may write to",
             f"run understudy as the owner of {facts.existing}, or name another directory in the stack file: {need.key}",
         )  # fmt: skip
-    found = f"{facts.path}: {_size(facts.free_bytes)} free"
+    found = f"{facts.path}: {readable_size(facts.free_bytes)} free"
     if facts.free_bytes >= need.wanted_bytes:
         return Finding(subject, aspect, Grade.OK, found)
     grade = Grade.FAILURE if facts.free_bytes < need.least_bytes else Grade.WARNING
     return Finding(
-        subject, aspect, grade, found, f"{_size(need.wanted_bytes)} free",
+        subject, aspect, grade, found, f"{readable_size(need.wanted_bytes)} free",
         f"free space there, or name a directory with room in the stack file: {need.key}",
     )  # fmt: skip
 
@@ -162,9 +163,9 @@ def judge_repository(subject: str, facts: RepositoryFacts) -> Iterator[Finding]:
     if facts.free_bytes is not None:
         least = facts.free_bytes >= _LEAST_FREE_BYTES
         grade = Grade.OK if least else Grade.FAILURE
-        expected = "" if least else f"{_size(_LEAST_FREE_BYTES)} free at the least"
+        expected = "" if least else f"{readable_size(_LEAST_FREE_BYTES)} free at the least"
         change = "" if least else "free space there, or name another place in the stack file"
-        yield Finding(subject, "free_space", grade, f"{_size(facts.free_bytes)} free", expected, change)
+        yield Finding(subject, "free_space", grade, f"{readable_size(facts.free_bytes)} free", expected, change)
 
 
 def _description(subject: str, facts: RepositoryFacts) -> Finding:
@@ -210,10 +211,3 @@ def _abilities(subject: str, abilities: StoreAbilities) -> Iterator[Finding]:
         subject, "store_honours", Grade.WARNING, found, "range reads: without them a broken download begins anew",
         "upgrade the store, or use another one for large databases",
     )  # fmt: skip
-
-
-def _size(size_bytes: int) -> str:
-    amount, unit = float(size_bytes), 0
-    while amount >= 1024 and unit < 4:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:.1f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[unit]}"

@@ -16,9 +16,8 @@ from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.steps.write_backup_manifest import WriteBackupManifest
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR, FIRST_MAJOR
 
-FIRST_MAJOR = 13
-FIRST_INCREMENTAL_MAJOR = 17
 _LABEL_STEP = timedelta(seconds=1)
 
 

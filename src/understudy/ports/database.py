@@ -74,7 +74,6 @@ class StandbyFacts:
 @dataclass(frozen=True, slots=True)
 class BaseBackupRequest:
     label: str
-    fast_checkpoint: bool = True
     max_rate_kilobytes: int | None = None
     incremental: bool = False
     parent_manifest: Sequence[bytes] = ()

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
+
+_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
+
+
+def require_key(key: str) -> None:
+    """Raises ValueError for what no store takes: it may come from a document that somebody else wrote."""
+    if not _KEY.match(key):
+        raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ class PlaceFacts:
     exists: bool
     empty: bool
     claimed_by: RunId | None
-    is_mount_point: bool
     free_bytes: int
     """On its file system, or that of its nearest existing parent."""
     file_system: int

@@ -19,8 +19,6 @@ from understudy.vocabulary.identifiers import RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
 GENESIS = "0" * 64
-# The domain of every document that this product signs; ``document`` inside names the kind, so that none passes for another.
-SIGNING_DOMAIN = "understudy/repository/1"
 HEAD_KIND = "evidence-head"
 
 

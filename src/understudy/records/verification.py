@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from understudy.records.chain import GENESIS, SIGNING_DOMAIN, ChainHead, ChainLink, head_body, link_digest
-from understudy.vocabulary.canonical import sha256_of, signing_bytes
+from understudy.records.chain import GENESIS, ChainHead, ChainLink, head_body, link_digest
+from understudy.vocabulary.canonical import SIGNING_DOMAIN, sha256_of, signing_bytes
 from understudy.vocabulary.identifiers import RunId
 
 

@@ -11,7 +11,6 @@ from understudy.ports.clock import Clock
 from understudy.ports.object_store import ObjectStore, Written
 from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys, World
-from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.description import RepositoryDescription, read_description, write_description
 from understudy.repository.epochs import ControllerEpoch, OwnClaim, claim_epoch, current_epoch, require_epoch
 from understudy.repository.layout import (
@@ -105,15 +104,8 @@ class Repository:
         """The system identifiers under which anything of the resource lies, ascending."""
         return tuple(SystemIdentifier(name) for name in self._store.folders(resource_prefix(resource)))
 
-    def wal(
-        self,
-        resource: ResourceName,
-        system_identifier: SystemIdentifier,
-        segment_bytes: int,
-        *,
-        level: int = WAL_LEVEL,
-    ) -> WalArchive:
-        return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes, level=level)
+    def wal(self, resource: ResourceName, system_identifier: SystemIdentifier, segment_bytes: int) -> WalArchive:
+        return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes)
 
     def backups(self, resource: ResourceName, system_identifier: SystemIdentifier | None = None) -> BackupListing:
         """Every backup of the resource, of one cluster or of all. A folder without a manifest is no backup and not reported."""

@@ -14,7 +14,7 @@ import google_crc32c
 from understudy.ports.database import BackupStart, BackupStop, BaseBackupStream
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.layout import SEALED_SUFFIX, SERVER_MANIFEST_NAME
-from understudy.repository.manifests import PartEntry, sums_text
+from understudy.repository.manifests import PartEntry
 from understudy.repository.part_uploads import PackingPlace, PartUploads
 from understudy.repository.server_manifest import ManifestFile, ServerManifest, manifest_path, parse_server_manifest
 from understudy.repository.tar_stream import MemberKind, TarMember, read_members
@@ -36,11 +36,6 @@ class PackedBackup:
     """What it says."""
     plain_bytes: int
     """Of all parts together, as tar."""
-
-    @property
-    def sums_text(self) -> bytes:
-        """The content of ``SHA256SUMS``."""
-        return sums_text((*self.parts, self.server_manifest))
 
 
 def pack_base_backup(

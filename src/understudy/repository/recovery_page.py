@@ -258,8 +258,8 @@ LC_ALL=C "$PROGRAMS/pg_controldata" "$TARGET" > "$WORK/controldata" || exit 1
   echo "port = 5432"
   echo "unix_socket_directories = '$WORK'"
   echo "hba_file = '$WORK/hba.conf'"
-  sed -n -e 's/^\\(max_[a-z_]*\\) setting: */\\1 = /p' "$WORK/controldata" |
-    sed -e 's/^max_prepared_xacts/max_prepared_transactions/' -e 's/^max_locks_per_xact/max_locks_per_transaction/'
+  sed -e '/^max_[a-z_]* setting: /!d' -e 's/ setting: */ = /' -e 's/^max_prepared_xacts/max_prepared_transactions/' \\
+    -e 's/^max_locks_per_xact/max_locks_per_transaction/' "$WORK/controldata" || exit 1
   echo "# end of recovery by hand"
 } >> "$TARGET/postgresql.auto.conf" || exit 1
 touch "$TARGET/recovery.signal" || exit 1

@@ -20,12 +20,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from understudy.ports.world import Keys
-from understudy.vocabulary.canonical import canonical_json, signing_bytes
+from understudy.vocabulary.canonical import SIGNING_DOMAIN, canonical_json, signing_bytes
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.secret import Secret
 
-DOMAIN = "understudy/repository/1"
 _KIT_HINT = "compare the signers in the stack file with the recovery kit; if they are right, somebody else wrote this document"
 
 
@@ -71,7 +70,7 @@ class Signer:
 
     def sign(self, document: JsonObject) -> JsonObject:
         """The envelope around ``document``."""
-        signature = self._key.sign(signing_bytes(DOMAIN, document))
+        signature = self._key.sign(signing_bytes(SIGNING_DOMAIN, document))
         return {
             "signed": document,
             "signature": {"signer": self.public_key, "ed25519": base64.b64encode(signature).decode()},
@@ -108,7 +107,7 @@ def verify(envelope: JsonObject, trusted: Collection[str]) -> JsonObject:
         )
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(signer, validate=True))
-        key.verify(base64.b64decode(value, validate=True), signing_bytes(DOMAIN, document))
+        key.verify(base64.b64decode(value, validate=True), signing_bytes(SIGNING_DOMAIN, document))
     except (InvalidSignature, ValueError):
         raise GiveUp(
             "signature_wrong",

@@ -46,15 +46,12 @@ class WalArchive:
         resource: ResourceName,
         system_identifier: SystemIdentifier,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
-        *,
-        level: int = WAL_LEVEL,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._keys = keys
         self._owner = WalOwner(resource, system_identifier, segment_bytes)
         self._paths = WalKeys(wal_prefix(resource, system_identifier))
-        self._level = level
         self._signer: Signer | None = None
         self._seen_complete: WalSegment | None = None
         """The newest segment known to be there: its successor needs no look at the store."""
@@ -195,7 +192,7 @@ class WalArchive:
             return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
 
     def _store_sealed(self, key: str, content: bytes) -> SealedObject:
-        return store_sealed(self._store, self._sealer, key, [content], self._keys.recipients, level=self._level)
+        return store_sealed(self._store, self._sealer, key, [content], self._keys.recipients, level=WAL_LEVEL)
 
     def _compare(self, stem: str, there: WalSidecar, subject: WalSubject, digest: str) -> PutOutcome:
         if there.subject != subject or not hmac.compare_digest(there.plain_sha256, digest):

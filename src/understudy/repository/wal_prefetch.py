@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from understudy.repository.fetch_wal_script import DELIVERED, END_OF_LIST, FETCH_WAL, NOT_THERE
+from understudy.repository.fetch_wal_script import END_OF_LIST, FETCH_WAL, NOT_THERE
 from understudy.repository.wal_requests import WalRequest, read_requests
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.wal import WalSegment, is_segment_name, timeline_of_history_file
@@ -345,6 +345,3 @@ def _place_fault(directory: Path, error: OSError) -> GiveUp:
         expected="a directory that can be written to, with room for the WAL that is fetched ahead",
         hint="free space or correct the permissions there, then resume",
     )
-
-
-__all__ = ["DELIVERED", "NOT_THERE", "SegmentArchive", "WalPrefetcher", "WalRequest"]

@@ -99,9 +99,8 @@ class StateSettings(StackPart):
 
     directory: AbsolutePath | None = Field(
         default=None,
-        description="Directory of the state database, spools and receipts; one per stack. Default: "
-        "/var/lib/understudy/<stack> for root, "
-        "else understudy/<stack> below $XDG_STATE_HOME or ~/.local/state.",
+        description="Directory of the state database, spools and receipts; one per stack. Default: /var/lib/understudy/<stack> "
+        "for root, else understudy/<stack> below $XDG_STATE_HOME or ~/.local/state.",
     )
 
 
@@ -163,8 +162,7 @@ class Stack(StackPart):
 
 
 def slot_name(stack: str, resource: str) -> str:
-    """``understudy_<stack>_<resource>``. Where that would be too long, or could be another pair's, a digest of both is "
-    "added."""
+    """``understudy_<stack>_<resource>``. Where that would be too long, or could be another pair's, a digest of both is added."""
     plain = f"understudy_{stack}_{resource}"
     if len(plain) <= 63 and "-" not in plain and plain.count("_") == 2:
         return plain

@@ -48,8 +48,7 @@ class WalSettings(StackPart):
     synchronous: Flag = Field(
         default=False,
         description="Acknowledge WAL as soon as it is safe in the spool, so that the server may count the receiver as a "
-        "synchronous "
-        "standby and lose no acknowledged commit. The server must name it in synchronous_standby_names; while the "
+        "synchronous standby and lose no acknowledged commit. The server must name it in synchronous_standby_names; while the "
         "receiver is down, such commits wait.",
     )
     ship_every: Interval = Field(
@@ -59,9 +58,8 @@ class WalSettings(StackPart):
     )
     spool: AbsolutePath | None = Field(
         default=None,
-        description="Directory on this host that receives WAL before it is stored in the repositories. Default: "
-        "wal/<resource> below "
-        "the state directory.",
+        description="Directory on this host that receives WAL before it is stored in the repositories. Default: wal/<resource> "
+        "below the state directory.",
     )
     spool_limit: SpoolSize = Field(
         default=8 * 2**30,
@@ -81,17 +79,15 @@ class BackupSettings(StackPart):
     full: Cron | None = Field(default=None, description="When full backups are taken. Default: only when asked for.")
     incremental: Cron | None = Field(
         default=None,
-        description="When incremental backups are taken (PostgreSQL 17 and newer, summarize_wal = on). Where the server "
-        "refuses one, a "
-        "full backup is taken instead and the reason recorded.",
+        description="When incremental backups are taken (PostgreSQL 17 and newer, summarize_wal = on). Where the server refuses "
+        "one, a full backup is taken instead and the reason recorded.",
     )
     timezone: Zone = Field(default="UTC", description="The time zone of both schedules.")
     max_rate: BackupRate | None = Field(default=None, description="The most that the server may send. Default: no limit.")
     part_size: PartSize = Field(
         default=256 * 2**20,
-        description="Plain size at which a part of a backup ends and the next begins. No file is split, so a part can grow "
-        "to the "
-        "largest file (1GiB). Smaller parts restore on more cores, larger ones make fewer objects.",
+        description="Plain size at which a part of a backup ends and the next begins. No file is split, so a part can grow to "
+        "the largest file (1GiB). Smaller parts restore on more cores, larger ones make fewer objects.",
     )
     compression_level: CompressionLevel = Field(default=3, description="zstd level.")
 
@@ -121,15 +117,14 @@ class RecoverSettings(StackPart):
     )
     configuration: AbsolutePath | None = Field(
         default=None,
-        description="Directory on this host with the postgresql.conf, pg_hba.conf and pg_ident.conf that the recovered server is "
-        "opened with; for servers that keep theirs outside the data directory, as Debian's do. Its port, listen_addresses, "
+        description="Directory on this host with the postgresql.conf, pg_hba.conf and pg_ident.conf that the recovered server "
+        "is opened with; for servers that keep theirs outside the data directory, as Debian's do. Its port, listen_addresses, "
         "unix_socket_directories and data_directory give way to those of recover. Default: the files that the backup holds.",
     )
     programs: AbsolutePath | None = Field(
         default=None,
         description="Directory of the PostgreSQL programs of the database's major version. Default: the place where Debian, "
-        "PGDG or the "
-        "PATH has them.",
+        "PGDG or the PATH has them.",
     )
     listen_addresses: ListenAddresses = Field(
         default="localhost", description="The recovered server's listen_addresses. Default: this host only."
@@ -137,13 +132,12 @@ class RecoverSettings(StackPart):
     tablespaces: Mapping[SqlName, AbsolutePath] = Field(
         default_factory=dict,
         description="For each tablespace, by name, the directory that it is restored to. Each tablespace needs its line, so "
-        "that nothing "
-        "lands on the original's path by accident.",
+        "that nothing lands on the original's path by accident.",
     )
     user: Line | None = Field(
         default=None,
-        description="Operating-system user that runs the server. Default: the current one, or postgres when understudy runs "
-        "as root.",
+        description="Operating-system user that runs the server. Default: the current one, or postgres when understudy runs as "
+        "root.",
     )
 
 
@@ -181,7 +175,8 @@ class HeartbeatSettings(StackPart):
     every: Interval = Field(default=timedelta(seconds=10), description="How often the row is written.")
     database: SqlName = Field(
         default="postgres",
-        description="The database that holds the table understudy_heartbeat; the role of url must be able to create it.",
+        description="The database that holds the table understudy_heartbeat. The role of url makes the table where it is not "
+        "there; where it is, the right to write into it is enough.",
     )
 
 
@@ -195,8 +190,7 @@ class PostgresResource(StackPart):
     )
     url: ConnectionField = Field(
         description="Connection string of a role with REPLICATION, as a reference: env:NAME or file:/path. One without a "
-        "password (a "
-        "service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself."
+        "password (a service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself."
     )
     tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
     repositories: tuple[Name, ...] | None = Field(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.stack.secrets import PlainText, SecretReference
+from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR
 
 _PLAIN = re.compile(r"[A-Za-z0-9/_.][A-Za-z0-9/_.@+=:-]*", re.ASCII)
-_INCREMENTALS_SINCE = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,11 @@ def _resource(found: FirstStack) -> list[str]:
 def _schedules(found: FirstStack) -> list[str]:
     weekly = '      full: "0 3 * * sun"'
     nightly = '      incremental: "0 3 * * mon-sat"'
-    if found.major_version < _INCREMENTALS_SINCE:
-        lines = [f"      # PostgreSQL {found.major_version} takes no incremental backups; {_INCREMENTALS_SINCE} and newer do."]
-        lines.append('      full: "0 3 * * *"')
+    if found.major_version < FIRST_INCREMENTAL_MAJOR:
+        lines = [
+            f"      # PostgreSQL {found.major_version} takes no incremental backups; {FIRST_INCREMENTAL_MAJOR} and newer do.",
+            '      full: "0 3 * * *"',
+        ]
     elif found.summarizes_wal:
         lines = [weekly, nightly]
     else:

@@ -11,6 +11,9 @@ import json
 
 from understudy.vocabulary.json import JsonObject
 
+SIGNING_DOMAIN = "understudy/repository/1"
+"""Of every document that this product signs; ``document`` inside names the kind, so that none passes for another."""
+
 
 def canonical_json(value: JsonObject) -> bytes:
     """The value's only byte form.

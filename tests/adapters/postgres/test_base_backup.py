@@ -256,4 +256,4 @@ def test_the_command_of_majors_before_15_has_their_grammar():
     assert command(request, 140010) == (
         "BASE_BACKUP LABEL 'it''s' PROGRESS FAST NOWAIT MAX_RATE 100 TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'"
     )
-    assert "CHECKPOINT 'spread'" in command(BaseBackupRequest("x", fast_checkpoint=False), 150001)
+    assert "CHECKPOINT 'fast'" in command(request, 150001)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import stat
 import threading
@@ -14,12 +13,11 @@ from pathlib import Path
 
 from understudy.adapters.files.faults import as_store_faults, unreachable
 from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep, write_all
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, require_key
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
 _INCOMING = ".incoming"
 _PIECE_BYTES = 1024 * 1024
-_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
 
 
 class FileStore:
@@ -155,8 +153,9 @@ class FileStore:
         return as_store_faults(self._root, doing)
 
     def _path(self, key: str) -> Path:
-        if not _KEY.match(key) or key.startswith(_INCOMING + "/") or key == _INCOMING:
-            raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
+        require_key(key)
+        if key == _INCOMING or key.startswith(_INCOMING + "/"):
+            raise ValueError(f"not a key: {key!r}; what is on its way in lies there")
         return self._root / key
 
     def _taken(self, key: str) -> GiveUp:

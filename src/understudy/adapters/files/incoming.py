@@ -51,7 +51,7 @@ def write_all(descriptor: int, chunk: bytes) -> None:
 
 
 def flush_directory(directory: Path) -> None:
-    """Make the names in ``directory`` survive the machine."""
+    """What was made, renamed or removed in ``directory`` survives the machine."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

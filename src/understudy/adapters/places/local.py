@@ -13,7 +13,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from understudy.adapters.places.markers import is_marker, read_marker, remove_marker, sync_directory, write_marker
+from understudy.adapters.files.incoming import flush_directory
+from understudy.adapters.places.markers import is_marker, read_marker, remove_marker, write_marker
 from understudy.ports.places import PlaceFacts
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
@@ -33,7 +34,6 @@ class LocalPlaces:
                 exists=path.exists(),
                 empty=path.is_dir() and not _holds_something(path),
                 claimed_by=read_marker(path),
-                is_mount_point=path.is_mount(),
                 free_bytes=usage.f_bavail * usage.f_frsize,
                 file_system=standing.stat().st_dev,
             )
@@ -78,7 +78,7 @@ class LocalPlaces:
             if aside.exists():
                 raise _not_empty(path, f"it holds files, and an earlier content was already set aside as {aside}")
             path.rename(aside)
-            sync_directory(path.parent)
+            flush_directory(path.parent)
         return str(aside)
 
     def remove(self, directory: str, run: RunId) -> bool:
@@ -96,7 +96,7 @@ class LocalPlaces:
                 remove_marker(path)
                 return True
             path.rename(doomed)
-            sync_directory(path.parent)
+            flush_directory(path.parent)
             return _finish_removing(doomed)
 
 
@@ -137,7 +137,7 @@ def _make(path: Path) -> None:
     for made in missing:
         if made != path:
             made.chmod(_MODE_OF_PARENTS)  # whatever the umask: the server's user must be able to pass
-        sync_directory(made.parent)
+        flush_directory(made.parent)
 
 
 def _contents(path: Path) -> list[Path]:
@@ -160,7 +160,7 @@ def _finish_removing(doomed: Path) -> bool:
     for marker in doomed.iterdir():
         marker.unlink()
     doomed.rmdir()
-    sync_directory(doomed.parent)
+    flush_directory(doomed.parent)
     return True
 
 
@@ -171,7 +171,7 @@ def _empty(path: Path) -> None:
             shutil.rmtree(each)
         else:
             each.unlink(missing_ok=True)
-    sync_directory(path)
+    flush_directory(path)
 
 
 @contextlib.contextmanager

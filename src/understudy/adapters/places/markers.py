@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from understudy.adapters.files.incoming import flush_directory
 from understudy.vocabulary.identifiers import RunId
 
 MARKER_NAME = ".understudy-run"
@@ -46,7 +47,7 @@ def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None) -> 
             return False
     finally:
         unfinished.unlink(missing_ok=True)
-    sync_directory(directory)
+    flush_directory(directory)
     return True
 
 
@@ -55,13 +56,4 @@ def remove_marker(directory: Path) -> None:
         if each.name.startswith(_UNFINISHED_PREFIX):
             each.unlink(missing_ok=True)
     (directory / MARKER_NAME).unlink(missing_ok=True)
-    sync_directory(directory)
-
-
-def sync_directory(directory: Path) -> None:
-    """What was made, renamed or removed in it survives the machine."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_directory(directory)

@@ -21,7 +21,6 @@ from understudy.vocabulary.wal import Lsn, Timeline
 
 SINGLE_COPY_SINCE = 150000
 """From 15 on everything comes in one COPY, each message led by a byte that says what it is."""
-INCREMENTAL_SINCE = 170000
 
 _DATA, _ARCHIVE, _MANIFEST, _PROGRESS = b"dnmp"
 _END_OF_TAR = bytes(1024)
@@ -45,10 +44,10 @@ def command(request: BaseBackupRequest, server_version: int) -> str:
     """The ``BASE_BACKUP`` command in the grammar of that server."""
     label = "'" + request.label.replace("'", "''") + "'"
     if server_version < SINGLE_COPY_SINCE:
-        parts = [f"LABEL {label}", "PROGRESS", *(["FAST"] if request.fast_checkpoint else []), "NOWAIT"]
+        parts = [f"LABEL {label}", "PROGRESS FAST NOWAIT"]
         parts += [f"MAX_RATE {request.max_rate_kilobytes}"] if request.max_rate_kilobytes else []
         return " ".join(["BASE_BACKUP", *parts, "TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'"])
-    options = [f"LABEL {label}", "PROGRESS true", f"CHECKPOINT '{'fast' if request.fast_checkpoint else 'spread'}'", "WAIT false"]
+    options = [f"LABEL {label}", "PROGRESS true", "CHECKPOINT 'fast'", "WAIT false"]
     options += ["MANIFEST 'yes'", "MANIFEST_CHECKSUMS 'CRC32C'", "TABLESPACE_MAP true"]
     options += [f"MAX_RATE {request.max_rate_kilobytes}"] if request.max_rate_kilobytes else []
     options += ["INCREMENTAL"] if request.incremental else []

@@ -13,7 +13,6 @@ import psycopg
 from psycopg import pq
 
 from understudy.adapters.postgres.backup_framing import (
-    INCREMENTAL_SINCE,
     ArchiveBegins,
     BackupEvent,
     ManifestBegins,
@@ -25,6 +24,7 @@ from understudy.adapters.postgres.copy_stream import CopyStream
 from understudy.adapters.postgres.failures import statement_failure
 from understudy.ports.database import ArchiveStream, BackupStart, BackupStop, BaseBackupRequest, Tablespace
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR
 from understudy.vocabulary.wal import Lsn, Timeline
 
 _CHUNK_BYTES = 1024 * 1024
@@ -172,8 +172,10 @@ def open_base_backup(
 
 
 def _upload_parent_manifest(copy: CopyStream, version: int, request: BaseBackupRequest, translate: _Translation) -> None:
-    if version < INCREMENTAL_SINCE:
-        raise _refused(f"PostgreSQL {version // 10000} knows no incremental backups; 17 is the first that does")
+    if version // 10000 < FIRST_INCREMENTAL_MAJOR:
+        raise _refused(
+            f"PostgreSQL {version // 10000} knows no incremental backups; {FIRST_INCREMENTAL_MAJOR} is the first that does"
+        )
     try:
         copy.send("UPLOAD_MANIFEST")
         copy.result()

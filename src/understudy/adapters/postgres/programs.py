@@ -21,7 +21,7 @@ from understudy.vocabulary.errors import GiveUp
 SERVER_PROGRAMS = ("postgres", "pg_controldata", "pg_checksums")
 CLIENT_PROGRAMS = ("pg_receivewal",)
 
-_CUSTOMARY_DIRECTORIES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
+_CUSTOMARY_DIRECTORIES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin")
 _WHEEL_INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _VERSION_TIMEOUT_SECONDS = 30

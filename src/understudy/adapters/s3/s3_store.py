@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, require_key
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from understudy.adapters.s3.wire import Answer, Wire
 
 _PIECE_BYTES = 1024 * 1024
-_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
 
 
 class S3Store:
@@ -120,8 +118,7 @@ class S3Store:
         return Wire(place)
 
     def _full(self, key: str) -> str:
-        if not _KEY.match(key):
-            raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
+        require_key(key)
         return self._prefix + key
 
     def _refuses_second(self, key: str) -> bool:
