@@ -14,7 +14,7 @@ from understudy.cli.reference import commands
 
 COMMANDS = {path for path, _ in commands()}
 GROUPS = {path for path in COMMANDS if any(other.startswith(f"{path} ") for other in COMMANDS)}
-PROSE = {"as", "made", "may", "starts"}
+PROSE = {"as", "made", "may", "serves", "starts"}
 """Words that follow the product's name in a sentence: "run understudy as root"."""
 
 _CALL = re.compile(r"\bunderstudy ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
-from understudy.app.repositories import is_unmade, prepare_repository
+from understudy.app.repositories import is_unmade, prepare_repository, was_used
 from understudy.app.seen import remember_seen
 from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import Refusal, TryAgain
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 
 _KIBIBYTE = 1024
@@ -59,8 +59,7 @@ def back_up(
     """
     installation.resource(resource)
     name = ResourceName(resource)
-    for repository in installation.repository_names(name):
-        prepare_repository(installation, repository, take_over=take_over)
+    _prepare_repositories(installation, name, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
     asked = Asked(BackupRequest(name, kind), lambda following: plan_requested_backup(installation, following))
     return carry_out(installation, plan, watcher, asked=asked)
@@ -70,10 +69,23 @@ def plan_requested_backup(installation: Installation, request: Request) -> Plan:
     """Raises as ``back_up`` does, and ``controller_superseded``: nobody is asked here whether to take over."""
     if not isinstance(request, BackupRequest):
         raise TypeError(f"not asked for a backup: {request}")
-    for repository in installation.repository_names(request.resource):
-        prepare_repository(installation, repository)
+    _prepare_repositories(installation, request.resource)
     kind = BackupKind.FULL if request.incremental_refused else request.kind
     return plan_next_backup(installation, request.resource, kind, request.incremental_refused)
+
+
+def _prepare_repositories(installation: Installation, name: ResourceName, *, take_over: bool = False) -> None:
+    """A further one that is away just now does not keep the backup out of the first: the steps that copy it there wait for it,
+    and look whose it is before they sign. One that was never there yet refuses the backup: its address may be wrong.
+    """
+    first, *others = installation.repository_names(name)
+    prepare_repository(installation, first, take_over=take_over)
+    for other in others:
+        try:
+            prepare_repository(installation, other, take_over=take_over)
+        except TryAgain:
+            if take_over or not was_used(installation, other):
+                raise
 
 
 def no_backup(resource: ResourceName, found: str) -> Refusal:

@@ -23,7 +23,12 @@ _making_locks = threading.Lock()
 
 def is_unmade(installation: Installation, name: RepositoryName) -> bool:
     """Whether nothing is there and this state directory never used it. One that was used and is gone is away, not unmade."""
-    return not _seen(installation, name).exists() and is_bare(installation.stack.repositories[name])
+    return not was_used(installation, name) and is_bare(installation.stack.repositories[name])
+
+
+def was_used(installation: Installation, name: RepositoryName) -> bool:
+    """Whether this state directory ever wrote to it."""
+    return _seen(installation, name).exists()
 
 
 def made_repository(installation: Installation, name: str) -> Repository:
