@@ -9,7 +9,7 @@ from understudy.plan.recovery import RecoveryFacts, RecoveryWish
 from understudy.ports.database import ServerFacts
 from understudy.ports.instance import InstancePlace
 from understudy.repository.wal_contents import WalContents
-from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.identifiers import BackupOrigin, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.recovery_target import LATEST
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
@@ -40,7 +40,8 @@ def backup_subject(repositories=(NEAR,)):
 
 
 def backup_facts(backups=(), server=None, now=NOW, refused=""):
-    return BackupFacts(now, PlanId("plan-1"), "0" * 64, server or server_facts(), tuple(backups), refused)
+    facts = server or server_facts()
+    return BackupFacts(now, PlanId("plan-1"), "0" * 64, facts, tuple(backups), BackupOrigin.MANUAL, refused)
 
 
 def backup_of(label, *, parent=None, timeline=1, start="0/2000028", stop="0/2000158", minutes=0, **changes):

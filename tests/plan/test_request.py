@@ -23,7 +23,7 @@ from understudy.plan.request import (
 )
 from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
 from understudy.vocabulary.evidence import Evidence, Outcome
-from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, RunId, StepKey
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, RunId, StepKey
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
 
@@ -58,6 +58,17 @@ def test_a_refused_incremental_backup_is_followed_by_a_full_one_and_a_full_one_b
         ORDERS, incremental_refused="the server's words"
     )
     assert after(request, FULL_PLAN, failed(code)) is None
+
+
+def test_the_full_backup_that_follows_is_as_automatic_as_the_one_that_was_refused():
+    following = after(BackupRequest(ORDERS, origin=BackupOrigin.AUTOMATIC), INCREMENTAL_PLAN, failed("incremental_refused"))
+    assert following.origin is BackupOrigin.AUTOMATIC
+
+
+def test_a_request_from_before_its_origin_was_told_counts_as_made_by_hand():
+    told = request_to_json(BackupRequest(ORDERS, BackupKind.FULL, origin=BackupOrigin.AUTOMATIC))
+    del told["origin"]
+    assert request_from_json(told) == BackupRequest(ORDERS, BackupKind.FULL, origin=BackupOrigin.MANUAL)
 
 
 @pytest.mark.parametrize("code", DAMAGE)
@@ -119,7 +130,8 @@ choices = st.builds(
     tablespaces=st.none() | st.dictionaries(words, words, max_size=2),
     without=st.frozensets(words, max_size=3),
 )
-requests = st.builds(BackupRequest, st.just(ORDERS), st.none() | st.sampled_from(BackupKind), words) | st.builds(
+backup_kinds = st.none() | st.sampled_from(BackupKind)
+requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sampled_from(BackupOrigin)) | st.builds(
     RecoveryRequest,
     st.sampled_from([Procedure.RESTORE, Procedure.DRILL, Procedure.RECOVERY]),
     st.just(ORDERS),

@@ -14,7 +14,7 @@ from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
 from understudy.vocabulary.errors import Refusal, TryAgain
-from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 
 _KIBIBYTE = 1024
 
@@ -32,7 +32,13 @@ def backup_subject(installation: Installation, name: ResourceName, repositories:
     )
 
 
-def plan_next_backup(installation: Installation, name: ResourceName, kind: BackupKind | None, refused: str = "") -> Plan:
+def plan_next_backup(
+    installation: Installation,
+    name: ResourceName,
+    kind: BackupKind | None,
+    refused: str = "",
+    origin: BackupOrigin = BackupOrigin.MANUAL,
+) -> Plan:
     """Gather the facts and decide. ``refused`` is what stood against an incremental backup a moment ago."""
     repositories = installation.repository_names(name)
     server = installation.databases[name].facts()
@@ -44,6 +50,7 @@ def plan_next_backup(installation: Installation, name: ResourceName, kind: Backu
         stack_digest=installation.digest,
         server=server,
         backups=listing.usable,
+        origin=origin,
         incremental_refused=refused,
     )
     return plan_backup(backup_subject(installation, name, repositories), facts, kind)
@@ -71,7 +78,7 @@ def plan_requested_backup(installation: Installation, request: Request) -> Plan:
         raise TypeError(f"not asked for a backup: {request}")
     _prepare_repositories(installation, request.resource)
     kind = BackupKind.FULL if request.incremental_refused else request.kind
-    return plan_next_backup(installation, request.resource, kind, request.incremental_refused)
+    return plan_next_backup(installation, request.resource, kind, request.incremental_refused, request.origin)
 
 
 def _prepare_repositories(installation: Installation, name: ResourceName, *, take_over: bool = False) -> None:

@@ -20,7 +20,7 @@ from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, R
 from understudy.supervise.heartbeats import Heartbeats
 from understudy.supervise.schedules import BackupSchedules
 from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
-from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
 
 _LOOK_SECONDS = 0.2
@@ -144,7 +144,7 @@ class Keeping:
 
     def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> None:
         """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself."""
-        request = BackupRequest(self.name, kind)
+        request = BackupRequest(self.name, kind, origin=BackupOrigin.AUTOMATIC)
         run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
         begun()
         self.runner.wait(run)

@@ -15,7 +15,7 @@ from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.steps.write_backup_manifest import WriteBackupManifest
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR, FIRST_MAJOR
 
 _LABEL_STEP = timedelta(seconds=1)
@@ -42,6 +42,7 @@ class BackupFacts:
     server: ServerFacts
     backups: tuple[BackupManifest, ...]
     """Those in the first repository whose signature and form are right, of this cluster."""
+    origin: BackupOrigin
     incremental_refused: str = ""
     """Why the server refused an incremental backup when it was asked for one; empty when it was not."""
 
@@ -95,7 +96,7 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
     # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
     anew = subject.repositories if decision.kind is BackupKind.FULL else ()
     stream = StartWalStream(resource, subject.slot, begin_anew_in=anew)
-    steps = backup_steps(subject, _free_label(decision, facts), decision, facts.stack_digest)
+    steps = backup_steps(subject, _free_label(decision, facts), decision, facts.stack_digest, facts.origin)
     holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
     if decision.parent:
         holds.add(Hold(f"backup-chain:{resource}/{decision.parent.label.chain}", HoldKind.SHARED))
@@ -111,7 +112,13 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
 
 
 def backup_steps(
-    subject: BackupSubject, label: BackupLabel, decision: KindDecision, stack_digest: str, *, first_suffices: bool = False
+    subject: BackupSubject,
+    label: BackupLabel,
+    decision: KindDecision,
+    stack_digest: str,
+    origin: BackupOrigin,
+    *,
+    first_suffices: bool = False,
 ) -> list[PlannedStep]:
     """Take it into the first repository, then copy it into the others; each with the WAL that it needs, each signed last.
 
@@ -129,6 +136,7 @@ def backup_steps(
         compression_level=subject.compression_level,
         max_rate_kilobytes=subject.max_rate_kilobytes,
         stack_digest=stack_digest,
+        origin=origin.value,
     )
     steps: list[Step] = [take, AwaitWal(resource, first, may_follow_gap=full), WriteBackupManifest(resource, first)]
     for other in others:

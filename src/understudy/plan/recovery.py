@@ -29,7 +29,7 @@ from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget
 from understudy.vocabulary.wal import Timeline
 
@@ -220,8 +220,8 @@ def _removed_after(wish: RecoveryWish) -> tuple[str, ...]:
 
 def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     decision = KindDecision(BackupKind.FULL, None, "protection begins anew after a recovery")
-    label = BackupLabel.of_full(facts.now)
-    return backup_steps(wish.reprotection, label, decision, facts.stack_digest, first_suffices=True)
+    label, automatic = BackupLabel.of_full(facts.now), BackupOrigin.AUTOMATIC
+    return backup_steps(wish.reprotection, label, decision, facts.stack_digest, automatic, first_suffices=True)
 
 
 def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:

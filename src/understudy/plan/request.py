@@ -17,7 +17,7 @@ from understudy.plan.plan import Plan, Procedure
 from understudy.records.run import RunState, StepRecord
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
-from understudy.vocabulary.identifiers import BackupKind, Person, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, ResourceName
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
@@ -58,6 +58,8 @@ class BackupRequest:
     """None: incremental where possible."""
     incremental_refused: str = ""
     """What stood against an incremental one in the run before."""
+    origin: BackupOrigin = BackupOrigin.MANUAL
+    """A request from before this was told counts as made by hand, which retention keeps at least as long."""
     approved_by: ClassVar[Person | None] = None
     """A backup asks nobody."""
 
@@ -128,6 +130,7 @@ def request_to_json(request: Request) -> JsonObject:
             "resource": request.resource,
             "kind": request.kind.value if request.kind else None,
             "incremental_refused": request.incremental_refused,
+            "origin": request.origin.value,
         }
     return {
         "procedure": request.procedure.value,
@@ -144,8 +147,13 @@ def request_from_json(value: JsonObject) -> Request:
     """Raises ValueError, KeyError or TypeError: a newer version wrote it."""
     procedure, resource = Procedure(str(value["procedure"])), ResourceName(str(value["resource"]))
     if procedure is Procedure.BACKUP:
-        kind = value["kind"]
-        return BackupRequest(resource, BackupKind(str(kind)) if kind else None, str(value["incremental_refused"]))
+        kind, origin = value["kind"], value.get("origin", BackupOrigin.MANUAL.value)
+        return BackupRequest(
+            resource=resource,
+            kind=BackupKind(str(kind)) if kind else None,
+            incremental_refused=str(value["incremental_refused"]),
+            origin=BackupOrigin(str(origin)),
+        )
     return RecoveryRequest(
         procedure=procedure,
         resource=resource,

@@ -85,6 +85,10 @@ class Fields:
     def optional_number(self, name: str) -> int | None:
         return None if self._is_null(name) else self.number(name)
 
+    def has(self, name: str) -> bool:
+        """For the few fields that may be left out."""
+        return name in self._left
+
     def members(self, name: str) -> Sequence[Fields]:
         """The objects of an array."""
         return [Fields(member, f"{self._what}: {name}") for member in self._array(name)]

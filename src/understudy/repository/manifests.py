@@ -11,7 +11,7 @@ from understudy.ports.database import Tablespace
 from understudy.repository.documents import Fields
 from understudy.repository.layout import FORMAT_VERSION, is_part_name, is_server_manifest_name
 from understudy.repository.signing import malformed
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, ResourceName, RunId, SystemIdentifier
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import Lsn, Timeline
 
@@ -96,6 +96,8 @@ class BackupManifest:
     """SHA-256 of the stack file that this backup was taken under."""
     understudy_version: str
     run: RunId
+    origin: BackupOrigin | None = None
+    """None: written before this was told."""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -136,6 +138,7 @@ class BackupManifest:
         return sum(entry.sealed_bytes for entry in self.entries)
 
     def to_json(self) -> JsonObject:
+        told = {} if self.origin is None else {"origin": str(self.origin)}
         return {
             "document": DOCUMENT,
             "format_version": self.format_version,
@@ -160,6 +163,7 @@ class BackupManifest:
             "stack_digest": self.stack_digest,
             "understudy_version": self.understudy_version,
             "run": self.run,
+            **told,
         }
 
     @classmethod
@@ -201,6 +205,7 @@ class BackupManifest:
             stack_digest=fields.text("stack_digest"),
             understudy_version=fields.text("understudy_version"),
             run=RunId(fields.text("run")),
+            origin=BackupOrigin(fields.text("origin")) if fields.has("origin") else None,
         )
         fields.finish()
         _require(kind == manifest.kind, f"kind {kind!r} does not fit the label")

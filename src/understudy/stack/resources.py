@@ -14,7 +14,9 @@ from understudy.stack.fields import (
     BackupRate,
     CompressionLevel,
     ConnectionField,
+    Count,
     Cron,
+    Duration,
     Flag,
     Interval,
     Line,
@@ -82,7 +84,9 @@ class BackupSettings(StackPart):
         description="When incremental backups are taken (PostgreSQL 17 and newer, summarize_wal = on). Where the server refuses "
         "one, a full backup is taken instead and the reason recorded.",
     )
-    timezone: Zone = Field(default="UTC", description="The time zone of both schedules.")
+    timezone: Zone = Field(
+        default="UTC", description="The time zone of both schedules, and of the days, weeks and months that keep counts."
+    )
     max_rate: BackupRate | None = Field(default=None, description="The most that the server may send. Default: no limit.")
     part_size: PartSize = Field(
         default=256 * 2**20,
@@ -90,6 +94,26 @@ class BackupSettings(StackPart):
         "the largest file (1GiB). Smaller parts restore on more cores, larger ones make fewer objects.",
     )
     compression_level: CompressionLevel = Field(default=3, description="zstd level.")
+
+
+class KeepSettings(StackPart):
+    """What understudy expire leaves in each repository. A backup stays while any of these, or safety, asks for it."""
+
+    title = "Retention"
+
+    daily: Count = Field(
+        default=7, description="The newest backup of each of so many days stays. Days without a backup do not count."
+    )
+    weekly: Count = Field(default=4, description="The newest backup of each of so many weeks (from Monday) stays; likewise.")
+    monthly: Count = Field(default=12, description="The newest backup of each of so many months stays; likewise.")
+    manual: Duration = Field(
+        default=timedelta(days=30), description="Backups that a person asked for stay so long, whatever else was taken that day."
+    )
+    point_in_time: Duration = Field(
+        default=timedelta(days=7),
+        description="Every moment of so much time before the newest backup, and all since, stays restorable. Older backups are "
+        "restorable to their own end only: the WAL between them goes.",
+    )
 
 
 class RecoverSettings(StackPart):
@@ -198,6 +222,10 @@ class PostgresResource(StackPart):
     )
     wal: WalSettings = Field(default=WalSettings(), description="How the write-ahead log leaves the host.")
     backup: BackupSettings = Field(default=BackupSettings(), description="When and how base backups are taken.")
+    keep: KeepSettings = Field(
+        default=KeepSettings(),
+        description="What understudy expire leaves in the repositories; serve runs it after each backup that it took by schedule.",
+    )
     recover: RecoverSettings | None = Field(
         default=None,
         description="Where a real recovery brings it up. Without it, drills and restores into a directory remain possible.",

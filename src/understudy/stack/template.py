@@ -111,7 +111,13 @@ def _schedules(found: FirstStack) -> list[str]:
             f"      # {weekly.strip()}",
         ]
         lines += [f"      # {nightly.strip()}", '      full: "0 3 * * *"']
-    return ["    backup:", *lines, "      timezone: UTC"]
+    return [
+        "    backup:",
+        *lines,
+        "      timezone: UTC",
+        "    # Older backups and WAL are removed after each scheduled backup (understudy expire). These are the defaults:",
+        "    # keep: {daily: 7, weekly: 4, monthly: 12, manual: 30d, point_in_time: 7d}",
+    ]
 
 
 def _recovery(found: FirstStack) -> list[str]:

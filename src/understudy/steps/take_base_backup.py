@@ -20,7 +20,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, StepKey
+from understudy.vocabulary.identifiers import BackupLabel, BackupOrigin, RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.phases import Phase
 
 
@@ -43,6 +43,8 @@ class TakeBaseBackup:
     compression_level: int
     max_rate_kilobytes: int | None
     stack_digest: str
+    origin: str | None = None
+    """A ``BackupOrigin``; None in plans that were made before it was told."""
     PHASE: ClassVar = Phase.PROTECT
 
     @property
@@ -150,6 +152,7 @@ class TakeBaseBackup:
             stack_digest=self.stack_digest,
             understudy_version=__version__,
             run=world.run,
+            origin=None if self.origin is None else BackupOrigin(self.origin),
         )
 
     def _parent_text(self, repository: Repository, world: World, facts: ServerFacts) -> tuple[bytes, ...]:

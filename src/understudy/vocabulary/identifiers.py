@@ -29,6 +29,14 @@ class BackupKind(StrEnum):
     INCREMENTAL = "incremental"
 
 
+class BackupOrigin(StrEnum):
+    """Who asked for a backup: retention keeps longer what a person wanted to have."""
+
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+    """A schedule, or a rule of our own: the first backup of a resource, the one after a recovery."""
+
+
 _LABEL_GRAMMAR = re.compile(r"[0-9]{8}-[0-9]{6}F(_[0-9]{8}-[0-9]{6}I)?")
 
 
@@ -61,6 +69,14 @@ class BackupLabel:
     def chain(self) -> BackupLabel:
         """The label of the full backup that this one stands on (itself, for a full one)."""
         return BackupLabel(self.text.partition("_")[0])
+
+    @property
+    def begun(self) -> datetime | None:
+        """When its backup was begun, as it says; None where it names no moment."""
+        try:
+            return datetime.strptime(f"{self.text[-16:-1]}+0000", "%Y%m%d-%H%M%S%z")
+        except ValueError:
+            return None
 
     def __str__(self) -> str:
         return self.text
