@@ -23,6 +23,7 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
+_PROOFS = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
 _FRESH = timedelta(seconds=5)
 """An exposure seen longer ago than this is no longer live."""
 
@@ -167,7 +168,7 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         shipping_faults=_shipping_faults(installation, name) if served else {},
         newest_backup=next((run for run in mine if run.procedure == Procedure.BACKUP), None),
         next_backup=_next_backup(installation, name),
-        last_proof=next((_proof(run) for run in mine if run.procedure != Procedure.BACKUP), None),
+        last_proof=next((_proof(run) for run in mine if run.procedure in _PROOFS), None),
         landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
     )

@@ -11,6 +11,7 @@ from understudy.vocabulary.identifiers import PlanId, StepKey
 
 class Procedure(StrEnum):
     BACKUP = "backup"
+    EXPIRY = "expiry"
     RESTORE = "restore"
     DRILL = "drill"
     RECOVERY = "recovery"

@@ -13,7 +13,7 @@ from understudy.repository.replay_path import WAL_PAGE_BYTES, path_over
 from understudy.repository.wal_contents import WalContents
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, SystemIdentifier
-from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, segments_covering
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,6 @@ def chain_of(backup: BackupManifest, by_label: Mapping[BackupLabel, BackupManife
     while (parent := chain[-1].parent) is not None and parent in by_label and all(each.label != parent for each in chain):
         chain.append(by_label[parent])
     return tuple(chain)
-
-
-def own_wal(backup: BackupManifest) -> list[WalSegment]:
-    """The segments from its start to its stop: without them it is inconsistent."""
-    return segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
 
 
 def restorable_backups(cluster: ClusterHoldings) -> tuple[BackupManifest, ...]:
@@ -108,7 +103,7 @@ def wal_fates(
         kept: Backups that stay; of each its own WAL does.
     """
     bases, kept = tuple(bases), sorted(kept, key=_in_wal)
-    owners = {segment: backup.label for backup in kept for segment in own_wal(backup)}
+    owners = {segment: backup.label for backup in kept for segment in backup.own_wal()}
     stretches: list[WalStretch] = []
     for segment in sorted({*cluster.wal.segments, *(tail.segment for tail in cluster.wal.tails)}):
         reason, label = _reason(segment, cluster.spooled, bases, owners)
@@ -146,7 +141,7 @@ def _in_wal(backup: BackupManifest) -> tuple[int, Lsn, BackupLabel]:
 
 
 def _holds_own_wal(contents: WalContents, backup: BackupManifest) -> bool:
-    needed = own_wal(backup)
+    needed = backup.own_wal()
     if contents.gap_between(needed[0], needed[-1]) is not None:
         return False
     # A tail ends with its last byte that is not zero, and what it leaves out ends with the page.
@@ -160,7 +155,7 @@ def _leads_to(cluster: ClusterHoldings, backup: BackupManifest, timeline: Timeli
     if cluster.histories is None:
         raise Refusal(
             "identity_missing",
-            found=f"where timeline {timeline} of cluster {cluster.system_identifier} came from is sealed, with no age identity here",
+            found=f"where timeline {timeline} of {cluster.system_identifier} came from is sealed; there is no identity here",
             expected="an identity, or a backup on that timeline from before the point-in-time window",
             hint="name encryption.identity in the stack file, or run understudy expire where it is named",
         )

@@ -29,7 +29,7 @@ from understudy.repository.signing import Signer, malformed, read_document
 from understudy.repository.unpacking import SealedBackup
 from understudy.repository.wal_archive import WalArchive
 from understudy.vocabulary.errors import GiveUp
-from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier, is_backup_label
 from understudy.vocabulary.secret import Secret
 
 
@@ -46,6 +46,8 @@ class BackupListing:
     usable: tuple[BackupManifest, ...]
     """Ascending by label."""
     unusable: tuple[UnusableBackup, ...]
+    unfinished: tuple[tuple[SystemIdentifier, BackupLabel], ...] = ()
+    """Folders without a manifest: they are no backups. An attempt is at work there, or was killed; or a removal was."""
 
 
 class Repository:
@@ -108,9 +110,10 @@ class Repository:
         return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes)
 
     def backups(self, resource: ResourceName, system_identifier: SystemIdentifier | None = None) -> BackupListing:
-        """Every backup of the resource, of one cluster or of all. A folder without a manifest is no backup and not reported."""
+        """Every backup of the resource, of one cluster or of all."""
         usable: list[BackupManifest] = []
         unusable: list[UnusableBackup] = []
+        unfinished: list[tuple[SystemIdentifier, BackupLabel]] = []
         for cluster in self.clusters(resource) if system_identifier is None else (system_identifier,):
             for folder in self._store.folders(backups_prefix(resource, cluster)):
                 try:
@@ -120,7 +123,9 @@ class Repository:
                     continue
                 if manifest is not None:
                     usable.append(manifest)
-        return BackupListing(tuple(sorted(usable, key=lambda each: each.label)), tuple(unusable))
+                elif is_backup_label(folder):
+                    unfinished.append((cluster, BackupLabel(folder)))
+        return BackupListing(tuple(sorted(usable, key=lambda each: each.label)), tuple(unusable), tuple(unfinished))
 
     def backup(self, resource: ResourceName, system_identifier: SystemIdentifier, label: BackupLabel) -> BackupManifest:
         """One backup's manifest.

@@ -116,6 +116,14 @@ class WalKeys:
     def history(self, timeline: Timeline) -> str:
         return f"{self.prefix}{history_file_name(timeline)}"
 
+    def owner(self, key: str, segment_bytes: int) -> WalSegment | None:
+        """The segment that the object belongs to: its data under whatever name, its sidecar, a tail of it. None for any other."""
+        folder, _, rest = key.removeprefix(self.prefix).partition("/")
+        name, dot, _ = rest.partition(".")
+        if not key.startswith(self.prefix) or not dot or not is_segment_name(name) or not name.startswith(folder):
+            return None
+        return WalSegment.parse(name, segment_bytes)
+
     def recognise(self, key: str, segment_bytes: int) -> WalSegment | TailSpan | Timeline | None:
         """What a sidecar's key stands for; a number is the timeline that a history file begins. None for any other key."""
         path = key.removeprefix(self.prefix).removesuffix(SIDECAR_SUFFIX)

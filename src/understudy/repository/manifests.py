@@ -13,7 +13,7 @@ from understudy.repository.layout import FORMAT_VERSION, is_part_name, is_server
 from understudy.repository.signing import malformed
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
-from understudy.vocabulary.wal import Lsn, Timeline
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, segments_covering
 
 DOCUMENT = "understudy/backup"
 
@@ -136,6 +136,10 @@ class BackupManifest:
     @property
     def sealed_bytes(self) -> int:
         return sum(entry.sealed_bytes for entry in self.entries)
+
+    def own_wal(self) -> list[WalSegment]:
+        """The segments from its start to its stop: without them it is inconsistent."""
+        return segments_covering(self.timeline, self.start_lsn, self.stop_lsn, self.segment_bytes)
 
     def to_json(self) -> JsonObject:
         told = {} if self.origin is None else {"origin": str(self.origin)}

@@ -224,7 +224,7 @@ class PostgresResource(StackPart):
     backup: BackupSettings = Field(default=BackupSettings(), description="When and how base backups are taken.")
     keep: KeepSettings = Field(
         default=KeepSettings(),
-        description="What understudy expire leaves in the repositories; serve runs it after each backup that it took by schedule.",
+        description="What understudy expire leaves in the repositories; serve runs it after each scheduled backup.",
     )
     recover: RecoverSettings | None = Field(
         default=None,

@@ -80,3 +80,7 @@ class BackupLabel:
 
     def __str__(self) -> str:
         return self.text
+
+
+def is_backup_label(text: str) -> bool:
+    return bool(_LABEL_GRAMMAR.fullmatch(text))

@@ -1,0 +1,176 @@
+"""``expire``: what retention decides for each repository of a resource, and the run that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.identities import new_plan_id
+from understudy.app.installation import Installation
+from understudy.app.repositories import prepare_repository
+from understudy.plan.expiry import DecidedFor, plan_expiry
+from understudy.plan.plan import Plan, Procedure
+from understudy.plan.restore_choice import Histories
+from understudy.plan.retention import (
+    BackupKey,
+    KeepRules,
+    RetentionDecision,
+    RetentionFacts,
+    UnfinishedBackup,
+    decide_retention,
+)
+from understudy.plan.wal_retention import ClusterHoldings
+from understudy.records.run import RunState
+from understudy.repository.catalog import BackupListing, Repository
+from understudy.repository.wal_archive import WalArchive, WalContents
+from understudy.runner.plan_json import plan_from_json
+from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
+from understudy.vocabulary.wal import WalSegment, parse_history_file
+
+_PROVING = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
+_RUNS_LOOKED_AT = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is to become of one resource's backups and WAL in one repository; or why nothing is."""
+
+    resource: ResourceName
+    repository: RepositoryName
+    decision: RetentionDecision | None
+    fault: UnderstudyError | None
+
+    @property
+    def removes(self) -> bool:
+        return self.decision is not None and self.decision.removes
+
+
+def decide(installation: Installation, resource: str | None, repository: str | None) -> tuple[Retention, ...]:
+    """For each repository by what it holds itself: what one has lost, another is not asked for. Nothing is written.
+
+    Raises:
+        Refusal: ``no_such_resource``, ``no_such_repository``.
+    """
+    if resource is not None:
+        installation.resource(resource)
+    names = [ResourceName(resource)] if resource else installation.resource_names()
+    if repository is not None and repository not in installation.repository_names():
+        raise Refusal(
+            "no_such_repository",
+            found=f"no repository is called {repository!r}",
+            expected=f"one of {', '.join(installation.repository_names())}",
+            hint="repositories are named in the stack file",
+        )
+    wanted = [(name, each) for name in names for each in installation.repository_names(name) if repository in (None, each)]
+    return tuple(_decide_for(installation, name, each) for name, each in wanted)
+
+
+def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> tuple[RunView, ...]:
+    """Carry out what was decided, a run for each resource of which anything goes.
+
+    Raises:
+        Refusal: ``busy`` (a backup is under way, or a chain of which something goes is read), ``controller_superseded``.
+    """
+    views = []
+    for resource in dict.fromkeys(each.resource for each in decided):
+        plan = plan_for(installation, resource, decided)
+        if plan is not None:
+            views.append(carry_out(installation, plan, watcher))
+    return tuple(views)
+
+
+def plan_for(installation: Installation, resource: ResourceName, decided: Sequence[Retention]) -> Plan | None:
+    """Raises as ``expire`` does."""
+    removing = [
+        DecidedFor(each.repository, each.decision)
+        for each in decided
+        if each.resource == resource and each.decision is not None and each.decision.removes
+    ]
+    for each in removing:
+        prepare_repository(installation, each.repository)
+    return plan_expiry(resource, removing, new_plan_id(installation.clock, Procedure.EXPIRY), installation.digest)
+
+
+def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
+    settings = installation.resource(resource)
+    return KeepRules(
+        daily=settings.keep.daily,
+        weekly=settings.keep.weekly,
+        monthly=settings.keep.monthly,
+        manual=settings.keep.manual,
+        point_in_time=settings.keep.point_in_time,
+        timezone=settings.backup.timezone,
+    )
+
+
+def _decide_for(installation: Installation, resource: ResourceName, name: RepositoryName) -> Retention:
+    try:
+        facts = _facts(installation, resource, name)
+        return Retention(resource, name, decide_retention(rules_of(installation, resource), facts), None)
+    except UnderstudyError as fault:
+        return Retention(resource, name, None, fault)
+
+
+def _facts(installation: Installation, resource: ResourceName, name: RepositoryName) -> RetentionFacts:
+    repository = installation.repository(name)
+    repository.describe()
+    listing = repository.backups(resource)
+    return RetentionFacts(
+        now=installation.clock.now(),
+        clusters=tuple(_clusters(installation, resource, repository, listing)),
+        unusable=tuple(f"{each.key}: {each.error.code}: {each.error.found}" for each in listing.unusable),
+        unfinished=tuple(UnfinishedBackup(system, label) for system, label in listing.unfinished),
+        in_use=_in_use(installation, resource),
+        proven=frozenset(_proven(installation, resource, name)),
+    )
+
+
+def _clusters(
+    installation: Installation, resource: ResourceName, repository: Repository, listing: BackupListing
+) -> Iterator[ClusterHoldings]:
+    """A cluster without a usable backup is left alone: nothing tells which of its WAL is old."""
+    for system in sorted({each.system_identifier for each in listing.usable}):
+        backups = tuple(each for each in listing.usable if each.system_identifier == system)
+        archive = repository.wal(resource, system, backups[0].segment_bytes)
+        contents = archive.contents()
+        yield ClusterHoldings(
+            system_identifier=system,
+            backups=backups,
+            wal=contents,
+            histories=_histories(installation, archive, contents),
+            spooled=_spooled(installation, resource, system),
+        )
+
+
+def _histories(installation: Installation, archive: WalArchive, contents: WalContents) -> Histories | None:
+    if installation.keys.keys.identity is None:
+        return None
+    return {each: parse_history_file(archive.fetch_history(each).decode()) for each in contents.histories}
+
+
+def _spooled(installation: Installation, resource: ResourceName, system: SystemIdentifier) -> tuple[WalSegment, ...]:
+    seen = installation.seen(resource)
+    if seen is not None and seen.system_identifier != system:
+        return ()
+    return installation.receivers[resource].spool().segments
+
+
+def _in_use(installation: Installation, resource: ResourceName) -> Mapping[BackupLabel, RunId]:
+    """Chains that runs hold, interrupted ones, too."""
+    prefix = f"backup-chain:{resource}/"
+    held = [(run, claim.subject.removeprefix(prefix)) for run, claim in installation.records.holds() if prefix in claim.subject]
+    return {BackupLabel(label): run for run, label in held}
+
+
+def _proven(installation: Installation, resource: ResourceName, name: RepositoryName) -> Iterator[BackupKey]:
+    """What was restored from this repository by runs that succeeded, which includes that the data were verified."""
+    for run in installation.records.runs(_RUNS_LOOKED_AT):
+        if run.procedure not in _PROVING or run.state is not RunState.SUCCEEDED:
+            continue
+        for planned in plan_from_json(installation.records.plan(run.run)).steps:
+            step = planned.step
+            if isinstance(step, RestoreBaseBackup) and (step.resource, step.repository) == (resource, name):
+                yield SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1])

@@ -1,0 +1,206 @@
+"""``expire``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from understudy.cli.exit_codes import ExitCode
+from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.printing import moment, print_error, print_json, size, table
+
+if TYPE_CHECKING:
+    from understudy.app.carrying_out import RunView
+    from understudy.app.retention import Retention
+    from understudy.plan.retention import BackupFate, Kept, RetentionDecision
+    from understudy.plan.wal_retention import WalStretch
+    from understudy.vocabulary.json import JsonObject
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy expire --dry-run              what stays and what goes, each with its reasons; nothing is touched
+  understudy expire orders                 shows it, asks, then removes
+  understudy expire orders --repository far --yes
+\b
+Exit codes: 0 done, also where there was nothing to do; 1 a run failed, or a repository was left out; 4 a backup or a restore is
+under way; 5 refused: a manifest cannot be believed, or nobody was there to ask.
+"""
+)
+@click.argument("resource", required=False)
+@click.option("--dry-run", is_flag=True, help="Only show what would stay and go, and why.")
+@click.option("--repository", metavar="NAME", help="Only this one.")
+@stack_options
+@json_option
+@yes_option
+def expire(
+    resource: str | None,
+    dry_run: bool,
+    repository: str | None,
+    stack_file: Path,
+    state: Path | None,
+    as_json: bool,
+    yes: bool,
+) -> None:
+    """Remove the backups and the WAL of RESOURCE (default: of all) that the stack file's keep lets go.
+
+    It shows each with its reasons before it does anything. What a store refuses to remove stays, and that is said.
+    """
+    from understudy.app.retention import decide
+    from understudy.app.retention import expire as carry_out_expiry
+    from understudy.cli.running import print_run
+    from understudy.cli.watching import TerminalWatcher
+
+    installation = opened(stack_file, state)
+    decided = decide(installation, resource, repository)
+    if not (as_json and (dry_run or yes)):
+        for each in decided:
+            _print_retention(each, to_stderr=as_json)
+    views: Sequence[RunView] = ()
+    if not dry_run and any(each.removes for each in decided):
+        _require_agreement(yes)
+        views = carry_out_expiry(installation, decided, TerminalWatcher(quiet=as_json))
+    if as_json:
+        runs = [{"run": view.run, "steps": view.steps} for view in views]
+        print_json({"retention": [_retention_to_json(each) for each in decided], "runs": runs})
+    else:
+        for view in views:
+            print_run(view, as_json)
+    sys.exit(_exit_code(decided, views))
+
+
+def _require_agreement(yes: bool) -> None:
+    from understudy.vocabulary.errors import Refusal
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refusal(
+            "not_agreed",
+            found="nobody is at a terminal to agree to this",
+            expected="a person who has read what goes",
+            hint="look with --dry-run; then agree beforehand with --yes",
+        )
+    if not click.confirm("Remove what goes?", err=True):
+        raise click.Abort
+
+
+def _exit_code(decided: Sequence[Retention], views: Sequence[RunView]) -> ExitCode:
+    faults = [each.fault for each in decided if each.fault is not None]
+    if faults and len(faults) == len(decided):
+        return ExitCode.of(faults[0])
+    return ExitCode.DONE if not faults and all(view.succeeded for view in views) else ExitCode.FAILED
+
+
+# Text
+
+
+def _print_retention(each: Retention, to_stderr: bool) -> None:
+    out = sys.stderr if to_stderr else sys.stdout
+    where = f"{each.resource} in {each.repository}"
+    if each.decision is None:
+        click.echo(f"{where}: nothing is removed", err=True)
+        if each.fault is not None:
+            print_error(each.fault)
+        return
+    going = [fate for fate in each.decision.backups if not fate.stays]
+    gone_bytes = sum(fate.backup.sealed_bytes for fate in going)
+    stay = len(each.decision.backups) - len(going)
+    click.echo(f"{where}: {stay} backups stay, {len(going)} go ({size(gone_bytes)})", file=out)
+    rows = [
+        (fate.backup.label.text, moment(fate.backup.stop_time), size(fate.backup.sealed_bytes), *_fate(fate))
+        for fate in each.decision.backups
+    ]
+    table(("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE"), rows, out)
+    for line in (*_wal(each.decision), *_unfinished(each.decision)):
+        click.echo(line, file=out)
+    click.echo("", file=out)
+
+
+def _fate(fate: BackupFate) -> tuple[str, str]:
+    if fate.stays:
+        return "stays", ", ".join(_kept(kept) for kept in fate.kept)
+    causes = {
+        "newer_that_day": f"{fate.removed_for} is of the same day and newer",
+        "past_every_rule": "it is older than all that keep asks for",
+        "not_restorable": "something that it needs is not here, and all that stays is newer",
+    }
+    return "goes", causes[fate.removed.value if fate.removed else ""]
+
+
+def _kept(kept: Kept) -> str:
+    words = {
+        "daily": f"newest of {kept.detail}",
+        "weekly": f"newest of {kept.detail}",
+        "monthly": f"newest of {kept.detail}",
+        "manual": "a person asked for it",
+        "point_in_time": "the point-in-time window stands on it",
+        "last_good": "the newest that can be restored",
+        "newest_chain": "of the newest chain",
+        "proven": "the newest that a restore has proven",
+        "needed": f"{kept.detail} stands on it",
+        "in_use": f"run {kept.detail} reads it",
+        "from_the_future": "it ended later than now: check the clocks",
+        "not_restorable": "something that it needs is not here (understudy verify says what)",
+    }
+    return words[kept.reason.value]
+
+
+def _wal(decision: RetentionDecision) -> Iterator[str]:
+    for cluster in decision.wal:
+        if cluster.stretches:
+            yield f"WAL of cluster {cluster.system_identifier}"
+        for stretch in cluster.stretches:
+            segments = f"{stretch.segments} segment{'s' if stretch.segments > 1 else ''}"
+            yield f"  {stretch.first} to {stretch.last}  {segments.rjust(14)}  {_wal_fate(stretch)}"
+
+
+def _wal_fate(stretch: WalStretch) -> str:
+    words = {
+        "onward": f"stay: restores of {stretch.label} go on through them to any moment",
+        "of_backup": f"stay: {stretch.label} needs them, and is restorable to its own end only",
+        "spooled": "stay: a repository has not got all that follows them",
+    }
+    return words[stretch.reason.value] if stretch.reason else "go"
+
+
+def _unfinished(decision: RetentionDecision) -> Iterator[str]:
+    for each in decision.unfinished:
+        fate = "goes" if each.goes else "stays until it is 24 hours old"
+        yield f"unfinished: {each.label} of cluster {each.system_identifier} has no manifest and is no backup: {fate}"
+
+
+# JSON
+
+
+def _retention_to_json(each: Retention) -> dict[str, object]:
+    fault = each.fault
+    told = None if fault is None else {"code": fault.code, "found": fault.found, "expected": fault.expected, "hint": fault.hint}
+    decision = each.decision
+    return {
+        "resource": each.resource,
+        "repository": each.repository,
+        "fault": told,
+        "backups": [_fate_to_json(fate) for fate in decision.backups] if decision else [],
+        "wal": decision.wal if decision else [],
+        "unfinished": decision.unfinished if decision else [],
+    }
+
+
+def _fate_to_json(fate: BackupFate) -> JsonObject:
+    backup = fate.backup
+    return {
+        "label": backup.label.text,
+        "system_identifier": backup.system_identifier,
+        "stop_time": backup.stop_time.isoformat(),
+        "sealed_bytes": backup.sealed_bytes,
+        "stays": fate.stays,
+        "kept": [{"reason": kept.reason.value, "detail": kept.detail} for kept in fate.kept],
+        "removed": fate.removed.value if fate.removed else None,
+        "removed_for": fate.removed_for,
+    }
