@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from understudy.app.backups import plan_requested_backup
 from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
+from understudy.app.retention import decide, plan_for
 from understudy.app.seen import remember_seen
 from understudy.plan.request import BackupRequest, request_to_json
 from understudy.plan.schedule import ScheduledBackup
@@ -20,8 +22,11 @@ from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, R
 from understudy.supervise.heartbeats import Heartbeats
 from understudy.supervise.schedules import BackupSchedules
 from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
+from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
+
+_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 EXPOSURE, RECEIVING = "exposure", "receiving"
@@ -151,3 +156,17 @@ class Keeping:
         while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
             self.runner.wait(asked.runs[-1])
             self.installation.clock.wait(_LOOK_SECONDS)
+        self._expire()
+
+    def _expire(self) -> None:
+        """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""
+        try:
+            decided = decide(self.installation, self.name, None)
+            for each in decided:
+                if each.fault is not None:
+                    _log.warning("%s: nothing is removed from %s: %s", self.name, each.repository, each.fault)
+            plan = plan_for(self.installation, self.name, decided)
+            if plan is not None:
+                self.runner.wait(self.runner.submit(plan))
+        except UnderstudyError as error:
+            _log.warning("%s: old backups and WAL stay until after the next backup: %s", self.name, error)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from understudy.app.backups import no_backup
 from understudy.app.installation import Installation
 from understudy.app.repositories import made_repository
+from understudy.app.retention import rules_of
+from understudy.plan.retention import RetentionFacts, decide_retention
+from understudy.plan.wal_retention import ClusterHoldings
 from understudy.repository.backup_checks import ObjectFault, check_backup
 from understudy.repository.catalog import Repository, UnusableBackup
 from understudy.repository.manifests import BackupManifest
@@ -187,7 +190,8 @@ class _Verifier:
             of_cluster = [backup for backup in chosen if backup.system_identifier == cluster]
             for backup in of_cluster:
                 self._backups.append(self._check(name, repository, backup))
-            self._check_wal(name, repository, resource, of_cluster)
+            held = [backup for backup in listing.usable if backup.system_identifier == cluster]
+            self._check_wal(name, repository, resource, of_cluster, held)
 
     def _chosen(self, repository: Repository, usable: Sequence[BackupManifest]) -> list[BackupManifest]:
         """The backups that are meant; with one that was named all that it stands on, as far as that can be believed."""
@@ -239,8 +243,14 @@ class _Verifier:
         )
 
     def _check_wal(
-        self, name: RepositoryName, repository: Repository, resource: ResourceName, backups: Sequence[BackupManifest]
+        self,
+        name: RepositoryName,
+        repository: Repository,
+        resource: ResourceName,
+        backups: Sequence[BackupManifest],
+        held: Sequence[BackupManifest],
     ) -> None:
+        """Of ``backups``; ``held`` are all of the cluster, by which the rules tell where WAL may end behind an old one."""
         cluster, segment_bytes = backups[0].system_identifier, backups[0].segment_bytes
         archive = repository.wal(resource, cluster, segment_bytes)
         try:
@@ -249,8 +259,10 @@ class _Verifier:
             self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of("wal", error)))
             return
         histories, faults = self._histories(archive, contents)
+        goes_on = self._goes_on(resource, held, contents, histories)
         for backup in backups:
-            faults += [fault for fault in wal_of_backup(contents, histories, backup) if fault not in faults]
+            found = wal_of_backup(contents, histories, backup, goes_on=goes_on(backup))
+            faults += [fault for fault in found if fault not in faults]
         segments = segments_behind(contents, backups)
         if self._deep:
             for index, segment in enumerate(segments, start=1):
@@ -269,6 +281,25 @@ class _Verifier:
                 faults=tuple(faults),
             )
         )
+
+    def _goes_on(
+        self,
+        resource: ResourceName,
+        held: Sequence[BackupManifest],
+        contents: WalContents,
+        histories: Mapping[Timeline, tuple[TimelineFork, ...]],
+    ) -> Callable[[BackupManifest], bool]:
+        """Whether the stack file's keep asks for all WAL behind a backup; where that cannot be told, it counts as asked for."""
+        opened = None if self._installation.keys.keys.identity is None else histories
+        cluster = ClusterHoldings(
+            system_identifier=held[0].system_identifier, backups=tuple(held), wal=contents, histories=opened
+        )
+        facts = RetentionFacts(now=self._installation.clock.now(), clusters=(cluster,))
+        try:
+            (wal,) = decide_retention(rules_of(self._installation, resource), facts).wal
+        except Refusal:
+            return lambda backup: True
+        return wal.goes_on_behind
 
     def _histories(
         self, archive: WalArchive, contents: WalContents

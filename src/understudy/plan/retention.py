@@ -8,7 +8,7 @@ Where anything is unsure, nothing is removed at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -107,7 +107,15 @@ class UnfinishedBackup:
 class ClusterWal:
     system_identifier: SystemIdentifier
     segment_bytes: int
+    bases: tuple[BackupManifest, ...]
+    """What restores to any moment begin from: all WAL behind their starts stays."""
     stretches: tuple[WalStretch, ...]
+
+    def goes_on_behind(self, backup: BackupManifest) -> bool:
+        """Whether the rules ask for all WAL behind the backup. Where they don't, a hole there is no loss."""
+        return not self.bases or any(
+            base.timeline <= backup.timeline and base.start_lsn <= backup.start_lsn for base in self.bases
+        )
 
     @property
     def going(self) -> tuple[WalStretch, ...]:
@@ -120,12 +128,12 @@ class RetentionFacts:
 
     now: datetime
     clusters: tuple[ClusterHoldings, ...]
-    unusable: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
     """Manifests that cannot be read or are not trusted, with the reason."""
-    unfinished: tuple[UnfinishedBackup, ...]
-    in_use: Mapping[BackupLabel, RunId]
+    unfinished: tuple[UnfinishedBackup, ...] = ()
+    in_use: Mapping[BackupLabel, RunId] = field(default_factory=dict)
     """The chains that runs read now, by their full backup's label."""
-    proven: Collection[BackupKey]
+    proven: Collection[BackupKey] = ()
     """Those that were restored from this repository and verified."""
 
 
@@ -322,7 +330,7 @@ def _wal(
     """Without a backup that can be restored nothing tells which WAL is old."""
     kept = [each for each in cluster.backups if reasons[key_of(each)]]
     stretches = wal_fates(cluster, bases, kept) if good else ()
-    return ClusterWal(cluster.system_identifier, cluster.wal.segment_bytes, stretches)
+    return ClusterWal(cluster.system_identifier, cluster.wal.segment_bytes, tuple(bases), stretches)
 
 
 def _by_time(backup: BackupManifest) -> tuple[datetime, BackupLabel]:

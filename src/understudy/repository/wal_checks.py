@@ -32,15 +32,17 @@ class CheckedWal:
 
 
 def wal_of_backup(
-    contents: WalContents, histories: Mapping[Timeline, Sequence[TimelineFork]], backup: BackupManifest
+    contents: WalContents, histories: Mapping[Timeline, Sequence[TimelineFork]], backup: BackupManifest, *, goes_on: bool
 ) -> Iterator[ObjectFault]:
-    """From the backup's start to its stop, without which it is none; then on to the newest that is there."""
+    """From the backup's start to its stop, without which it is none; then, if it ``goes_on``, to the newest that is there."""
     needed = segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
     gap = contents.gap_between(needed[0], needed[-1])
     reach = contents.reaches(backup.timeline)
     if gap is not None or reach is None or page_end(reach) < backup.stop_lsn:
         missing = gap or needed[-1]
         yield _hole(missing, f"{backup.label} needs it, and cannot be restored without", "use another backup or repository")
+        return
+    if not goes_on:
         return
     for timeline in _ends(contents, histories, backup.timeline):
         try:
