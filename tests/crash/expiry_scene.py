@@ -15,6 +15,9 @@ from tests.repository.sample_keys import fresh_keys
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.files import FileStore
+from understudy.adapters.postgres.database import PostgresDatabase
+from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
+from understudy.adapters.postgres.spool import WalSpool
 from understudy.plan.expiry import DecidedFor, plan_expiry
 from understudy.plan.plan import Plan
 from understudy.plan.retention import KeepRules, RetentionFacts, UnfinishedBackup, decide_retention
@@ -28,6 +31,7 @@ from understudy.repository.catalog import Repository
 from understudy.repository.layout import backup_prefix
 from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.runner.step_execution import WorldFor
+from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.vocabulary.identifiers import BackupLabel, PlanId, RepositoryName, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
@@ -38,6 +42,8 @@ SIZE = 2**20
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CHAIN = ("20261123-030000F", "20261123-030000F_20261124-030000I", "20261123-030000F_20261125-030000I")
 PROVEN, NEWEST, KILLED = "20261126-030000F", "20261127-030000F", "20261122-030000F"
+SPOOLED = (15, 16, 17)
+"""Shipped already; the newest stays, because the receiver goes on from it."""
 STAYING_SEGMENTS = (12, 13, 15, 16, 17)
 RULES = KeepRules(daily=1, weekly=0, monthly=0, manual=timedelta(0), point_in_time=timedelta(0), timezone="UTC")
 
@@ -65,6 +71,10 @@ def stock(directory: Path, store: ObjectStore | None = None) -> None:
         store_backup(store, repository, label, 3 + 3 * index, CHAIN[index - 1] if index else None)
     store_backup(store, repository, PROVEN, 12)
     store_backup(store, repository, NEWEST, 15)
+    spool = WalSpool(directory / "spool")
+    spool.prepare(SYSTEM, SIZE)
+    for number in SPOOLED:
+        (spool.wal / WalSegment(Timeline(1), number, SIZE).name).write_bytes(bytes([number]) * SIZE)
     store.put(f"{backup_prefix(ORDERS, SYSTEM, BackupLabel(KILLED))}base-dead-0001.tar.zst.age", [b"half a part"])
 
 
@@ -116,16 +126,21 @@ def facts_of(directory: Path, store: ObjectStore | None = None) -> RetentionFact
 
 def expiry(directory: Path, store: ObjectStore | None = None) -> Plan:
     decided = DecidedFor(NEAR, decide_retention(RULES, facts_of(directory, store)))
-    plan = plan_expiry(ORDERS, [decided], PlanId("expiry"), "0" * 64)
+    forget = ForgetShippedWal(ORDERS, (NEAR,), SYSTEM, SIZE)
+    plan = plan_expiry(ORDERS, [decided], PlanId("expiry"), "0" * 64, forget)
     assert plan is not None
     return plan
 
 
 def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
+    clock, nowhere = SystemClock(), Secret("host=/nonexistent")
+    options = ReceiverOptions("slot", directory / "spool", 2**30, "receiver")
+    receiver = PostgresWalReceiver(nowhere, PostgresDatabase(nowhere, clock), clock, options)
+
     def world(run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         return World(
             run=run,
-            clock=SystemClock(),
+            clock=clock,
             receipts=FileReceipts(directory / "state", run),
             progress=progress,
             cancellation=cancellation,
@@ -133,7 +148,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             sealer=choose_sealer(),
             keys=keys_of(directory),
             databases={},
-            receivers={},
+            receivers={ORDERS: receiver},
             instances={},
             places=cast(Places, None),
         )

@@ -29,6 +29,8 @@ def test_retention_killed_everywhere_ends_like_one_that_nobody_killed(tmp_path: 
     assert story(marched)["state"] == "succeeded"
     assert receipts(marched) == receipts(calm)
     assert files(marched / "store") == files(calm / "store")
+    assert files(marched / "spool") == files(calm / "spool")
+    assert len([*(marched / "spool" / "wal").iterdir()]) == 1
     assert labels_in(marched) == [PROVEN, NEWEST]
     assert tuple(segments_in(marched)) == STAYING_SEGMENTS
     left = files(marched / "store")

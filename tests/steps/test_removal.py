@@ -52,7 +52,7 @@ def world(directory, store=None, cancellation=None):
 
 
 def steps(directory, store=None):
-    remove_backups, remove_wal = (planned.step for planned in expiry(directory, store).steps)
+    _, remove_backups, remove_wal = (planned.step for planned in expiry(directory, store).steps)
     return remove_backups, remove_wal
 
 
@@ -80,6 +80,15 @@ def test_what_was_decided_is_removed_and_counted(place):
     assert wal["objects"] == len(before) - len(keys(place)) - gone["objects"]
     assert labels_in(place) == [PROVEN, NEWEST]
     assert tuple(segments_in(place)) == STAYING_SEGMENTS
+
+
+def test_what_every_repository_holds_leaves_the_spool_but_the_newest(place):
+    forget = expiry(place).steps[0].step
+    world_here = world(place)
+    missing = place / "store/postgres/orders" / SYSTEM / "wal/00000001/000000010000000000000010.json"
+    missing.unlink()
+    assert forget.run(world_here).proof["left"] == [f"0000000100000000000000{number:02X}" for number in (16, 17)]
+    assert forget.run(world_here).proof["left"] == [f"0000000100000000000000{number:02X}" for number in (16, 17)]
 
 
 def test_nothing_goes_when_a_newer_backup_stands_on_it(place):

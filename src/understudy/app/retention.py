@@ -25,6 +25,7 @@ from understudy.records.run import RunState
 from understudy.repository.catalog import BackupListing, Repository
 from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.runner.plan_json import plan_from_json
+from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
@@ -65,7 +66,8 @@ def decide(installation: Installation, resource: str | None, repository: str | N
             hint="repositories are named in the stack file",
         )
     wanted = [(name, each) for name in names for each in installation.repository_names(name) if repository in (None, each)]
-    return tuple(_decide_for(installation, name, each) for name, each in wanted)
+    unshipped = {name: _unshipped(installation, name) for name in names}
+    return tuple(_decide_for(installation, name, each, unshipped[name]) for name, each in wanted)
 
 
 def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> tuple[RunView, ...]:
@@ -91,7 +93,8 @@ def plan_for(installation: Installation, resource: ResourceName, decided: Sequen
     ]
     for each in removing:
         prepare_repository(installation, each.repository)
-    return plan_expiry(resource, removing, new_plan_id(installation.clock, Procedure.EXPIRY), installation.digest)
+    plan_id = new_plan_id(installation.clock, Procedure.EXPIRY)
+    return plan_expiry(resource, removing, plan_id, installation.digest, _forgetting(installation, resource))
 
 
 def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
@@ -106,21 +109,49 @@ def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
     )
 
 
-def _decide_for(installation: Installation, resource: ResourceName, name: RepositoryName) -> Retention:
+def _forgetting(installation: Installation, resource: ResourceName) -> ForgetShippedWal | None:
+    seen = installation.seen(resource)
+    if seen is None or not installation.receivers[resource].spool().segments:
+        return None
+    return ForgetShippedWal(resource, installation.repository_names(resource), seen.system_identifier, seen.segment_bytes)
+
+
+def _unshipped(installation: Installation, resource: ResourceName) -> tuple[WalSegment, ...]:
+    """What the spool goes on to hold: what some repository has not got, or may not have, and the newest."""
+    spool = installation.receivers[resource].spool().segments
+    seen = installation.seen(resource)
+    if not spool or seen is None:
+        return spool
     try:
-        facts = _facts(installation, resource, name)
+        held = [
+            installation.repository(each).wal(resource, seen.system_identifier, seen.segment_bytes).contents()
+            for each in installation.repository_names(resource)
+        ]
+    except UnderstudyError:
+        return spool
+    newest = max(spool, key=lambda each: (each.number, each.timeline))
+    return tuple(each for each in spool if each == newest or not all(contents.holds(each) for contents in held))
+
+
+def _decide_for(
+    installation: Installation, resource: ResourceName, name: RepositoryName, unshipped: tuple[WalSegment, ...]
+) -> Retention:
+    try:
+        facts = _facts(installation, resource, name, unshipped)
         return Retention(resource, name, decide_retention(rules_of(installation, resource), facts), None)
     except UnderstudyError as fault:
         return Retention(resource, name, None, fault)
 
 
-def _facts(installation: Installation, resource: ResourceName, name: RepositoryName) -> RetentionFacts:
+def _facts(
+    installation: Installation, resource: ResourceName, name: RepositoryName, unshipped: tuple[WalSegment, ...]
+) -> RetentionFacts:
     repository = installation.repository(name)
     repository.describe()
     listing = repository.backups(resource)
     return RetentionFacts(
         now=installation.clock.now(),
-        clusters=tuple(_clusters(installation, resource, repository, listing)),
+        clusters=tuple(_clusters(installation, resource, repository, listing, unshipped)),
         unusable=tuple(f"{each.key}: {each.error.code}: {each.error.found}" for each in listing.unusable),
         unfinished=tuple(UnfinishedBackup(system, label) for system, label in listing.unfinished),
         in_use=_in_use(installation, resource),
@@ -129,9 +160,14 @@ def _facts(installation: Installation, resource: ResourceName, name: RepositoryN
 
 
 def _clusters(
-    installation: Installation, resource: ResourceName, repository: Repository, listing: BackupListing
+    installation: Installation,
+    resource: ResourceName,
+    repository: Repository,
+    listing: BackupListing,
+    unshipped: tuple[WalSegment, ...],
 ) -> Iterator[ClusterHoldings]:
     """A cluster without a usable backup is left alone: nothing tells which of its WAL is old."""
+    seen = installation.seen(resource)
     for system in sorted({each.system_identifier for each in listing.usable}):
         backups = tuple(each for each in listing.usable if each.system_identifier == system)
         archive = repository.wal(resource, system, backups[0].segment_bytes)
@@ -141,7 +177,7 @@ def _clusters(
             backups=backups,
             wal=contents,
             histories=_histories(installation, archive, contents),
-            spooled=_spooled(installation, resource, system),
+            spooled=unshipped if seen is None or seen.system_identifier == system else (),
         )
 
 
@@ -149,13 +185,6 @@ def _histories(installation: Installation, archive: WalArchive, contents: WalCon
     if installation.keys.keys.identity is None:
         return None
     return {each: parse_history_file(archive.fetch_history(each).decode()) for each in contents.histories}
-
-
-def _spooled(installation: Installation, resource: ResourceName, system: SystemIdentifier) -> tuple[WalSegment, ...]:
-    seen = installation.seen(resource)
-    if seen is not None and seen.system_identifier != system:
-        return ()
-    return installation.receivers[resource].spool().segments
 
 
 def _in_use(installation: Installation, resource: ResourceName) -> Mapping[BackupLabel, RunId]:

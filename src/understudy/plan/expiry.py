@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, in_sequence
 from understudy.plan.retention import RetentionDecision, children_first
+from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.remove_backups import RemoveBackups
 from understudy.steps.remove_wal import RemoveWal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
@@ -18,21 +19,31 @@ class DecidedFor:
     decision: RetentionDecision
 
 
-def plan_expiry(resource: ResourceName, decided: Sequence[DecidedFor], plan_id: PlanId, stack_digest: str) -> Plan | None:
+def plan_expiry(
+    resource: ResourceName,
+    decided: Sequence[DecidedFor],
+    plan_id: PlanId,
+    stack_digest: str,
+    forget: ForgetShippedWal | None = None,
+) -> Plan | None:
     """Backups go before their WAL does; repositories go side by side, each by itself. None: there is nothing to remove.
+
+    ``forget`` comes first, where the spool may hold what goes.
 
     No backup is taken meanwhile, and no chain is read of which anything goes, not even WAL behind it; other chains are free.
     """
     removing = [each for each in decided if each.decision.removes]
     if not removing:
         return None
+    first = [] if forget is None else [PlannedStep(forget)]
+    steps = [planned for each in removing for planned in in_sequence(*first, *_steps(resource, each))[len(first) :]]
     chains = {chain for each in removing for chain in each.decision.touched_chains()}
     return Plan(
         id=plan_id,
         procedure=Procedure.EXPIRY,
         mode=Mode.ROUTINE,
         subject=resource,
-        steps=tuple(planned for each in removing for planned in in_sequence(*_steps(resource, each))),
+        steps=(*first, *steps),
         holds=frozenset(
             {
                 Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE),

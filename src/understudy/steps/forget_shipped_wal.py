@@ -1,0 +1,49 @@
+"""WAL that every repository holds, out of the spool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from understudy.ports.world import World
+from understudy.repository.catalog import Repository
+from understudy.steps.codec import step_kind
+from understudy.steps.witness import Witness
+from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
+
+
+@step_kind("forget_shipped_wal")
+@dataclass(frozen=True, slots=True)
+class ForgetShippedWal:
+    """Before retention removes WAL from a repository: what the spool still holds would be shipped there again.
+
+    The control plane does so all the time; without it nobody does.
+    """
+
+    resource: str
+    repositories: tuple[str, ...]
+    """All of the resource."""
+    system_identifier: str
+    segment_bytes: int
+
+    @property
+    def key(self) -> StepKey:
+        return StepKey(f"{self.resource}/forget-shipped-wal")
+
+    @property
+    def time_limit(self) -> timedelta:
+        return timedelta(minutes=5)
+
+    def run(self, world: World) -> Evidence:
+        witness = Witness.of(world.clock, self.resource, "the spool holds only what some repository has not got, and the newest")
+        resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
+        held = [
+            Repository.of(world, RepositoryName(name)).wal(resource, system, self.segment_bytes).contents()
+            for name in self.repositories
+        ]
+        receiver = world.receivers[resource]
+        safe = [segment for segment in receiver.spool().segments if all(contents.holds(segment) for contents in held)]
+        if safe:
+            receiver.forget(safe)
+        return witness.done(left=[segment.name for segment in receiver.spool().segments])
