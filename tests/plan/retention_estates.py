@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -159,6 +160,19 @@ class Estate:
         cluster.wal.add((cluster.timeline, cluster.number))
         self.moments.append(Moment(cluster.system, cluster.timeline, cluster.number, self.now + self.skew))
         cluster.number += 1
+
+
+def nightly(days, *, incremental_but_sundays=False, by_hand=()):
+    """A backup at three in the morning in Berlin, each night up to and with 24 November 2026, a Tuesday."""
+    estate = Estate()
+    last = datetime(2026, 11, 24, 3, tzinfo=ZoneInfo("Europe/Berlin"))
+    for ago in range(days - 1, -1, -1):
+        night = last - timedelta(days=ago)
+        estate.now = night.astimezone(UTC) - timedelta(seconds=7)
+        estate.back_up(incremental_but_sundays and night.weekday() != 6, 0, ago in by_hand, 0)
+        estate.write(2, 20)
+    estate.now = last.astimezone(UTC) + timedelta(hours=8)
+    return estate
 
 
 # The oracle

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tests.plan.samples import FAR, NEAR, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
+from tests.plan.test_expiry import expiry_plan
 from understudy.plan.backup import plan_backup
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
 from understudy.plan.recovery import plan_recovery
@@ -124,6 +125,7 @@ PLANS = {
     "restore": lambda: plan_of(Mode.ROUTINE),
     "drill": lambda: plan_of(Mode.DRILL),
     "recovery": lambda: plan_of(Mode.FAILOVER),
+    "expiry": lambda: expiry_plan()[1],
     "restore of a chain to a name": lambda: plan_recovery(
         recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])
     ),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 
-from tests.plan.retention_estates import B6, SIZE, Estate, estates, is_good, leads, reachable, rules
+from tests.plan.retention_estates import B6, SIZE, Estate, estates, is_good, leads, nightly, reachable, rules
 from understudy.plan.retention import (
     KeepReason,
     RemovalReason,
@@ -210,19 +210,6 @@ def test_each_timeline_of_the_window_keeps_the_backup_that_leads_to_it():
 
 
 # Calendars
-
-
-def nightly(days, *, incremental_but_sundays=False, by_hand=()):
-    """A backup at three in the morning in Berlin, each night up to and with 24 November 2026, a Tuesday."""
-    estate = Estate()
-    last = datetime(2026, 11, 24, 3, tzinfo=ZoneInfo("Europe/Berlin"))
-    for ago in range(days - 1, -1, -1):
-        night = last - timedelta(days=ago)
-        estate.now = night.astimezone(UTC) - timedelta(seconds=7)
-        estate.back_up(incremental_but_sundays and night.weekday() != 6, 0, ago in by_hand, 0)
-        estate.write(2, 20)
-    estate.now = last.astimezone(UTC) + timedelta(hours=8)
-    return estate
 
 
 def dates(decision):

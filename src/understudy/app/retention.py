@@ -43,6 +43,8 @@ class Retention:
     repository: RepositoryName
     decision: RetentionDecision | None
     fault: UnderstudyError | None
+    forget: ForgetShippedWal | None = None
+    """What must be done to the spool first."""
 
     @property
     def removes(self) -> bool:
@@ -66,8 +68,8 @@ def decide(installation: Installation, resource: str | None, repository: str | N
             hint="repositories are named in the stack file",
         )
     wanted = [(name, each) for name in names for each in installation.repository_names(name) if repository in (None, each)]
-    unshipped = {name: _unshipped(installation, name) for name in names}
-    return tuple(_decide_for(installation, name, each, unshipped[name]) for name, each in wanted)
+    spools = {name: _spool(installation, name) for name in names}
+    return tuple(_decide_for(installation, name, each, spools[name]) for name, each in wanted)
 
 
 def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> tuple[RunView, ...]:
@@ -94,7 +96,8 @@ def plan_for(installation: Installation, resource: ResourceName, decided: Sequen
     for each in removing:
         prepare_repository(installation, each.repository)
     plan_id = new_plan_id(installation.clock, Procedure.EXPIRY)
-    return plan_expiry(resource, removing, plan_id, installation.digest, _forgetting(installation, resource))
+    forget = next((each.forget for each in decided if each.resource == resource), None)
+    return plan_expiry(resource, removing, plan_id, installation.digest, forget)
 
 
 def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
@@ -109,36 +112,35 @@ def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
     )
 
 
-def _forgetting(installation: Installation, resource: ResourceName) -> ForgetShippedWal | None:
-    seen = installation.seen(resource)
-    if seen is None or not installation.receivers[resource].spool().segments:
-        return None
-    return ForgetShippedWal(resource, installation.repository_names(resource), seen.system_identifier, seen.segment_bytes)
+@dataclass(frozen=True, slots=True)
+class _Spool:
+    unshipped: tuple[WalSegment, ...]
+    """What it goes on to hold: what some repository has not got, or may not have, and the newest."""
+    forget: ForgetShippedWal | None
+    """What removes the rest from it. None: a repository is away, or there is no spool."""
 
 
-def _unshipped(installation: Installation, resource: ResourceName) -> tuple[WalSegment, ...]:
-    """What the spool goes on to hold: what some repository has not got, or may not have, and the newest."""
-    spool = installation.receivers[resource].spool().segments
+def _spool(installation: Installation, resource: ResourceName) -> _Spool:
+    segments = installation.receivers[resource].spool().segments
     seen = installation.seen(resource)
-    if not spool or seen is None:
-        return spool
+    if not segments or seen is None:
+        return _Spool(segments, None)
+    names = installation.repository_names(resource)
     try:
         held = [
-            installation.repository(each).wal(resource, seen.system_identifier, seen.segment_bytes).contents()
-            for each in installation.repository_names(resource)
+            installation.repository(each).wal(resource, seen.system_identifier, seen.segment_bytes).contents() for each in names
         ]
     except UnderstudyError:
-        return spool
-    newest = max(spool, key=lambda each: (each.number, each.timeline))
-    return tuple(each for each in spool if each == newest or not all(contents.holds(each) for contents in held))
+        return _Spool(segments, None)
+    newest = max(segments, key=lambda each: (each.number, each.timeline))
+    unshipped = [each for each in segments if each == newest or not all(contents.holds(each) for contents in held)]
+    return _Spool(tuple(unshipped), ForgetShippedWal(resource, names, seen.system_identifier, seen.segment_bytes))
 
 
-def _decide_for(
-    installation: Installation, resource: ResourceName, name: RepositoryName, unshipped: tuple[WalSegment, ...]
-) -> Retention:
+def _decide_for(installation: Installation, resource: ResourceName, name: RepositoryName, spool: _Spool) -> Retention:
     try:
-        facts = _facts(installation, resource, name, unshipped)
-        return Retention(resource, name, decide_retention(rules_of(installation, resource), facts), None)
+        facts = _facts(installation, resource, name, spool.unshipped)
+        return Retention(resource, name, decide_retention(rules_of(installation, resource), facts), None, spool.forget)
     except UnderstudyError as fault:
         return Retention(resource, name, None, fault)
 
