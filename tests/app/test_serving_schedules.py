@@ -4,8 +4,9 @@ import json
 from datetime import datetime
 
 from tests.faults.conftest import make_estate
-from tests.faults.estate import NEAR, RESOURCE
+from tests.faults.estate import FAR, NEAR, RESOURCE
 from tests.servers.processes import wait_until
+from understudy.vocabulary.identifiers import BackupOrigin
 
 __all__ = ["make_estate"]
 
@@ -58,3 +59,42 @@ def test_a_drill_reads_the_heartbeat_back_and_judges_the_loss_by_it(make_estate)
     )
     assert point["at"] is not None
     assert datetime.fromisoformat(str(verified.evidence.proof["newest_heartbeat"])) == datetime.fromisoformat(point["at"])
+
+
+def test_a_scheduled_backup_lets_go_what_the_rules_let_go_and_streaming_goes_on(make_estate):
+    keep = {"daily": "1", "weekly": "0", "monthly": "0", "manual": "0s", "point_in_time": "0s"}
+    estate = make_estate(bucket=True, backup={"full": LEAP_DAY}, keep=keep)
+    estate.command("backup", "orders", "--full")
+    first = estate.write(2)
+    estate.command("backup", "orders", "--full")
+    estate.installation.records.observe(RESOURCE, "scheduled:full", {"due": "2020-01-01T00:00:00+00:00"})
+    estate.serve()
+    wait_until(lambda: "expiry" in [run.procedure for run in estate.installation.records.runs() if run.ended], "retention")
+    for name in (NEAR, FAR):
+        (newest,) = estate.installation.repository(name).backups(RESOURCE).usable
+        assert newest.origin is BackupOrigin.AUTOMATIC
+        assert not estate.holds(first, name)
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    shown = estate.seen()
+    assert shown.shipping_faults == {}
+    assert shown.last_proof is None, "removing proves nothing"
+    # A new process learns anew what the repositories hold, and finds nothing missing.
+    estate.terminate()
+    estate.serve()
+    estate.wait_until_held(estate.write(2), NEAR, FAR)
+    assert estate.seen().shipping_faults == {}
+
+
+def test_what_a_repository_that_is_away_has_not_got_stays_in_the_others_and_they_are_seen_to(make_estate):
+    keep = {"daily": "1", "weekly": "0", "monthly": "0", "manual": "0s", "point_in_time": "0s"}
+    estate = make_estate(bucket=True, keep=keep)
+    estate.command("backup", "orders", "--full")
+    estate.command("backup", "orders", "--full")
+    estate.s3.stop()
+    before = estate.numbers_in(NEAR)
+    told = json.loads(estate.command("expire", "--yes", "--json", expect=1).stdout)
+    by_name = {each["repository"]: each for each in told["retention"]}
+    assert by_name["far"]["fault"]["code"] == "store_unreachable"
+    assert [each["stays"] for each in by_name["near"]["backups"]] == [False, True]
+    assert len(estate.installation.repository(NEAR).backups(RESOURCE).usable) == 1
+    assert estate.numbers_in(NEAR) == before, "the spool still holds it, and would ship it again"
