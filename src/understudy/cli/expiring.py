@@ -124,7 +124,11 @@ def _print_retention(each: Retention, to_stderr: bool) -> None:
 
 def _fate(fate: BackupFate) -> tuple[str, str]:
     if fate.stays:
-        return "stays", ", ".join(_kept(kept) for kept in fate.kept)
+        needing = [kept.detail for kept in fate.kept if kept.reason.value == "needed"]
+        words = [_kept(kept) for kept in fate.kept if kept.reason.value != "needed"]
+        if needing:
+            words.append(f"{needing[0]} stands on it" if len(needing) == 1 else f"{len(needing)} that stay stand on it")
+        return "stays", ", ".join(words)
     causes = {
         "newer_that_day": f"{fate.removed_for} is of the same day and newer",
         "past_every_rule": "it is older than all that keep asks for",
@@ -143,7 +147,6 @@ def _kept(kept: Kept) -> str:
         "last_good": "the newest that can be restored",
         "newest_chain": "of the newest chain",
         "proven": "the newest that a restore has proven",
-        "needed": f"{kept.detail} stands on it",
         "in_use": f"run {kept.detail} reads it",
         "from_the_future": "it ended later than now: check the clocks",
         "not_restorable": "something that it needs is not here (understudy verify says what)",
@@ -152,21 +155,28 @@ def _kept(kept: Kept) -> str:
 
 
 def _wal(decision: RetentionDecision) -> Iterator[str]:
+    """By fate, not stretch by stretch: the WAL of each older backup is a stretch of its own."""
     for cluster in decision.wal:
         if cluster.stretches:
             yield f"WAL of cluster {cluster.system_identifier}"
-        for stretch in cluster.stretches:
-            segments = f"{stretch.segments} segment{'s' if stretch.segments > 1 else ''}"
-            yield f"  {stretch.first} to {stretch.last}  {segments.rjust(14)}  {_wal_fate(stretch)}"
+        for reason in dict.fromkeys(each.reason for each in cluster.stretches):
+            stretches = [each for each in cluster.stretches if each.reason is reason]
+            segments = sum(each.segments for each in stretches)
+            where = f"{stretches[0].first} to {stretches[-1].last}"
+            count = f"{segments} segment{'s' if segments > 1 else ''}"
+            yield f"  {where}  {count.rjust(15)}  {_wal_fate(stretches)}"
 
 
-def _wal_fate(stretch: WalStretch) -> str:
+def _wal_fate(stretches: Sequence[WalStretch]) -> str:
+    first = stretches[0]
+    labels = list(dict.fromkeys(each.label for each in stretches))
+    needing = f"{first.label} needs them and is" if len(labels) == 1 else f"{len(labels)} backups need them and are"
     words = {
-        "onward": f"stay: restores of {stretch.label} go on through them to any moment",
-        "of_backup": f"stay: {stretch.label} needs them, and is restorable to its own end only",
+        "onward": f"stay: restores of {first.label} and later ones go on through them to any moment",
+        "of_backup": f"stay: {needing} restorable to no moment behind their own end",
         "spooled": "stay: a repository has not got all that follows them",
     }
-    return words[stretch.reason.value] if stretch.reason else "go"
+    return words[first.reason.value] if first.reason else "go"
 
 
 def _unfinished(decision: RetentionDecision) -> Iterator[str]:

@@ -72,7 +72,7 @@ class RemovalReason(StrEnum):
     NOT_RESTORABLE = "not_restorable"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """``detail``: the day, the week or the month; the backup that needs it; the run that reads it."""
 
@@ -313,7 +313,8 @@ def _keep_what_is_needed(facts: RetentionFacts, reasons: dict[BackupKey, set[Kep
 
 def _fate(backup: BackupManifest, kept: set[Kept], is_good: bool, newest_that_day: BackupManifest | None) -> BackupFate:
     if kept:
-        return BackupFate(backup, tuple(sorted(kept)))
+        order = list(KeepReason)
+        return BackupFate(backup, tuple(sorted(kept, key=lambda each: (order.index(each.reason), each.detail))))
     if not is_good:
         return BackupFate(backup, (), RemovalReason.NOT_RESTORABLE)
     if newest_that_day is not None and newest_that_day != backup:
