@@ -9,7 +9,7 @@ from tests.repository.sample_backups import sample_backup, sample_part
 from understudy.repository.layout import is_part_name, part_name
 from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.vocabulary.errors import GiveUp, Refusal
-from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin
 
 
 def as_stored(backup):
@@ -96,3 +96,13 @@ def test_part_names_tell_the_tablespace():
     assert not is_part_name("base-7f3a-0001.tar.zst.age/../x", None)
     with pytest.raises(ValueError, match="not an attempt"):
         part_name("../x", 1)
+
+
+def test_a_manifest_may_say_who_asked_for_the_backup_and_need_not():
+    for origin in (None, *BackupOrigin):
+        told = sample_backup(origin=origin)
+        assert BackupManifest.from_json(as_stored(told)) == told
+        assert ("origin" in told.to_json()) == (origin is not None)
+    with pytest.raises(GiveUp) as refused:
+        BackupManifest.from_json({**as_stored(sample_backup()), "origin": "nobody"})
+    assert refused.value.code == "document_malformed"

@@ -165,6 +165,8 @@ class Keeping:
             for each in decided:
                 if each.fault is not None:
                     _log.warning("%s: nothing is removed from %s: %s", self.name, each.repository, each.fault)
+            if not any(each.decision is not None and len(each.decision.backups) > 1 for each in decided):
+                return  # a first backup makes nothing old but the WAL from before it, and that can wait for the second
             plan = plan_for(self.installation, self.name, decided)
             if plan is not None:
                 self.runner.wait(self.runner.submit(plan))

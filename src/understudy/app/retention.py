@@ -67,9 +67,13 @@ def decide(installation: Installation, resource: str | None, repository: str | N
             expected=f"one of {', '.join(installation.repository_names())}",
             hint="repositories are named in the stack file",
         )
-    wanted = [(name, each) for name in names for each in installation.repository_names(name) if repository in (None, each)]
-    spools = {name: _spool(installation, name) for name in names}
-    return tuple(_decide_for(installation, name, each, spools[name]) for name, each in wanted)
+    return tuple(
+        decided
+        for name in names
+        for decided in _decide_for(
+            installation, name, [each for each in installation.repository_names(name) if repository in (None, each)]
+        )
+    )
 
 
 def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> tuple[RunView, ...]:
@@ -96,7 +100,7 @@ def plan_for(installation: Installation, resource: ResourceName, decided: Sequen
     for each in removing:
         prepare_repository(installation, each.repository)
     plan_id = new_plan_id(installation.clock, Procedure.EXPIRY)
-    forget = next((each.forget for each in decided if each.resource == resource), None)
+    forget = next((each.forget for each in decided if each.resource == resource and each.removes), None)
     return plan_expiry(resource, removing, plan_id, installation.digest, forget)
 
 
@@ -137,12 +141,19 @@ def _spool(installation: Installation, resource: ResourceName) -> _Spool:
     return _Spool(tuple(unshipped), ForgetShippedWal(resource, names, seen.system_identifier, seen.segment_bytes))
 
 
-def _decide_for(installation: Installation, resource: ResourceName, name: RepositoryName, spool: _Spool) -> Retention:
-    try:
-        facts = _facts(installation, resource, name, spool.unshipped)
-        return Retention(resource, name, decide_retention(rules_of(installation, resource), facts), None, spool.forget)
-    except UnderstudyError as fault:
-        return Retention(resource, name, None, fault)
+def _decide_for(
+    installation: Installation, resource: ResourceName, repositories: Sequence[RepositoryName]
+) -> Iterator[Retention]:
+    spool: _Spool | None = None
+    for name in repositories:
+        try:
+            spool = spool or _spool(installation, resource)
+            facts = _facts(installation, resource, name, spool.unshipped)
+            decision = decide_retention(rules_of(installation, resource), facts)
+        except UnderstudyError as fault:
+            yield Retention(resource, name, None, fault)
+        else:
+            yield Retention(resource, name, decision, None, spool.forget)
 
 
 def _facts(
@@ -192,8 +203,8 @@ def _histories(installation: Installation, archive: WalArchive, contents: WalCon
 def _in_use(installation: Installation, resource: ResourceName) -> Mapping[BackupLabel, RunId]:
     """Chains that runs hold, interrupted ones, too."""
     prefix = f"backup-chain:{resource}/"
-    held = [(run, claim.subject.removeprefix(prefix)) for run, claim in installation.records.holds() if prefix in claim.subject]
-    return {BackupLabel(label): run for run, label in held}
+    held = [(run, claim.subject) for run, claim in installation.records.holds() if claim.subject.startswith(prefix)]
+    return {BackupLabel(subject.removeprefix(prefix)): run for run, subject in held}
 
 
 def _proven(installation: Installation, resource: ResourceName, name: RepositoryName) -> Iterator[BackupKey]:

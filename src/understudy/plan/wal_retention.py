@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 
 from understudy.plan.restore_choice import Histories, leads_to
 from understudy.repository.manifests import BackupManifest
@@ -104,9 +105,10 @@ def wal_fates(
     """
     bases, kept = tuple(bases), sorted(kept, key=_in_wal)
     owners = {segment: backup.label for backup in kept for segment in backup.own_wal()}
+    spooled = [next(of_one) for _, of_one in groupby(sorted(cluster.spooled), lambda each: each.timeline)]
     stretches: list[WalStretch] = []
     for segment in sorted({*cluster.wal.segments, *(tail.segment for tail in cluster.wal.tails)}):
-        reason, label = _reason(segment, cluster.spooled, bases, owners)
+        reason, label = _reason(segment, spooled, bases, owners)
         last = stretches[-1] if stretches else None
         if last is not None and (last.last.timeline, last.reason, last.label) == (segment.timeline, reason, label):
             stretches[-1] = WalStretch(last.first, segment, last.segments + 1, reason, label)
