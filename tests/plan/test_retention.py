@@ -306,15 +306,15 @@ def test_what_the_spool_still_holds_stays_until_every_repository_has_it():
     assert decision.wal[0].going
 
 
-def test_without_an_identity_a_timeline_that_came_from_another_in_the_window_removes_nothing():
+def test_a_timeline_of_the_window_whose_history_cannot_be_read_removes_nothing():
     estate = nightly(30)
     estate.recover(1, True)
     estate.write(2, 2)
     facts = estate.facts()
     (cluster,) = facts.clusters
     with pytest.raises(Refusal) as refused:
-        decide_retention(B6, replace(facts, clusters=(replace(cluster, histories=None),)))
-    assert refused.value.code == "identity_missing"
+        decide_retention(B6, replace(facts, clusters=(replace(cluster, histories={}),)))
+    assert refused.value.code == "retention_unsure"
 
 
 def test_segments_of_two_sizes_under_one_identifier_remove_nothing():

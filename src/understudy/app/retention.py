@@ -23,13 +23,14 @@ from understudy.plan.retention import (
 from understudy.plan.wal_retention import ClusterHoldings
 from understudy.records.run import RunState
 from understudy.repository.catalog import BackupListing, Repository
+from understudy.repository.replay_path import read_histories
 from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.runner.plan_json import plan_from_json
 from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
-from understudy.vocabulary.wal import WalSegment, parse_history_file
+from understudy.vocabulary.wal import WalSegment
 
 _PROVING = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
 _RUNS_LOOKED_AT = 5000
@@ -194,10 +195,11 @@ def _clusters(
         )
 
 
-def _histories(installation: Installation, archive: WalArchive, contents: WalContents) -> Histories | None:
+def _histories(installation: Installation, archive: WalArchive, contents: WalContents) -> Histories:
     if installation.keys.keys.identity is None:
-        return None
-    return {each: parse_history_file(archive.fetch_history(each).decode()) for each in contents.histories}
+        return {}
+    readable, _ = read_histories(archive, contents)
+    return readable
 
 
 def _in_use(installation: Installation, resource: ResourceName) -> Mapping[BackupLabel, RunId]:

@@ -290,9 +290,8 @@ class _Verifier:
         histories: Mapping[Timeline, tuple[TimelineFork, ...]],
     ) -> Callable[[BackupManifest], bool]:
         """Whether the stack file's keep asks for all WAL behind a backup; where that cannot be told, it counts as asked for."""
-        opened = None if self._installation.keys.keys.identity is None else histories
         cluster = ClusterHoldings(
-            system_identifier=held[0].system_identifier, backups=tuple(held), wal=contents, histories=opened
+            system_identifier=held[0].system_identifier, backups=tuple(held), wal=contents, histories=histories
         )
         facts = RetentionFacts(now=self._installation.clock.now(), clusters=(cluster,))
         try:

@@ -165,8 +165,8 @@ class RetentionDecision:
 def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecision:
     """
     Raises:
-        Refusal: ``retention_unsure``: a manifest cannot be believed, and what it says might stand on what would go;
-            ``identity_missing``, as ``window_bases`` does.
+        Refusal: ``retention_unsure``: a manifest cannot be believed, and what it says might stand on what would go; and as
+            ``window_bases`` does.
     """
     _require_sure(facts)
     good = {each.system_identifier: restorable_backups(each) for each in facts.clusters}

@@ -10,8 +10,9 @@ from itertools import groupby
 
 from understudy.plan.restore_choice import Histories, leads_to
 from understudy.repository.manifests import BackupManifest
-from understudy.repository.replay_path import WAL_PAGE_BYTES, path_over
+from understudy.repository.replay_path import path_over
 from understudy.repository.wal_contents import WalContents
+from understudy.repository.wal_records import page_end
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
@@ -24,8 +25,8 @@ class ClusterHoldings:
     system_identifier: SystemIdentifier
     backups: tuple[BackupManifest, ...]
     wal: WalContents
-    histories: Histories | None
-    """None: there is no identity here to open them with."""
+    histories: Histories
+    """Those that can be opened and read here."""
     spooled: tuple[WalSegment, ...] = ()
     """What the spool still holds, because a repository lags behind."""
 
@@ -78,7 +79,7 @@ def window_bases(cluster: ClusterHoldings, backups: Sequence[BackupManifest], si
         backups: The restorable ones that count, in the order of the WAL.
 
     Raises:
-        Refusal: ``identity_missing``: where a timeline came from stands in its history file, which cannot be opened here.
+        Refusal: ``retention_unsure``: where a timeline of the window came from stands in a file that cannot be read here.
     """
     before = {backup.label for backup in backups if backup.stop_time <= since}
     newest_before = max((backup.timeline for backup in backups if backup.label in before), default=Timeline(0))
@@ -148,25 +149,26 @@ def _holds_own_wal(contents: WalContents, backup: BackupManifest) -> bool:
         return False
     # A tail ends with its last byte that is not zero, and what it leaves out ends with the page.
     reach = needed[-1].start + contents.tail_reaches().get(needed[-1], 0)
-    return contents.holds(needed[-1]) or -(-reach.position // WAL_PAGE_BYTES) * WAL_PAGE_BYTES >= backup.stop_lsn.position
+    return contents.holds(needed[-1]) or page_end(reach) >= backup.stop_lsn
 
 
 def _leads_to(cluster: ClusterHoldings, backup: BackupManifest, timeline: Timeline) -> bool:
     if backup.timeline >= timeline or timeline not in cluster.wal.histories:
         return backup.timeline == timeline
-    if cluster.histories is None:
+    if timeline not in cluster.histories:
         raise Refusal(
-            "identity_missing",
-            found=f"where timeline {timeline} of {cluster.system_identifier} came from is sealed; there is no identity here",
-            expected="an identity, or a backup on that timeline from before the point-in-time window",
-            hint="name encryption.identity in the stack file, or run understudy expire where it is named",
+            "retention_unsure",
+            found=f"the history file of timeline {timeline} of cluster {cluster.system_identifier} cannot be read here",
+            expected="to know what a timeline descends from that was written in the point-in-time window",
+            hint="name encryption.identity in the stack file; if the file is damaged (see understudy verify), retention goes on "
+            "once a backup on that timeline is older than the window",
         )
     return leads_to(cluster.histories, backup.timeline, backup.stop_lsn, timeline)
 
 
 def _replays_over(cluster: ClusterHoldings, base: BackupManifest, backup: BackupManifest) -> bool:
     """Whether replay from ``base`` comes unbroken to the end of ``backup``, which therefore is not needed for what follows it."""
-    forks = (cluster.histories or {}).get(backup.timeline, ()) if base.timeline != backup.timeline else ()
+    forks = cluster.histories.get(backup.timeline, ()) if base.timeline != backup.timeline else ()
     try:
         path = path_over(cluster.wal, forks, base.timeline, base.start_lsn, backup.timeline, up_to_gap=True)
     except GiveUp:

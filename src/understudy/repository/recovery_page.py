@@ -38,7 +38,8 @@ LABELS="20261123-030000F"
 # The timeline to follow, eight hexadecimal digits: the newest folder in wal/, unless you know better.
 TIMELINE=00000001
 # Empty: to the newest segment that is there. Otherwise the name of the last one to replay (24 digits): only where step 6 finds
-# that one is missing, and you give up all that was written after the one before it.
+# that one is missing, and you give up all that was written after the one before it. Behind an old backup WAL is missing
+# by intent: its own segments are kept, so it can be brought to its own end and no further.
 LAST_SEGMENT=
 # Empty directories on a disk with room: for the database, and for what is only needed meanwhile (at most 80 characters).
 TARGET=/var/lib/postgresql/recovered
