@@ -39,6 +39,7 @@ from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 NEAR, ORDERS = RepositoryName("near"), ResourceName("orders")
 SYSTEM = sample_backup().system_identifier
 SIZE = 2**20
+CONTROLLER = "the-test"
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CHAIN = ("20261123-030000F", "20261123-030000F_20261124-030000I", "20261123-030000F_20261125-030000I")
 PROVEN, NEWEST, KILLED = "20261126-030000F", "20261127-030000F", "20261122-030000F"
@@ -61,6 +62,7 @@ def stock(directory: Path, store: ObjectStore | None = None) -> None:
     (directory / "keys.json").write_text(json.dumps(told))
     store = store or FileStore.create(directory / "store")
     repository = Repository(store, choose_sealer(), keys)
+    repository.claim_epoch(CONTROLLER, NOW)
     archive = repository.wal(ORDERS, SYSTEM, SIZE)
     for number in range(3, 18):
         segment = WalSegment(Timeline(1), number, SIZE)
@@ -140,6 +142,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
     def world(run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         return World(
             run=run,
+            controller=CONTROLLER,
             clock=clock,
             receipts=FileReceipts(directory / "state", run),
             progress=progress,

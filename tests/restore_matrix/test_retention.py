@@ -10,9 +10,10 @@ from tests.restore_matrix.estate import RESOURCE, Estate, dump_of, expect_succes
 from tests.restore_matrix.stores import StoreKind
 from tests.servers.flavours import Flavour
 from understudy.app.backups import plan_next_backup
-from understudy.app.recoveries import Choice, plan_restore
+from understudy.app.recoveries import plan_restore
 from understudy.app.retention import decide
 from understudy.plan.plan import Plan
+from understudy.plan.request import Choice
 from understudy.plan.retention import KeepReason
 from understudy.runner.submission import hand_over
 from understudy.vocabulary.identifiers import BackupKind, Person

@@ -6,8 +6,10 @@ import pytest
 
 from tests.crash.expiry_scene import (
     CHAIN,
+    CONTROLLER,
     KILLED,
     NEWEST,
+    NOW,
     PROVEN,
     STAYING_SEGMENTS,
     SYSTEM,
@@ -23,7 +25,7 @@ from tests.servers.deletion_refusing_proxy import DeletionRefusingProxy
 from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
 from understudy.adapters.files import FileStore
 from understudy.adapters.s3 import S3Store
-from understudy.vocabulary.errors import Cancelled, GiveUp
+from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.secret import Secret
 
@@ -34,6 +36,19 @@ class NothingAsked:
 
     def report(self, activity, done, total=None, unit="bytes"):
         return
+
+
+class TakenOverOnceOneIsGone(NothingAsked):
+    """Somebody else takes the repository over as soon as a first folder is gone."""
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._asked = 0
+
+    def raise_if_requested(self):
+        self._asked += 1
+        if self._asked == 2:
+            take_over(self._directory, "somebody-else")
 
 
 class AskedToStop(NothingAsked):
@@ -58,6 +73,10 @@ def steps(directory, store=None):
 
 def keys(directory):
     return [each.key for each in FileStore(directory / "store").list()]
+
+
+def take_over(directory, controller):
+    repository_in(directory).claim_epoch(controller, NOW)
 
 
 def refusal(step, world):
@@ -143,6 +162,31 @@ def test_who_is_asked_to_stop_stops_between_two_folders(place):
         with pytest.raises(Cancelled):
             step.run(world(place, cancellation=AskedToStop()))
     assert keys(place) == before
+
+
+def test_a_superseded_controller_removes_nothing_and_does_when_the_repository_is_its_own_again(place):
+    planned = steps(place)
+    take_over(place, "somebody-else")
+    before = keys(place)
+    for step in planned:
+        with pytest.raises(Refusal) as refused:
+            step.run(world(place))
+        assert refused.value.code == "controller_superseded"
+        assert keys(place) == before
+    take_over(place, CONTROLLER)
+    for step in planned:
+        step.run(world(place))
+    assert labels_in(place) == [PROVEN, NEWEST]
+    assert tuple(segments_in(place)) == STAYING_SEGMENTS
+
+
+def test_who_is_superseded_midway_stops_before_the_next_folder(place):
+    remove_backups, _ = steps(place)
+    with pytest.raises(Refusal) as refused:
+        remove_backups.run(world(place, cancellation=TakenOverOnceOneIsGone(place)))
+    assert refused.value.code == "controller_superseded"
+    assert labels_in(place) == [*CHAIN[:2], PROVEN, NEWEST]
+    assert any(f"/{KILLED}/" in key for key in keys(place))
 
 
 @pytest.fixture

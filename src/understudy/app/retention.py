@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from understudy.app.carrying_out import RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
-from understudy.app.repositories import prepare_repository
+from understudy.app.repositories import made_repository, prepare_repository
 from understudy.plan.expiry import DecidedFor, plan_expiry
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.restore_choice import Histories
@@ -28,7 +28,7 @@ from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.runner.plan_json import plan_from_json
 from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
-from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.wal import WalSegment
 
@@ -61,13 +61,8 @@ def decide(installation: Installation, resource: str | None, repository: str | N
     if resource is not None:
         installation.resource(resource)
     names = [ResourceName(resource)] if resource else installation.resource_names()
-    if repository is not None and repository not in installation.repository_names():
-        raise Refusal(
-            "no_such_repository",
-            found=f"no repository is called {repository!r}",
-            expected=f"one of {', '.join(installation.repository_names())}",
-            hint="repositories are named in the stack file",
-        )
+    if repository is not None:
+        installation.repository_name(repository)
     return tuple(
         decided
         for name in names
@@ -160,7 +155,7 @@ def _decide_for(
 def _facts(
     installation: Installation, resource: ResourceName, name: RepositoryName, unshipped: tuple[WalSegment, ...]
 ) -> RetentionFacts:
-    repository = installation.repository(name)
+    repository = made_repository(installation, name)
     repository.describe()
     listing = repository.backups(resource)
     return RetentionFacts(

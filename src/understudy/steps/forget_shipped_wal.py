@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
@@ -11,6 +12,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
+from understudy.vocabulary.phases import Phase
 
 
 @step_kind("forget_shipped_wal")
@@ -26,6 +28,7 @@ class ForgetShippedWal:
     """All of the resource."""
     system_identifier: str
     segment_bytes: int
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def key(self) -> StepKey:

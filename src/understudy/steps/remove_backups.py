@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import ClassVar, cast
 
 from understudy.ports.world import World
 from understudy.repository.catalog import BackupListing, Repository
@@ -18,6 +18,7 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, StepKey, SystemIdentifier
 from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.phases import Phase
 
 
 def retention_unsure(found: str) -> GiveUp:
@@ -36,6 +37,7 @@ class RemoveBackups:
 
     Folders are named ``<system identifier>/<label>``; those of ``backups`` come in an order in which what stands on another goes
     before it, so that whenever this is cut off, what is left is whole. Where the store keeps a backup, what that stands on stays.
+    Whether the repository is still this controller's is looked at before each: who took it over counts on what is there now.
     """
 
     resource: str
@@ -43,6 +45,7 @@ class RemoveBackups:
     backups: tuple[str, ...]
     unfinished: tuple[str, ...]
     """Without a manifest."""
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def key(self) -> StepKey:
@@ -56,10 +59,12 @@ class RemoveBackups:
         witness = Witness.of(world.clock, self.resource, f"what retention releases of backups is gone from {self.repository}")
         present = self._look(world)
         amounts = self._amounts(world)
+        repository = Repository.of(world, RepositoryName(self.repository))
         remover = Remover(world.stores[RepositoryName(self.repository)])
         kept: set[str] = set()
         for number, folder in enumerate((*self.backups, *self.unfinished), start=1):
             world.cancellation.raise_if_requested()
+            repository.require_epoch(world.controller)
             if not self._stands_below(folder, kept, present) and not remover.remove_backup(self._prefix(folder)):
                 kept.add(folder)
             world.progress.report("removing backups", number, len(amounts), "backups")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from understudy.ports.object_store import StoredObject
 from understudy.ports.world import World
@@ -16,6 +17,7 @@ from understudy.steps.remove_backups import retention_unsure
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.wal import WalSegment
 
 
@@ -25,7 +27,7 @@ class RemoveWal:
     """Segment by segment from the oldest, sidecars first: whenever this is cut off, what is left has no new hole within.
 
     The own WAL of every backup that has a manifest now is left alone, whatever was decided: a store may have kept one that was to
-    go. History files stay, always.
+    go. History files stay, always. Like backups, WAL goes only while the repository is this controller's.
     """
 
     resource: str
@@ -34,6 +36,7 @@ class RemoveWal:
     segment_bytes: int
     stretches: tuple[str, ...]
     """``<first segment>-<last segment>``, each within one timeline."""
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def key(self) -> StepKey:
@@ -47,9 +50,11 @@ class RemoveWal:
         witness = Witness.of(world.clock, self.resource, f"WAL that no backup needs is gone from {self.repository}")
         needed = self._needed(world)
         before = self._before(world, needed)
+        claim = Repository.of(world, RepositoryName(self.repository)).own_claim(world.controller, world.clock)
         remover = Remover(world.stores[RepositoryName(self.repository)])
         for number, (_, objects) in enumerate(self._going(world, needed), start=1):
             world.cancellation.raise_if_requested()
+            claim.require()
             remover.remove_segment(objects)
             world.progress.report("removing WAL", number, before.segments, "segments")
         left = self._count(world, needed)
