@@ -11,7 +11,8 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options, yes_option
-from understudy.cli.printing import moment, print_error, print_json, size, table
+from understudy.cli.printing import moment, print_error, print_json, table
+from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
@@ -111,9 +112,9 @@ def _print_retention(each: Retention, to_stderr: bool) -> None:
     going = [fate for fate in each.decision.backups if not fate.stays]
     gone_bytes = sum(fate.backup.sealed_bytes for fate in going)
     stay = len(each.decision.backups) - len(going)
-    click.echo(f"{where}: {stay} backups stay, {len(going)} go ({size(gone_bytes)})", file=out)
+    click.echo(f"{where}: {stay} backups stay, {len(going)} go ({readable_size(gone_bytes)})", file=out)
     rows = [
-        (fate.backup.label.text, moment(fate.backup.stop_time), size(fate.backup.sealed_bytes), *_fate(fate))
+        (fate.backup.label.text, moment(fate.backup.stop_time), readable_size(fate.backup.sealed_bytes), *_fate(fate))
         for fate in each.decision.backups
     ]
     table(("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE"), rows, out)
