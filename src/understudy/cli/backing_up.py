@@ -12,10 +12,12 @@ import click
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
 from understudy.cli.printing import moment, print_json, table
+from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
+    from understudy.app.carrying_out import RunView
     from understudy.app.streaming import LeftStreaming
     from understudy.app.verifying import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault
@@ -30,12 +32,14 @@ Examples:
 """
 )
 @click.argument("resource")
-@click.option("--full", "kind", flag_value=BackupKind.FULL.value, help="A full backup.")
-@click.option("--incremental", "kind", flag_value=BackupKind.INCREMENTAL.value, help="An incremental one (PostgreSQL 17+).")
+@click.option("--full", is_flag=True, help="A full backup.")
+@click.option("--incremental", is_flag=True, help="An incremental one (PostgreSQL 17+).")
 @click.option("--take-over", is_flag=True, help="Write to repositories that another controller wrote to last.")
 @stack_options
 @json_option
-def backup(resource: str, kind: str | None, take_over: bool, stack_file: Path, state: Path | None, as_json: bool) -> None:
+def backup(
+    resource: str, full: bool, incremental: bool, take_over: bool, stack_file: Path, state: Path | None, as_json: bool
+) -> None:
     """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource.
 
     The WAL receiver that it starts, and its replication slot on the server, stay: incremental backups and point-in-time recovery
@@ -46,12 +50,24 @@ def backup(resource: str, kind: str | None, take_over: bool, stack_file: Path, s
     from understudy.cli.running import print_run
     from understudy.cli.watching import TerminalWatcher
 
-    installation, wanted = opened(stack_file, state), BackupKind(kind) if kind else None
+    if full and incremental:
+        raise click.UsageError("give one kind only: --full or --incremental")
+    wanted = BackupKind.FULL if full else BackupKind.INCREMENTAL if incremental else None
+    installation = opened(stack_file, state)
     view = back_up(installation, resource, wanted, TerminalWatcher(quiet=as_json), take_over=take_over)
+    if not as_json:
+        _print_kind(view)
     print_run(view, as_json)
     if not as_json:
         _print_what_goes_on(left_streaming(installation, resource))
     sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+
+
+def _print_kind(view: RunView) -> None:
+    """Which kind was taken, and why that one: what was asked for is not always possible."""
+    taken = next((step.evidence for step in view.steps if step.key.endswith("/take-base-backup")), None)
+    if taken is not None and taken.outcome is Outcome.DONE:
+        click.echo(f"{taken.proof['kind']} backup {taken.proof['label']}: {taken.proof['reason']}")
 
 
 def _print_what_goes_on(left: LeftStreaming | None) -> None:

@@ -48,7 +48,9 @@ class TerminalWatcher:
             self._announced = view.run.run
             self._told.clear()
             self._told_waiting.clear()
-            self._print(f"run {view.run.run}" + (f", follows {view.run.follows}" if view.run.follows else ""))
+            self._print(
+                f"run {view.run.run}" + (f", follows {view.run.follows}, which did not succeed" if view.run.follows else "")
+            )
             for question in (step.approval_question for step in view.steps if step.approval is not None):
                 self._print(f"  agreed    {question}")
         for step in view.steps:
@@ -89,6 +91,8 @@ def _ended(step: StepRecord) -> str:
     lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
     if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
         lines += _explained(step.error)
+    elif step.error is None and step.evidence is not None and step.evidence.hint:
+        lines.append(f"            note: {step.evidence.hint}")
     return "\n".join(lines)
 
 
