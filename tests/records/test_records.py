@@ -104,6 +104,16 @@ def test_a_refused_submission_keeps_none_of_its_holds(records: Records) -> None:
     assert [hold.subject for _, hold in records.holds()] == ["m"]
 
 
+def test_who_is_refused_by_a_run_that_waits_for_a_person_is_told_how_to_answer_it(records: Records) -> None:
+    records.submit(submission("first", holds=claim("lane", True), asks=("a",)))
+    for waits in (False, True):
+        if waits:
+            records.await_approval(RunId("first"), A)
+        with pytest.raises(Refusal) as refused:
+            records.submit(submission("second", holds=claim("lane", True)))
+        assert ("`understudy approve first` or `understudy cancel first`" in refused.value.hint) is waits
+
+
 def test_holds_end_with_the_run(records: Records) -> None:
     records.submit(submission("first", holds=claim("lane", True)))
     records.finish(RunId("first"), RunState.FAILED, RecordedError("plan_unreadable", "it cannot be read"))

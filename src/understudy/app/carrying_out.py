@@ -13,6 +13,7 @@ from understudy.app.requests import PlanRequest, go_on
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, request_to_json
 from understudy.records.controller_lock import controller_pid
+from understudy.records.records import require_unended
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
 from understudy.runner.runner import Runner
 from understudy.runner.submission import hand_over
@@ -54,13 +55,20 @@ class Asked:
     plan: PlanRequest
 
 
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The answer of a person who does not agree: the run is cancelled in their name."""
+
+    by: Person
+
+
 class Watcher(Protocol):
     """The door that waits for a run: shows how it goes, and asks the person in front of it."""
 
     def show(self, view: RunView) -> None: ...
 
-    def ask(self, step: StepRecord) -> Person | None:
-        """Who agrees to what the step asks; None leaves it waiting for somebody else."""
+    def ask(self, step: StepRecord) -> Person | Declined | None:
+        """Who agrees to what the step asks, or does not; None leaves it waiting for somebody else."""
         ...
 
 
@@ -145,7 +153,7 @@ class _Approve(Protocol):
 
 
 def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _Approve, runner: Runner | None = None) -> RunView:
-    """Show the run until it has ended, and pass on what the person at the door agrees to."""
+    """Show the run until it has ended, and pass on what the person at the door answers."""
     asked: set[StepKey] = set()
     while True:
         view = view_of(installation, run)
@@ -157,9 +165,11 @@ def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _
         for step in view.steps:
             if step.state is StepState.AWAITING_APPROVAL and step.key not in asked:
                 asked.add(step.key)
-                person = watcher.ask(step)
-                if person is not None:
-                    approve(run, step.key, person)
+                answer = watcher.ask(step)
+                if isinstance(answer, Declined):
+                    (runner.cancel if runner is not None else installation.records.request_cancel)(run, answer.by)
+                elif answer is not None:
+                    approve(run, step.key, answer)
         if runner is not None:
             runner.wait(run, _LOOK_SECONDS)
         else:
@@ -188,8 +198,21 @@ def serving_pid(state: Path) -> int | None:
 
 
 def approve_waiting(installation: Installation, run: RunId, by: Person) -> tuple[StepKey, ...]:
-    """Agree to every question that the run asks now; which steps that were."""
-    waiting = [step for step in view_of(installation, run).steps if step.state is StepState.AWAITING_APPROVAL]
+    """Agree to every question that the run asks now; which steps that were.
+
+    Raises:
+        Refusal: ``nothing_to_approve``, ``run_ended``, ``run_unknown``.
+    """
+    view = view_of(installation, run)
+    require_unended(view.run)
+    waiting = [step for step in view.steps if step.state is StepState.AWAITING_APPROVAL]
+    if not waiting:
+        raise Refusal(
+            "nothing_to_approve",
+            found=f"{run} ({view.run.state}) asks nobody now",
+            expected="a run that waits for a person",
+            hint=f"what it does and asks: understudy show {run}",
+        )
     for step in waiting:
         installation.records.approve(run, step.key, by)
     return tuple(step.key for step in waiting)

@@ -60,7 +60,7 @@ def backup(
     print_run(view, as_json)
     if not as_json:
         _print_what_goes_on(left_streaming(installation, resource))
-    sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+    sys.exit(ExitCode.of_run(view.run.state))
 
 
 def _print_kind(view: RunView) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
+from understudy.records.run import RunState
 from understudy.vocabulary.errors import Cancelled, Refusal, UnderstudyError
 
 
@@ -22,6 +23,11 @@ class ExitCode(IntEnum):
         if isinstance(error, Cancelled):
             return cls.INTERRUPTED
         return CODES.get(error.code, cls.REFUSED if isinstance(error, Refusal) else cls.FAILED)
+
+    @classmethod
+    def of_run(cls, state: RunState) -> ExitCode:
+        """Of a run that has ended."""
+        return {RunState.SUCCEEDED: cls.DONE, RunState.CANCELLED: cls.INTERRUPTED}.get(state, cls.FAILED)
 
 
 MEANINGS: Mapping[ExitCode, str] = {

@@ -217,7 +217,7 @@ def _finish(view: RunView, as_json: bool) -> None:
     from understudy.cli.running import print_run
 
     print_run(view, as_json)
-    sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+    sys.exit(ExitCode.of_run(view.run.state))
 
 
 def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> None:
@@ -247,7 +247,8 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
         print_run(view, as_json=False)
         _print_start_again(view)
         click.echo(f"evidence: {evidence}")
-    sys.exit(ExitCode.DONE if view.succeeded and measured.met and reported else ExitCode.FAILED)
+    code = ExitCode.of_run(view.run.state)
+    sys.exit(ExitCode.FAILED if code is ExitCode.DONE and not (measured.met and reported) else code)
 
 
 def _print_start_again(view: RunView) -> None:

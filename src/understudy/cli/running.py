@@ -161,4 +161,4 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
         finish_measured(installation, view, as_json)
     print_run(view, as_json)
-    sys.exit(ExitCode.DONE if view.succeeded else ExitCode.FAILED)
+    sys.exit(ExitCode.of_run(view.run.state))

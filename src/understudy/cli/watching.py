@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from understudy.app.carrying_out import RunView
+from understudy.app.carrying_out import Declined, RunView
 from understudy.cli.printing import duration
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -63,7 +63,7 @@ class TerminalWatcher:
         running = [step for step in view.steps if not step.state.is_final and step.started is not None]
         self._progress(" · ".join(_under_way(step) for step in running))
 
-    def ask(self, step: StepRecord) -> Person | None:
+    def ask(self, step: StepRecord) -> Person | Declined | None:
         question = step.approval_question or str(step.key)
         person = Person(getpass.getuser())
         if self._yes:
@@ -71,8 +71,12 @@ class TerminalWatcher:
         self._progress("")
         if not sys.stdin.isatty():
             click.echo(f"waiting: {question}\n  agree with: understudy approve {step.run}", err=True)
+            click.echo(f"  or end it:  understudy cancel {step.run}", err=True)
             return None
-        return person if click.confirm(question, err=True) else None
+        if click.confirm(question, err=True):
+            return person
+        click.echo(f"not agreed to: {step.run} is cancelled", err=True)
+        return Declined(person)
 
     def _print(self, line: str) -> None:
         self._progress("")

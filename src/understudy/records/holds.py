@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from understudy.records.run import HoldClaim
+from understudy.records.run import HoldClaim, RunState
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RunId
 
@@ -46,6 +46,17 @@ def _refuse_if_taken(connection: sqlite3.Connection, run: RunId, claim: HoldClai
         found=f"run {holder['run']} ({holder['procedure']} of {holder['subject']}, {holder['state']}, submitted"
         f" {holder['submitted']}) uses {claim.subject} {manner}",
         expected=f"{claim.subject} free to be used {'alone' if claim.exclusive else 'with others'}",
-        hint=f"wait until it is done; if it was interrupted, or ended and is to be followed by another run, "
-        f"`understudy resume {holder['run']}` or `understudy cancel {holder['run']}`",
+        hint=_hint(RunId(holder["run"]), RunState(holder["state"])),
+    )
+
+
+def _hint(holder: RunId, state: RunState) -> str:
+    if state is RunState.AWAITING_APPROVAL:
+        return (
+            f"it waits for a person, and nothing goes on without one: `understudy approve {holder}` or `understudy cancel "
+            f"{holder}`; what it asks stands in `understudy show {holder}`"
+        )
+    return (
+        "wait until it is done; if it was interrupted, or ended and is to be followed by another run, "
+        f"`understudy resume {holder}` or `understudy cancel {holder}`"
     )

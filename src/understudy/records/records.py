@@ -351,9 +351,19 @@ class Records:
 
 def _require_unended(connection: sqlite3.Connection, run: RunId) -> RunRecord:
     record = run_of(require_run(connection, run))
-    if record.state.is_final:
-        raise Refusal("run_ended", found=f"{run} has {record.state}", expected="a run that is under way or interrupted")
+    require_unended(record)
     return record
+
+
+def require_unended(run: RunRecord) -> None:
+    """Raises Refusal ``run_ended``."""
+    if run.state.is_final:
+        raise Refusal(
+            "run_ended",
+            found=f"{run.run} has ended: {run.state}",
+            expected="a run that is under way or interrupted",
+            hint=f"how it ended: understudy show {run.run}; those that are under way: understudy runs",
+        )
 
 
 def _end_run(
