@@ -20,7 +20,8 @@ def test_wal_is_streamed_and_shipped_to_both_repositories(make_estate):
     estate.wait_until_held(last, NEAR, FAR)
     assert_contiguous(estate.numbers_in(NEAR))
     assert_contiguous(estate.numbers_in(FAR))
-    said = json.loads(estate.command("status", "--json").stdout)
+    said = json.loads(estate.command("status", "--json", expect=3).stdout)
+    assert said["resources"][0]["recoverable"] is False, "WAL without a backup"
     assert said["serving_pid"] == estate.serving.pid
     assert said["resources"][0]["receiver_running"] is True
     assert estate.terminate() == 0

@@ -98,3 +98,18 @@ def test_what_a_repository_that_is_away_has_not_got_stays_in_the_others_and_they
     assert [each["stays"] for each in by_name["near"]["backups"]] == [False, True]
     assert len(estate.installation.repository(NEAR).backups(RESOURCE).usable) == 1
     assert estate.numbers_in(NEAR) == before, "the spool still holds it, and would ship it again"
+
+
+def test_a_scheduled_backup_that_fails_is_an_error_in_the_log_and_shown(make_estate):
+    estate = make_estate(backup={"full": LEAP_DAY})
+    server = estate.server
+    server.sql("create table broken as select generate_series(1, 1000) as id; checkpoint")
+    file = server.data / str(server.sql("select pg_relation_filepath('broken')")[0][0])
+    with file.open("r+b") as damaged:
+        damaged.seek(8192 + 4000)
+        damaged.write(b"\xff" * 100)
+    estate.serve()
+    shown = estate.wait_for(lambda seen: seen.failed_backup is not None, "the failed backup")
+    assert not shown.recoverable
+    wait_until(lambda: f"the first backup failed: understudy show {shown.failed_backup.run}" in estate.log_text(), "the error")
+    assert "nothing can be recovered" in estate.command("status", expect=3).stdout

@@ -21,7 +21,7 @@ def test_exposure_is_unknown_before_anything_is_known(make_estate):
     shown = estate.wait_for(lambda seen: seen.exposure is not None, "an answer")
     assert not shown.exposure.known
     assert shown.exposure.gap == "never_sampled"
-    said = json.loads(estate.command("status", "--json").stdout)["resources"][0]
+    said = json.loads(estate.command("status", "--json", expect=3).stdout)["resources"][0]
     assert said["exposure"]["known"] is False
 
 

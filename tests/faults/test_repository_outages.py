@@ -38,7 +38,7 @@ def test_a_disk_that_is_not_mounted_gets_nothing_and_catches_up(make_estate):
     shown = estate.wait_for(lambda seen: NEAR in seen.shipping_faults, "the fault of the disk")
     assert shown.shipping_faults[NEAR].code == "store_unreachable"
     assert "mounted" in shown.shipping_faults[NEAR].hint
-    assert "store_unreachable" in estate.command("status").stdout
+    assert "store_unreachable" in estate.command("status", expect=3).stdout
     assert list(estate.near.iterdir()) == []
     estate.near.rmdir()
     estate.mount()
@@ -69,7 +69,7 @@ def test_a_full_spool_stops_the_stream_and_says_so_until_there_is_room(make_esta
     assert "max_slot_wal_keep_size" in shown.receiving_fault.hint
     assert not shown.receiver_running
     assert "spool_full" in estate.log_text()
-    assert "spool_full" in estate.command("status").stdout
+    assert "spool_full" in estate.command("status", expect=3).stdout
     beyond = estate.write(3)
     assert not (estate.spool / beyond.name).exists()
     estate.mount()

@@ -14,14 +14,15 @@ INCREMENTAL = ScheduledBackup(ORDERS, BackupKind.INCREMENTAL, "0 3 * * mon-sat",
 
 
 class Desk:
-    """Schedules whose backups are noted down; ``fault`` is raised in place of the next one, ``late`` after it has begun."""
+    """Schedules whose backups are noted down; ``fault`` is raised in place of the next one, ``late`` after it has begun;
+    ``failed`` is the run of one that fails."""
 
     def __init__(self, *entries, has_backup=True):
         self.clock = OwnedClock(datetime(2026, 11, 23, 2, 0, tzinfo=UTC))  # a Monday
         self.has_backup = has_backup
         self.marks = {}
         self.taken = []
-        self.fault = self.late = None
+        self.fault = self.late = self.failed = None
         self.entries = entries or (FULL, INCREMENTAL)
         self.schedules = self.restarted()
 
@@ -44,6 +45,7 @@ class Desk:
         if self.late is not None:
             raise self.late
         self.has_backup = True
+        return self.failed
 
     def pass_by(self, **duration):
         self.clock.pass_by(timedelta(**duration))
@@ -131,3 +133,18 @@ def test_a_repository_that_does_not_answer_is_no_reason_for_a_first_backup():
     desk.has_backup = True
     desk.pass_by(seconds=30)
     assert desk.taken == []
+
+
+def test_a_run_that_failed_is_logged_as_an_error_that_names_it(caplog):
+    desk = Desk(has_backup=False)
+    desk.failed = "r1"
+    desk.schedules.look()
+    desk.pass_by(hours=1)
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [
+        "orders: the first backup failed: understudy show r1",
+        "orders: scheduled incremental backup failed: understudy show r1",
+    ]
+    desk.failed = None
+    desk.pass_by(days=1)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2

@@ -16,6 +16,7 @@ from understudy.app.retention import decide, plan_for
 from understudy.app.seen import remember_seen
 from understudy.plan.request import BackupRequest, request_to_json
 from understudy.plan.schedule import ScheduledBackup
+from understudy.records.run import RunState
 from understudy.runner.runner import Runner
 from understudy.steps.wal_shipping import WalShipper
 from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, Remembered
@@ -23,13 +24,13 @@ from understudy.supervise.heartbeats import Heartbeats
 from understudy.supervise.schedules import BackupSchedules
 from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
-EXPOSURE, RECEIVING = "exposure", "receiving"
+EXPOSURE, RECEIVING, USABLE_BACKUP = "exposure", "receiving", "usable_backup"
 
 
 def shipping_to(repository: str) -> str:
@@ -145,9 +146,11 @@ class Keeping:
         """In the first repository, which is where backups are taken to and counted from."""
         first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
         server = self.installation.databases[self.name].facts()
-        return bool(first.backups(self.name, server.system_identifier).usable)
+        there = bool(first.backups(self.name, server.system_identifier).usable)
+        self._see(USABLE_BACKUP, {"there": there})
+        return there
 
-    def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> None:
+    def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
         """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself."""
         request = BackupRequest(self.name, kind, origin=BackupOrigin.AUTOMATIC)
         run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
@@ -157,6 +160,8 @@ class Keeping:
             self.runner.wait(asked.runs[-1])
             self.installation.clock.wait(_LOOK_SECONDS)
         self._expire()
+        last = run if asked is None else asked.runs[-1]
+        return last if self.installation.records.run(last).state is RunState.FAILED else None
 
     def _expire(self) -> None:
         """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,20 +12,22 @@ from typing import cast
 
 from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
-from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
+from understudy.app.keeping import EXPOSURE, RECEIVING, USABLE_BACKUP, shipping_to
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.records import Records
 from understudy.records.run import Observation, RunRecord, RunState
 from understudy.records.state_database import damage_of, readable_copy
+from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
-_PROOFS = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
 _FRESH = timedelta(seconds=5)
 """An exposure seen longer ago than this is no longer live."""
+
+_PROOFS = (Procedure.DRILL, Procedure.RECOVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,21 @@ class SeenFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """A run that showed something: the newest drill, restore or recovery that succeeded."""
-
+class EndedRun:
     run: RunId
     procedure: str
     subject: str
     ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBackup:
+    """The newest one, also where a recovery took it to protect anew."""
+
+    run: RunId
+    label: str
+    ended: datetime
+    """When its manifest was signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,16 @@ class ResourceStatus:
     """Why no WAL arrives."""
     shipping_faults: Mapping[str, SeenFault]
     """By repository; those without a fault are left out. Like the exposure, of what ``serve`` sees now."""
-    newest_backup: RunRecord | None
+    newest_backup: TakenBackup | None
+    recoverable: bool
+    """Whether a usable backup is known of: without one no WAL helps, however small the exposure."""
+    failed_backup: EndedRun | None
+    """The newest backup that failed, where none was completed since."""
     next_backup: datetime | None
-    last_proof: Proof | None
+    last_proof: EndedRun | None
+    """The newest drill or recovery that succeeded. A restore is measured by nobody, so it stands for none."""
+    failed_proof: EndedRun | None
+    """The newest drill or recovery that failed, where none succeeded since."""
     landed: Landed | None
     """Where it serves from since a recovery, as long as ``url`` has not been led there."""
     server_fault: str
@@ -154,7 +171,9 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
     seen = _seen_exposure(installation, name)
     age_seconds = (installation.clock.now() - seen.at).total_seconds() if seen else 0.0
     served = serving_pid(installation.state) is not None
-    mine = [run for run in runs if run.state is RunState.SUCCEEDED and _concerns(installation, run, name)]
+    mine = [run for run in runs if _concerns(installation, run, name)]
+    newest = _newest_backup(installation, name)
+    proof = next((_ended(run) for run in mine if run.procedure in _PROOFS and run.state is RunState.SUCCEEDED), None)
     return ResourceStatus(
         resource=name,
         tier=settings.tier,
@@ -166,9 +185,12 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         receiver_pid=receiver_pid,
         receiving_fault=_fault(installation, name, RECEIVING) if served else None,
         shipping_faults=_shipping_faults(installation, name) if served else {},
-        newest_backup=next((run for run in mine if run.procedure == Procedure.BACKUP), None),
+        newest_backup=newest,
+        recoverable=_is_recoverable(installation, name, newest),
+        failed_backup=_failed_since(mine, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=_next_backup(installation, name),
-        last_proof=next((_proof(run) for run in mine if run.procedure in _PROOFS), None),
+        last_proof=proof,
+        failed_proof=_failed_since(mine, _PROOFS, proof.ended if proof else None),
         landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
     )
@@ -224,5 +246,27 @@ def _concerns(installation: Installation, run: RunRecord, name: ResourceName) ->
     return any(step.key.startswith(f"{name}/") for step in installation.records.steps(run.run))
 
 
-def _proof(run: RunRecord) -> Proof:
-    return Proof(run.run, run.procedure, run.subject, run.ended or run.submitted)
+def _newest_backup(installation: Installation, name: ResourceName) -> TakenBackup | None:
+    """By the step that completes one, whichever procedure it was part of."""
+    step = installation.records.newest_success(backup_completed_key(name))
+    if step is None or step.evidence is None or step.ended is None:
+        return None
+    return TakenBackup(step.run, str(step.evidence.proof["label"]), step.ended)
+
+
+def _is_recoverable(installation: Installation, name: ResourceName, newest: TakenBackup | None) -> bool:
+    """By what ``serve`` found in the repository, unless a backup was completed since."""
+    seen = installation.records.observed(name, USABLE_BACKUP)
+    if seen is None or (newest is not None and newest.ended > seen.at):
+        return newest is not None
+    return bool(seen.value["there"])
+
+
+def _failed_since(runs: Sequence[RunRecord], procedures: Sequence[Procedure], since: datetime | None) -> EndedRun | None:
+    """``runs`` are the newest first."""
+    failed = (_ended(run) for run in runs if run.procedure in procedures and run.state is RunState.FAILED)
+    return next((run for run in failed if since is None or run.ended > since), None)
+
+
+def _ended(run: RunRecord) -> EndedRun:
+    return EndedRun(run.run, run.procedure, run.subject, run.ended or run.submitted)

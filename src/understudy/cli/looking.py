@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, looked_at, stack_options
 from understudy.cli.printing import duration, moment, print_json
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.looking import LiveExposure, ResourceStatus, SeenFault
+    from understudy.app.looking import EndedRun, LiveExposure, ResourceStatus, SeenFault, Status
 
 
 @click.command(
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 Examples:
   understudy status
   watch -n1 understudy status      the exposure, live, while serve runs
+\b
+Exit codes: 0 every resource has a usable backup as far as is known here, 3 one is known to have none.
 """
 )
 @stack_options
@@ -31,7 +35,20 @@ def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
     found = look(looked_at(stack_file, state))
     if as_json:
         print_json(found)
-        return
+    else:
+        _print(found)
+    sys.exit(
+        ExitCode.DONE if all(each.recoverable or not _is_known(found) for each in found.resources) else ExitCode.PREREQUISITE
+    )
+
+
+def _is_known(found: Status) -> bool:
+    """Whether what is not in the records was never there: not so where they are gone, or cannot be read."""
+    fault = found.records_fault
+    return fault is None or (fault.readable and fault.code != "state_empty")
+
+
+def _print(found: Status) -> None:
     serving = f"served by process {found.serving_pid}" if found.serving_pid else "not served (start: understudy serve)"
     click.echo(f"{found.stack}: {serving}")
     fault = found.records_fault
@@ -39,24 +56,30 @@ def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
         click.echo(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {fault.hint}")
     for resource in found.resources:
         click.echo("")
-        _print_resource(resource, known=fault is None or fault.readable)
+        _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
     for run in found.unfinished_runs:
         click.echo(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {run.state.value} (understudy show {run.run})")
     for run in found.to_be_followed:
         click.echo(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
 
 
-def _print_resource(resource: ResourceStatus, *, known: bool) -> None:
+_NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")
+
+
+def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> None:
     unknown = "unknown: the records cannot be read (the repositories can: understudy backups)"
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
         ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
-        ("exposure now", _exposure(resource.exposure)),
+        *([] if resource.recoverable or not whole else [("protection", _NO_BACKUP)]),
+        ("exposure now" if resource.recoverable or not whole else "WAL not stored", _exposure(resource.exposure)),
         *((f"  {name}", _exposure(each)) for name, each in resource.exposure_by_repository.items()),
         ("receiver", f"process {resource.receiver_pid}" if resource.receiver_running else "not running"),
         ("newest backup", _newest(resource) if known else unknown),
+        *([("last backup", _failed(resource.failed_backup))] if resource.failed_backup else []),
         ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
         ("last proof", _proof(resource) if known else unknown),
+        *([(f"last {resource.failed_proof.procedure}", _failed(resource.failed_proof))] if resource.failed_proof else []),
     ]
     if resource.landed is not None:
         landed = resource.landed
@@ -87,7 +110,14 @@ def _exposure(exposure: LiveExposure | None) -> str:
 
 
 def _newest(resource: ResourceStatus) -> str:
-    return moment(resource.newest_backup.ended) if resource.newest_backup else "none taken here"
+    newest = resource.newest_backup
+    if newest is not None:
+        return f"{newest.label}, {moment(newest.ended)} ({newest.run})"
+    return f"none taken here (understudy backup {resource.resource}; what the repositories hold: understudy backups)"
+
+
+def _failed(run: EndedRun) -> str:
+    return click.style("failed", fg="red") + f" {moment(run.ended)} (understudy show {run.run})"
 
 
 def _proof(resource: ResourceStatus) -> str:

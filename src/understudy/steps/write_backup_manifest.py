@@ -31,7 +31,7 @@ class WriteBackupManifest:
 
     @property
     def key(self) -> StepKey:
-        return StepKey(f"{self.resource}/write-backup-manifest")
+        return backup_completed_key(self.resource)
 
     @property
     def time_limit(self) -> timedelta:
@@ -50,6 +50,11 @@ class WriteBackupManifest:
             sealed_bytes=manifest.sealed_bytes,
             manifest_sha256=written.sha256,
         )
+
+
+def backup_completed_key(resource: str) -> StepKey:
+    """Of the step with whose success a backup is one."""
+    return StepKey(f"{resource}/write-backup-manifest")
 
 
 def taken_backup(world: World, resource: str) -> BackupManifest:

@@ -11,7 +11,7 @@ from typing import Protocol
 from understudy.plan.schedule import ScheduledBackup, to_make_up
 from understudy.ports.clock import Clock
 from understudy.vocabulary.errors import TryAgain, UnderstudyError
-from understudy.vocabulary.identifiers import BackupKind, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +22,11 @@ _BUSY = frozenset({"busy", "controller_busy"})
 
 
 class BackUp(Protocol):
-    def __call__(self, kind: BackupKind, begun: Callable[[], None]) -> None:
-        """Take the backup and wait for its end. ``begun`` is called once it can't be lost any more: the run is recorded."""
+    def __call__(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
+        """Take the backup and wait for its end. ``begun`` is called once it can't be lost any more: the run is recorded.
+
+        The run that failed, with none that followed it; None when the backup was taken, or cancelled by a person.
+        """
         ...
 
 
@@ -91,7 +94,7 @@ class BackupSchedules:
             if self._first_is_there:
                 return
             _log.info("%s: no usable backup in any repository; taking a full one now", self._resource)
-            self._back_up(BackupKind.FULL, self._mark_all_handled)
+            self._tell(self._back_up(BackupKind.FULL, self._mark_all_handled), "the first backup")
             self._first_is_there = self._has_usable_backup()
             if not self._first_is_there:
                 self._not_before[None] = self._clock.now() + _LATER
@@ -114,13 +117,17 @@ class BackupSchedules:
             return
         _log.info("%s: %s backup due since %s", entry.resource, entry.kind, due.isoformat())
         try:
-            self._back_up(entry.kind, lambda: self._mark_handled(entry, due))
+            self._tell(self._back_up(entry.kind, lambda: self._mark_handled(entry, due)), f"scheduled {entry.kind} backup")
         except UnderstudyError as error:
             self._put_off(entry, error, f"scheduled {entry.kind} backup")
 
     def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
         not_before = self._not_before.get(entry)
         return not_before is not None and self._clock.now() < not_before
+
+    def _tell(self, failed: RunId | None, what: str) -> None:
+        if failed is not None:
+            _log.error("%s: %s failed: understudy show %s", self._resource, what, failed)
 
     def _put_off(self, entry: ScheduledBackup | None, error: UnderstudyError, what: str) -> None:
         passing = isinstance(error, TryAgain) or error.code in _BUSY

@@ -1,0 +1,89 @@
+"""What ``status`` makes of the runs that were recorded."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.app.desk import desk
+from tests.cli.commands import understudy
+from tests.records.cast import submission, succeeded
+from tests.servers.postgres import PostgresServer
+from understudy.app.installation import Installation
+from understudy.app.looking import status
+from understudy.records.run import RunState
+from understudy.vocabulary.identifiers import RunId, StepKey
+
+__all__ = ["desk"]
+NO_BACKUP = "no usable backup: nothing can be recovered"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with PostgresServer() as made:
+        yield made
+
+
+@pytest.fixture
+def installation(desk, server):
+    desk.write(server, url=server.url)
+    return Installation.open(desk.stack_file, desk.state)
+
+
+def record(installation, run, procedure, state, *, backup=False):
+    """A run that ended; with a completed backup, or none."""
+    records, step = installation.records, "orders/write-backup-manifest" if backup else "orders/verify-database"
+    records.submit(replace(submission(run, steps=(step,)), procedure=procedure))
+    if state is RunState.SUCCEEDED or backup:
+        records.conclude_step(RunId(run), StepKey(step), succeeded(proof={"label": "20261123-030000F"}))
+    records.finish(RunId(run), state)
+
+
+def test_without_a_usable_backup_it_says_that_nothing_can_be_recovered(desk, installation):
+    record(installation, "r1", "backup", RunState.FAILED)
+    done = understudy(desk, "status")
+    assert NO_BACKUP in done.stdout
+    assert "exposure now" not in done.stdout
+    assert done.returncode == 3
+    assert json.loads(understudy(desk, "status", "--json").stdout)["resources"][0]["recoverable"] is False
+    record(installation, "r2", "backup", RunState.SUCCEEDED, backup=True)
+    done = understudy(desk, "status")
+    assert NO_BACKUP not in done.stdout
+    assert "20261123-030000F" in done.stdout
+    assert done.returncode == 0
+
+
+def test_what_serve_found_in_the_repository_counts_unless_a_backup_was_completed_since(installation):
+    for there in (True, False):
+        installation.records.observe("orders", "usable_backup", {"there": there})
+        assert status(installation).resources[0].recoverable is there
+
+
+def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
+    record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True)
+    record(installation, "r2", "backup", RunState.FAILED)
+    assert status(installation).resources[0].newest_backup.run == "r1"
+    said = understudy(desk, "status").stdout
+    assert "last backup" in said and "(understudy show r2)" in said
+    record(installation, "r3", "backup", RunState.SUCCEEDED, backup=True)
+    assert status(installation).resources[0].failed_backup is None
+
+
+def test_the_backup_that_a_recovery_takes_is_one(installation):
+    record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True)
+    record(installation, "r2", "backup", RunState.FAILED)
+    record(installation, "r3", "recovery", RunState.FAILED, backup=True)
+    shown = status(installation).resources[0]
+    assert (shown.newest_backup.run, shown.failed_backup) == ("r3", None)
+
+
+def test_a_drill_that_failed_after_a_good_one_is_shown_beside_it_and_a_restore_is_no_proof(desk, installation):
+    record(installation, "r1", "drill", RunState.SUCCEEDED)
+    record(installation, "r2", "restore", RunState.SUCCEEDED)
+    record(installation, "r3", "drill", RunState.FAILED)
+    shown = status(installation).resources[0]
+    assert (shown.last_proof.run, shown.failed_proof.run) == ("r1", "r3")
+    said = understudy(desk, "status").stdout
+    assert "last drill" in said and "(understudy show r3)" in said
+    record(installation, "r4", "drill", RunState.SUCCEEDED)
+    assert status(installation).resources[0].failed_proof is None
