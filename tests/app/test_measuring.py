@@ -38,9 +38,9 @@ def take_backup(desk, server):
     assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
 
 
-def drill(server, desk, rpo, *arguments):
+def drill(server, desk, rpo, *arguments, lines=()):
     """The exit code, the JSON, and what a person would have seen."""
-    desk.write(server, url=server.url)
+    desk.write(server, *lines, url=server.url)
     with desk.stack_file.open("a") as file:
         file.write(f"objectives: {{database_corruption: {{rto: 1h, rpo: {rpo}}}}}\n")
     command = [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file]
@@ -68,3 +68,12 @@ def test_a_recent_last_commit_and_a_target_in_the_past_need_no_heartbeat(quiet):
     assert (code, json.loads(out)["measured"]["recovery_point"]["verdict"]) == (0, "met")
     code, out = drill(server, desk, "1s", "--immediate", "--json")
     assert (code, json.loads(out)["measured"]["recovery_point"]) == (0, None)
+
+
+def test_the_objective_of_a_drill_that_failed_is_missed_although_its_time_is_not_up(quiet):
+    server, desk = quiet
+    checks = ["checks: [{sql: select count(*) from words, at_least: 2}]"]
+    code, out = drill(server, desk, "1h", "--json", lines=checks)
+    told = json.loads(out)
+    assert (code, told["run"]["state"]) == (1, "failed")
+    assert (told["measured"]["measurement"]["verdict"], told["measured"]["tier_verdict"]) == ("missed", "missed")

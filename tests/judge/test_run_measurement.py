@@ -125,3 +125,14 @@ def test_a_failing_clean_up_does_not_take_back_a_recovery():
     records = [record("verify", Phase.VERIFY, 0, 5), record("remove", Phase.CLEAN_UP, 5, 6, Outcome.FAILED)]
     assert measure(records).recovery_time == timedelta(seconds=5)
     assert measure(records).unsuccessful == ("orders/remove",)
+
+
+def test_what_is_not_validated_when_a_run_has_failed_is_missed_although_the_time_is_not_up():
+    records = [record("restore", Phase.RESTORE, 0, 5, Outcome.FAILED)]
+    planned = {StepKey("orders/restore"): Phase.RESTORE, StepKey("orders/verify"): Phase.VERIFY}
+    for failed, verdict in ((True, ObjectiveVerdict.MISSED), (False, ObjectiveVerdict.UNKNOWN)):
+        assert measure_run(records, planned, at(0), timedelta(seconds=60), at(10), failed=failed).verdict is verdict
+    protecting = [record("verify", Phase.VERIFY, 0, 5), record("protect", Phase.PROTECT, 5, 9, Outcome.FAILED)]
+    planned = {each.key: each.phase for each in protecting}
+    verdict = measure_run(protecting, planned, at(0), timedelta(seconds=60), at(10), failed=True).verdict
+    assert verdict is ObjectiveVerdict.MET, "the database was back in time"

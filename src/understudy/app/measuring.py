@@ -11,7 +11,7 @@ from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
 from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
-from understudy.records.run import StepRecord
+from understudy.records.run import RunState, StepRecord
 from understudy.runner.plan_json import plan_from_json
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import GiveUp
@@ -61,7 +61,8 @@ def measure(installation: Installation, view: RunView, disrupted: datetime | Non
     planned = _phases(installation, view)
     records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
     now = view.run.ended or installation.clock.now()
-    measurement = measure_run(records, planned, since, scenario.rto, now)
+    failed = view.run.state is RunState.FAILED
+    measurement = measure_run(records, planned, since, scenario.rto, now, failed=failed)
     return MeasuredRecovery(
         resource=resource,
         disrupted=since,
@@ -70,7 +71,7 @@ def measure(installation: Installation, view: RunView, disrupted: datetime | Non
         objectives=Objectives(scenario.rto, scenario.rpo),
         tier=tier_name,
         tier_objectives=Objectives(tier.rto, tier.rpo),
-        tier_verdict=measure_run(records, planned, since, tier.rto, now).verdict,
+        tier_verdict=measure_run(records, planned, since, tier.rto, now, failed=failed).verdict,
         unprotected=tuple(_left_out(view.steps)),
     )
 

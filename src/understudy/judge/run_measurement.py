@@ -21,7 +21,7 @@ class ObjectiveVerdict(StrEnum):
     MET = "met"
     MISSED = "missed"
     UNKNOWN = "unknown"
-    """Nothing tells: not validated yet and the time not up, or nothing newer came back and perhaps nobody wrote."""
+    """Nothing tells: not validated yet, not failed and the time not up, or nothing newer came back and perhaps nobody wrote."""
     NONE_SET = "none_set"
 
 
@@ -58,6 +58,8 @@ def measure_run(
     disrupted: datetime,
     objective: timedelta | None,
     now: datetime,
+    *,
+    failed: bool = False,
 ) -> RunMeasurement:
     """
     Args:
@@ -66,6 +68,7 @@ def measure_run(
         disrupted: When the service was lost; in a drill, when the drill was begun.
         objective: The recovery time objective.
         now: For the verdict on a run that is not validated yet.
+        failed: It has ended without success, so that what is not validated by now will not be.
     """
     validated = _validated_at(records, planned)
     recovering = [record for record in records if record.phase not in _AFTERWARDS]
@@ -78,7 +81,7 @@ def measure_run(
             if phase in _AFTERWARDS and any(record.phase is phase for record in records)
         },
         recovery_time=validated - disrupted if validated else None,
-        verdict=_verdict(validated, disrupted, objective, now),
+        verdict=_verdict(validated, disrupted, objective, now, failed=failed),
         unsuccessful=tuple(
             record.key
             for record in sorted(records, key=lambda record: record.evidence.ended)
@@ -97,12 +100,14 @@ def _validated_at(records: Sequence[MeasuredStep], planned: Mapping[StepKey, Pha
     return max(good[key] for key in validating)
 
 
-def _verdict(validated: datetime | None, disrupted: datetime, objective: timedelta | None, now: datetime) -> ObjectiveVerdict:
+def _verdict(
+    validated: datetime | None, disrupted: datetime, objective: timedelta | None, now: datetime, *, failed: bool
+) -> ObjectiveVerdict:
     if objective is None:
         return ObjectiveVerdict.NONE_SET
     if validated is not None:
         return ObjectiveVerdict.MET if validated - disrupted <= objective else ObjectiveVerdict.MISSED
-    return ObjectiveVerdict.MISSED if now - disrupted > objective else ObjectiveVerdict.UNKNOWN
+    return ObjectiveVerdict.MISSED if failed or now - disrupted > objective else ObjectiveVerdict.UNKNOWN
 
 
 def _attributed(records: Sequence[MeasuredStep], start: datetime, end: datetime) -> dict[Phase, timedelta]:
