@@ -113,15 +113,20 @@ Examples:
 def restore(resource: str, directory: Path, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
     """Restore RESOURCE into an empty directory, replay to the target, promote, verify, and leave the server stopped there."""
     from understudy.app.recoveries import restore as carry_out_restore
+    from understudy.cli.brought_back import print_brought_back, print_how_to_start
+    from understudy.cli.running import print_run
     from understudy.cli.watching import TerminalWatcher
 
     choice = choice_of(**target)  # type: ignore[arg-type]
-    view = carry_out_restore(opened(stack_file, state), resource, directory, choice, TerminalWatcher(quiet=as_json))
-    if view.succeeded and not as_json and not (directory / "postgresql.conf").exists():
-        click.echo(
-            f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it."
-        )
-    _finish(view, as_json)
+    installation = opened(stack_file, state)
+    view = carry_out_restore(installation, resource, directory, choice, TerminalWatcher(quiet=as_json))
+    print_run(view, as_json)
+    if not as_json:
+        print_brought_back(view)
+        if view.succeeded:
+            recover = installation.resource(resource).recover
+            print_how_to_start(directory.absolute(), recover.programs if recover else None)
+    sys.exit(ExitCode.of_run(view.run.state))
 
 
 @click.command(
@@ -213,18 +218,12 @@ def recover(
     finish_measured(installation, view, as_json, report)
 
 
-def _finish(view: RunView, as_json: bool) -> None:
-    from understudy.cli.running import print_run
-
-    print_run(view, as_json)
-    sys.exit(ExitCode.of_run(view.run.state))
-
-
 def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> None:
     """The verdict: done only when the run succeeded and every objective was met."""
     from understudy.app.filing import keep_evidence
     from understudy.app.measuring import measure
     from understudy.app.proving import export_evidence
+    from understudy.cli.brought_back import print_brought_back
     from understudy.cli.measured import measured_json, print_measured
     from understudy.cli.printing import print_error, print_json
     from understudy.cli.running import print_run
@@ -245,6 +244,7 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
     else:
         print_measured(measured)
         print_run(view, as_json=False)
+        print_brought_back(view)
         _print_start_again(view)
         click.echo(f"evidence: {evidence}")
     code = ExitCode.of_run(view.run.state)

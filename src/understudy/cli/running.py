@@ -152,6 +152,7 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it."""
     from understudy.app.asking import planner
     from understudy.app.carrying_out import resume as resume_run
+    from understudy.cli.brought_back import print_brought_back
     from understudy.cli.recovering import finish_measured
     from understudy.cli.watching import TerminalWatcher
     from understudy.plan.plan import Procedure
@@ -161,4 +162,6 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
         finish_measured(installation, view, as_json)
     print_run(view, as_json)
+    if view.run.procedure == Procedure.RESTORE and not as_json:
+        print_brought_back(view)
     sys.exit(ExitCode.of_run(view.run.state))
