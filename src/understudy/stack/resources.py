@@ -155,8 +155,8 @@ class RecoverSettings(StackPart):
     )
     tablespaces: Mapping[SqlName, AbsolutePath] = Field(
         default_factory=dict,
-        description="For each tablespace, by name, the directory that it is restored to. Each tablespace needs its line, so "
-        "that nothing lands on the original's path by accident.",
+        description="For each tablespace, by name, the directory that a real recovery puts it into. Each tablespace needs its "
+        "line, so that nothing lands on the original's path by accident. A restore elsewhere asks for --tablespace instead.",
     )
     user: Line | None = Field(
         default=None,
