@@ -21,7 +21,7 @@ from understudy.vocabulary.errors import Cancelled
 from understudy.vocabulary.identifiers import BackupKind, RunId
 
 BUSY = 4
-FAILED = 1
+CANCELLED = 130
 
 
 class StoreWithAPersonBeside:
@@ -80,7 +80,7 @@ def test_a_backup_that_is_cancelled_midway_leaves_nothing_and_the_next_one_succe
     code, printed = stage.call("cancel", run)
     assert (code, "cancelled" in printed) == (0, True), printed
     printed, _ = backup.communicate(timeout=60)
-    assert backup.returncode == FAILED, printed
+    assert backup.returncode == CANCELLED, printed
     assert stage.installation.records.run(run).state is RunState.CANCELLED
     assert stage.folders() == {}
     wait_until(lambda: stage.sql("select count(*) from pg_stat_progress_basebackup") == 0, "the backup to end on the server")
