@@ -18,6 +18,8 @@ from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.wal import WalSegment
 
+_SLOT_PATIENCE_SECONDS = 10.0
+_LOOK_EVERY_SECONDS = 0.05
 _GAPS = frozenset({"slot_lost", "wal_removed"})
 
 
@@ -114,8 +116,13 @@ class StartWalStream:
             "not_shipped": not_shipped,
         }
         world.receipts.write(self.gap_receipt, record)
-        slot = database.slot(self.slot)
-        if slot is not None and slot.wal_status == "lost":
+        # Also one that the server does not call lost: a receiver that asked for WAL that is gone has set it back to there.
+        deadline = world.clock.monotonic_seconds() + _SLOT_PATIENCE_SECONDS
+        while (slot := database.slot(self.slot)) is not None:
+            # The server may not have noticed yet that the receiver is gone.
+            if slot.active and world.clock.monotonic_seconds() < deadline:
+                world.clock.wait(_LOOK_EVERY_SECONDS)
+                continue
             database.drop_slot(self.slot)
 
     @property

@@ -302,17 +302,35 @@ class PostgresWalReceiver:
         )
 
     def _wal_removed(self, error: GiveUp, start: StreamStart | None, kept_from: Lsn | None) -> GiveUp | None:
-        """What the server says of it is in the server's language; that it keeps nothing so old is not."""
-        if error.code != "receiver_failed" or start is None or kept_from is None or start.lsn >= kept_from:
+        """What the server says of it is in the server's language; that it keeps nothing so old is not.
+
+        A receiver that asks for WAL from before its slot sets the slot back to there with its first message, before the server
+        refuses. From then on the slot stands where the spool ends, and only the server's directory tells that the WAL is gone.
+        """
+        if error.code != "receiver_failed" or start is None or kept_from is None:
             return None
+        if start.lsn >= kept_from and not self._is_gone(start):
+            return None
+        kept = f"from {kept_from} on only" if start.lsn < kept_from else "no longer"
         return GiveUp(
             "wal_removed",
-            found=f"the spool ends at {start.lsn}, the server keeps WAL for slot {self._options.slot} from {kept_from} on only, "
+            found=f"the spool ends at {start.lsn}, the server keeps WAL for slot {self._options.slot} {kept}, "
             f"and answers: {error.found}",
             expected="WAL that goes on where the spool ends",
             hint="the slot was dropped or made anew, and WAL in between is lost for good: a full backup begins anew behind it "
             "(understudy backup RESOURCE --full)",
         )
+
+    def _is_gone(self, start: StreamStart) -> bool:
+        """Whether the server has written on behind the spool's end, and no longer has the segment that comes next.
+
+        Source: PostgreSQL manual, ``pg_ls_waldir``: members of ``pg_monitor`` may call it.
+        """
+        timeline, flushed = self._database.wal_flushed()
+        if timeline != start.timeline or flushed <= start.lsn:
+            return False
+        following = WalSegment.holding(start.timeline, start.lsn, self._spool.segment_bytes).name
+        return not self._database.query(f"SELECT FROM pg_ls_waldir() WHERE name = '{following}'")
 
     @property
     def _parameters(self) -> dict[str, str]:
