@@ -12,6 +12,7 @@ from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.files import FileStore
 from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
+from understudy.repository.epochs import OwnClaim, claim_epoch
 from understudy.repository.wal_archive import WalArchive
 from understudy.steps.wal_shipping import WalShipper
 from understudy.supervise.wal_streams import WalStream
@@ -20,6 +21,7 @@ from understudy.vocabulary.secret import Secret
 
 MEGABYTE = 1024 * 1024
 NEAR, ORDERS = RepositoryName("near"), ResourceName("orders")
+CONTROLLER = "the-test"
 SHIP_EVERY = timedelta(seconds=10)
 
 
@@ -37,11 +39,16 @@ class Streamed:
         self.receiver = PostgresWalReceiver(secret, database, SystemClock(), options)
         system = database.facts().system_identifier
         self._store = FileStore.create(directory / "store")
-        self.archive = WalArchive(self._store, choose_sealer(), fresh_keys(), ORDERS, system, MEGABYTE)
+        self._keys = fresh_keys()
+        claim_epoch(self._store, self._keys, CONTROLLER, SystemClock().now())
+        self.archive = WalArchive(self._store, choose_sealer(), self._keys, ORDERS, system, MEGABYTE)
         self.stream = WalStream(
-            ORDERS, self.receiver, lambda: None, {NEAR: lambda: WalShipper(self.receiver, self.archive)}, SHIP_EVERY, self.clock,
+            ORDERS, self.receiver, lambda: None, {NEAR: self.shipper}, SHIP_EVERY, self.clock,
             self._passed, lambda report: None,
         )  # fmt: skip
+
+    def shipper(self):
+        return WalShipper(self.receiver, self.archive, OwnClaim(self._store, self._keys, CONTROLLER, SystemClock()))
 
     def _passed(self, report):
         assert report.fault is None
@@ -67,7 +74,9 @@ class Streamed:
 
     @property
     def tail_names(self):
-        return [each.key.rpartition("/")[2].partition(".")[0] for each in self._store.list() if each.key.endswith(".json")]
+        return [
+            each.key.rpartition("/")[2].partition(".")[0] for each in self._store.list("postgres") if each.key.endswith(".json")
+        ]
 
     def holds(self, words):
         (segment,) = {each.segment for each in self.archive.contents().tails}
@@ -110,5 +119,5 @@ def test_what_was_shipped_before_a_restart_is_not_shipped_again(streamed):
     streamed.await_passes(1)
     [(_, first_stop)] = streamed.tails
     streamed.write("words of a second shipper")
-    WalShipper(streamed.receiver, streamed.archive).ship_once()
+    streamed.shipper().ship_once()
     assert [start for start, _ in streamed.tails] == [0, first_stop]
