@@ -30,7 +30,7 @@ def _store_fault(root: Path, doing: str, error: OSError) -> UnderstudyError:
             "store_full",
             found=f"{found}; {_free_bytes(root)} bytes are free below {root}",
             expected="room for the object",
-            hint=f"make room on the disk that holds {root}, or move the repository to a larger one, then try again",
+            hint=f"make room on the disk that holds {root} (understudy expire removes backups that are due), then try again",
         )
     if error.errno in _DENIED:
         return GiveUp(

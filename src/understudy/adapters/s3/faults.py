@@ -59,7 +59,7 @@ def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
         return bucket_missing(found, url)
     if code in _FULL or status == 507:
         return GiveUp("store_full", found=found, expected="room for the object",
-                      hint="raise the bucket's quota or make room in it, then try again")  # fmt: skip
+                      hint="raise the bucket's quota or make room (understudy expire), then try again")  # fmt: skip
     if code in _TOO_LARGE or status == 413:
         return GiveUp("store_full", found=found, expected="that the store takes objects of this size",
                       hint="use smaller parts: backup: part_size in the stack file")  # fmt: skip
