@@ -60,8 +60,8 @@ class Runner:
         """Raises Refusal ``controller_busy``, ``sqlite_too_old``."""
         self._lock.acquire()
         try:
-            self._records.mark_interrupted(self._executor)
-            self._engine.launch()
+            interrupted = self._records.mark_interrupted(self._executor)
+            self._engine.launch(interrupted=bool(interrupted))
         except BaseException:
             self._lock.release()
             raise
