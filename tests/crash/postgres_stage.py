@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import psycopg
 import pyrage
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
+from tests.room import new_path
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
 from tests.servers.rclone_s3 import RcloneS3
@@ -64,7 +64,7 @@ class Stage:
     def __init__(self, server: PostgresServer, *, bucket: bool = False) -> None:
         """``bucket``: a second repository, in a bucket of an S3 server of its own."""
         self.server = server
-        self.directory = Path(f"/tmp/ust-stage-{secrets.token_hex(4)}")
+        self.directory = new_path("stage")
         self.directory.mkdir(mode=0o755)
         self.rows = 0
         identity = pyrage.x25519.Identity.generate()
