@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import click
 
+from understudy.records.run import RecordedError
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.wal import Lsn, WalSegment
@@ -36,6 +37,18 @@ def duration(value: timedelta | float | None) -> str:
 
 def moment(value: datetime | None) -> str:
     return value.isoformat(timespec="seconds") if value else "never"
+
+
+def explained(error: RecordedError, indent: str) -> list[str]:
+    """A line for each thing that is known of it."""
+    lines = [f"{indent}{error.code}: {error.found}"]
+    lines += [f"{indent}expected: {error.expected}"] if error.expected else []
+    return lines + ([f"{indent}hint: {error.hint}"] if error.hint else [])
+
+
+def waiting_since(held_up_since: datetime | None, again_at: datetime | None) -> str:
+    """Since when something has waited, and until when it will before the next try."""
+    return f"since {moment(held_up_since)}, {f'next try {moment(again_at)}' if again_at else 'trying again now'}"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None) -> None:
