@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -97,13 +98,12 @@ class Stage:
         part.chmod(0o600)
         part.write_bytes(content)
 
-    def start(self, *words: str, state: str = "state") -> subprocess.Popen[str]:
-        """The command line, in a process of its own, with nobody at its terminal."""
+    def start(self, *words: str, state: str = "state", output: Path | None = None) -> subprocess.Popen[str]:
+        """The command line, in a process of its own, with nobody at its terminal; ``output`` is to be read meanwhile."""
         options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]
         command = [sys.executable, "-m", "understudy.cli.main", *words, *options]
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
-        )
+        with nullcontext(subprocess.PIPE) if output is None else output.open("w") as out:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, cwd="/")
 
     def call(self, *words: str, state: str = "state") -> tuple[int, str]:
         """The same to its end: its exit code and what it printed."""

@@ -11,7 +11,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import duration, moment, print_json, table
+from understudy.cli.printing import duration, explained, moment, print_json, table, waiting_since
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
                 click.echo(f"    {name}: {value}")
             if step.evidence.hint:
                 click.echo(f"  note: {step.evidence.hint}")
+        if step.held_up_by is not None:
+            click.echo(f"  waiting {waiting_since(step.held_up_since, step.again_at)}")
         if step.error is not None:
-            click.echo(f"  {step.error.code}: {step.error.found}")
-            click.echo(f"  expected: {step.error.expected}\n  hint: {step.error.hint}")
+            click.echo("\n".join(explained(step.error, "  ")))
 
 
 def _print_request(request: RequestRecord) -> None:
@@ -101,9 +102,9 @@ def _print_request(request: RequestRecord) -> None:
     if len(request.runs) > 1:
         click.echo(f"runs of one request: {', '.join(request.runs)}")
     if request.error is not None:
-        click.echo(
-            f"nothing follows {request.runs[-1]}: {request.error.code}: {request.error.found}\n  hint: {request.error.hint}"
-        )
+        last = request.runs[-1]
+        click.echo(f"nothing follows {last}:" if request.ended else f"what is to follow {last} cannot begin yet:")
+        click.echo("\n".join(explained(request.error, "  ")))
 
 
 @click.command(
@@ -133,9 +134,11 @@ Examples:
 def cancel(run: str, stack_file: Path, state: Path | None) -> None:
     """Ask RUN to stop where it is safe. Its clean-up still runs."""
     from understudy.app.carrying_out import cancel as cancel_run
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
 
-    view = cancel_run(opened(stack_file, state), RunId(run), Person(getpass.getuser()), TerminalWatcher())
+    installation = opened(stack_file, state)
+    with watched(installation) as watcher:
+        view = cancel_run(installation, RunId(run), Person(getpass.getuser()), watcher)
     click.echo(f"{view.run.run} is {view.run.state.value}")
 
 
@@ -149,19 +152,26 @@ Examples:
 @stack_options
 @json_option
 def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it."""
+    """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it.
+
+    While serve runs, it goes on with RUN by itself, and this command follows it. It ends as the command ends that began RUN.
+    """
     from understudy.app.asking import planner
     from understudy.app.carrying_out import resume as resume_run
-    from understudy.cli.brought_back import print_brought_back
-    from understudy.cli.recovering import finish_measured
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.backing_up import finish_backup
+    from understudy.cli.foreground import watched
+    from understudy.cli.recovering import finish_measured, finish_restored
     from understudy.plan.plan import Procedure
 
     installation = opened(stack_file, state)
-    view = resume_run(installation, RunId(run), planner(installation), TerminalWatcher(quiet=as_json))
-    if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
-        finish_measured(installation, view, as_json)
+    with watched(installation, quiet=as_json) as watcher:
+        view = resume_run(installation, RunId(run), planner(installation), watcher)
+    match view.run.procedure:
+        case Procedure.BACKUP:
+            finish_backup(installation, view.run.subject, view, as_json)
+        case Procedure.RESTORE:
+            finish_restored(installation, view.run.subject, view, as_json)
+        case Procedure.DRILL | Procedure.RECOVERY:
+            finish_measured(installation, view, as_json)
     print_run(view, as_json)
-    if view.run.procedure == Procedure.RESTORE and not as_json:
-        print_brought_back(view)
     sys.exit(ExitCode.of_run(view.run.state))
