@@ -10,7 +10,7 @@ from tests.restore_matrix.estate import dump_of, expect_success, failed_step, pr
 from tests.tidy.sources import ROOT
 from understudy.adapters.age import new_identity
 from understudy.app.recoveries import Choice
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind
 
 _MAKING_A_SIGNING_KEY = re.compile(r"^\(umask 077; .* > main\.signing-key\.new\)$", re.M)
@@ -85,11 +85,14 @@ def test_a_new_signer_goes_on_with_what_the_earlier_one_signed_until_that_is_tru
     assert "all as they were signed" in estate.command("evidence", "verify").stdout
 
     rewrite(estate, signers=[later])
-    for refused in (estate.back_up, lambda: estate.restore(Choice(), estate.server.sibling().data)):
-        with pytest.raises(GiveUp) as refusal:
-            refused()
-        assert refusal.value.code == "signature_untrusted"
-        assert earlier in refusal.value.found
+    with pytest.raises(GiveUp) as refused:
+        estate.back_up()
+    assert refused.value.code == "signature_untrusted"
+    assert earlier in refused.value.found
+    with pytest.raises(UnderstudyError) as unusable:
+        estate.restore(Choice(), estate.server.sibling().data)
+    assert unusable.value.code == "chain_broken"
+    assert f"stands on {before.label}, which is not usable" in unusable.value.found
 
     stack = json.loads(estate.stack_file.read_text())
     stack["repositories"] = {"anew": {"url": f"file://{estate.directory}/anew"}}
@@ -97,3 +100,6 @@ def test_a_new_signer_goes_on_with_what_the_earlier_one_signed_until_that_is_tru
     estate.reopen()
     expect_success(estate.back_up())
     expect_success(estate.restore(Choice(), estate.server.sibling().data))
+    told = estate.command("evidence", "verify", check=False)
+    assert told.returncode == 1
+    assert earlier in told.stdout

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.app.desk import desk
-from tests.restore_matrix.estate import SilentWatcher, expect_success, failed_step
+from tests.restore_matrix.estate import RESOURCE, SilentWatcher, expect_success, failed_step
 from tests.servers.flavours import Flavour
 from tests.steps.protected import Protected, world_of
 from understudy.app.carrying_out import carry_out
 from understudy.app.recoveries import Choice, plan_restore, restore
+from understudy.app.seen import remember_seen
 from understudy.ports.instance import InstancePlace
 from understudy.records.run import StepState
 from understudy.steps.check_pages import CheckPages
@@ -119,7 +120,9 @@ def test_an_index_that_lies_fails_the_verification_where_the_server_has_amcheck(
     """Its pages are whole and every row is read: only who compares the entries with one another sees it."""
     server = postgres_servers(Flavour.DEBIAN_15)
     protected = Protected(server, desk)
-    step, world = VerifyDatabase("orders", protected.place), world_of(protected.installation())
+    installation = protected.installation()
+    remember_seen(installation.state, RESOURCE, installation.databases[RESOURCE].facts())
+    step, world = VerifyDatabase("orders", protected.place), world_of(installation)
     server.sql(_ORDER.format("$1, $2"))
     server.sql(_SORTED_INDEX)
     assert step.run(world).proof["databases"]["postgres"]["amcheck_relations"] is None

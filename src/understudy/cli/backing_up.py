@@ -129,9 +129,9 @@ def backups(resource: str | None, stack_file: Path, state: Path | None, as_json:
 @click.command(
     epilog="""\b
 Examples:
-  understudy verify                                everything, in every repository: signatures, digests, WAL without a hole
+  understudy verify                                  everything, everywhere: signatures, digests, WAL without a hole
   understudy verify orders --repository far
-  understudy verify orders/20261123-030000F --deep also open each part and compare every file with the server's manifest
+  understudy verify orders/20261123-030000F --deep   each part opened, each file compared with the server's manifest
 \b
 Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, backup or repository, 3 no backup or no identity.
 """
