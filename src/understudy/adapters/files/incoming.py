@@ -8,7 +8,6 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-
 _AHEAD_BYTES = 8 * 1024 * 1024
 
 
