@@ -103,7 +103,7 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
     assert str(packaged.server.etc) in finding.found
     assert "below resources.orders.recover: configuration: /etc/understudy/orders" in finding.change
     with pytest.raises(Refusal, match="configuration_missing") as refused:
-        plan_in_place(estate.installation, SCENARIO, None, Choice())
+        plan_in_place(estate.installation, SCENARIO, None, Choice(), Person("anna"))
     assert "no postgresql.conf and no pg_hba.conf" in refused.value.found
     assert not packaged.directory.exists()
 

@@ -13,6 +13,7 @@ from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
 from understudy.plan.request import (
     DAMAGE,
+    DAMAGED_COPIES,
     REPLANNED_AS_FULL,
     BackupRequest,
     Choice,
@@ -22,6 +23,7 @@ from understudy.plan.request import (
     request_to_json,
 )
 from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
+from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, RunId, StepKey
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
@@ -33,6 +35,7 @@ INCREMENTAL_PLAN = plan_backup(backup_subject(), backup_facts([FULL]))
 FULL_PLAN = plan_backup(backup_subject(), backup_facts())
 DRILL_PLAN = plan_recovery(recovery_wish(Mode.DRILL), recovery_facts([FULL]))
 NAMED = RecoveryTarget(TargetKind.NAME, "before_the_upgrade")
+LOST = Disruption.exactly(NOON, KnownBy.PERSON)
 A_DRILL = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(), scenario="data_loss")
 PASSING = ("store_unreachable", "wrong_key", "identity_missing", "wal_missing", "unexpected_error", "controller_superseded")
 
@@ -71,7 +74,7 @@ def test_a_request_from_before_its_origin_was_told_counts_as_made_by_hand():
     assert request_from_json(told) == BackupRequest(ORDERS, BackupKind.FULL, origin=BackupOrigin.MANUAL)
 
 
-@pytest.mark.parametrize("code", DAMAGE)
+@pytest.mark.parametrize("code", [*DAMAGE, *DAMAGED_COPIES])
 def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_not_by_words(code):
     following = after(A_DRILL, DRILL_PLAN, failed(code, f"/{FULL.label}/ is elsewhere", backup="20261122-030000F"))
     assert following.choice.without == {"20261122-030000F"}
@@ -108,6 +111,27 @@ def test_an_approval_holds_for_the_runs_that_follow():
     assert after(A_DRILL, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)).approved_by is None
 
 
+@pytest.mark.parametrize("code", DAMAGED_COPIES)
+def test_a_restore_with_damaged_pages_leaves_its_copy_for_repair_and_a_recovery_goes_on(code):
+    damaged = failed(code, backup=FULL.label.text)
+    restore = RecoveryRequest(Procedure.RESTORE, ORDERS, Choice(), "/srv/copy")
+    assert after(restore, DRILL_PLAN, damaged) is None
+    recovery = RecoveryRequest(Procedure.RECOVERY, ORDERS, Choice(), scenario="database_corruption", disruption=LOST)
+    assert after(recovery, DRILL_PLAN, damaged).choice.without == {FULL.label.text}
+
+
+def test_every_run_of_a_request_counts_from_the_same_moment():
+    recovery = RecoveryRequest(Procedure.RECOVERY, ORDERS, Choice(), scenario="database_corruption", disruption=LOST)
+    following = after(recovery, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text))
+    assert after(following, DRILL_PLAN, failed("part_corrupt", backup="20261122-030000F")).disruption == LOST
+
+
+def test_a_request_from_before_its_moment_was_told_has_none():
+    told = request_to_json(A_DRILL)
+    del told["disruption"]
+    assert request_from_json(told) == A_DRILL
+
+
 @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.CANCELLED])
 def test_nothing_follows_a_run_that_succeeded_or_was_cancelled(state):
     assert after(A_DRILL, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text), state=state) is None
@@ -140,6 +164,7 @@ requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sam
     words,
     st.none() | words.map(Person),
     st.none() | words.map(Person),
+    st.none() | st.builds(Disruption, st.just(NOON), st.sampled_from(KnownBy), st.just(NOON)),
 )
 
 

@@ -14,6 +14,7 @@ from understudy.app.carrying_out import SERVING_FILE
 from understudy.app.filing import EvidenceFiling
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
+from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
@@ -34,6 +35,8 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
+        for interrupted in runner.interrupted():
+            ask_anew_or_warn(installation, interrupted.run)
         under_way = set(runner.resume_all())
         for run in under_way:
             _log.info("resumed run %s", run)

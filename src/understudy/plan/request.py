@@ -15,8 +15,10 @@ from typing import ClassVar, cast
 from understudy.plan.backup import is_full
 from understudy.plan.plan import Plan, Procedure
 from understudy.records.run import RunState, StepRecord
+from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
+from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, ResourceName
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
@@ -31,6 +33,9 @@ DAMAGE = (
     "archive_corrupt", "incremental_corrupt",
 )  # fmt: skip
 """What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
+
+DAMAGED_COPIES = (PAGES_DAMAGED, "logical_read_failed", "structure_damaged")
+"""What is found of a copy that was replayed to the target; damage where the evidence names a backup, as it does for bad pages."""
 
 _TARGET_NOT_REACHED = "target_not_reached"
 _UNDATED = (TargetKind.NAME, TargetKind.TRANSACTION)
@@ -78,6 +83,8 @@ class RecoveryRequest:
     approved_by: Person | None = None
     """Who agreed, beforehand or when a run asked: that holds for the runs that follow."""
     fence_override_by: Person | None = None
+    disruption: Disruption | None = None
+    """Since when the service is lost, of a recovery: the same for all of its runs."""
 
 
 Request = BackupRequest | RecoveryRequest
@@ -99,7 +106,7 @@ def _as_full(request: BackupRequest, plan: Plan, steps: Sequence[StepRecord]) ->
 
 def _from_an_older_backup(request: RecoveryRequest, plan: Plan, steps: Sequence[StepRecord]) -> RecoveryRequest | None:
     """Only where nobody asked for a certain one."""
-    useless = next(chain(_damaged(steps), _taken_too_late(request.choice.target, plan, steps)), None)
+    useless = next(chain(_damaged(request.procedure, steps), _taken_too_late(request.choice.target, plan, steps)), None)
     if useless is None or request.choice.label is not None:
         return None
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
@@ -110,9 +117,11 @@ def _from_an_older_backup(request: RecoveryRequest, plan: Plan, steps: Sequence[
     )
 
 
-def _damaged(steps: Sequence[StepRecord]) -> Iterator[str]:
+def _damaged(procedure: Procedure, steps: Sequence[StepRecord]) -> Iterator[str]:
+    # A restore's damaged copy lies where the other would go, whole but for these pages: its owner may want to repair it.
+    codes = DAMAGE if procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
     for step in steps:
-        if step.error is not None and step.error.code in DAMAGE and step.evidence is not None:
+        if step.error is not None and step.error.code in codes and step.evidence is not None:
             label = step.evidence.proof.get(BACKUP_AT_FAULT)
             if label is not None:
                 yield str(label)
@@ -140,6 +149,7 @@ def request_to_json(request: Request) -> JsonObject:
         "scenario": request.scenario,
         "approved_by": request.approved_by,
         "fence_override_by": request.fence_override_by,
+        "disruption": None if request.disruption is None else disruption_to_json(request.disruption),
     }
 
 
@@ -154,6 +164,7 @@ def request_from_json(value: JsonObject) -> Request:
             incremental_refused=str(value["incremental_refused"]),
             origin=BackupOrigin(str(origin)),
         )
+    disruption = cast("JsonObject | None", value.get("disruption"))
     return RecoveryRequest(
         procedure=procedure,
         resource=resource,
@@ -162,6 +173,7 @@ def request_from_json(value: JsonObject) -> Request:
         scenario=str(value["scenario"]),
         approved_by=_person(value["approved_by"]),
         fence_override_by=_person(value["fence_override_by"]),
+        disruption=None if disruption is None else disruption_from_json(disruption),
     )
 
 

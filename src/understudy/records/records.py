@@ -40,7 +40,7 @@ from understudy.records.run import (
     Submission,
 )
 from understudy.records.state_database import StateDatabase
-from understudy.records.submitting import insert_run
+from understudy.records.submitting import insert_run, reword_question
 from understudy.records.waits import forget_wait, note_wait
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -180,6 +180,11 @@ class Records:
                 "UPDATE steps SET approved_by = ?, approved = ? WHERE run = ? AND step = ? AND approved_by IS NULL",
                 (by, self._now(), run, step),
             )
+
+    def ask_anew(self, run: RunId, plan: JsonObject, step: StepKey, question: str) -> None:
+        """Exchange what the step asks, and the plan that says so; nobody has agreed to it and nothing was begun."""
+        with self._database.writing() as connection:
+            reword_question(connection, run, plan, step, question)
 
     def approval(self, run: RunId, step: StepKey) -> ApprovalRecord | None:
         with self._database.reading() as connection:
