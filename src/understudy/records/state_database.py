@@ -226,6 +226,15 @@ def state_unwritable(found: str) -> GiveUp:
     )
 
 
+def state_denied(error: PermissionError) -> GiveUp:
+    return GiveUp(
+        "state_denied",
+        found=f"{error.filename}: {error.strerror}",
+        expected="a state directory of the user that runs this",
+        hint="run understudy as the user that owns the state directory, or as root",
+    )
+
+
 def state_damaged(found: str) -> GiveUp:
     return GiveUp(
         "state_damaged",
