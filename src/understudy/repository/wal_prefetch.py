@@ -116,6 +116,7 @@ class WalPrefetcher:
         self._closing = threading.Event()
         self._failure: UnderstudyError | None = None
         self._passing: TryAgain | None = None
+        self._fetched = 0
 
     @property
     def restore_command(self) -> str:
@@ -127,6 +128,11 @@ class WalPrefetcher:
     def trouble(self) -> TryAgain | None:
         """The passing fault that fetching is held up by just now, for people."""
         return self._passing
+
+    @property
+    def fetched(self) -> int:
+        """How many segments and history files have come so far."""
+        return self._fetched
 
     def raise_if_failed(self) -> None:
         """Raises the final fault that ended fetching, if one did."""
@@ -298,6 +304,7 @@ class WalPrefetcher:
                 continue
             self._passing = None
             self._write(self._ready / name, content)
+            self._fetched += 1
             return
 
     def _content(self, name: str) -> bytes:
