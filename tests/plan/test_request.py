@@ -1,6 +1,7 @@
 """What comes after a run: from what was asked for and how the run ended, and from nothing else."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -50,8 +51,8 @@ def failed(code, found="found", approved_by=None, **proof):
     )
 
 
-def after(request, plan, *steps, state=RunState.FAILED):
-    return next_request(request, plan, state, steps)
+def after(request, plan, *steps, state=RunState.FAILED, repositories=()):
+    return next_request(request, plan, state, steps, repositories)
 
 
 @pytest.mark.parametrize("code", REPLANNED_AS_FULL)
@@ -77,19 +78,30 @@ def test_a_request_from_before_its_origin_was_told_counts_as_made_by_hand():
 @pytest.mark.parametrize("code", [*DAMAGE, *DAMAGED_COPIES])
 def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_not_by_words(code):
     following = after(A_DRILL, DRILL_PLAN, failed(code, f"/{FULL.label}/ is elsewhere", backup="20261122-030000F"))
-    assert following.choice.without == {"20261122-030000F"}
+    assert following.choice.without == {"near/20261122-030000F"}
     assert after(A_DRILL, DRILL_PLAN, failed(code, f"an object below /{FULL.label}/")) is None
 
 
 def test_what_was_left_out_before_stays_left_out():
     before = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(without=frozenset({"older"})), scenario="data_loss")
-    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "newer"}
+    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "near/newer"}
 
 
 def test_a_backup_that_was_asked_for_is_not_exchanged_for_another():
     certain = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(NAMED, label=FULL.label.text), scenario="data_loss")
     assert after(certain, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)) is None
     assert after(certain, DRILL_PLAN, failed("target_not_reached")) is None
+
+
+def test_a_damaged_backup_that_was_asked_for_is_looked_for_in_the_repository_behind_and_nowhere_else():
+    certain = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(label=FULL.label.text), scenario="data_loss")
+    damaged, near, far = failed("part_corrupt", backup=FULL.label.text), RepositoryName("near"), RepositoryName("far")
+    following = after(certain, DRILL_PLAN, damaged, repositories=(near, far))
+    assert following.choice.left_out_of(near) == {FULL.label.text}
+    assert following.choice.left_out_of(far) == frozenset()
+    assert after(certain, DRILL_PLAN, damaged, repositories=(far, near)) is None
+    from_near = replace(certain, choice=replace(certain.choice, repository=near))
+    assert after(from_near, DRILL_PLAN, damaged, repositories=(near, far)) is None
 
 
 @pytest.mark.parametrize("kind", TargetKind)

@@ -18,6 +18,7 @@ from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.old_server import Looking, look_for_old_server, unseen
 from understudy.app.repositories import made_repository, prepare_repository
+from understudy.app.sources import other_copies_told, source_first, source_that_will_do
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
@@ -83,8 +84,9 @@ def recover(
     """
     began = installation.clock.now()
     name = _one_resource(installation, resource)
-    source, *others = _repositories(installation, name, choice)
-    made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
+    source, *others = source_first(installation, name, choice.repository)
+    with other_copies_told(installation, name, choice):
+        made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
     request = RecoveryRequest(
         Procedure.RECOVERY,
         name,
@@ -95,17 +97,11 @@ def recover(
         disruption=disruption_at(installation, name, began, since),
     )
     plan = plan_requested_recovery(installation, request, looking)
-    prepare_repository(installation, source, take_over=take_over)
+    with other_copies_told(installation, name, choice):
+        prepare_repository(installation, source, take_over=take_over)
     for other in others:
         _prepare_if_there(installation, other, take_over)
     return _carry_out(installation, request, plan, watcher)
-
-
-def _repositories(installation: Installation, name: ResourceName, choice: Choice) -> tuple[RepositoryName, ...]:
-    """The one that is read from, then the others."""
-    names = installation.repository_names(name)
-    source = choice.repository or names[0]
-    return (source, *(each for each in names if each != source))
 
 
 def _prepare_if_there(installation: Installation, repository: RepositoryName, take_over: bool) -> None:
@@ -277,9 +273,14 @@ def _plan(
     looking: Looking = unseen,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
-    source, *others = _repositories(installation, name, choice)
-    repositories = (source, *others)
-    holdings = holdings_of(made_repository(installation, source), name, choice.without)
+    with other_copies_told(installation, name, choice):
+        source, holdings = source_that_will_do(
+            installation,
+            name,
+            choice,
+            lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        )
+    repositories = source_first(installation, name, source)
     settings = installation.resource(name)
     require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(

@@ -46,7 +46,9 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
     records = installation.records
     try:
         plan = plan_from_json(records.plan(last))
-        wanted = next_request(request_from_json(request.asked), plan, records.run(last).state, records.steps(last))
+        asked = request_from_json(request.asked)
+        repositories = installation.repository_names(asked.resource)
+        wanted = next_request(asked, plan, records.run(last).state, records.steps(last), repositories)
         if wanted is None:
             records.requests.end(request.request, last)
             return None

@@ -170,6 +170,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         target_value=wish.target.value,
         workers=wish.workers,
         staging_directory=wish.staging_directory,
+        other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
     )
     promote = Promote(wish.resource, wish.place)
     verify = VerifyDatabase(

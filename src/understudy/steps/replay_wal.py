@@ -141,6 +141,8 @@ class ReplayWal(PlacedStep):
     target_value: str
     workers: int
     staging_directory: str
+    other_repositories: tuple[str, ...] = ()
+    """Of the resource: each may hold a sound copy of what is damaged in this one."""
     VERB = "replay-wal"
     PHASE: ClassVar = Phase.REPLAY
 
@@ -354,8 +356,13 @@ class ReplayWal(PlacedStep):
             found=f"replay stopped at {facts.replayed or 'a position before the end of the backup'}: the record there is "
             f"invalid, although the repository holds WAL up to {path.reaches}",
             expected="an unbroken sequence of records up to there",
-            hint=f"recover from another repository's copy with --repository; or, giving up all that was written since, {before}",
+            hint=f"recover from another repository's copy{self._elsewhere}; or, giving up all that was written since, {before}",
         )
+
+    @property
+    def _elsewhere(self) -> str:
+        named = " or ".join(f"--repository {each}" for each in self.other_repositories)
+        return f" with {named}" if named else ", if there is one"
 
     def _ended(self, facts: InstanceFacts) -> GiveUp:
         return GiveUp(
