@@ -7,6 +7,9 @@ import pytest
 
 from tests.faults.estate import Estate
 from tests.servers.postgres import PostgresServer
+from tests.servers.tiny_disk import tiny_file_system
+
+__all__ = ["make_estate", "tiny_file_system"]
 
 MakeEstate = Callable[..., Estate]
 

@@ -325,6 +325,15 @@ class Records:
             return False
         return True
 
+    def is_writable(self) -> bool:
+        """Whether the state database takes a write now: tried with what stands there already."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute("UPDATE controller SET id = id")
+        except sqlite3.Error:
+            return False
+        return True
+
     def observed(self, subject: str, kind: str) -> Observation | None:
         with self._database.reading() as connection:
             row = connection.execute(
