@@ -245,7 +245,13 @@ class ReplayWal(PlacedStep):
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
             if not facts.running and replay.adopted:
                 # It may have given up because nobody fetched for it, just when we came back.
-                raise TryAgain("instance_ended", found="the server of an earlier attempt ended", after=_START_AGAIN)
+                raise TryAgain(
+                    "instance_ended",
+                    found=f"the server of an earlier attempt in {self.place.directory} ended",
+                    expected="that it replays on; it is started again now",
+                    hint=f"nothing is to be done; why it ended, its log says: {self.place.log_file}",
+                    after=_START_AGAIN,
+                )
             if not facts.running and self._outgrown(instances, replay.required_settings):
                 return _Ending(facts, outgrown=True)
             if not facts.running:
