@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.app.stores import create_store, is_bare
+from understudy.records.private_files import make_private_directory
 from understudy.repository.catalog import Repository
 from understudy.repository.layout import stack_key
 from understudy.repository.sealing import store_sealed
@@ -74,12 +75,12 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
     controller = installation.records.controller_id()  # before anything is made: a state directory that is no use ends it here
     seen = _seen(installation, name)
     repository = installation.repository(name)
+    make_private_directory(seen.parent)
     if seen.exists():
         repository.describe()
     else:
         create_store(installation.stack.repositories[name])
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
-        seen.parent.mkdir(exist_ok=True)
         seen.write_text(description)
     if take_over or repository.current_epoch() is None:
         repository.claim_epoch(controller, installation.clock.now())

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from understudy.records.private_files import make_private_database
 from understudy.vocabulary.errors import GiveUp
 
 BUSY_TIMEOUT_MILLISECONDS = 30_000
@@ -116,6 +117,7 @@ class StateDatabase:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_database(path)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
         except (sqlite3.Error, OSError) as error:

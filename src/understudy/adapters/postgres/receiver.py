@@ -295,7 +295,7 @@ class PostgresWalReceiver:
             "receiver_starting",
             found="; ".join(self._log.last_words()) or f"pg_receivewal (process {pid}) has said nothing yet",
             expected="a stream that has begun",
-            hint=f"wait: it is tried again. If it stays so, see pg_stat_replication and {self._options.spool_directory}/receiver.log",
+            hint=f"wait: it is tried again. If it stays so, see {self._options.spool_directory}/receiver.log",
         )
 
     def _failure(self) -> UnderstudyError:
