@@ -33,6 +33,8 @@ from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
 _REFUSED_AFTER = timedelta(minutes=1)
 """A server that lets nobody in and comes no further for so long will let nobody in."""
+_SAID_AFTER = timedelta(minutes=5)
+"""A single record, such as one that drops a large table, may take its time; longer than this, a person should look."""
 _SETTINGS = (
     "SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', "
     "'max_prepared_transactions', 'max_locks_per_transaction')"
@@ -240,9 +242,10 @@ class ReplayWal(PlacedStep):
             _look_up(world, replay.prefetcher)
             facts = instances.facts(self.place)
             requests = replay.requests()
-            if facts.replayed is not None:
-                total = path.reaches.bytes_since(path.starts)
-                world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
+            standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
+            if facts.replayed is not None or standing > _SAID_AFTER:
+                done = facts.replayed.bytes_since(path.starts) if facts.replayed else 0
+                world.progress.report(self._activity(standing, replay), done, path.reaches.bytes_since(path.starts))
             if not facts.running and replay.adopted:
                 # It may have given up because nobody fetched for it, just when we came back.
                 raise TryAgain(
@@ -268,7 +271,6 @@ class ReplayWal(PlacedStep):
                 return _Ending(facts, outgrown=True)
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
                 return _Ending(facts)
-            standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
             if facts.refusal and (end_reached(requests, path.last_segment) or standing > _REFUSED_AFTER):
                 instances.query(self.place, "SELECT 1")  # says who is refused, and what to do
             if standing > self.time_limit:
@@ -289,6 +291,13 @@ class ReplayWal(PlacedStep):
         """PostgreSQL writes down what its WAL demands before it looks whether it has it (``xlog_redo``)."""
         required = instances.control_data(self.place.directory).required_settings
         return any(int(value) > int(in_force.get(name, value)) for name, value in required.items())
+
+    def _activity(self, standing: timedelta, replay: _Replay) -> str:
+        if standing <= _SAID_AFTER:
+            return "replaying WAL"
+        trouble = replay.prefetcher.trouble
+        why = trouble.code if trouble is not None else f"see {self.place.log_file}"
+        return f"replay has stood still for {standing // timedelta(minutes=1)} minutes ({why}) at"
 
     def _stalled(self, replay: _Replay, facts: InstanceFacts, standing: timedelta) -> GiveUp:
         """What replay has waited for in vain, where that is known."""
