@@ -102,8 +102,8 @@ class _Ending:
     """Of a record that the loss cut off."""
     ran_out: bool = False
     """At the position that is the target; the server itself stops only at a record that begins there or behind it."""
-    outgrown: bool = False
-    """Before the target: the server's settings are too small for the WAL that follows."""
+    again: bool = False
+    """Before the target, and the server is to be started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ class _Replay:
     """An attempt before this one started it."""
     asked_before: int = 0
     """How many requests its predecessors had made."""
+    refused_before: bool = False
+    """A server of this attempt let nobody in, and was started again for that."""
 
     def requests(self) -> Sequence[WalRequest]:
         return self.prefetcher.requests()[self.asked_before :]
@@ -216,10 +218,11 @@ class ReplayWal(PlacedStep):
     def _play(
         self, world: World, prefetcher: WalPrefetcher, path: ReplayPath, records: WalRecords, target: Mapping[str, str]
     ) -> _Ending:
-        """Start the server and watch it; again with larger settings where its WAL comes to the moment at which the source's were
-        raised. The control file says so then, and the server has paused or ended.
+        """Start the server and watch it. Again with larger settings where its WAL comes to the moment at which the source's were
+        raised: the control file says so then, and the server has paused or ended. Once more where it lets in nobody who is known:
+        stopped, it writes down what roles it has come to know.
         """
-        instances = self.instances(world)
+        instances, refused = self.instances(world), False
         while True:
             control = instances.control_data(self.place.directory)
             settings = recovery_settings(control, prefetcher.restore_command, target)
@@ -227,10 +230,11 @@ class ReplayWal(PlacedStep):
             asked_before = 0 if adopted else len(prefetcher.requests())
             # Closed to the network until it is verified, wherever it will listen later.
             instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-            replay = _Replay(instances, prefetcher, path, records, control.required_settings, adopted, asked_before)
+            replay = _Replay(instances, prefetcher, path, records, control.required_settings, adopted, asked_before, refused)
             ending = self._watch(world, replay)
-            if not ending.outgrown:
+            if not ending.again:
                 return ending
+            refused = refused or bool(ending.facts.refusal)
             instances.stop(self.place, StopMode.FAST)
 
     def _watch(self, world: World, replay: _Replay) -> _Ending:
@@ -256,7 +260,7 @@ class ReplayWal(PlacedStep):
                     after=_START_AGAIN,
                 )
             if not facts.running and self._outgrown(instances, replay.required_settings):
-                return _Ending(facts, outgrown=True)
+                return _Ending(facts, again=True)
             if not facts.running:
                 instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
                 raise self._ended(facts)
@@ -268,10 +272,12 @@ class ReplayWal(PlacedStep):
                     hint="somebody promoted it, or removed standby.signal; remove the target directory and start again",
                 )
             if facts.replay_paused and self._outgrown(instances, self._settings_in_force(instances)):
-                return _Ending(facts, outgrown=True)
+                return _Ending(facts, again=True)
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
                 return _Ending(facts)
             if facts.refusal and (end_reached(requests, path.last_segment) or standing > _REFUSED_AFTER):
+                if not replay.refused_before:
+                    return _Ending(facts, again=True)
                 instances.query(self.place, "SELECT 1")  # says who is refused, and what to do
             if standing > self.time_limit:
                 raise self._stalled(replay, facts, standing)
