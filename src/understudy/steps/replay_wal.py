@@ -33,8 +33,6 @@ from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
 _REFUSED_AFTER = timedelta(minutes=1)
 """A server that lets nobody in and comes no further for so long will let nobody in."""
-_SAID_AFTER = timedelta(minutes=5)
-"""A single record, such as one that drops a large table, may take its time; longer than this, a person should look."""
 _SETTINGS = (
     "SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', "
     "'max_prepared_transactions', 'max_locks_per_transaction')"
@@ -60,11 +58,11 @@ def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
         raise
 
 
-def _look_up(world: World, prefetcher: WalPrefetcher) -> None:
+def _look_up(world: World, prefetcher: WalPrefetcher, stalled: TryAgain | None = None) -> None:
     """Between two pieces of waiting: whether to go on, and what the server's WAL waits for."""
     world.cancellation.raise_if_requested()
     prefetcher.raise_if_failed()
-    world.progress.held_up(prefetcher.trouble)
+    world.progress.held_up(prefetcher.trouble or stalled)
 
 
 def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_bytes: int) -> list[str]:
@@ -240,16 +238,17 @@ class ReplayWal(PlacedStep):
     def _watch(self, world: World, replay: _Replay) -> _Ending:
         """Until the target: paused there, or at the end of what there is."""
         instances, path = replay.instances, replay.path
-        standstill = Standstill(world.clock)
+        standstill, stalled = Standstill(world.clock, self.place), None
         pause_seconds = POLL_SECONDS
         while True:
-            _look_up(world, replay.prefetcher)
+            _look_up(world, replay.prefetcher, stalled)
             facts = instances.facts(self.place)
             requests = replay.requests()
             standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
-            if facts.replayed is not None or standing > _SAID_AFTER:
-                done = facts.replayed.bytes_since(path.starts) if facts.replayed else 0
-                world.progress.report(self._activity(standing, replay), done, path.reaches.bytes_since(path.starts))
+            stalled = standstill.reason(standing, facts)
+            if facts.replayed is not None:
+                total = path.reaches.bytes_since(path.starts)
+                world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
             if not facts.running and replay.adopted:
                 # It may have given up because nobody fetched for it, just when we came back.
                 raise TryAgain(
@@ -280,7 +279,7 @@ class ReplayWal(PlacedStep):
                     return _Ending(facts, again=True)
                 instances.query(self.place, "SELECT 1")  # says who is refused, and what to do
             if standing > self.time_limit:
-                raise self._stalled(replay, facts, standing)
+                raise standstill.final(standing, facts, replay.prefetcher.trouble)
             if stuck_at(requests, path.last_segment) is not None:
                 return self._before_damage(replay)
             if end_reached(requests, path.last_segment) and facts.accepts_connections:
@@ -297,28 +296,6 @@ class ReplayWal(PlacedStep):
         """PostgreSQL writes down what its WAL demands before it looks whether it has it (``xlog_redo``)."""
         required = instances.control_data(self.place.directory).required_settings
         return any(int(value) > int(in_force.get(name, value)) for name, value in required.items())
-
-    def _activity(self, standing: timedelta, replay: _Replay) -> str:
-        if standing <= _SAID_AFTER:
-            return "replaying WAL"
-        trouble = replay.prefetcher.trouble
-        why = trouble.code if trouble is not None else f"see {self.place.log_file}"
-        return f"replay has stood still for {standing // timedelta(minutes=1)} minutes ({why}) at"
-
-    def _stalled(self, replay: _Replay, facts: InstanceFacts, standing: timedelta) -> GiveUp:
-        """What replay has waited for in vain, where that is known."""
-        trouble = replay.prefetcher.trouble
-        if trouble is not None:
-            found = f"{trouble.found} (nothing was replayed for {standing})"
-            return GiveUp(trouble.code, found=found, expected=trouble.expected, hint=trouble.hint)
-        return GiveUp(
-            "replay_stalled",
-            found=f"nothing was replayed for {standing}, since {facts.replayed or 'its start'}, and no WAL was asked for; the "
-            f"server's last words: {' | '.join(facts.last_words[-4:])}",
-            expected="that replay comes further",
-            hint=f"its whole log is {self.place.log_file}; see what the server in {self.place.directory} is at (top, dmesg): "
-            "a disk that hangs, somebody who paused replay. When the cause is mended, start again",
-        )
 
     def _at_the_end(self, replay: _Replay, requests: Sequence[WalRequest]) -> _Ending | None:
         """None while records that the server has read already wait to be replayed."""
