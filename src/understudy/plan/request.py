@@ -123,7 +123,7 @@ def _from_another_backup(
     exchanged for no other, only for its own copy in a repository behind this one.
     """
     choice = request.choice
-    useless = next(chain(_damaged(plan, steps), _taken_too_late(choice.target, plan, steps)), None)
+    useless = next(chain(_damaged(request.procedure, plan, steps), _taken_too_late(choice.target, plan, steps)), None)
     if useless is None:
         return None
     repository, _, _ = useless.rpartition("/")
@@ -137,9 +137,9 @@ def _is_followed(repository: str, choice: Choice, repositories: Sequence[Reposit
     return choice.repository is None and repository in repositories[:-1]
 
 
-def _damaged(plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
+def _damaged(procedure: Procedure, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
     # A restore's damaged copy lies where the other would go, whole but for these pages: its owner may want to repair it.
-    codes = DAMAGE if plan.procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
+    codes = DAMAGE if procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
     repository = next((planned.step.repository for planned in plan.steps if isinstance(planned.step, RestoreBaseBackup)), "")
     for step in steps:
         if step.error is not None and step.error.code in codes and step.evidence is not None:

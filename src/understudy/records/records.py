@@ -15,6 +15,7 @@ from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, appen
 from understudy.records.controller_lock import controller_pid
 from understudy.records.evidence_json import error_to_json, evidence_to_json
 from understudy.records.filing import Filing
+from understudy.records.observations import note_observation, read_observation
 from understudy.records.requests import Requests, end_request, is_awaited, join_request, settle_request
 from understudy.records.rows import (
     approval_of,
@@ -311,11 +312,7 @@ class Records:
     def observe(self, subject: str, kind: str, value: JsonObject) -> None:
         """The newest of what the control plane sees, for ``status``. Replaces what was seen before; never evidence."""
         with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO observations (subject, kind, value, at) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (subject, kind) DO UPDATE SET value = excluded.value, at = excluded.at",
-                (subject, kind, json.dumps(value, ensure_ascii=False), self._now()),
-            )
+            note_observation(connection, subject, kind, value, self._now())
 
     def observe_if_possible(self, subject: str, kind: str, value: JsonObject) -> bool:
         """As ``observe``, for who must go on although the state database can't be written; whether it was."""
@@ -336,10 +333,7 @@ class Records:
 
     def observed(self, subject: str, kind: str) -> Observation | None:
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT value, at FROM observations WHERE subject = ? AND kind = ?", (subject, kind)
-            ).fetchone()
-        return None if row is None else Observation(json.loads(row["value"]), datetime.fromisoformat(row["at"]))
+            return read_observation(connection, subject, kind)
 
     def newest_success(self, step: StepKey) -> StepRecord | None:
         """Of all runs, the step of this key that succeeded last.
