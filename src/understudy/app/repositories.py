@@ -77,8 +77,11 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
     seen = _seen(installation, name)
     repository = installation.repository(name)
     make_private_directory(seen.parent)
-    if seen.exists():
-        _require_same(repository.describe(), seen.read_text().strip(), installation.stack.repositories[name].url)
+    remembered = seen.read_text().strip() if seen.exists() else ""  # a power cut may have emptied it
+    if remembered:
+        _require_same(repository.describe(), remembered, installation.stack.repositories[name].url)
+    elif seen.exists():
+        seen.write_text(repository.describe().repository_id)
     else:
         create_store(installation.stack.repositories[name])
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
