@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.adapters.places import LocalPlaces
 from understudy.app.backups import backup_subject
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
+from understudy.app.free_directory import require_free_directory
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.repositories import made_repository, prepare_repository
+from understudy.app.spooled import what_the_spool_adds
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
 from understudy.plan.restore_choice import require_known_tablespaces
 from understudy.ports.instance import InstancePlace
-from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import read_histories
 from understudy.repository.server_manifest import parse_server_manifest
@@ -42,7 +42,7 @@ _STAGED_SEGMENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Holdings:
-    """What a repository holds of one database."""
+    """What a repository holds of one database, and will once this host has shipped what it received."""
 
     backups: tuple[BackupManifest, ...]
     histories: Mapping[Timeline, tuple[TimelineFork, ...]]
@@ -141,7 +141,7 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
     """
     installation.resource(resource)
-    _require_empty(directory)
+    require_free_directory(installation, directory)
     return _plan(
         installation,
         ResourceName(resource),
@@ -153,18 +153,6 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
         tablespaces=choice.tablespaces or {},
     )
-
-
-def _require_empty(directory: Path) -> None:
-    """Said before a run begins; provisioning looks again when it claims the directory."""
-    facts = LocalPlaces().facts(str(directory.absolute()))
-    if facts.exists and not facts.empty:
-        raise Refusal(
-            "target_not_empty",
-            found=f"{directory} holds files",
-            expected="an empty directory, or one to be made",
-            hint="choose another directory, or move away what is there; Understudy never overwrites it",
-        )
 
 
 def plan_drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice) -> Plan:
@@ -272,7 +260,7 @@ def _plan(
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     source, *others = _repositories(installation, name, choice)
     repositories = (source, *others)
-    holdings = _holdings(made_repository(installation, source), name, choice.without)
+    holdings = _holdings(installation, source, name, choice.without)
     settings = installation.resource(name)
     require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(
@@ -295,6 +283,7 @@ def _plan(
         fence_override_by=fence_override_by,
         landing=landing,
         reprotection=backup_subject(installation, name, repositories),
+        ship_every=settings.wal.ship_every,
     )
     facts = RecoveryFacts(
         now=installation.clock.now(),
@@ -310,11 +299,12 @@ def _plan(
     return plan_recovery(wish, facts)
 
 
-def _holdings(repository: Repository, name: ResourceName, without: frozenset[str]) -> _Holdings:
+def _holdings(installation: Installation, source: RepositoryName, name: ResourceName, without: frozenset[str]) -> _Holdings:
     """
     Raises:
         Refusal: ``no_backup``.
     """
+    repository = made_repository(installation, source)
     usable = _sound(repository.backups(name).usable, without)
     if not usable:
         raise Refusal(
@@ -330,7 +320,8 @@ def _holdings(repository: Repository, name: ResourceName, without: frozenset[str
     histories, damaged = read_histories(archive, contents)
     for timeline, error in damaged.items():
         _log.warning("the history of timeline %s is damaged: %s", timeline, error)
-    return _Holdings(backups, histories, contents, frozenset(damaged))
+    spooled = what_the_spool_adds(installation, repository, newest)
+    return _Holdings(backups, {**spooled.histories, **histories}, contents.continued_by(spooled.wal), frozenset(damaged))
 
 
 def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[BackupManifest, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from understudy.plan.backup import BackupSubject, KindDecision, backup_steps
 from understudy.plan.landing import Landing, ask_to_move
@@ -25,12 +25,13 @@ from understudy.steps.remove_sandbox import RemoveSandbox
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
+from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
-from understudy.vocabulary.recovery_target import RecoveryTarget
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
 
 HEADROOM = 1.1
@@ -58,6 +59,8 @@ class RecoveryWish:
     """For the WAL that is fetched ahead of the server."""
     reprotection: BackupSubject
     """The backup with which protection comes back after a real recovery; its first repository is the one restored from."""
+    ship_every: timedelta
+    """How often ``serve`` ships the unfinished end of the WAL: so long a moment may be in no repository yet."""
     timeline: Timeline | None = None
     label: str | None = None
     set_aside: bool = False
@@ -74,7 +77,7 @@ class RecoveryFacts:
     backups: tuple[BackupManifest, ...]
     histories: Histories
     wal: WalContents
-    """What the repository holds now."""
+    """What the repository holds, with what this host's spool adds to it once it is shipped; the histories likewise."""
     programs_major: int
     staged_wal_bytes: int
     damaged_histories: frozenset[Timeline] = frozenset()
@@ -82,7 +85,7 @@ class RecoveryFacts:
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
-    """Fence, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
+    """Fence, ship, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
 
     Raises:
         Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
@@ -96,8 +99,8 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     if wish.timeline is None:
         require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     if wish.mode is not Mode.FAILOVER:
-        # A fail-over ships the rest of the WAL first; what is there then, only replay knows.
-        require_wal(choice, facts.histories, facts.wal, wish.target)
+        # In a fail-over the receiver ends before the rest of the WAL is shipped; what is there then, only replay knows.
+        require_wal(choice, facts.histories, facts.wal, wish.target, wish.ship_every)
     _require_programs(choice, facts)
     _require_tablespaces(choice, wish)
     steps = [*_before(wish, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]
@@ -118,12 +121,17 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
 
 
 def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
+    system, segment_bytes = choice.backup.system_identifier, choice.backup.segment_bytes
     if wish.mode is not Mode.FAILOVER:
-        return []
+        if wish.target.kind is TargetKind.IMMEDIATE:
+            return []
+        # As the recovery of this moment would; but it stops nothing, and takes nothing over.
+        drill = wish.mode is Mode.DRILL
+        return [PlannedStep(ShipSpooledWal(wish.resource, wish.repository, system, segment_bytes, faults_fail=drill))]
     fence = FenceOldServer(
         wish.resource,
         wish.place,
-        system_identifier=choice.backup.system_identifier,
+        system_identifier=system,
         override_by=wish.fence_override_by,
     )
     question = f"Stop the server in {wish.place.directory} for good and recover {wish.resource} to {wish.target}?"
@@ -131,7 +139,7 @@ def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
         question += " What stands in the directory is set aside beside it, not removed."
     if wish.landing is not None and wish.landing.address_to_move is not None:
         question += f" {ask_to_move(wish.landing.address_to_move, wish.place.port)}"
-    ship = ShipRemainingWal(wish.resource, wish.repositories, choice.backup.system_identifier, choice.backup.segment_bytes)
+    ship = ShipRemainingWal(wish.resource, wish.repositories, system, segment_bytes)
     return [PlannedStep(fence, approval=Approval(question)), PlannedStep(ship)]
 
 
@@ -165,6 +173,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         target_value=wish.target.value,
         workers=wish.workers,
         staging_directory=wish.staging_directory,
+        ship_every_seconds=wish.ship_every.total_seconds(),
     )
     promote = Promote(wish.resource, wish.place)
     verify = VerifyDatabase(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Timeline, WalSegment
 
 
@@ -28,6 +29,8 @@ class SpoolFacts:
     histories: tuple[Timeline, ...]
     size_bytes: int
     limit_bytes: int
+    system_identifier: SystemIdentifier | None
+    """Whose WAL it is; None where none was ever received."""
 
 
 class WalReceiver(Protocol):

@@ -9,10 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.ports.world import World
+from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
+from understudy.repository.layout import TailSpan
 from understudy.repository.wal_archive import WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+
+
+SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,19 @@ class WalShipper:
         self._newest: WalSegment | None = None
         self._gaps: list[WalSegment] = []
 
-    def ship_once(self, *, with_tail: bool = True, backup_begins_in: WalSegment | None = None) -> Shipped:
+    def ship_once(
+        self,
+        *,
+        with_tail: bool = True,
+        backup_begins_in: WalSegment | None = None,
+        before_each: Callable[[int, int], None] | None = None,
+    ) -> Shipped:
         """What the spool holds and the repository does not; the unfinished segment's growth only ``with_tail``.
 
         ``backup_begins_in``: a base backup that begins in this segment was taken, so WAL that is lost before it may stay lost.
         Nobody else may say so: without a backup behind the hole, what is stored there could never be replayed.
+
+        ``before_each``: told before each segment how many are shipped, of how many.
 
         Raises what the receiver and the archive raise; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal
         ``controller_superseded``.
@@ -63,13 +78,13 @@ class WalShipper:
                 self._claim.require()
                 self._archive.put_history(timeline, self._receiver.read_history(timeline))
                 self._histories.add(timeline)
-        segments = 0
-        for segment in spool.segments:
-            if segment not in self._complete:
-                self._ship_segment(segment, spool, backup_begins_in)
-                segments += 1
+        wanted = [segment for segment in spool.segments if segment not in self._complete]
+        for number, segment in enumerate(wanted):
+            if before_each is not None:
+                before_each(number, len(wanted))
+            self._ship_segment(segment, spool, backup_begins_in)
         tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
-        return self._shipped(segments, tail_bytes)
+        return self._shipped(len(wanted), tail_bytes)
 
     def look(self) -> None:
         """Whether the repository is there at all, and still this controller's. Raises what the archive raises."""
@@ -156,6 +171,46 @@ class WalShipper:
             return Shipped(None, None, segments, tail_bytes, gaps)
         end = newest.end if newest in self._complete else newest.start + self._tail_reach[newest]
         return Shipped(newest.timeline, end, segments, tail_bytes, gaps)
+
+
+def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
+    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled."""
+    name, place = ResourceName(resource), Repository.of(world, RepositoryName(repository))
+    archive = place.wal(name, SystemIdentifier(system_identifier), segment_bytes)
+
+    def before_each(shipped: int, of: int) -> None:
+        world.cancellation.raise_if_requested()
+        world.progress.report("shipping WAL", shipped * segment_bytes, of * segment_bytes)
+
+    claim = place.own_claim(world.controller, world.clock)
+    return WalShipper(world.receivers[name], archive, claim).ship_once(before_each=before_each)
+
+
+def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: int) -> WalContents:
+    """What the spool holds of this cluster, as the archive that it would make by itself.
+
+    Raises:
+        GiveUp: ``spool_unreadable``, ``spool_of_another_cluster``; ``segment_missing`` where others forget meanwhile.
+    """
+    try:
+        spool = receiver.spool()
+        reach = len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
+    except OSError as error:
+        raise GiveUp(
+            "spool_unreadable",
+            found=f"{error.filename}: {error.strerror}",
+            expected="this host's spool of WAL, which can be read",
+            hint="run this as the user that serve runs as, or as root",
+        ) from error
+    tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
+    if (spool.segments or tails) and spool.system_identifier != system_identifier:
+        raise GiveUp(
+            SPOOL_OF_ANOTHER_CLUSTER,
+            found=f"this host's spool holds WAL of cluster {spool.system_identifier or '(not noted)'}",
+            expected=f"WAL of cluster {system_identifier}, of which the backup is",
+            hint="the server was replaced since the backup was taken: take a new one, understudy backup RESOURCE --full",
+        )
+    return WalContents(segment_bytes, spool.segments, tails, spool.histories)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict, cast
 
 from understudy.adapters.postgres.accounts import Account
 from understudy.ports.wal_receiver import SpoolFacts
@@ -38,6 +38,11 @@ from understudy.vocabulary.wal import (
 _PARTIAL = ".partial"
 _BLOCK_BYTES = 256 * 1024
 _ZEROS = bytes(_BLOCK_BYTES)
+
+
+class _Identity(TypedDict, total=False):
+    system_identifier: SystemIdentifier
+    segment_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,11 @@ class WalSpool:
             unfinished = self._identity_file.with_suffix(".new")
             unfinished.write_text(json.dumps({"system_identifier": system, "segment_bytes": segment_bytes}) + "\n")
             unfinished.replace(self._identity_file)
-        found = json.loads(self._identity_file.read_text())
-        if found["system_identifier"] != system:
+        found = self._identity()["system_identifier"]
+        if found != system:
             raise GiveUp(
                 "system_identifier_changed",
-                found=f"the server has system identifier {system}, {self.directory} holds WAL of {found['system_identifier']}",
+                found=f"the server has system identifier {system}, {self.directory} holds WAL of {found}",
                 expected="the same cluster as before",
                 hint=f"if the cluster was replaced on purpose, and its old WAL is uploaded, move {self.directory} away",
             )
@@ -89,10 +94,7 @@ class WalSpool:
 
     @property
     def segment_bytes(self) -> int:
-        try:
-            return int(json.loads(self._identity_file.read_text())["segment_bytes"])
-        except FileNotFoundError:
-            return DEFAULT_SEGMENT_BYTES
+        return self._identity().get("segment_bytes", DEFAULT_SEGMENT_BYTES)
 
     def facts(self, limit_bytes: int) -> SpoolFacts:
         segment_bytes = self.segment_bytes
@@ -111,7 +113,8 @@ class WalSpool:
         newest = max(partial, key=_position, default=None)
         if newest is not None and complete and _position(newest) <= max(map(_position, complete)):
             newest = None  # left behind by a timeline that ended
-        return SpoolFacts(tuple(sorted(set(complete))), newest, tuple(sorted(histories)), size, limit_bytes)
+        owner = self._identity().get("system_identifier")
+        return SpoolFacts(tuple(sorted(set(complete))), newest, tuple(sorted(histories)), size, limit_bytes, owner)
 
     def stream_start(self) -> StreamStart | None:
         """Where ``pg_receivewal`` goes on: at the newest partial segment, else behind the newest complete one; None when empty.
@@ -217,6 +220,13 @@ class WalSpool:
             path = self.wal / name
             if 0 < path.stat().st_size < self.segment_bytes and not path.read_bytes().strip(b"\0"):
                 os.truncate(path, 0)
+
+    def _identity(self) -> _Identity:
+        """Empty before ``prepare``."""
+        try:
+            return cast(_Identity, json.loads(self._identity_file.read_text()))
+        except FileNotFoundError:
+            return {}
 
     def _names(self) -> set[str]:
         """What lies in the directory, once two readings agree: a file renamed during a reading may show in neither form."""
