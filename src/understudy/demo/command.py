@@ -26,7 +26,7 @@ from understudy.vocabulary.phases import Phase
     epilog="""\b
 Examples:
   understudy demo                   synchronous: no acknowledged commit is lost
-  understudy demo --asynchronous    faster commits, and what they really cost on the worst day
+  understudy demo --asynchronous    faster commits, and what they really cost
   understudy demo --keep            leaves everything running to try commands on
 """
 )
