@@ -47,7 +47,9 @@ def in_terminal(desk, columns, *arguments):
     place = {"UNDERSTUDY_STATE": str(desk.state), "UNDERSTUDY_STACK": str(desk.stack_file), "HOME": "/nonexistent"}
     command = [sys.executable, "-m", "understudy.cli.main", *arguments]
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **place}
-    process = subprocess.Popen(command, env=environment, cwd=desk.directory, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        command, env=environment, cwd=desk.directory, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     received = bytearray()
     try:

@@ -71,7 +71,7 @@ SENTENCE = "WAL of orders in near: 12 segments present, without a hole up to 0/3
 
 def test_a_line_is_folded_between_words_and_goes_on_indented():
     assert folded(f"  hint: {SENTENCE}", 40) == (
-        "  hint: WAL of orders in near: 12\n    segments present, without a hole up to\n    0/3000060"
+        "  hint: WAL of orders in near: 12\n    segments present, without a hole up\n    to 0/3000060"
     )
     assert folded(SENTENCE, None) == folded(SENTENCE, 200) == SENTENCE
 
@@ -89,7 +89,7 @@ def test_colours_take_no_room():
 
 HEADINGS = ("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE")
 ROWS = [
-    ("20261123-030000F_20261123-040000I", "2026-11-23T04:00:01+00:00", "12.0 MiB", "stays", "newest of 2026-11-23, of the newest chain"),
+    ("20261123-030000F_20261123-040000I", "2026-11-23T04:00:01+00:00", "12.0 MiB", "stays", "of that day, of the newest chain"),
     ("20261123-030000F", "2026-11-23T03:00:01+00:00", "1.2 GiB", "stays", "20261123-030000F_20261123-040000I stands on it"),
 ]  # fmt: skip
 
@@ -106,11 +106,11 @@ def test_a_table_that_fits_or_goes_elsewhere_keeps_its_columns_in_one_line_for_e
 
 def test_a_narrower_table_folds_its_sentences_then_sheds_columns_then_becomes_blocks():
     how = {"shed": ("CONSISTENT SINCE", "STORED"), "fold": "BECAUSE"}
-    folding = shown(112, **how)
+    folding = shown(110, **how)
     assert "CONSISTENT SINCE" in folding[0] and len(folding[1].split("\n")) == 2
     shedding = shown(80, **how)
     assert "CONSISTENT SINCE" not in shedding[0] and "STORED" in shedding[0]
-    blocks = shown(50, **how)
+    blocks = shown(55, **how)
     assert blocks[0] == "LABEL             20261123-030000F_20261123-040000I"
     assert "" in blocks, "an empty line between two"
     for lines in (folding, shedding, blocks):

@@ -17,13 +17,15 @@ SHIP = f"{RESOURCE}/ship-spooled-wal"
 
 def received(estate):
     """Wait until the receiver has written all that the server has."""
-    asked = "select bool_or(write_lsn >= pg_current_wal_flush_lsn()) from pg_stat_replication where application_name like 'underst%'"
+    asked = (
+        "select bool_or(write_lsn >= pg_current_wal_flush_lsn()) from pg_stat_replication where application_name like 'underst%'"
+    )
     wait_until(lambda: estate.server.sql(asked) == [(True,)], "the receiver to have everything")
 
 
 @pytest.fixture
 def spooling(make_estate):
-    """A backup holds row 1; rows 2 and 3 were committed since, and lie in a complete segment and an unfinished one of the spool."""
+    """A backup holds row 1; rows 2 and 3 were committed since, and lie in complete segments and an unfinished one."""
     estate = make_estate()
     estate.server.sql("create table kept (n int); insert into kept values (1)")
     estate.command("backup", "orders")
@@ -132,7 +134,7 @@ def test_beside_serve_that_ships_itself_both_get_through(spooling):
     spooling.serve()
     receiver = spooling.receiver_pid
     for number in (4, 5):
-        spooling.server.sql(f"insert into kept values ({number})")
+        spooling.server.sql(f"insert into kept values ({number})")  # noqa: S608
         spooling.write(3)
         received(spooling)
         assert restored_rows(spooling)[0] == list(range(1, number + 1))

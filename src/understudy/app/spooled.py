@@ -22,7 +22,7 @@ class SpooledWal:
 
 
 def what_the_spool_adds(installation: Installation, repository: Repository, backup: BackupManifest) -> SpooledWal:
-    """Of the backup's cluster. Nothing where the run's step that ships it will leave it out, and say why: here nobody asks yet."""
+    """Of the backup's cluster. Nothing where the run's step that ships it will leave it out: that one says why."""
     receiver = installation.receivers[backup.resource]
     try:
         wal = spooled_wal(receiver, backup.system_identifier, backup.segment_bytes)

@@ -34,8 +34,14 @@ Examples:
 )
 @click.argument("resource")
 @click.option("--full", is_flag=True, help="A full backup, also where an incremental one is possible.")
-@click.option("--incremental", is_flag=True, help="An incremental one (PostgreSQL 17+); full where none is possible, and says why.")
-@click.option("--take-over", is_flag=True, help="Write to repositories that another controller wrote to last: you say that it is gone for good.")
+@click.option(
+    "--incremental", is_flag=True, help="An incremental one (PostgreSQL 17+); full where none is possible, and says why."
+)
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Write to repositories that another controller wrote to last: you say that it is gone for good.",
+)
 @stack_options
 @json_option
 def backup(
@@ -88,7 +94,7 @@ def _print_what_goes_on(left: LeftStreaming | None) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  understudy backups                      of every resource, in every repository
+  understudy backups                 of every resource, in every repository
   understudy backups orders --json
 """
 )

@@ -37,9 +37,7 @@ def print_brought_back(view: RunView) -> None:
 def print_how_to_start(directory: Path, programs: str | None) -> None:
     """Of a database that was left stopped."""
     if not (directory / _CONFIGURATION).exists():
-        say(
-            f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it."
-        )
+        say(f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it.")
         return
     program = "pg_ctl" if programs is None else f"{programs}/pg_ctl"
     as_owner = ("runuser", "-u", directory.owner(), "--") if os.geteuid() == 0 else ()

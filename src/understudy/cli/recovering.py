@@ -41,7 +41,12 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
                 metavar="TL",
                 help="Follow this timeline. Default: the newest that fits.",
             ),
-            click.option("--backup", "label", metavar="LABEL", help="From this backup (understudy backups). Default: the newest before the target."),
+            click.option(
+                "--backup",
+                "label",
+                metavar="LABEL",
+                help="From this backup (understudy backups). Default: the newest before the target.",
+            ),
             click.option("--repository", metavar="NAME", help="From this repository. Default: the resource's first."),
         )
     ):
@@ -51,7 +56,9 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
 
 def tablespace_option(command: Callable[P, R]) -> Callable[P, R]:
     """Not for drills, whose sandbox holds everything."""
-    option = click.option("--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes; once for each.")
+    option = click.option(
+        "--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes; once for each."
+    )
     return option(command)
 
 
@@ -106,7 +113,14 @@ Examples:
 """
 )
 @click.argument("resource")
-@click.option("--to", "directory", required=True, type=click.Path(path_type=Path), metavar="DIR", help="An empty directory, or one to be made.")
+@click.option(
+    "--to",
+    "directory",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="An empty directory, or one to be made.",
+)
 @target_options
 @tablespace_option
 @stack_options
@@ -160,10 +174,10 @@ def drill(
     as_json: bool,
     **target: object,
 ) -> None:
-    """Rehearse SCENARIO (database_corruption or data_loss) in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
+    """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
 
-    SCENARIO says what is supposed to have happened, and so which objectives of the stack file count: in database_corruption the
-    database is there but cannot be trusted, in data_loss its data are gone.
+    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
+    objectives of the stack file count.
 
     As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched.
     """
@@ -183,7 +197,7 @@ def drill(
 @click.command(
     epilog="""\b
 Examples:
-  understudy recover database_corruption           asks before it stops anything
+  understudy recover database_corruption       asks before it stops anything
   understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes
 
 Exit codes: as those of drill; 130 where a person does not agree.
@@ -191,7 +205,11 @@ Exit codes: as those of drill; 130 where a person does not agree.
 )
 @click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
-@click.option("--take-over", is_flag=True, help="Write to repositories that another controller wrote to last: you say that it is gone for good.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Write to repositories that another controller wrote to last: you say that it is gone for good.",
+)
 @click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
@@ -211,10 +229,11 @@ def recover(
     as_json: bool,
     **target: object,
 ) -> None:
-    """Carry out SCENARIO (database_corruption or data_loss) for real: fence the old server, restore, replay, verify, open, and protect again.
+    """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again.
 
-    SCENARIO is as in drill: it says which objectives of the stack file count. Where the database comes up is recover.directory in
-    the stack file; what stands there is set aside, not removed.
+    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
+    objectives of the stack file count. The database comes up in recover.directory of the stack file; what stands there is set
+    aside, not removed.
     """
     import getpass
 

@@ -30,7 +30,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 @click.command(
     epilog="""\b
 Examples:
-  understudy check                    validate understudy.yaml, try all it needs
+  understudy check                validate understudy.yaml, try all it needs
   understudy check -f /etc/understudy/shop.yaml --json
 
 Exit codes: 0 nothing is in the way (warnings are possible), 2 the stack file is wrong, 3 something is in the way.

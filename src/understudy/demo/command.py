@@ -25,9 +25,9 @@ from understudy.vocabulary.phases import Phase
 @click.command(
     epilog="""\b
 Examples:
-  understudy demo                   synchronous: no acknowledged commit is lost
-  understudy demo --asynchronous    faster commits, and what they really cost
-  understudy demo --keep            leaves everything running to try commands on
+  understudy demo                  synchronous: no acknowledged commit is lost
+  understudy demo --asynchronous   faster commits, and what they really cost
+  understudy demo --keep           leaves everything running to try commands
 """
 )
 @click.option("--asynchronous", is_flag=True, help="Commits do not wait for the WAL receiver.")

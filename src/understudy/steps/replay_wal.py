@@ -39,7 +39,7 @@ _LONGEST_PAUSE_SECONDS = 0.2
 def not_shipped_yet(ship_every_seconds: float) -> str:
     """What to do about a target that lies behind all WAL that is held."""
     return (
-        f"its WAL is not shipped yet: understudy serve ships every {ship_every_seconds:g} s (wal.ship_every), so wait for so long "
+        f"its WAL is not shipped yet: understudy serve ships every {ship_every_seconds:g} s (wal.ship_every), so wait so long "
         "where it runs, and start it where it does not"
     )
 

@@ -18,7 +18,6 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
 
-
 SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
 
 

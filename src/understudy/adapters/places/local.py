@@ -209,8 +209,8 @@ def _claimed(path: Path, by: RunId | None) -> Refusal:
         "target_not_empty",
         found=f"{path} is claimed by run {by or '(unreadable marker)'}",
         expected="an empty directory, or one that bears this run's own marker",
-        hint=f"what became of that run: understudy show {by}; go on with it: understudy resume {by}; or end it, which removes what "
-        f"it made: understudy cancel {by}"
+        hint=f"what became of that run: understudy show {by}; go on with it: understudy resume {by}; or end it, which removes "
+        f"what it made: understudy cancel {by}"
         if by
         else f"nobody can tell whose {path} is: choose another directory",
     )
