@@ -83,7 +83,7 @@ def test_what_a_drill_tells_at_its_end_fits_too(protected, columns):
 def test_through_a_pipe_each_row_is_one_line(protected):
     for arguments in (("backups",), ("expire", "--dry-run")):
         text = understudy(protected, *arguments).stdout
-        assert len([line for line in text.splitlines() if re.search(r"\d{8}-\d{6}F", line) and "MiB" in line]) == 2
+        assert len([line for line in text.splitlines() if re.search(r"\d{8}-\d{6}F", line) and "iB" in line]) == 2
 
 
 @pytest.mark.parametrize("which", [0, -1])

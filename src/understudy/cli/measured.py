@@ -26,7 +26,7 @@ PHASE_NAMES = {
     Phase.PROTECT: "protect again",
     Phase.CLEAN_UP: "clean up",
 }
-_NAME_COLUMNS = max(map(len, PHASE_NAMES.values())) + len(" (afterwards)")
+_NAME_COLUMNS = max(len(name) for name in (*PHASE_NAMES.values(), f"{PHASE_NAMES[Phase.PROTECT]} (afterwards)"))
 _VERDICT_COLUMN = 2 + _NAME_COLUMNS + 1 + 12 + 3
 _VERDICTS = {
     ObjectiveVerdict.MET: ("met", "green"),

@@ -61,15 +61,19 @@ def folded(line: str, width: int | None, hang: int | None = None) -> str:
     """Broken between words only, so that a name, a path or an LSN stays whole and can be copied.
 
     Args:
-        hang: The indentation of what follows the first line; two more than that of the line itself when not given.
+        hang: The indentation of what follows the first line; two more than that of the line itself when not given. A word that
+            is too long for what is left of the line then is given less of it.
     """
     if width is None or _visible(line) <= width:
         return line
-    indentation = " " * (len(line) - len(line.lstrip(" ")) + 2 if hang is None else hang)
+    usual = len(line) - len(line.lstrip(" ")) + 2
+    indentations = (usual if hang is None else hang, usual, 0)
     lines = [""]
     for word in re.findall(r" *[^ ]+", line):
         if lines[-1].strip() and _visible(lines[-1] + word) > width:
-            lines.append(indentation + word.lstrip(" "))
+            bare = word.lstrip(" ")
+            fitting = next((each for each in indentations if each + _visible(bare) <= width), 0)
+            lines.append(" " * fitting + bare)
         else:
             lines[-1] += word
     return "\n".join(lines)

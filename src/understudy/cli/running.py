@@ -54,7 +54,7 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
         for run in found
     ]  # fmt: skip
     headings = ("RUN", "PROCEDURE", "SUBJECT", "STATE", "TOOK", "SUBMITTED", "FOLLOWS")
-    table(headings, rows, shed=("SUBMITTED", "FOLLOWS"))  # the name of a run tells when it began
+    table(headings, rows, shed=("SUBMITTED", "FOLLOWS", "TOOK"))  # the name of a run tells when it began
 
 
 @click.command(

@@ -92,7 +92,7 @@ class ShipSpooledWal:
             # Serve has shipped it meanwhile, and let go of it.
             raise TryAgain(error.code, found=error.found, expected=error.expected, hint=error.hint, after=_LOOK_AGAIN) from error
         return witness.done(
-            hint=f"{readable_size(only_here_bytes)} of it lay on this host only, and would have been lost with it"
+            hint=f"{readable_size(only_here_bytes)} of WAL lay on this host only, and would have been lost with it"
             if only_here_bytes
             else "",
             repository=self.repository,
