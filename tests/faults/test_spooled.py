@@ -26,7 +26,7 @@ def received(estate):
 @pytest.fixture
 def spooling(make_estate):
     """A backup holds row 1; rows 2 and 3 were committed since, and lie in complete segments and an unfinished one."""
-    estate = make_estate()
+    estate = make_estate(server={"settings": {"autovacuum": "off"}})  # nobody else commits
     estate.server.sql("create table kept (n int); insert into kept values (1)")
     estate.command("backup", "orders")
     estate.server.sql("insert into kept values (2)")
