@@ -79,6 +79,8 @@ def pipeline(
                 words.seek(0)
                 said = ((printed or b"") + words.read()).decode(errors="replace")[-3000:]
                 raise CommandFailed(f"{' '.join(command)}: exit status {process.returncode}\n{said}")
+        if output:
+            os.fsync(into.fileno())  # a backup that the disk has not got yet is none; the others flush theirs, too
     return (printed or b"").decode(errors="replace")
 
 

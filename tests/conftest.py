@@ -2,11 +2,14 @@
 
 import pytest
 
+from tests import room
 from tests.left_out import pytest_runtest_makereport
 from tests.servers.flavours import remove_session_directory
 from tests.servers.postgres import postgres_servers
 
 __all__ = ["postgres_servers", "pytest_runtest_makereport"]
+
+room.use_for_temporary_files()
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,11 +1,10 @@
 """A stack file, keys, and directories for one real server: what a person has on the desk before the first backup."""
 
-import secrets
 import shutil
-from pathlib import Path
 
 import pytest
 
+from tests.room import new_path
 from understudy.adapters.age import new_identity
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
@@ -16,7 +15,7 @@ class Desk:
     """``write`` the stack file, then ``check`` it. All in one directory that the servers' user can enter."""
 
     def __init__(self):
-        self.directory = Path(f"/tmp/ust-desk-{secrets.token_hex(4)}")
+        self.directory = new_path("desk")
         self.directory.mkdir(mode=0o711)
         self.identity, self.recipient = new_identity()
         self.identity_file = self.secret_file("identity", self.identity.reveal())

@@ -1,14 +1,20 @@
 """``understudy serve`` as a process: what it keeps going, how it ends, and what others do while it runs."""
 
+import getpass
 import json
+import os
+import pty
+import signal
 
 import psycopg
 import pytest
 
 from tests.faults.conftest import make_estate
-from tests.faults.estate import FAR, NEAR, assert_contiguous
+from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
 from tests.servers.processes import alive, wait_until
+from understudy.app.backups import plan_next_backup
 from understudy.records.run import RunState
+from understudy.runner.submission import hand_over
 
 __all__ = ["make_estate"]
 
@@ -100,6 +106,40 @@ def test_what_has_to_follow_a_handed_over_run_is_begun_by_serve_and_followed_by_
     shown = estate.command("show", first).stdout
     assert f"runs of one request: {first}, {second}" in shown
     assert estate.status().to_be_followed == ()
+
+
+def test_a_run_that_serve_carries_out_is_followed_and_answered_by_resume(make_estate):
+    estate = make_estate()
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.wait_until_held(estate.write())
+    records = estate.installation.records
+    waiting = estate.start_command("recover", "database_corruption")
+    wait_until(lambda: records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
+    run = records.runs(1)[0].run
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=60)
+    assert f"run {run} goes on: understudy serve carries it out" in said
+    ours, theirs = pty.openpty()
+    os.write(ours, b"y\n")
+    followed = estate.command("resume", run, stdin=theirs)
+    os.close(theirs)
+    os.close(ours)
+    assert records.run(run).state is RunState.SUCCEEDED
+    assert records.steps(run)[0].approval.by == getpass.getuser()
+    for part in ("recovery time", "from backup:", "The recovered server is not supervised"):
+        assert part in followed.stdout
+
+
+def test_a_run_that_serve_never_picked_up_is_begun_by_resume(make_estate):
+    estate = make_estate()
+    estate.command("backup", "orders")
+    installation = estate.installation
+    plan = plan_next_backup(installation, RESOURCE, None)
+    run = hand_over(installation.records, installation.clock, plan)
+    done = estate.command("resume", run)
+    assert f"understudy show {run}" in done.stdout
+    assert installation.records.run(run).state is RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("answer", ["cancel", "approve"])

@@ -1,5 +1,9 @@
 """What a person in front of a run is told while it goes."""
 
+import os
+import pty
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +30,7 @@ def records(tmp_path):
 
 
 def view_of(records):
-    return RunView(records.run(RUN), records.steps(RUN))
+    return RunView(records.run(RUN), records.steps(RUN), seen=datetime.now(UTC))
 
 
 def test_what_was_agreed_to_beforehand_is_said_all_the_same(records, capsys):
@@ -35,17 +39,82 @@ def test_what_was_agreed_to_beforehand_is_said_all_the_same(records, capsys):
     assert "agreed    Really?" in capsys.readouterr().err
 
 
-def test_what_a_step_waits_for_is_said_once_and_not_for_a_moments_wait(records, capsys):
+AWAY = RecordedError("database_unreachable", "nobody answers", "that it leads here", "move the name")
+
+
+@pytest.fixture
+def said(records, capsys):
+    """``said(seconds, error)``: what one more try that fails so makes the watcher say; None: the step went on."""
     records.submit(submission())
     records.begin_step(RUN, STEP)
     watcher = TerminalWatcher()
-    error = RecordedError("database_unreachable", "nobody answers", "that it leads here", "move the name")
-    for later in (1, 60, 61):
-        records.postpone_step(RUN, STEP, datetime.now(UTC) + timedelta(seconds=later), error)
+
+    def after(seconds, error=AWAY):
+        if error is None:
+            records.go_on_with_step(RUN, STEP)
+        else:
+            records.postpone_step(RUN, STEP, datetime.now(UTC) + timedelta(seconds=seconds), error)
         watcher.show(view_of(records))
-        said = capsys.readouterr().err
-        told = "waiting   a" in said and "database_unreachable: nobody answers" in said and "hint: move the name" in said
-        assert told == (later == 60)
+        return capsys.readouterr().err
+
+    return after
+
+
+def test_what_a_step_waits_for_is_said_once_and_not_for_a_moments_wait(said):
+    assert "waiting" not in said(1)
+    told = said(60)
+    for part in ("waiting   a", "since 20", "next try 20", "database_unreachable: nobody answers", "hint: move the name"):
+        assert part in told
+    assert said(61) == ""
+
+
+def test_another_reason_is_said_and_neither_again_when_they_take_turns(said):
+    refused = RecordedError("password_rejected", "no such password")
+    assert said(60).count("waiting") == 1
+    assert "password_rejected: no such password" in said(60, refused)
+    assert said(60) == said(60, refused) == ""
+
+
+def test_that_a_step_goes_on_is_said_and_a_new_wait_is_told_anew(said):
+    assert said(0, None).count("goes on") == 0, "nobody was told that it waited"
+    said(60)
+    assert said(0, None) == "  goes on   a\n"
+    assert said(0, None) == ""
+    assert said(60).count("waiting") == 1
+
+
+def test_a_wait_that_grows_long_while_it_is_tried_is_said_although_each_delay_is_short(records, said, capsys):
+    said(1)
+    records.begin_step(RUN, STEP)
+    later = RunView(records.run(RUN), records.steps(RUN), seen=datetime.now(UTC) + timedelta(seconds=30))
+    TerminalWatcher().show(later)
+    assert "trying again now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_terminal_counts_how_long_a_step_has_waited_until_it_goes_on(records, waits):
+    records.submit(submission())
+    records.begin_step(RUN, STEP)
+    records.report_progress(RUN, STEP, "sending", 1, 2, "bytes")
+    records.postpone_step(RUN, STEP, datetime.now(UTC) + timedelta(seconds=60), AWAY)
+    if not waits:
+        records.go_on_with_step(RUN, STEP)
+    ours, theirs = pty.openpty()
+    kept = sys.stderr
+    with os.fdopen(theirs, "w") as terminal:
+        sys.stderr = terminal
+        try:
+            TerminalWatcher().show(view_of(records))
+        finally:
+            sys.stderr = kept
+    shown = ""
+    with suppress(OSError):  # at the end of what a terminal showed that was closed
+        while piece := os.read(ours, 4096):
+            shown += piece.decode()
+    os.close(ours)
+    last = shown.rpartition("\r")[2]
+    assert ("a: waiting for 0." in last and "(database_unreachable), next try in" in last) == waits
+    assert ("a: sending 1 B of 2 B" in last) == (not waits)
 
 
 def test_a_run_that_follows_another_is_announced_and_its_steps_are_told_again(records, capsys):
@@ -60,7 +129,7 @@ def test_a_run_that_follows_another_is_announced_and_its_steps_are_told_again(re
     records.finish(RUN, RunState.FAILED)
     records.submit(replace(submission("r2", holds=LANE), asked={"wish": 1}, follows=RUN))
     records.conclude_step(RunId("r2"), STEP, succeeded())
-    watcher.show(RunView(records.run(RunId("r2")), records.steps(RunId("r2"))))
+    watcher.show(RunView(records.run(RunId("r2")), records.steps(RunId("r2")), seen=datetime.now(UTC)))
     said = capsys.readouterr().err
     assert "run r2, follows r1, which did not succeed" in said
     assert "done      a" in said

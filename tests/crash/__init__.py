@@ -44,8 +44,9 @@ How to use it for a procedure:
 3. Look at ``marched.points`` once: are the points you fear among them?
 
 The real procedures are in ``postgres_scenes``; ``postgres_stage`` makes their servers and installations, and says what must be
-left of them. Only the first call of each method is a point there, unless ``UNDERSTUDY_CRASH_CALLS`` says otherwise: 1 comes to
-about 100 points for a backup, a drill or a restore and 250 for a recovery, half a minute to a minute each on two idle cores.
+left of them. Only the first call of each method is a point there (of ``receipts.write`` the first of each receipt), unless
+``UNDERSTUDY_CRASH_CALLS`` says otherwise: 1 comes to about 100 points for a backup, a drill or a restore and 250 for a recovery,
+half a minute to a minute each on two idle cores.
 
 A point of a light plan costs 0.2 to 0.4 s, because each process is forked from one that has everything imported.
 """

@@ -1,6 +1,7 @@
-"""Asks for a backup, a drill or a recovery as the command does, in a process that kills itself at a point of the records.
+"""Asks for a backup, a drill, a restore or a recovery as the command does, in a process that kills itself on the way.
 
-``python -m tests.crash.asked DIRECTORY WHAT POINT OCCURRENCE``: the point at its nth occurrence, ``run:records.finish:after 1``.
+``python -m tests.crash.asked DIRECTORY WHAT POINT OCCURRENCE``: a point of the records at its nth occurrence,
+``run:records.finish:after 1``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.crash.postgres_stage import ORDERS, PERSON, SilentWatcher, installed
 from tests.crash.watching import WatchedRecords
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
-from understudy.app.recoveries import drill, recover
+from understudy.app.recoveries import drill, recover, restore
 from understudy.plan.request import Choice
 from understudy.stack.models import Scenario
 from understudy.vocabulary.identifiers import BackupKind
@@ -41,6 +42,8 @@ def ask(installation: Installation, what: str) -> None:
         back_up(installation, ORDERS, BackupKind.INCREMENTAL, SilentWatcher())
     elif what == "drill":
         drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+    elif what == "restore":
+        restore(installation, ORDERS, installation.state.parent / "copy", Choice(), SilentWatcher())
     else:
         recover(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher(), approved_by=PERSON)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -16,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+import understudy
 from tests.crash.kill_switch import KillSwitch
 from tests.crash.scene import Scene
 from tests.crash.watching import WatchedRecords, watched_loader
@@ -27,7 +31,7 @@ from understudy.records.verification import ChainFault, verify_chain
 from understudy.runner.runner import Runner
 
 # Labels of backups, ids of plans, directories of servers and of their sockets.
-_NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/tmp/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
+_NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/[a-z/]+/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
 _POINTS_FILE = "points"
 _EARLIER_FILE = "earlier-runs"
 _ROOT = Path(__file__).parents[2]
@@ -127,8 +131,9 @@ def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> No
 
 def _play_all(scene: Scene, directory: Path, how: str) -> int:
     """Fork process after process from this one, which has everything imported and no threads, until one gets through."""
-    for slow_to_import in ("dbos", "understudy.adapters.s3.wire"):
+    for slow_to_import in ("dbos", *_modules_of_understudy()):
         importlib.import_module(slow_to_import)
+    boto3.client("s3", region_name="us-east-1")  # reads its description of the service, once for all processes
     points = directory / _POINTS_FILE if how == "march" else None
     visited = 0
     while True:
@@ -143,6 +148,12 @@ def _play_all(scene: Scene, directory: Path, how: str) -> int:
             sys.stderr.write(f"a process was killed, and not at a point: {visited} points before, {now} now\n")
             return 1
         visited = now
+
+
+def _modules_of_understudy() -> Iterator[str]:
+    """All but the one that runs when it is imported."""
+    found = pkgutil.walk_packages(understudy.__path__, "understudy.")
+    return (each.name for each in found if not each.name.endswith("__main__"))
 
 
 def _play_and_exit(scene: Scene, directory: Path, points: Path | None) -> None:

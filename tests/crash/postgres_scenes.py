@@ -1,7 +1,8 @@
 """The real procedures, as ``app`` plans them and with the world that ``app`` builds.
 
 A march has as many points as steps and ports have calls. Of each method only the first ``UNDERSTUDY_CRASH_CALLS`` calls (1 unless
-told otherwise) in one execution of a step are points, so that all procedures together stay within four minutes on two cores.
+told otherwise) in one execution of a step are points, and the first writing of each receipt, so that all procedures together stay
+within four minutes on two cores.
 """
 
 from __future__ import annotations

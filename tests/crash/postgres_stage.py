@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +19,7 @@ import psycopg
 import pyrage
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
+from tests.room import new_path
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
 from tests.servers.rclone_s3 import RcloneS3
@@ -64,7 +65,7 @@ class Stage:
     def __init__(self, server: PostgresServer, *, bucket: bool = False) -> None:
         """``bucket``: a second repository, in a bucket of an S3 server of its own."""
         self.server = server
-        self.directory = Path(f"/tmp/ust-stage-{secrets.token_hex(4)}")
+        self.directory = new_path("stage")
         self.directory.mkdir(mode=0o755)
         self.rows = 0
         identity = pyrage.x25519.Identity.generate()
@@ -97,13 +98,12 @@ class Stage:
         part.chmod(0o600)
         part.write_bytes(content)
 
-    def start(self, *words: str, state: str = "state") -> subprocess.Popen[str]:
-        """The command line, in a process of its own, with nobody at its terminal."""
+    def start(self, *words: str, state: str = "state", output: Path | None = None) -> subprocess.Popen[str]:
+        """The command line, in a process of its own, with nobody at its terminal; ``output`` is to be read meanwhile."""
         options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]
         command = [sys.executable, "-m", "understudy.cli.main", *words, *options]
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
-        )
+        with nullcontext(subprocess.PIPE) if output is None else output.open("w") as out:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, cwd="/")
 
     def call(self, *words: str, state: str = "state") -> tuple[int, str]:
         """The same to its end: its exit code and what it printed."""

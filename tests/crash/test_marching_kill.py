@@ -41,7 +41,7 @@ def test_a_run_killed_everywhere_ends_like_one_that_nobody_killed(stages: tuple[
         "toy/shelve:stores.shelf.put#1:before",
         "toy/shelve:stores.shelf.put#1:input#2",
         "toy/shelve:stores.shelf.put#1:after",
-        "toy/shelve:receipts.write#1:before",
+        "toy/shelve:receipts.write(parts)#1:before",
         "toy/shelve:after",
         "toy/shelve:records.conclude_step:after",
         "toy/digests:stores.shelf.read#1:item#1",

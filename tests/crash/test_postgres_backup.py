@@ -28,7 +28,7 @@ def test_a_full_backup_killed_everywhere_ends_like_one_that_nobody_killed(make_s
         "orders/take-base-backup:databases.orders.base_backup#1:entered",
         "orders/take-base-backup:stores.near.put#1:input#2",
         "orders/take-base-backup:stores.near.put#1:after",
-        "orders/take-base-backup:receipts.write#1:after",
+        "orders/take-base-backup:receipts.write(orders-backup)#1:after",
         "orders/take-base-backup:databases.orders.base_backup#1:left",
         "orders/await-wal-in-near:stores.near.put#1:after",
         "orders/write-backup-manifest:stores.near.put#1:after",

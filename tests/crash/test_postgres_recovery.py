@@ -51,7 +51,9 @@ def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage
     for stage in (calm, marched):
         stage.ship()
     undisturbed(f"{SCENES}:RESTORE", calm.directory)
-    march(f"{SCENES}:RESTORE", marched.directory, PATIENCE_SECONDS)
+    points = march(f"{SCENES}:RESTORE", marched.directory, PATIENCE_SECONDS).points
+    receipts = [f"orders-restored-{backup.label}" for backup in marched.backups()]
+    assert {f"orders/restore-base-backup:receipts.write({each})#1:after" for each in receipts} <= set(points)
     assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):

@@ -97,6 +97,34 @@ def test_a_refused_incremental_backup_is_followed_by_a_full_one(
         assert stage.call("resume", the_request(stage).request)[0] != 0, "there is nothing left to go on with"
 
 
+def test_what_keeps_the_next_run_from_beginning_is_told_to_who_follows_and_it_begins_once_that_is_over(
+    make_stage: Callable[[], Stage],
+) -> None:
+    stage = make_stage()
+    stage.back_up(BackupKind.FULL)
+    stage.give_away_identity()
+    ask_and_kill(stage, "backup", BETWEEN)
+    first = the_request(stage).request
+    repository, away = stage.directory / "repository", stage.directory / "away"
+    repository.rename(away)
+    told = stage.directory / "told"
+    serving = stage.start("serve")
+    try:
+        wait_until(lambda: (stage.directory / "state" / "serving").exists(), "serve to be ready")
+        following = stage.start("resume", first, output=told)
+        wait_until(lambda: "store_unreachable" in told.read_text(), "the reason to be told")
+        for words in (("status",), ("show", first)):
+            assert "store_unreachable" in stage.call(*words)[1]
+        away.rename(repository)
+        assert following.wait(timeout=120) == 0, told.read_text()
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=60)
+    assert told.read_text().count(f"waiting   for what is to follow {first}") == 1
+    assert the_request(stage).error is None
+    stage.assert_backups_whole("FF")
+
+
 @pytest.mark.parametrize("carry_on", CARRY_ON)
 def test_a_drill_goes_on_from_an_older_backup(make_stage: Callable[[], Stage], carry_on: str) -> None:
     calm, killed = make_stage(), make_stage()

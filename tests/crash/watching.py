@@ -19,6 +19,8 @@ from understudy.vocabulary.identifiers import RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
 _NO_PORTS = frozenset({"run", "controller", "keys"})
+_COUNTED_BY_NAME = frozenset({"receipts.write"})
+"""Each receipt is an effect of its own: the second one of a step is as much of a point as the first."""
 T = TypeVar("T")
 
 
@@ -78,7 +80,7 @@ class WatchedPort:
         method = f"{self._name}.{name}"
 
         def call(*arguments: Any, **named: Any) -> Any:
-            label = self._points.call(method)
+            label = self._points.call(f"{method}({arguments[0]})" if method in _COUNTED_BY_NAME else method)
             if label is None:
                 return found(*arguments, **named)
             self._points.point(f"{label}:before")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.servers.postgres import PostgresServer
@@ -110,20 +111,21 @@ class Estate:
         self.serving.wait()
         self.serving = None
 
-    def command(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, expect: int = 0, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "understudy.cli.main", *arguments],
-            env=self._environment(), cwd=self.directory, stdin=subprocess.DEVNULL, text=True, capture_output=True,
+            env=self._environment(), cwd=self.directory, stdin=stdin, text=True, capture_output=True,
             check=False, timeout=240,
         )  # fmt: skip
         assert done.returncode == expect, f"understudy {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def start_command(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_command(self, *arguments: str, told: IO[str] | None = None) -> subprocess.Popen[str]:
+        """``told`` gets what it says on standard error, for who reads that meanwhile."""
         return subprocess.Popen(
             [sys.executable, "-m", "understudy.cli.main", *arguments],
             env=self._environment(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=told or subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from understudy.adapters.clock.system import SystemClock
 from understudy.records.controller_lock import ControllerLock, controller_pid
 from understudy.records.records import Records
 from understudy.records.run import HoldClaim, RecordedError, RunState, StepConclusion, StepState
+from understudy.records.state_database import MIGRATIONS
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 
@@ -256,6 +258,49 @@ def test_a_delay_is_remembered_until_the_step_begins_again(records: Records) -> 
     records.begin_step(RUN, A)
     assert records.step(RUN, A).again_at is None
     assert records.step(RUN, A).attempts == 2
+
+
+def test_what_a_step_waits_for_is_overwritten_at_each_try_and_tells_since_when(records: Records) -> None:
+    records.submit(submission())
+    records.begin_step(RUN, A)
+    records.postpone_step(RUN, A, NOON, RecordedError("store_unreachable", "no route"))
+    since = records.step(RUN, A).held_up_since
+    assert since is not None
+    records.begin_step(RUN, A)
+    assert records.step(RUN, A).held_up_by == RecordedError("store_unreachable", "no route"), "it is being tried"
+    records.postpone_step(RUN, A, NOON, RecordedError("store_slow", "no answer"))
+    assert records.step(RUN, A).held_up_by == RecordedError("store_slow", "no answer")
+    assert records.step(RUN, A).held_up_since == since
+    records.go_on_with_step(RUN, A)
+    step = records.step(RUN, A)
+    assert (step.held_up_by, step.error, step.held_up_since, step.again_at) == (None, None, None, None)
+
+
+def test_a_step_that_has_ended_waits_for_nothing_whatever_is_told_later(records: Records) -> None:
+    records.submit(submission())
+    records.begin_step(RUN, A)
+    records.postpone_step(RUN, A, NOON, RecordedError("store_unreachable", "no route"))
+    gave_up = StepConclusion(StepState.FAILED, succeeded().evidence, RecordedError("store_unreachable", "no route for an hour"))
+    records.conclude_step(RUN, A, gave_up)
+    records.postpone_step(RUN, A, NOON, RecordedError("store_slow", "no answer"))
+    records.go_on_with_step(RUN, A)
+    step = records.step(RUN, A)
+    assert (step.error, step.held_up_by, step.held_up_since, step.again_at) == (gave_up.error, None, None, None)
+
+
+def test_a_state_database_of_an_earlier_version_is_lifted_with_what_it_holds(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as earlier:
+        for statements in MIGRATIONS[:-1]:
+            for statement in statements:
+                earlier.execute(statement)
+        earlier.execute("INSERT INTO controller (id) VALUES ('c')")
+        earlier.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+        earlier.commit()
+    records = Records(tmp_path, SystemClock())
+    assert records.controller_id() == "c"
+    records.submit(submission())
+    assert records.step(RUN, A).held_up_since is None
+    records.close()
 
 
 def test_runs_of_dead_executors_are_interrupted_and_work_handed_over_is_not(records: Records, lock: ControllerLock) -> None:

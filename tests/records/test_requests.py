@@ -119,6 +119,19 @@ def test_a_request_that_went_on_meanwhile_is_not_ended_by_who_saw_it_before(reco
     assert [each.runs[-1] for each in records.requests.open()] == [SECOND]
 
 
+def test_why_what_is_to_follow_cannot_begin_yet_is_told_until_it_does(records: Records) -> None:
+    records.submit(asked("first"))
+    records.finish(FIRST, RunState.FAILED)
+    away = RecordedError("store_unreachable", "no route")
+    records.requests.put_off(FIRST, FIRST, away)
+    [request] = records.requests.open()
+    assert (request.error, request.ended) == (away, None)
+    records.submit(asked("second", FIRST))
+    records.requests.put_off(FIRST, FIRST, away)
+    [request] = records.requests.open()
+    assert request.error is None, "the second run began"
+
+
 def test_a_person_ends_a_request_that_would_go_on_by_cancelling_its_last_run(records: Records) -> None:
     records.submit(asked("first"))
     records.finish(FIRST, RunState.FAILED)

@@ -16,7 +16,7 @@ from understudy.repository.restore_target import RestoreTarget
 from understudy.repository.sealing import read_sealed
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.unpacking import SealedBackup, UnpackedBackup, unpack_backup
-from understudy.vocabulary.errors import Cancelled
+from understudy.vocabulary.errors import Cancelled, TryAgain
 from understudy.vocabulary.secret import Secret
 
 
@@ -29,6 +29,9 @@ class Listener:
 
     def report(self, activity: str, done: int, total: int | None = None, unit: str = "bytes") -> None:
         self.reports.append((done, total))
+
+    def held_up(self, reason: TryAgain | None) -> None:
+        return
 
     def raise_if_requested(self) -> None:
         if self.cancel_at_bytes is not None and self.reports and self.reports[-1][0] >= self.cancel_at_bytes:

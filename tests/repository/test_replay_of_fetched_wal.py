@@ -1,15 +1,14 @@
 """A real server in recovery, fed by the prefetcher."""
 
 import os
-import secrets
 import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
 from tests.repository.directory_archive import DirectoryArchive
+from tests.room import new_path
 from tests.servers.flavours import give_to_owner
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
@@ -56,7 +55,7 @@ class Recovery:
 
     def __init__(self, lost):
         server = lost.server
-        self.root = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        self.root = new_path()
         self.root.mkdir(mode=0o711)
         give_to_owner(self.root)
         self.data = self.root / "base"

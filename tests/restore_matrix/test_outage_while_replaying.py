@@ -1,16 +1,21 @@
 """The store goes away in the middle of replay and comes back. PostgreSQL 16 over S3."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 
+from tests.faults.midway import told_whole
 from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, dump_of, expect_success
 from tests.restore_matrix.stores import BUCKET, PREFIX, s3_fields
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.rclone_s3 import RcloneS3
 from understudy.app.recoveries import Choice, restore
+from understudy.cli.watching import TerminalWatcher
 
+REPLAYING = f"{RESOURCE}/replay-wal"
+LONG_ENOUGH_TO_BE_TOLD = timedelta(seconds=4)
 SEGMENTS = 40
 """More than are fetched ahead, so that the server is still waiting for some when the store goes away."""
 
@@ -27,7 +32,7 @@ def source():
 
 
 class Outage(SilentWatcher):
-    """Kills the store once replay is under way, starts it again once fetching was seen to be held up, and asks meanwhile."""
+    """Kills the store once replay is under way, starts it again once the run has said for a while that it waits for it."""
 
     def __init__(self, estate, store, directory):
         self.requests = directory.with_name(f"{directory.name}.wal") / "fetched" / "requests"
@@ -36,7 +41,8 @@ class Outage(SilentWatcher):
         self.ended = threading.Event()
         self.segments_before = 0
         self.steps_seen_while_away = set()
-        self._looks_while_away = 0
+        self.reason = None
+        self._terminal = TerminalWatcher()
         self._thread = threading.Thread(target=self._end_the_store)
 
     def __enter__(self):
@@ -63,17 +69,19 @@ class Outage(SilentWatcher):
             return 0
 
     def show(self, view):
+        self._terminal.show(view)
         if not self.began.is_set() or self.ended.is_set():
             return
         self.steps_seen_while_away |= {step.key for step in view.steps if step.state.is_final}
-        self._looks_while_away += 1
-        if self._looks_while_away >= 20:
+        replaying = next(step for step in view.steps if step.key == REPLAYING)
+        if replaying.held_up_since is not None and view.seen - replaying.held_up_since >= LONG_ENOUGH_TO_BE_TOLD:
+            self.reason = replaying.held_up_by
             self.segments_after_waiting = self._delivered()
             self.store.start()
             self.ended.set()
 
 
-def test_replay_waits_for_a_store_that_is_away_and_never_promotes_early(source):
+def test_replay_says_that_it_waits_for_a_store_that_is_away_goes_on_and_never_promotes_early(source, capsys):
     estate, store = source
     server = estate.server
     server.sql("create table t (number int primary key)")
@@ -87,7 +95,12 @@ def test_replay_waits_for_a_store_that_is_away_and_never_promotes_early(source):
         view = expect_success(restore(estate.installation, RESOURCE, copy.data, Choice(), outage))
     assert outage.ended.is_set(), "the store was not away while WAL was replayed"
     assert outage.segments_after_waiting < SEGMENTS
-    assert f"{RESOURCE}/replay-wal" not in outage.steps_seen_while_away
+    assert told_whole(outage.reason) == "store_unreachable"
+    said = capsys.readouterr().err
+    assert said.count(f"waiting   {REPLAYING}") == 1
+    assert said.count("store_unreachable") == 1
+    assert f"goes on   {REPLAYING}" in said
+    assert REPLAYING not in outage.steps_seen_while_away
     assert f"{RESOURCE}/promote" not in outage.steps_seen_while_away
     assert view.succeeded
     copy.start()

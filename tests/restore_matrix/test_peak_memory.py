@@ -19,6 +19,16 @@ FILE_BYTES = 320 * MIB
 """A part is at least as large as its largest file, so one that is held in memory shows, as does the whole of the two."""
 
 
+CHANGED_BLOCKS = 41_160
+"""In one file of one incremental backup, as much as one of the files of noise."""
+TABLE_BLOCKS = CHANGED_BLOCKS * 8 // 7
+"""Of a file more than nine tenths of which have changed the server sends the whole instead of the blocks."""
+_ROW_ON_A_PAGE_OF_ITS_OWN = f"""
+create table t with (fillfactor = 10, autovacuum_enabled = off) as
+    select i, repeat('x', 900) as filler from generate_series(1, {TABLE_BLOCKS}) i
+"""  # noqa: S608
+
+
 def write_noise(path: Path) -> None:
     """Zstandard does not look back as far as this repeats. It is sent as any file of the data directory is."""
     block = os.urandom(32 * MIB)
@@ -46,6 +56,24 @@ def test_a_backup_and_a_restore_of_640_mb_that_do_not_compress_stay_within_400_m
         estate.command("restore", "orders", "--to", str(copy.data))
     assert_bounded(watch)
     assert (copy.data / "noise-1").stat().st_size == FILE_BYTES
+
+
+def test_an_incremental_backup_of_one_large_file_and_the_restore_of_its_chain_stay_within_400_mb(make_estate):
+    estate = make_estate(settings={"max_wal_size": "1GB"})
+    server = estate.server
+    server.sql(_ROW_ON_A_PAGE_OF_ITS_OWN)
+    estate.back_up_well()
+    server.sql("delete from t where i % 8 > 0")
+    with MemoryWatch() as watch:
+        estate.command("backup", "orders", "--incremental")
+    assert_bounded(watch)
+    _, incremental = estate.backups()
+    assert incremental.plain_bytes > CHANGED_BLOCKS * 8192
+    copy = server.sibling()
+    with MemoryWatch() as watch:
+        estate.command("restore", "orders", "--to", str(copy.data))
+    assert_bounded(watch)
+    assert copy.start().sql("select count(*), sum(i % 8) from t") == [(TABLE_BLOCKS - CHANGED_BLOCKS, 0)]
 
 
 def test_the_watch_sees_a_process_further_down_that_takes_too_much():

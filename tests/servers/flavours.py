@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.room import ROOM
+
 SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "s3cret-of the/superuser"  # noqa: S105
 REPLICATION_ROLE = "understudy"
@@ -117,7 +119,7 @@ def session_directory() -> Path:
     """One directory for all workers of this test session; the controller removes it at the end."""
     atexit.register(remove_session_directory)
     controller = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    directory = Path(f"/tmp/ust-session-{controller}")
+    directory = ROOM / f"ust-session-{controller}"
     directory.mkdir(mode=0o755, exist_ok=True)
     return directory
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import random
-import secrets
 import shutil
 import signal
 import socket
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.room import new_path
 from tests.servers.flavours import (
     REPLICATION_PASSWORD,
     REPLICATION_ROLE,
@@ -81,7 +81,7 @@ class PostgresServer:
     ) -> None:
         self.flavour = Flavour(flavour)
         self.programs = programs_of(self.flavour)
-        self.directory = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        self.directory = new_path()
         self.data = self.directory / "data"
         self.socket_directory = self.directory / "s"
         self.log = self.directory / "log"
@@ -197,7 +197,7 @@ class PostgresServer:
         """A server with this one's build and settings, not started, whose ``data`` does not exist yet; closed with this one."""
         made = PostgresServer.__new__(PostgresServer)
         made.__dict__ |= self.__dict__
-        made.directory = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        made.directory = new_path()
         made.data, made.log, made.socket_directory = made.directory / "data", made.directory / "log", made.directory / "s"
         made.settings = dict(self.settings)
         made.port, made._process, made._siblings = 0, None, []

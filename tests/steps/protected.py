@@ -20,6 +20,9 @@ class NobodyLooks:
     def report(self, activity, done, total=None, unit="bytes") -> None:
         return
 
+    def held_up(self, reason) -> None:
+        return
+
     def raise_if_requested(self) -> None:
         return
 

@@ -37,6 +37,9 @@ class NothingAsked:
     def report(self, activity, done, total=None, unit="bytes"):
         return
 
+    def held_up(self, reason):
+        return
+
 
 class TakenOverOnceOneIsGone(NothingAsked):
     """Somebody else takes the repository over as soon as a first folder is gone."""

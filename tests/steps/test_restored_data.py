@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.restore_matrix.estate import SilentWatcher, expect_success, failed_step
-from tests.steps.protected import world_of
+from tests.app.desk import desk
+from tests.restore_matrix.estate import RESOURCE, SilentWatcher, expect_success, failed_step
+from tests.servers.flavours import Flavour
+from tests.steps.protected import Protected, world_of
 from understudy.app.carrying_out import carry_out
 from understudy.app.recoveries import Choice, plan_restore, restore
+from understudy.app.seen import remember_seen
 from understudy.ports.instance import InstancePlace
 from understudy.records.run import StepState
 from understudy.steps.check_pages import CheckPages
@@ -21,7 +24,16 @@ from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Outcome
 
+__all__ = ["desk"]
+
 _PAGE_BYTES = 8192
+_ORDER = "create or replace function in_order(int, int) returns int language sql immutable strict as 'select btint4cmp({})'"
+_SORTED_INDEX = """
+create operator class sorted for type int using btree as
+    operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 in_order(int, int);
+create table numbers as select generate_series(1, 2000) as n;
+create index lying on numbers (n sorted);
+"""
 
 
 def test_a_target_without_room_is_refused_before_anything_is_made_or_fetched(protected):
@@ -101,6 +113,26 @@ def test_a_collation_of_another_version_is_no_failure_and_the_evidence_says_what
     assert before.proof["databases"]["postgres"]["indexes_to_rebuild"] == []
     assert after.proof["databases"]["postgres"]["indexes_to_rebuild"] == ["public.cities_pkey"]
     assert "REINDEX" in after.hint and "REFRESH VERSION" in after.hint
+
+
+@pytest.mark.debian
+def test_an_index_that_lies_fails_the_verification_where_the_server_has_amcheck(postgres_servers, desk):
+    """Its pages are whole and every row is read: only who compares the entries with one another sees it."""
+    server = postgres_servers(Flavour.DEBIAN_15)
+    protected = Protected(server, desk)
+    installation = protected.installation()
+    remember_seen(installation.state, RESOURCE, installation.databases[RESOURCE].facts())
+    step, world = VerifyDatabase("orders", protected.place), world_of(installation)
+    server.sql(_ORDER.format("$1, $2"))
+    server.sql(_SORTED_INDEX)
+    assert step.run(world).proof["databases"]["postgres"]["amcheck_relations"] is None
+    server.sql("create extension amcheck")
+    assert int(step.run(world).proof["databases"]["postgres"]["amcheck_relations"]) > 100
+    server.sql(_ORDER.format("$2, $1"))
+    with pytest.raises(GiveUp) as failure:
+        step.run(world)
+    assert failure.value.code == "structure_damaged"
+    assert "lying" in failure.value.found
 
 
 def test_a_commit_that_another_connection_does_not_see_fails_the_read_back(protected):

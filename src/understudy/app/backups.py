@@ -9,6 +9,7 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade, prepare_repository, was_used
 from understudy.app.seen import remember_seen
+from understudy.app.streaming import require_free_slot
 from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
@@ -62,10 +63,13 @@ def back_up(
     """Take a base backup; where an incremental one can't be taken, or won't do, plan once more as a full one.
 
     Raises:
-        Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; and what the database and the repository raise.
+        Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; ``slot_in_use``: the controller to be taken over from still
+            receives WAL; and what the database and the repository raise.
     """
     installation.resource(resource)
     name = ResourceName(resource)
+    if take_over:
+        require_free_slot(installation, name)
     _prepare_repositories(installation, name, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
     asked = Asked(BackupRequest(name, kind), lambda following: plan_requested_backup(installation, following))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from understudy.app.requests import PlanRequest, go_on
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, request_to_json
 from understudy.records.controller_lock import controller_pid
-from understudy.records.records import require_unended
+from understudy.records.records import Records, require_unended
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
 from understudy.runner.runner import Runner
 from understudy.runner.submission import hand_over
@@ -30,8 +30,12 @@ class RunView:
 
     run: RunRecord
     steps: tuple[StepRecord, ...]
+    seen: datetime
+    """When it was looked at."""
     follows: RunView | None = None
     """The run before it of the same request, which called for another one."""
+    put_off: RecordedError | None = None
+    """Why the run that has to follow cannot begin yet."""
 
     @property
     def began(self) -> datetime:
@@ -75,7 +79,7 @@ class Watcher(Protocol):
 def view_of(installation: Installation, run: RunId) -> RunView:
     record = installation.records.run(run)
     follows = None if record.follows is None else view_of(installation, record.follows)
-    return RunView(record, installation.records.steps(run), follows)
+    return RunView(record, installation.records.steps(run), installation.clock.now(), follows)
 
 
 def carry_out(
@@ -107,16 +111,38 @@ def carry_out(
 def resume(installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher) -> RunView:
     """Go on with an interrupted run, or with the request of a run that has ended and is to be followed by another.
 
+    While ``serve`` holds the state directory it goes on with all of them by itself, and here the run is followed.
+
     Raises:
-        Refusal: ``not_interrupted``, ``run_unknown``, ``controller_busy``.
+        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy`` (another command is at work).
     """
+    last = _unended(installation, run)
+    if serving_pid(installation.state) is not None:
+        return _follow_elsewhere(installation, last, watcher)
     with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
-        request = installation.records.requests.of(run)
-        is_open = request is not None and request.ended is None
-        last = request.runs[-1] if request is not None and is_open else run
-        if not (is_open and installation.records.run(last).state.is_final):
+        last = _unended(installation, run)  # another process may have come between
+        if not installation.records.run(last).state.is_final:
             runner.resume(last)
         return _follow_request(installation, last, plan_request, watcher, runner)
+
+
+def is_to_be_followed(records: Records, run: RunId) -> bool:
+    """Whether the run has ended, and its request may still go on with another one."""
+    request = records.requests.of(run)
+    return request is not None and request.ended is None and request.runs[-1] == run and records.run(run).state.is_final
+
+
+def _unended(installation: Installation, run: RunId) -> RunId:
+    """The run, or the last one of its request: under way, or to be followed by another.
+
+    Raises:
+        Refusal: ``run_ended``, ``run_unknown``.
+    """
+    request = installation.records.requests.of(run)
+    if request is not None and request.ended is None:
+        return request.runs[-1]
+    require_unended(installation.records.run(run))
+    return run
 
 
 def _follow_request(
@@ -141,6 +167,7 @@ def _follow_elsewhere(installation: Installation, run: RunId, watcher: Watcher) 
         while (request := installation.records.requests.of(run)) is not None and request.runs[-1] == run:
             if request.ended is not None:
                 return view
+            watcher.show(replace(view, put_off=request.error))
             _require_controller(installation, view)
             installation.clock.wait(_LOOK_SECONDS)
         if request is None:
@@ -179,12 +206,12 @@ def _follow(installation: Installation, run: RunId, watcher: Watcher, approve: _
 
 def _require_controller(installation: Installation, view: RunView) -> None:
     if serving_pid(installation.state) is None:
-        raise Refusal(
-            "controller_gone",
-            found=f"understudy serve ended while it carried out {view.run.run}",
-            expected="a running control plane",
-            hint=f"start it again (it resumes the run), or: understudy resume {view.run.run}",
-        )
+        again = f"start it again (it resumes the run), or: understudy resume {view.run.run}"
+        raise _controller_gone(f"understudy serve ended while it carried out {view.run.run}", again)
+
+
+def _controller_gone(found: str, hint: str) -> Refusal:
+    return Refusal("controller_gone", found=found, expected="a running control plane", hint=hint)
 
 
 def serving_pid(state: Path) -> int | None:
@@ -224,14 +251,19 @@ def cancel(installation: Installation, run: RunId, by: Person, watcher: Watcher)
     After a run that has ended, nothing follows any more.
 
     Raises:
-        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy``.
+        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy``; ``controller_gone``: who carried it out ended meanwhile.
     """
     if controller_pid(installation.state) is None:
         with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
             runner.cancel(run, by)
             return _follow(installation, run, watcher, runner.approve, runner)
     installation.records.request_cancel(run, by)
-    while not (view := view_of(installation, run)).run.state.is_final and controller_pid(installation.state) is not None:
+    while True:
+        view = view_of(installation, run)
         watcher.show(view)
+        if view.run.state.is_final:
+            return view
+        if controller_pid(installation.state) is None:
+            again = f"understudy cancel {run}, again: it is taken up here, for its clean-up"
+            raise _controller_gone(f"the process that carried out {run} ended before the run did", again)
         installation.clock.wait(_LOOK_SECONDS)
-    return view

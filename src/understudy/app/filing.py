@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from understudy.app.repositories import is_unmade
 from understudy.records.export import export_run, write_export
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import store_sealed
-from understudy.supervise.ending import join_all
+from understudy.supervise.repeated_look import RepeatedLook
 from understudy.vocabulary.canonical import canonical_json
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName, RunId
@@ -85,28 +84,19 @@ def file_or_warn(installation: Installation) -> None:
         _log.warning("the evidence is not copied into %s now; a later run or serve tries again: %s", repository, fault)
 
 
-class EvidenceFiling:
+class EvidenceFiling(RepeatedLook):
     """``file_outstanding`` while the control plane serves, for runs that it carries out, and for what died before it could."""
 
     def __init__(self, installation: Installation) -> None:
+        super().__init__("evidence", _LOOK_SECONDS)
         self._installation = installation
         self._not_before: datetime | None = None
         self._told: Mapping[RepositoryName, str] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="evidence", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        join_all([self._thread], self._installation.clock)
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
-            now = self._installation.clock.now()
-            if self._not_before is None or now >= self._not_before:
-                self._not_before = now + _LATER if self._is_left() else None
+    def look(self) -> None:
+        now = self._installation.clock.now()
+        if self._not_before is None or now >= self._not_before:
+            self._not_before = now + _LATER if self._is_left() else None
 
     def _is_left(self) -> bool:
         try:

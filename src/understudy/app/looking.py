@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from understudy.app.serving_address import Landed, landed_for_people
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.records import Records
-from understudy.records.run import Observation, RunRecord, RunState
+from understudy.records.run import Observation, RecordedError, RunRecord, RunState
 from understudy.records.state_database import damage_of, readable_copy
 from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.vocabulary.errors import GiveUp
-from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
+from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
 _FRESH = timedelta(seconds=5)
@@ -48,6 +48,19 @@ class SeenFault:
     found: str
     hint: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUpStep:
+    """A step that waits for a passing fault to pass; tried again at ``again_at``, or just now where that is None."""
+
+    run: RunId
+    step: StepKey
+    code: str
+    found: str
+    hint: str
+    since: datetime | None
+    again_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +128,12 @@ class Status:
     serving_pid: int | None
     resources: tuple[ResourceStatus, ...]
     unfinished_runs: tuple[RunRecord, ...]
+    held_up: tuple[HeldUpStep, ...]
+    """Of the runs that are being carried out."""
     to_be_followed: tuple[RunRecord, ...]
     """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
+    put_off: Mapping[RunId, RecordedError]
+    """Why what is to follow these cannot begin yet."""
     records_fault: RecordsFault | None
 
 
@@ -128,12 +145,15 @@ def status(installation: Installation) -> Status:
     with ExitStack() as undo:
         records, fault = _records(installation, undo)
         readable, runs = installation.reading(records), records.runs(200)
+        unfinished = tuple(run for run in runs if not run.state.is_final)
         return Status(
             stack=installation.stack.stack,
             serving_pid=serving_pid(installation.state),
             resources=tuple(_of(readable, name, runs) for name in installation.resource_names()),
-            unfinished_runs=tuple(run for run in runs if not run.state.is_final),
+            unfinished_runs=unfinished,
+            held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
+            put_off={each.runs[-1]: each.error for each in records.requests.open() if each.error is not None},
             records_fault=fault,
         )
 
@@ -158,6 +178,13 @@ def _records(installation: Installation, undo: ExitStack) -> tuple[Records, Reco
 def _no_records(installation: Installation, undo: ExitStack) -> Records:
     nowhere = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="understudy-state-")))
     return undo.enter_context(closing(Records(installation.state, installation.clock, copy=nowhere)))
+
+
+def _held_up(records: Records, run: RunId) -> Iterator[HeldUpStep]:
+    for step in records.steps(run):
+        error = step.held_up_by
+        if error is not None:
+            yield HeldUpStep(run, step.key, error.code, error.found, error.hint, step.held_up_since, step.again_at)
 
 
 def _last_runs(records: Records) -> tuple[RunRecord, ...]:

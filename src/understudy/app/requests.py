@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -14,7 +13,7 @@ from understudy.plan.request import Request, next_request, request_from_json, re
 from understudy.records.requests import ALREADY_FOLLOWED
 from understudy.records.run import RecordedError, RequestRecord
 from understudy.runner.plan_json import plan_from_json
-from understudy.supervise.ending import join_all
+from understudy.supervise.repeated_look import RepeatedLook
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import Person, RunId
 from understudy.vocabulary.json import JsonObject
@@ -54,15 +53,18 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
         _log.warning("%s did not succeed, and another run is to follow it", last)
         return submit(plan_request(wanted), wanted.approved_by, request_to_json(wanted), last)
     except TryAgain as passing:
-        raise _still_open(passing, last) from passing
+        still_open = _still_open(passing, last)
+        records.requests.put_off(request.request, last, RecordedError.of(still_open))
+        raise still_open from passing
     except GiveUp as error:
         if error.code == "busy":
+            records.requests.put_off(request.request, last, RecordedError.of(error))
             raise
         if error.code == ALREADY_FOLLOWED:
             now = records.requests.of(last)
             return now.runs[-1] if now is not None and now.runs[-1] != last else None
         _log.error("nothing can follow %s: %s", last, error)
-        records.requests.end(request.request, last, RecordedError(error.code, error.found, error.expected, error.hint))
+        records.requests.end(request.request, last, RecordedError.of(error))
     except (ValueError, KeyError, TypeError) as error:
         found = f"what {last} was asked for cannot be read: {type(error).__name__}: {error}"
         unreadable = RecordedError("request_unreadable", found, hint="another version wrote it: ask again with this one")
@@ -81,28 +83,19 @@ def _still_open(passing: TryAgain, last: RunId) -> TryAgain:
     )
 
 
-class OpenRequests:
+class OpenRequests(RepeatedLook):
     """Goes on with open requests while the control plane serves, also with those of processes that died."""
 
     def __init__(self, installation: Installation, plan_request: PlanRequest, submit: Submit) -> None:
+        super().__init__("requests", _LOOK_SECONDS)
         self._installation = installation
         self._plan_request = plan_request
         self._submit = submit
         self._not_before: dict[RunId, datetime] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="requests", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        join_all([self._thread], self._installation.clock)
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(_LOOK_SECONDS):
-            for request in self._installation.records.requests.open():
-                self._see_to(request)
+    def look(self) -> None:
+        for request in self._installation.records.requests.open():
+            self._see_to(request)
 
     def _see_to(self, request: RequestRecord) -> None:
         last, now = request.runs[-1], self._installation.clock.now()

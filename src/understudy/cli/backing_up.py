@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import EXPLAINED_HANG, explained, moment, print_json, say, table
+from understudy.cli.printing import FOUND_HANG, found_lines, moment, print_json, say, table
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
+    from understudy.app.installation import Installation
     from understudy.app.streaming import LeftStreaming
     from understudy.app.verifying import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault
@@ -55,15 +56,22 @@ def backup(
     stand on them. Without serve it says how to end both.
     """
     from understudy.app.backups import back_up
-    from understudy.app.streaming import left_streaming
-    from understudy.cli.running import print_run
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
 
     if full and incremental:
         raise click.UsageError("give one kind only: --full or --incremental")
     wanted = BackupKind.FULL if full else BackupKind.INCREMENTAL if incremental else None
     installation = opened(stack_file, state)
-    view = back_up(installation, resource, wanted, TerminalWatcher(quiet=as_json), take_over=take_over)
+    with watched(installation, quiet=as_json) as watcher:
+        view = back_up(installation, resource, wanted, watcher, take_over=take_over)
+    finish_backup(installation, resource, view, as_json)
+
+
+def finish_backup(installation: Installation, resource: str, view: RunView, as_json: bool) -> NoReturn:
+    """What was taken, and what goes on; ends the process."""
+    from understudy.app.streaming import left_streaming
+    from understudy.cli.running import print_run
+
     if not as_json:
         _print_kind(view)
     print_run(view, as_json)
@@ -201,4 +209,4 @@ def _verdict(result: VerifyResult, backup: BackupCheckResult) -> str:
 def _print_faults(where: str, faults: Sequence[ObjectFault]) -> None:
     for fault in faults:
         say(f"\n{where}: {fault.code}")
-        say("\n".join([f"  object:   {fault.key}", *explained(fault.found, fault.expected, fault.hint)]), hang=EXPLAINED_HANG)
+        say("\n".join([f"  object:   {fault.key}", *found_lines(fault.found, fault.expected, fault.hint)]), hang=FOUND_HANG)

@@ -34,8 +34,9 @@ def print_brought_back(view: RunView) -> None:
         say(f"set aside:     {aside}")
 
 
-def print_how_to_start(directory: Path, programs: str | None) -> None:
-    """Of a database that was left stopped."""
+def print_how_to_start(view: RunView, programs: str | None) -> None:
+    """Of a database that was left stopped where the run restored it."""
+    directory = Path(str(_proof(view, "provision-target")["directory"]))
     if not (directory / _CONFIGURATION).exists():
         say(f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it.")
         return

@@ -64,4 +64,5 @@ CODES: Mapping[str, ExitCode] = {
     "controller_busy": ExitCode.BUSY,
     "controller_superseded": ExitCode.BUSY,
     "spool_busy": ExitCode.BUSY,
+    "slot_in_use": ExitCode.BUSY,
 }

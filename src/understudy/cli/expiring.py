@@ -54,8 +54,8 @@ def expire(
     """
     from understudy.app.retention import decide
     from understudy.app.retention import expire as carry_out_expiry
+    from understudy.cli.foreground import watched
     from understudy.cli.running import print_run
-    from understudy.cli.watching import TerminalWatcher
 
     installation = opened(stack_file, state)
     decided = decide(installation, resource, repository)
@@ -65,7 +65,8 @@ def expire(
     views: Sequence[RunView] = ()
     if not dry_run and any(each.removes for each in decided):
         _require_agreement(yes)
-        views = carry_out_expiry(installation, decided, TerminalWatcher(quiet=as_json))
+        with watched(installation, quiet=as_json) as watcher:
+            views = carry_out_expiry(installation, decided, watcher)
     if as_json:
         runs = [{"run": view.run, "steps": view.steps} for view in views]
         print_json({"retention": [_retention_to_json(each) for each in decided], "runs": runs})

@@ -10,11 +10,11 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, looked_at, stack_options
-from understudy.cli.printing import duration, moment, print_json, say, words
+from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.looking import EndedRun, LiveExposure, ResourceStatus, SeenFault, Status
+    from understudy.app.looking import EndedRun, HeldUpStep, LiveExposure, ResourceStatus, SeenFault, Status
 
 
 @click.command(
@@ -59,8 +59,19 @@ def _print(found: Status) -> None:
         _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} (understudy show {run.run})")
+        for step in (each for each in found.held_up if each.run == run.run):
+            _print_held_up(step)
     for run in found.to_be_followed:
         say(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
+        if run.run in found.put_off:
+            say("\n".join(explained(found.put_off[run.run], "  ")))
+
+
+def _print_held_up(step: HeldUpStep) -> None:
+    waiting = click.style("waiting", fg="yellow") + f" in {step.step} {waiting_since(step.since, step.again_at)}"
+    say(f"  {waiting}: {step.code}: {step.found}")
+    if step.hint:
+        say(f"    hint: {step.hint}")
 
 
 _NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")

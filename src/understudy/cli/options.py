@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_STACK_FILE = "understudy.yaml"
+
 
 def stack_options(command: Callable[P, R]) -> Callable[P, R]:
     """``--stack`` and ``--state``: which stack file, and where this control plane keeps what it remembers."""
@@ -29,7 +31,7 @@ def stack_options(command: Callable[P, R]) -> Callable[P, R]:
         "stack_file",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="UNDERSTUDY_STACK",
-        default="understudy.yaml",
+        default=_STACK_FILE,
         show_default=True,
         help="Stack file.",
     )(command)
@@ -41,6 +43,16 @@ def json_option(command: Callable[P, R]) -> Callable[P, R]:
 
 def yes_option(command: Callable[P, R]) -> Callable[P, R]:
     return click.option("--yes", is_flag=True, help="Agree beforehand to everything that would be asked.")(command)
+
+
+def stack_arguments() -> list[str]:
+    """What leads another command to the stack and the state of this one; nothing where the defaults do."""
+    given = click.get_current_context().params
+    stack_file, state = given["stack_file"], given["state"]
+    return [
+        *(["--stack", str(stack_file)] if str(stack_file) != _STACK_FILE else []),
+        *(["--state", str(state)] if state is not None else []),
+    ]
 
 
 def looked_at(stack_file: Path, state: Path | None) -> Installation:

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import click
 
+from understudy.records.run import RecordedError
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.wal import Lsn, WalSegment
@@ -38,6 +39,18 @@ def duration(value: timedelta | float | None) -> str:
 
 def moment(value: datetime | None) -> str:
     return value.isoformat(timespec="seconds") if value else "never"
+
+
+def explained(error: RecordedError, indent: str) -> list[str]:
+    """A line for each thing that is known of it."""
+    lines = [f"{indent}{error.code}: {error.found}"]
+    lines += [f"{indent}expected: {error.expected}"] if error.expected else []
+    return lines + ([f"{indent}hint: {error.hint}"] if error.hint else [])
+
+
+def waiting_since(held_up_since: datetime | None, again_at: datetime | None) -> str:
+    """Since when something has waited, and until when it will before the next try."""
+    return f"since {moment(held_up_since)}, {f'next try {moment(again_at)}' if again_at else 'trying again now'}"
 
 
 def words(code: str) -> str:
@@ -177,14 +190,14 @@ def print_error(error: UnderstudyError) -> None:
     """Code, finding, expectation, hint: each on a line of its own, on standard error."""
     colour = sys.stderr.isatty()
     click.echo(click.style(f"error: {error.code}", fg="red", bold=True) if colour else f"error: {error.code}", err=True)
-    say("\n".join(explained(error.found, error.expected, error.hint)), hang=EXPLAINED_HANG, err=True)
+    say("\n".join(found_lines(error.found, error.expected, error.hint)), hang=FOUND_HANG, err=True)
 
 
-EXPLAINED_HANG = 12
-"""Where the text of ``explained`` begins."""
+FOUND_HANG = 12
+"""Where the text of ``found_lines`` begins."""
 
 
-def explained(found: str, expected: str, hint: str) -> list[str]:
+def found_lines(found: str, expected: str, hint: str) -> list[str]:
     """What was found and expected, and what to do; each on a line of its own."""
     parts = (("found:", found), ("expected:", expected), ("hint:", hint))
     return [f"  {name.ljust(9)} {text}" for name, text in parts if text]

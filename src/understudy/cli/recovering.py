@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -133,19 +133,26 @@ def restore(resource: str, directory: Path, stack_file: Path, state: Path | None
     WAL that this host received and has not shipped goes into the repository first, if it is this control plane's to write to.
     """
     from understudy.app.recoveries import restore as carry_out_restore
-    from understudy.cli.brought_back import print_brought_back, print_how_to_start
-    from understudy.cli.running import print_run
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
 
     choice = choice_of(**target)  # type: ignore[arg-type]
     installation = opened(stack_file, state)
-    view = carry_out_restore(installation, resource, directory, choice, TerminalWatcher(quiet=as_json))
+    with watched(installation, quiet=as_json) as watcher:
+        view = carry_out_restore(installation, resource, directory, choice, watcher)
+    finish_restored(installation, resource, view, as_json)
+
+
+def finish_restored(installation: Installation, resource: str, view: RunView, as_json: bool) -> NoReturn:
+    """What came back, and how to start it; ends the process."""
+    from understudy.cli.brought_back import print_brought_back, print_how_to_start
+    from understudy.cli.running import print_run
+
     print_run(view, as_json)
     if not as_json:
         print_brought_back(view)
         if view.succeeded:
             recover = installation.resource(resource).recover
-            print_how_to_start(directory.absolute(), recover.programs if recover else None)
+            print_how_to_start(view, recover.programs if recover else None)
     sys.exit(ExitCode.of_run(view.run.state))
 
 
@@ -183,14 +190,15 @@ def drill(
     """
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import drill as carry_out_drill
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
     from understudy.stack.models import Scenario
 
     if report is not None:
         require_writable(report)
     installation = opened(stack_file, state)
     choice = choice_of(**target)  # type: ignore[arg-type]
-    view = carry_out_drill(installation, Scenario(scenario), resource, choice, TerminalWatcher(quiet=as_json))
+    with watched(installation, quiet=as_json) as watcher:
+        view = carry_out_drill(installation, Scenario(scenario), resource, choice, watcher)
     finish_measured(installation, view, as_json, report)
 
 
@@ -239,27 +247,28 @@ def recover(
 
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import recover as carry_out_recovery
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
     from understudy.stack.models import Scenario
 
     if report is not None:
         require_writable(report)
     installation = opened(stack_file, state)
-    view = carry_out_recovery(
-        installation,
-        Scenario(scenario),
-        resource,
-        choice_of(**target),  # type: ignore[arg-type]
-        TerminalWatcher(yes=yes, quiet=as_json),
-        approved_by=Person(getpass.getuser()) if yes else None,
-        fence_override_by=Person(override_fence) if override_fence else None,
-        take_over=take_over,
-    )
+    with watched(installation, yes=yes, quiet=as_json) as watcher:
+        view = carry_out_recovery(
+            installation,
+            Scenario(scenario),
+            resource,
+            choice_of(**target),  # type: ignore[arg-type]
+            watcher,
+            approved_by=Person(getpass.getuser()) if yes else None,
+            fence_override_by=Person(override_fence) if override_fence else None,
+            take_over=take_over,
+        )
     finish_measured(installation, view, as_json, report)
 
 
-def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> None:
-    """The verdict: done only when the run succeeded and every objective was met."""
+def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> NoReturn:
+    """The verdict: done only when the run succeeded and every objective was met; ends the process."""
     from understudy.app.filing import keep_evidence
     from understudy.app.measuring import measure
     from understudy.app.proving import export_evidence

@@ -11,13 +11,13 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import EXPLAINED_HANG, duration, explained, moment, print_json, say, table, words
+from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
-    from understudy.records.run import RecordedError, RequestRecord, StepRecord
+    from understudy.records.run import RequestRecord, StepRecord
 
 
 def print_run(view: RunView, as_json: bool) -> None:
@@ -80,7 +80,7 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     took = f" in {duration(view.run.ended - view.run.submitted)}" if view.run.ended else ""
     say(f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)}{took}, begun {moment(view.run.submitted)}")
     if view.run.error is not None:
-        _print_error(view.run.error)
+        say("\n".join(explained(view.run.error, "  ")))
     if request is not None:
         _print_request(request)
     for step in view.steps:
@@ -90,10 +90,12 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
             say(f"  asked: {step.approval_question}")
         if step.approval is not None:
             say(f"  agreed: {step.approval.by}, {moment(step.approval.at)}")
+        if step.held_up_by is not None:
+            say(f"  waiting {waiting_since(step.held_up_since, step.again_at)}")
         if step.error is not None and step.state.value == "skipped":
             say(f"  left out: {step.error.found}")
         elif step.error is not None:
-            _print_error(step.error)
+            say("\n".join(explained(step.error, "  ")))
         if step.evidence is not None:
             _print_evidence(step)
 
@@ -115,18 +117,14 @@ def _print_evidence(step: StepRecord) -> None:
 _OF_AN_ERROR = ("code", "found", "expected")
 
 
-def _print_error(error: RecordedError) -> None:
-    say(f"  error: {error.code}")
-    say("\n".join(f"  {line}" for line in explained(error.found, error.expected, error.hint)), hang=EXPLAINED_HANG + 2)
-
-
 def _print_request(request: RequestRecord) -> None:
     """Only where there is more to say than the run itself says."""
     if len(request.runs) > 1:
         say(f"runs of one request: {', '.join(request.runs)}")
     if request.error is not None:
-        say(f"nothing follows {request.runs[-1]}:")
-        _print_error(request.error)
+        last = request.runs[-1]
+        say(f"nothing follows {last}:" if request.ended else f"what is to follow {last} cannot begin yet:")
+        say("\n".join(explained(request.error, "  ")))
 
 
 @click.command(
@@ -157,9 +155,11 @@ Examples:
 def cancel(run: str, stack_file: Path, state: Path | None) -> None:
     """Ask RUN to stop where it is safe. Its clean-up still runs."""
     from understudy.app.carrying_out import cancel as cancel_run
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.foreground import watched
 
-    view = cancel_run(opened(stack_file, state), RunId(run), Person(getpass.getuser()), TerminalWatcher())
+    installation = opened(stack_file, state)
+    with watched(installation) as watcher:
+        view = cancel_run(installation, RunId(run), Person(getpass.getuser()), watcher)
     click.echo(f"{view.run.run} is {words(view.run.state.value)}")
 
 
@@ -173,19 +173,26 @@ Examples:
 @stack_options
 @json_option
 def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it."""
+    """Go on with RUN after the last step that ended, in this terminal; also with the run that has to follow it.
+
+    While serve runs, it goes on with RUN by itself, and this command follows it. It ends as the command ends that began RUN.
+    """
     from understudy.app.asking import planner
     from understudy.app.carrying_out import resume as resume_run
-    from understudy.cli.brought_back import print_brought_back
-    from understudy.cli.recovering import finish_measured
-    from understudy.cli.watching import TerminalWatcher
+    from understudy.cli.backing_up import finish_backup
+    from understudy.cli.foreground import watched
+    from understudy.cli.recovering import finish_measured, finish_restored
     from understudy.plan.plan import Procedure
 
     installation = opened(stack_file, state)
-    view = resume_run(installation, RunId(run), planner(installation), TerminalWatcher(quiet=as_json))
-    if view.run.procedure in (Procedure.DRILL, Procedure.RECOVERY):
-        finish_measured(installation, view, as_json)
+    with watched(installation, quiet=as_json) as watcher:
+        view = resume_run(installation, RunId(run), planner(installation), watcher)
+    match view.run.procedure:
+        case Procedure.BACKUP:
+            finish_backup(installation, view.run.subject, view, as_json)
+        case Procedure.RESTORE:
+            finish_restored(installation, view.run.subject, view, as_json)
+        case Procedure.DRILL | Procedure.RECOVERY:
+            finish_measured(installation, view, as_json)
     print_run(view, as_json)
-    if view.run.procedure == Procedure.RESTORE and not as_json:
-        print_brought_back(view)
     sys.exit(ExitCode.of_run(view.run.state))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import sys
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
 from understudy.app.carrying_out import Declined, RunView
-from understudy.cli.printing import duration, folded, say, width_of
+from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.sizes import readable_size
@@ -19,6 +19,8 @@ _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
 
 _MOMENT = timedelta(seconds=3)
+_BELOW = " " * 12
+"""What is said of a step stands below its name."""
 
 _MARKS = {
     StepState.SUCCEEDED: ("done", "green"),
@@ -37,31 +39,31 @@ class TerminalWatcher:
         self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
         self._told: set[StepKey] = set()
-        self._told_waiting: set[tuple[StepKey, str]] = set()
-        self._announced: RunId | None = None
+        self._told_waiting: dict[StepKey, set[str]] = {}
+        self._told_put_off: set[str] = set()
         self._line = ""
+        self.run: RunId | None = None
+        """The run that was shown last."""
 
     def show(self, view: RunView) -> None:
+        is_new, self.run = self.run != view.run.run, view.run.run
         if self._quiet:
             return
-        if self._announced != view.run.run:
-            self._announced = view.run.run
-            self._told.clear()
-            self._told_waiting.clear()
-            self._print(
-                f"run {view.run.run}" + (f", follows {view.run.follows}, which did not succeed" if view.run.follows else "")
-            )
-            for question in (step.approval_question for step in view.steps if step.approval is not None):
-                self._print(f"  agreed    {question}")
+        if is_new:
+            self._announce(view)
         for step in view.steps:
             if step.state.is_final and step.key not in self._told:
                 self._told.add(step.key)
                 self._print(_ended(step))
-            elif step.error is not None and _waits_long(step) and (step.key, step.error.code) not in self._told_waiting:
-                self._told_waiting.add((step.key, step.error.code))
-                self._print(_tried_again(step, step.error))
+            elif not step.state.is_final:
+                self._tell_of_wait(step, view.seen)
+        self._tell_put_off(view)
         running = [step for step in view.steps if not step.state.is_final and step.started is not None]
-        self._progress(" · ".join(_under_way(step) for step in running))
+        self._progress(" · ".join(_under_way(step, view.seen) for step in running))
+
+    def clear(self) -> None:
+        """The live line away, so that something else can be said there."""
+        self._progress("")
 
     def ask(self, step: StepRecord) -> Person | Declined | None:
         question = step.approval_question or str(step.key)
@@ -77,6 +79,30 @@ class TerminalWatcher:
             return person
         click.echo(f"not agreed to: {step.run} is cancelled", err=True)
         return Declined(person)
+
+    def _announce(self, view: RunView) -> None:
+        self._told.clear()
+        self._told_waiting.clear()
+        self._told_put_off.clear()
+        self._print(f"run {view.run.run}" + (f", follows {view.run.follows}, which did not succeed" if view.run.follows else ""))
+        for question in (step.approval_question for step in view.steps if step.approval is not None):
+            self._print(f"  agreed    {question}")
+
+    def _tell_of_wait(self, step: StepRecord, seen: datetime) -> None:
+        """Each reason once, not at every try; and that it is over, where the reason was told."""
+        error = step.held_up_by
+        if error is None:
+            if self._told_waiting.pop(step.key, None):
+                self._print(f"  {'goes on'.ljust(9)} {step.key}")
+        elif _waits_long(step, seen) and error.code not in self._told_waiting.setdefault(step.key, set()):
+            self._told_waiting[step.key].add(error.code)
+            self._print(_waiting(step, error))
+
+    def _tell_put_off(self, view: RunView) -> None:
+        error = view.put_off
+        if error is not None and error.code not in self._told_put_off:
+            self._told_put_off.add(error.code)
+            self._print("\n".join([f"  {_waiting_mark()} for what is to follow {view.run.run}", *explained(error, _BELOW)]))
 
     def _print(self, line: str) -> None:
         self._progress("")
@@ -99,31 +125,32 @@ def _ended(step: StepRecord) -> str:
     mark = click.style(word.ljust(9), fg=colour) if sys.stderr.isatty() else word.ljust(9)
     lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
     if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
-        lines += _explained(step.error)
+        lines += explained(step.error, _BELOW)
     elif step.error is None and step.evidence is not None and step.evidence.hint:
-        lines.append(f"            note: {step.evidence.hint}")
+        lines.append(f"{_BELOW}note: {step.evidence.hint}")
     return "\n".join(lines)
 
 
-def _waits_long(step: StepRecord) -> bool:
-    """Whether a step that is tried again has been at it for longer than what passes by itself in a moment."""
-    return step.again_at is not None and step.started is not None and step.again_at - step.started >= _MOMENT
+def _waiting_mark() -> str:
+    return click.style("waiting".ljust(9), fg="yellow") if sys.stderr.isatty() else "waiting".ljust(9)
 
 
-def _tried_again(step: StepRecord, error: RecordedError) -> str:
-    mark = click.style("waiting".ljust(9), fg="yellow") if sys.stderr.isatty() else "waiting".ljust(9)
-    return "\n".join([f"  {mark} {step.key}", *_explained(error)])
+def _waits_long(step: StepRecord, seen: datetime) -> bool:
+    """Whether it has waited, or will have waited, for longer than what passes by itself in a moment."""
+    return step.held_up_since is not None and max(seen, step.again_at or seen) - step.held_up_since >= _MOMENT
 
 
-def _explained(error: RecordedError) -> list[str]:
-    lines = [f"            {error.code}: {error.found}"]
-    lines += [f"            expected: {error.expected}"] if error.expected else []
-    return lines + ([f"            hint: {error.hint}"] if error.hint else [])
+def _waiting(step: StepRecord, error: RecordedError) -> str:
+    since = waiting_since(step.held_up_since, step.again_at)
+    return "\n".join([f"  {_waiting_mark()} {str(step.key).ljust(40)} {since}", *explained(error, _BELOW)])
 
 
-def _under_way(step: StepRecord) -> str:
+def _under_way(step: StepRecord, seen: datetime) -> str:
     text = f"  … {step.key}"
-    progress = step.progress
+    error, progress = step.held_up_by, step.progress
+    if error is not None and step.held_up_since is not None and _waits_long(step, seen):
+        left = f", next try in {duration(step.again_at - seen)}" if step.again_at is not None and step.again_at > seen else ""
+        return f"{text}: waiting for {duration(seen - step.held_up_since)} ({error.code}){left}"
     if progress is None:
         return text
     if progress.unit == "bytes":

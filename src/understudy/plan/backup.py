@@ -44,7 +44,7 @@ class BackupFacts:
     """Those in the first repository whose signature and form are right, of this cluster."""
     origin: BackupOrigin
     incremental_refused: str = ""
-    """Why the server refused an incremental backup when it was asked for one; empty when it was not."""
+    """Why an incremental backup could not be taken when it was tried; empty when it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
     """
     newest = max(facts.backups, key=lambda backup: backup.stop_time, default=None)
     if facts.incremental_refused:
-        return KindDecision(BackupKind.FULL, None, f"the server refused an incremental one: {facts.incremental_refused}")
+        return KindDecision(BackupKind.FULL, None, f"an incremental one could not be taken: {facts.incremental_refused}")
     if asked is BackupKind.FULL:
         return KindDecision(BackupKind.FULL, None, "a full backup was asked for")
     if newest is None:

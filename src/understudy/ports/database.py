@@ -48,6 +48,20 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotHolder:
+    """Who streams through a slot, as the server sees it. Without ``pg_monitor`` the role may see no more than the process."""
+
+    pid: int
+    """Of the server's own process that sends."""
+    application_name: str
+    client_address: str
+    """Empty over a Unix-domain socket."""
+
+    def __str__(self) -> str:
+        return f"{self.application_name or 'somebody'}{f' at {self.client_address}' if self.client_address else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class SlotFacts:
     name: str
     active: bool
@@ -57,6 +71,8 @@ class SlotFacts:
     """``reserved``, ``extended``, ``unreserved`` or ``lost`` (manual: ``pg_replication_slots``)."""
     safe_wal_size_bytes: int | None
     """How much more WAL may be written before the slot is lost; None without a limit."""
+    holder: SlotHolder | None
+    """None where nobody streams."""
 
 
 @dataclass(frozen=True, slots=True)

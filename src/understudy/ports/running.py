@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from understudy.vocabulary.errors import TryAgain
 from understudy.vocabulary.json import JsonObject
 
 
@@ -27,6 +28,10 @@ class Progress(Protocol):
     """How far long work has come. Lossy; never evidence."""
 
     def report(self, activity: str, done: int, total: int | None = None, unit: str = "bytes") -> None: ...
+
+    def held_up(self, reason: TryAgain | None) -> None:
+        """What the work waits for although the step goes on trying by itself; None once it is over."""
+        ...
 
 
 class Cancellation(Protocol):

@@ -41,6 +41,7 @@ from understudy.records.run import (
 )
 from understudy.records.state_database import StateDatabase
 from understudy.records.submitting import insert_run
+from understudy.records.waits import forget_wait, note_wait
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
@@ -202,12 +203,17 @@ class Records:
             _follow_steps(connection, run)
 
     def postpone_step(self, run: RunId, step: StepKey, again_at: datetime, error: RecordedError) -> None:
-        """A passing fault: the step runs again at ``again_at``, also when another process has to do it."""
+        """A passing fault: the step, or what it waits for, is tried again at ``again_at``, also where another process must do it.
+
+        Overwrites what was said of an earlier try; when the first of them was stays.
+        """
         with self._database.writing() as connection:
-            connection.execute(
-                "UPDATE steps SET again_at = ?, error = ? WHERE run = ? AND step = ?",
-                (again_at.isoformat(), json.dumps(error_to_json(error)), run, step),
-            )
+            note_wait(connection, run, step, again_at, error, self._now())
+
+    def go_on_with_step(self, run: RunId, step: StepKey) -> None:
+        """What it was waiting for is over."""
+        with self._database.writing() as connection:
+            forget_wait(connection, run, step)
 
     def conclude_step(self, run: RunId, step: StepKey, conclusion: StepConclusion) -> StepConclusion:
         """Record how the step ended and chain its evidence, in one transaction, once for each (run, step).
@@ -223,7 +229,8 @@ class Records:
             error = None if conclusion.error is None else error_to_json(conclusion.error)
             approval = approval_of(row)
             connection.execute(
-                "UPDATE steps SET state = ?, ended = ?, again_at = NULL, evidence = ?, error = ? WHERE run = ? AND step = ?",
+                """UPDATE steps SET state = ?, ended = ?, again_at = NULL, held_up_since = NULL, evidence = ?, error = ?
+                   WHERE run = ? AND step = ?""",
                 (
                     conclusion.state,
                     self._now(),

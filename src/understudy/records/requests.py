@@ -39,6 +39,13 @@ class Requests:
             rows = connection.execute("SELECT request FROM requests WHERE ended IS NULL ORDER BY submitted").fetchall()
             return tuple(_request(connection, RunId(row["request"])) for row in rows)
 
+    def put_off(self, request: RunId, last: RunId, error: RecordedError) -> None:
+        """Nothing can come after ``last`` yet. Nothing happens when the request has ended, or gone on meanwhile."""
+        with self._database.writing() as connection:
+            record = _request(connection, request)
+            if record.ended is None and record.runs[-1] == last:
+                connection.execute("UPDATE requests SET error = ? WHERE request = ?", (_error_text(error), request))
+
     def end(self, request: RunId, last: RunId, error: RecordedError | None = None) -> None:
         """Nothing comes after ``last``. Nothing happens when the request has ended, or another run followed meanwhile."""
         with self._database.writing() as connection:
@@ -68,7 +75,7 @@ def join_request(connection: sqlite3.Connection, submission: Submission, now: st
             expected="an open request whose last run has ended",
             hint=f"understudy show {before.run}",
         )
-    connection.execute("UPDATE requests SET asked = ? WHERE request = ?", (asked, request.request))
+    connection.execute("UPDATE requests SET asked = ?, error = NULL WHERE request = ?", (asked, request.request))
     release_holds(connection, before.run)
     return request.request
 
@@ -92,9 +99,13 @@ def is_awaited(connection: sqlite3.Connection, run: RunRecord) -> bool:
 def end_request(
     connection: sqlite3.Connection, request: RunId, last: RunId, now: str, error: RecordedError | None = None
 ) -> None:
-    text = None if error is None else json.dumps(error_to_json(error), ensure_ascii=False)
+    text = None if error is None else _error_text(error)
     connection.execute("UPDATE requests SET ended = ?, error = ? WHERE request = ?", (now, text, request))
     release_holds(connection, last)
+
+
+def _error_text(error: RecordedError) -> str:
+    return json.dumps(error_to_json(error), ensure_ascii=False)
 
 
 def _request(connection: sqlite3.Connection, request: RunId) -> RequestRecord:

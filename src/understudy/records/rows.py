@@ -114,6 +114,7 @@ def step_of(row: sqlite3.Row) -> StepRecord:
         approval_question=row["approval_question"],
         approval=approval_of(row),
         progress=_progress_of(row),
+        held_up_since=time_of(row["held_up_since"]),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
@@ -90,6 +91,10 @@ class RecordedError:
     expected: str = ""
     hint: str = ""
 
+    @classmethod
+    def of(cls, error: UnderstudyError) -> RecordedError:
+        return cls(error.code, error.found, error.expected, error.hint)
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -126,7 +131,7 @@ class RequestRecord:
     submitted: datetime
     ended: datetime | None
     error: RecordedError | None
-    """Why no further run could be planned, where one was called for."""
+    """Why no further run could be planned, where one was called for; while it is open, why not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +169,17 @@ class StepRecord:
     """When a passing fault is tried again."""
     evidence: Evidence | None
     error: RecordedError | None
+    """How it ended, where that is not well; until then the passing fault that it waits for."""
     approval_question: str | None
     approval: ApprovalRecord | None
     progress: ProgressRecord | None
+    held_up_since: datetime | None = None
+    """When the first of the passing faults was met that have kept it since; None where none does."""
+
+    @property
+    def held_up_by(self) -> RecordedError | None:
+        """Why it does not go on just now. It is tried again at ``again_at``; without one, this very moment."""
+        return None if self.state.is_final else self.error
 
 
 @dataclass(frozen=True, slots=True)

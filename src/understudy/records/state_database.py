@@ -99,6 +99,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX runs_by_request ON runs (request)",
         "CREATE UNIQUE INDEX runs_by_predecessor ON runs (follows)",
     ),
+    ("ALTER TABLE steps ADD COLUMN held_up_since TEXT",),
 )
 
 

@@ -23,7 +23,7 @@ import os
 import select
 import shlex
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -137,17 +137,19 @@ class WalPrefetcher:
         """What servers asked for here so far, and were answered."""
         return read_requests(self._directory / "requests")
 
-    def leave(self, names: Sequence[str]) -> None:
+    def leave(self, names: Sequence[str], between_tries: Callable[[], None]) -> None:
         """See that these segments lie ready, and stay so when this is closed; names that are not expected count for nothing.
 
         A server decodes WAL ahead of what it replays (manual, ``recovery_prefetch``). Stopped at its target and promoted, it
         reads its last record again, and asks for a segment that lies several behind the one it asked for last.
+
+        A passing fault is waited out here as it is elsewhere; ``between_tries`` may tell of ``trouble``, and raise to end it.
         """
         with self._changed:
             known = self._window.leave(names)
         for name in known:
             if not (self._ready / name).exists():
-                self._fetch(name)
+                self._fetch(name, between_tries)
 
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:
@@ -285,12 +287,13 @@ class WalPrefetcher:
                 self._changed.wait()
             return None
 
-    def _fetch(self, name: str) -> None:
+    def _fetch(self, name: str, between_tries: Callable[[], None] = lambda: None) -> None:
         while not self._closing.is_set():
             try:
                 content = self._content(name)
             except TryAgain as passing:
                 self._passing = passing
+                between_tries()
                 self._closing.wait(passing.after.total_seconds())
                 continue
             self._passing = None

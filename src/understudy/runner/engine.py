@@ -28,8 +28,10 @@ _log = logging.getLogger(__name__)
 APPLICATION_VERSION = "1"
 
 _APPLICATION = "understudy"
-# Only resumed runs come through the queue; each look costs a control plane at rest 2 ms of its processor.
-_QUEUE_POLLING_SECONDS = 0.5
+# Only resumed runs come through the queue. Each look costs 2 ms of the processor: too much for a control plane at rest, and
+# little where an interrupted run is about to be resumed, a recovery perhaps, whose clock runs.
+_RESTING_POLLING_SECONDS = 0.5
+_EXPECTING_POLLING_SECONDS = 0.05
 # Short, since the runner asks only once it knows that a step has ended: what is waited for is the engine's own bookkeeping.
 _ENDED_POLLING_SECONDS = 0.01
 _RECOVERIES = 1_000_000
@@ -69,9 +71,13 @@ class DurableEngine:
         self._step_body = step_body
         self._returned: set[str] = set()
         self._run_workflow: Callable[[str], None]
+        self._expecting = threading.Event()
+        """The queue is looked at often, until the first run begins."""
 
-    def launch(self) -> None:
+    def launch(self, *, interrupted: bool) -> None:
         """Start. Nothing is carried on by itself: the executor is a new one, and what an earlier one left is resumed by name.
+
+        ``interrupted`` says that there is something to resume.
 
         Raises:
             Refusal: ``sqlite_too_old``.
@@ -81,12 +87,12 @@ class DurableEngine:
         if not self._launched.acquire(blocking=False):
             raise RuntimeError("this process has an engine already")
         try:
-            self._launch()
+            self._launch(interrupted)
         except BaseException:
             self._launched.release()
             raise
 
-    def _launch(self) -> None:
+    def _launch(self, interrupted: bool) -> None:
         _quieten_the_library()
         self._set_damage_aside()
         existed = self._path.exists()
@@ -94,7 +100,9 @@ class DurableEngine:
         from dbos import DBOS
 
         if existed:
-            self._open_queue()
+            self._open_queue(_EXPECTING_POLLING_SECONDS if interrupted else _RESTING_POLLING_SECONDS)
+            if interrupted:
+                self._expecting.set()
         DBOS(config=self._configuration())
         self._register_workflows()
         DBOS.listen_queues([self._queue])
@@ -102,7 +110,7 @@ class DurableEngine:
         if existed:
             self._forget_finished_runs()
         else:
-            DBOS.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS)
+            DBOS.register_queue(self._queue, polling_interval_sec=_RESTING_POLLING_SECONDS)
 
     def stop(self) -> None:
         """End the engine's threads, once it has noted down what the bodies that came to their end returned."""
@@ -152,12 +160,20 @@ class DurableEngine:
 
         @DBOS.workflow(name="carry_out", max_recovery_attempts=_RECOVERIES)
         def carry_out(run: str) -> None:
+            self._let_the_queue_rest()
             self._run_body(RunId(run), _StartedSteps(RunId(run), carry_out_step))
             self._returned.add(run)
 
         self._run_workflow = carry_out
 
-    def _open_queue(self) -> None:
+    def _let_the_queue_rest(self) -> None:
+        from dbos import DBOS
+
+        if self._expecting.is_set():
+            self._expecting.clear()
+            DBOS.register_queue(self._queue, polling_interval_sec=_RESTING_POLLING_SECONDS, on_conflict="always_update")
+
+    def _open_queue(self, polling_seconds: float) -> None:
         """Before the engine listens, since it looks for new queues once a second only; and drop those of dead executors."""
         from dbos import DBOSClient, DBOSPortableJSONSerializer
 
@@ -165,7 +181,7 @@ class DurableEngine:
         try:
             for queue in client.list_queues():
                 client.delete_queue(queue.name)
-            client.register_queue(self._queue, polling_interval_sec=_QUEUE_POLLING_SECONDS, on_conflict="always_update")
+            client.register_queue(self._queue, polling_interval_sec=polling_seconds, on_conflict="always_update")
         finally:
             client.destroy()
 

@@ -60,8 +60,8 @@ class Runner:
         """Raises Refusal ``controller_busy``, ``sqlite_too_old``."""
         self._lock.acquire()
         try:
-            self._records.mark_interrupted(self._executor)
-            self._engine.launch()
+            interrupted = self._records.mark_interrupted(self._executor)
+            self._engine.launch(interrupted=bool(interrupted))
         except BaseException:
             self._lock.release()
             raise
@@ -139,14 +139,20 @@ class Runner:
         return tuple(self._records.run(run) for run in self._records.mark_interrupted(self._executor))
 
     def resume(self, run: RunId) -> None:
-        """Carry on an interrupted run after the last step that ended.
+        """Carry on an interrupted run after the last step that ended; or begin one that was handed over and not picked up.
 
         Raises:
             Refusal: ``not_interrupted``, ``run_unknown``.
         """
-        state = self._records.run(run).state
-        if state is not RunState.INTERRUPTED:
-            raise Refusal("not_interrupted", found=f"{run} is {state}", expected="an interrupted run")
+        record = self._records.run(run)
+        handed_over = record.state is RunState.WAITING and record.executor is None
+        if record.state is not RunState.INTERRUPTED and not handed_over:
+            raise Refusal(
+                "not_interrupted",
+                found=f"{run} is {record.state}",
+                expected="an interrupted run",
+                hint=f"how it stands: understudy show {run}",
+            )
         self._take_up(run)
         self._engine.resume(run)
 

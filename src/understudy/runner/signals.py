@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from understudy.ports.clock import Clock
 from understudy.records.records import Records
-from understudy.vocabulary.errors import Cancelled
+from understudy.records.run import RecordedError
+from understudy.vocabulary.errors import Cancelled, TryAgain
 from understudy.vocabulary.identifiers import RunId, StepKey
 
 LOOK_SECONDS = 0.2
 """How often what other processes ask for (cancel, approve) is looked for."""
 
 _REPORT_SECONDS = 0.2
+_SETTLED_SECONDS = 3.0
+"""An attempt that still comes further so long after its first report does not wait for what the one before it did."""
 
 
 class RunnerStopped(BaseException):
@@ -91,7 +95,11 @@ class RunCancellation:
 
 
 class RecordedProgress:
-    """``ports.Progress`` of one step: into the records, at most five times a second."""
+    """``ports.Progress`` of one attempt of a step: into the records, at most five times a second.
+
+    What an earlier attempt waited for is over once this one still comes further after a while. That it has begun to does not say
+    so: what is on its way to a store that is away fills buffers first.
+    """
 
     def __init__(self, records: Records, clock: Clock, run: RunId, step: StepKey) -> None:
         self._records = records
@@ -101,16 +109,42 @@ class RecordedProgress:
         self._lock = threading.Lock()
         self._activity = ""
         self._reported: float | None = None
+        self._first_reported: float | None = None
+        self._done = 0
+        self._earlier_wait_stands = True
+        self._reason: TryAgain | None = None
 
     def report(self, activity: str, done: int, total: int | None = None, unit: str = "bytes") -> None:
         now = self._clock.monotonic_seconds()
         with self._lock:
+            goes_on = self._goes_on(done, now)
             soon = self._reported is not None and now - self._reported < _REPORT_SECONDS
-            if soon and activity == self._activity and done != total:
+            if soon and activity == self._activity and done != total and not goes_on:
                 return
             self._activity, self._reported = activity, now
-        try:
+        # Lossy by promise: work does not fail because nobody could be told of it.
+        with suppress(sqlite3.Error):
+            if goes_on:
+                self._records.go_on_with_step(self._run, self._step)
             self._records.report_progress(self._run, self._step, activity, done, total, unit)
-        except sqlite3.Error:
-            # Lossy by promise: work does not fail because nobody could be told of it.
-            return
+
+    def held_up(self, reason: TryAgain | None) -> None:
+        with self._lock:
+            if reason is self._reason:
+                return
+            self._reason, self._earlier_wait_stands = reason, False
+        with suppress(sqlite3.Error):
+            if reason is None:
+                self._records.go_on_with_step(self._run, self._step)
+            else:
+                self._records.postpone_step(self._run, self._step, self._clock.now() + reason.after, RecordedError.of(reason))
+
+    def _goes_on(self, done: int, now: float) -> bool:
+        """True once at most; never where the step itself says what it waits for."""
+        grown, self._done = done > self._done, done
+        if self._first_reported is None:
+            self._first_reported = now
+        if not self._earlier_wait_stands or not grown or now - self._first_reported < _SETTLED_SECONDS:
+            return False
+        self._earlier_wait_stands = False
+        return True

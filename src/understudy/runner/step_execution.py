@@ -18,7 +18,7 @@ from understudy.runner.ordering import CANCELLED, PREDECESSOR_FAILED
 from understudy.runner.plan_json import StepLoader, StepOutline
 from understudy.runner.signals import RecordedProgress, RunCancellation, RunSignals
 from understudy.vocabulary.canonical import canonical_json
-from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import RunId, StepKey
 from understudy.vocabulary.json import JsonObject
@@ -73,7 +73,7 @@ class StepExecution:
             tried = timedelta(seconds=self.clock.monotonic_seconds() - began)
             if tried + passing.after > step.time_limit:
                 return self._failed(started, _too_long(passing, tried, step.time_limit))
-            self.records.postpone_step(self.run, self.outline.key, self.clock.now() + passing.after, _recorded(passing))
+            self.records.postpone_step(self.run, self.outline.key, self.clock.now() + passing.after, RecordedError.of(passing))
             try:
                 self._pause(passing.after.total_seconds())
             except Cancelled:
@@ -94,7 +94,7 @@ class StepExecution:
         except Cancelled:
             return self._cancelled(started)
         except GiveUp as error:
-            return self._failed(started, _recorded(error), error.proof)
+            return self._failed(started, RecordedError.of(error), error.proof)
         except Exception as error:
             # The outermost loop: whatever a step raises ends that step, is written down, and does not end the runner.
             return self._failed(started, _unexpected(error), {"where": _where(error)})
@@ -164,10 +164,6 @@ def _concluded(evidence: Evidence) -> StepConclusion:
     if evidence.outcome not in states:
         raise ValueError(f"a step returned evidence that is {evidence.outcome}; it raises instead")
     return StepConclusion(states[evidence.outcome], evidence)
-
-
-def _recorded(error: UnderstudyError) -> RecordedError:
-    return RecordedError(error.code, error.found, error.expected, error.hint)
 
 
 def _too_long(passing: TryAgain, tried: timedelta, limit: timedelta) -> RecordedError:

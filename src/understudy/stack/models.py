@@ -82,7 +82,9 @@ class EncryptionSettings(StackPart):
         min_length=1, description="age public keys that everything is sealed to. Keep one whose identity lies in a safe."
     )
     identity: SecretField | None = Field(
-        default=None, description="Reference to the age identity. Needed only where restores and drills run."
+        default=None,
+        description="Reference to the age identity. Needed only where restores and drills run. It may hold several keys, one a "
+        "line: an earlier one opens what was sealed to it.",
     )
     signing_key: SecretField | None = Field(
         default=None, description="Reference to the Ed25519 private key, 32 bytes in base64, that signs what is stored."

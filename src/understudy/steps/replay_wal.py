@@ -59,6 +59,13 @@ def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
         raise
 
 
+def _look_up(world: World, prefetcher: WalPrefetcher) -> None:
+    """Between two pieces of waiting: whether to go on, and what the server's WAL waits for."""
+    world.cancellation.raise_if_requested()
+    prefetcher.raise_if_failed()
+    world.progress.held_up(prefetcher.trouble)
+
+
 def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_bytes: int) -> list[str]:
     """The segment in which the last replayed record ends, and the one before it, where it may begin; on any timeline."""
     if facts.replayed is None:
@@ -182,7 +189,7 @@ class ReplayWal(PlacedStep):
                     replay = self._start(instances, prefetcher, path, replay.records, settings)
                     ending = self._same(ending, self._watch(world, replay))
             facts = ending.facts
-            prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes))
+            prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes), lambda: _look_up(world, prefetcher))
         result: JsonObject = {
             "target": str(self.target),
             "timeline": self.timeline,
@@ -224,8 +231,7 @@ class ReplayWal(PlacedStep):
         instances, path = replay.instances, replay.path
         pause_seconds = POLL_SECONDS
         while True:
-            world.cancellation.raise_if_requested()
-            replay.prefetcher.raise_if_failed()
+            _look_up(world, replay.prefetcher)
             facts = instances.facts(self.place)
             requests = replay.requests()
             if facts.replayed is not None:

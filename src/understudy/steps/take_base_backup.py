@@ -167,7 +167,17 @@ class TakeBaseBackup:
                 hint="take full backups here, or name an identity as encryption.identity in the stack file",
             )
         parent = repository.backup(ResourceName(self.resource), facts.system_identifier, BackupLabel(self.parent))
-        return tuple(repository.read_server_manifest(parent))
+        try:
+            return tuple(repository.read_server_manifest(parent))
+        except GiveUp as error:
+            if error.code != "wrong_key":
+                raise
+            raise GiveUp(
+                "incremental_refused",
+                found=f"the age identity on this host does not open the manifest of {self.parent}: it is sealed to others",
+                expected="the manifest of the backup that this one stands on",
+                hint="take a full backup, or keep the earlier key in the file that encryption.identity names, one a line",
+            ) from error
 
 
 def backup_receipt(resource: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import timedelta
 
 from understudy.ports.database import Database
-from understudy.supervise.ending import ENDING_SECONDS
+from understudy.supervise.repeated_look import RepeatedLook
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 
@@ -27,34 +26,24 @@ _BEAT = (
 )
 
 
-class Heartbeats:
+class Heartbeats(RepeatedLook):
     """One thread. A beat that cannot be written is no fault of its own: the exposure shows what is wrong."""
 
     def __init__(self, database: Database, name: str, every: timedelta) -> None:
+        super().__init__("heartbeats", every.total_seconds())
         self._database = database
         self._name = name
-        self._every_seconds = every.total_seconds()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
+        self._is_made = False
+        self._told = ""
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(ENDING_SECONDS)
-
-    def _beat(self) -> None:
-        made, told = False, ""
-        while not self._stopping.is_set():
-            try:
-                made = made or self._database.query(_IS_THERE, self._name)[0][0] == "t"
-                self._database.execute([_ALONE, _BEAT] if made else [_ALONE, _MAKE, _BEAT], self._name)
-                made = True
-                told = ""
-            except UnderstudyError as error:
-                made = False
-                if error.code != told:
-                    _log.warning("heartbeat in %s: %s", self._name, error)
-                told = error.code
-            self._stopping.wait(self._every_seconds)
+    def look(self) -> None:
+        try:
+            self._is_made = self._is_made or self._database.query(_IS_THERE, self._name)[0][0] == "t"
+            self._database.execute([_ALONE, _BEAT] if self._is_made else [_ALONE, _MAKE, _BEAT], self._name)
+            self._is_made = True
+            self._told = ""
+        except UnderstudyError as error:
+            self._is_made = False
+            if error.code != self._told:
+                _log.warning("heartbeat in %s: %s", self._name, error)
+            self._told = error.code

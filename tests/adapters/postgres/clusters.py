@@ -1,11 +1,10 @@
 """Initialised data directories for ``LocalInstances`` to run servers on."""
 
-import secrets
 import shutil
-from pathlib import Path
 
 import pytest
 
+from tests.room import new_path
 from tests.servers.flavours import ClusterOptions, Flavour, give_to_owner, new_cluster, programs_of
 from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.clock.system import SystemClock
@@ -27,7 +26,7 @@ class Cluster:
     """An initialised data directory, and a place for its server."""
 
     def __init__(self, flavour, **options):
-        self.root = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+        self.root = new_path()
         self.root.mkdir(mode=0o711)
         give_to_owner(self.root)
         self.flavour = flavour

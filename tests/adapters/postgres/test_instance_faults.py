@@ -1,19 +1,18 @@
 """What LocalInstances says when a server cannot run, or what it holds is damaged: negative controls of each check."""
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.adapters.postgres.clusters import CLOSED, Cluster, clusters, instances_of
 from tests.contracts.instances import OF_EVERYTHING, read_everything
+from tests.room import new_path
 from tests.servers.flavours import Flavour, give_to_owner, programs_of
 from tests.servers.processes import wait_until
 from understudy.adapters.clock.system import SystemClock
@@ -277,7 +276,7 @@ def test_a_socket_directory_that_somebody_else_made_first_is_refused(clusters, w
     cluster = clusters()
     if os.geteuid() != 0:
         pytest.skip("only root can make what belongs to somebody else")
-    above = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+    above = new_path()
     planted, elsewhere = above / "s" if which == "itself" else above, cluster.root / "elsewhere"
     try:
         if which == "itself":
@@ -302,7 +301,7 @@ def test_a_socket_directory_that_somebody_else_made_first_is_refused(clusters, w
 
 def test_the_directory_above_a_socket_directory_below_tmp_is_closed_to_others(clusters):
     cluster = clusters()
-    above = Path(f"/tmp/ust-{secrets.token_hex(4)}")
+    above = new_path()
     files = make_socket_directory(InstancePlace(cluster.place.directory, str(above / "s")), Account.choose())
     try:
         assert above.stat().st_mode & 0o777 == 0o700

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from understudy.adapters.files.faults import as_store_faults, unreachable
-from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep, write_all
+from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep
 from understudy.ports.object_store import StoreAbilities, StoredObject, Written, require_key
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
@@ -70,7 +70,7 @@ class FileStore:
                 digest.update(chunk)
                 size_bytes += len(chunk)
                 with self._faults(f"writing {key} ({size_bytes} bytes so far)"):
-                    write_all(incoming.descriptor, chunk)
+                    incoming.write(chunk)
             with self._faults(f"writing {key} ({size_bytes} bytes)"):
                 os.fsync(incoming.descriptor)
                 self._publish(incoming.path, path, key)

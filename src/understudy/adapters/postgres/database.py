@@ -22,6 +22,7 @@ from understudy.ports.database import (
     Presence,
     ServerFacts,
     SlotFacts,
+    SlotHolder,
     StandbyFacts,
     Tablespace,
 )
@@ -63,7 +64,8 @@ select pg_walfile_name(lsn), lsn
 null on a standby, where neither function may be called with a position."""
 
 _SLOT = """
-select slot_name, active, restart_lsn, wal_status, safe_wal_size from pg_replication_slots where slot_name = %s
+select slot_name, active, restart_lsn, wal_status, safe_wal_size, active_pid::bigint, application_name, host(client_addr)
+  from pg_replication_slots left join pg_stat_replication on pid = active_pid where slot_name = %s
 """
 
 
@@ -127,13 +129,14 @@ class PostgresDatabase:
         rows = self._ask(_SLOT, [name])
         if not rows:
             return None
-        slot_name, active, restart, status, safe = rows[0]
+        slot_name, active, restart, status, safe, pid, application_name, client_address = rows[0]
         return SlotFacts(
             name=slot_name or "",
             active=active == "t",
             restart_lsn=Lsn.parse(restart) if restart else None,
             wal_status=status or "",
             safe_wal_size_bytes=int(safe) if safe is not None else None,
+            holder=SlotHolder(int(pid), application_name or "", client_address or "") if pid is not None else None,
         )
 
     def reserve_slot(self, name: str) -> SlotFacts:

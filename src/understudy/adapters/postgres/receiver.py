@@ -27,7 +27,7 @@ from understudy.adapters.postgres.receiver_log import ReceiverLog
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.spool import StreamStart, WalSpool
 from understudy.ports.clock import Clock
-from understudy.ports.database import Database, ServerFacts
+from understudy.ports.database import Database, ServerFacts, SlotHolder
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.synchronous_names import SynchronousNames
@@ -266,16 +266,20 @@ class PostgresWalReceiver:
 
     def _wait_for_slot(self) -> None:
         """A receiver that ended a moment ago may still be connected, as the server sees it."""
+        holder: SlotHolder | None = None
         for _ in range(_LOOKS_AT_SLOT):
             slot = self._database.slot(self._options.slot)
             if slot is None or not slot.active:
                 return
+            holder = slot.holder
             self._clock.wait(_LOOK_EVERY_SECONDS)
         raise TryAgain(
             "slot_in_use",
-            found=f"somebody streams through the slot {self._options.slot} at {self._database.address}",
+            found=f"{holder or 'somebody'} streams through the slot {self._options.slot} of {self._database.address}"
+            + (f" (process {holder.pid} of the server)" if holder else ""),
             expected="a slot that is this receiver's own",
-            hint="see pg_stat_replication for who it is",
+            hint="end what streams there: the understudy serve of another controller, then its WAL receiver; it goes on "
+            "by itself then. Or give this resource a slot of its own: wal.slot in the stack file",
         )
 
     def _wait_for_stream(self, pid: int) -> None:
