@@ -16,15 +16,17 @@ help:
 	@echo "make bench   side by side with the peers and the raw limits"
 	@echo "make lock    renew $(LOCK) from pyproject.toml"
 
-# Versions and hashes come from the lock; nothing is resolved at install time.
+# Versions and hashes come from the lock; nothing is resolved at install time. Told on standard error: what make demo prints may
+# be piped.
 $(VENV)/.installed: pyproject.toml $(LOCK)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "installing what $(LOCK) lists into $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/understudy demo $(ARGS)
+	@$(BIN)/understudy demo $(ARGS)
 
 test: $(VENV)/.installed
 	$(BIN)/python tests/prepare.py

@@ -1,5 +1,9 @@
 """Fixtures that every room may use."""
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests import room
@@ -10,6 +14,18 @@ from tests.servers.postgres import postgres_servers
 __all__ = ["postgres_servers", "pytest_runtest_makereport"]
 
 room.use_for_temporary_files()
+
+
+@pytest.fixture
+def tiny_file_system(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MB."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a file system of its own needs the privilege to mount one")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.hookimpl(trylast=True)

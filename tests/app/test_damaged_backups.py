@@ -40,7 +40,7 @@ def test_a_drill_falls_back_to_the_older_backup_when_the_newest_is_damaged(two_b
     restored = next(step.evidence for step in view.steps if step.key.endswith("/restore-base-backup"))
     assert restored.proof["labels"] == [older.label.text]
     assert view.follows.failure("part_corrupt") is not None
-    assert measure(installation, view).disrupted == view.follows.run.submitted
+    assert measure(installation, view).disruption.at == view.follows.run.submitted
 
 
 def test_a_drill_fails_when_every_backup_is_damaged(two_backups):

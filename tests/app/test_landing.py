@@ -10,11 +10,10 @@ import pytest
 
 from tests.app.waiting import Mover
 from tests.faults.conftest import make_estate
-from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, expect_success, failed_step, proof_of
+from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, expect_success, proof_of
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import kill_tree, wait_until
+from tests.servers.processes import kill_servers_in, wait_until
 from understudy.adapters.postgres.lock_file import LockFile
-from understudy.adapters.postgres.processes import servers_processes
 from understudy.app.installation import Installation
 from understudy.app.looking import status
 from understudy.app.preflight import check
@@ -60,13 +59,12 @@ class Lost:
             approved_by=ANNA,
         )
 
-    def finding(self) -> Finding:
-        return next(each for each in check(self.estate.stack_file, None).findings if each.aspect == "recover_place")
+    def finding(self, aspect: str = "recover_place") -> Finding:
+        return next(each for each in check(self.estate.stack_file, None).findings if each.aspect == aspect)
 
     def kill_recovered(self) -> None:
         """As a reboot ends it; no child of ours is left that has died."""
-        for pid in servers_processes(str(self.directory)):
-            kill_tree(pid)
+        kill_servers_in(self.directory)
         self.estate.installation.instances[RESOURCE].facts(InstancePlace(str(self.directory), ""))
 
     def close(self) -> None:
@@ -108,6 +106,7 @@ def test_everything_goes_on_by_the_address_of_the_recovered_server_until_the_url
     assert proof_of(view, "check-address")["address"] == f"127.0.0.1:{place.port}"
     assert proof_of(view, "check-address")["url_address"] == f"127.0.0.1:{old}"
     assert count(place.here) == 7
+    assert place.finding("configuration").grade is Grade.OK, "what it was started with is in its backups, or ours"
 
     # by every process, those that live and those that begin
     assert serving_port(estate.installation) == place.port
@@ -142,7 +141,10 @@ def test_an_old_server_that_answers_at_the_url_refuses_the_second_recovery_too(l
     expect_success(place.recover())
     place.kill_recovered()
     place.server.start()
-    assert failed_step(place.recover()) == ("fence-old-server", "old_server_not_fenced")
+    runs = len(place.estate.installation.records.runs())
+    with pytest.raises(Refusal, match="old_server_not_fenced"):
+        place.recover()
+    assert len(place.estate.installation.records.runs()) == runs, "nobody was asked"
     assert place.server.sql("select count(*) from kept") == [(7,)]
 
 
@@ -229,5 +231,4 @@ def test_serve_goes_on_with_the_recovered_server(make_estate):
         assert seen.landed.address == f"127.0.0.1:{port}"
     finally:
         estate.kill()
-        for pid in servers_processes(str(server.directory / "recovered")):
-            kill_tree(pid)
+        kill_servers_in(server.directory / "recovered")

@@ -11,8 +11,7 @@ import pytest
 from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, expect_success, proof_of
 from tests.servers.flavours import Flavour, give_to_owner
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import kill_tree
-from understudy.adapters.postgres.processes import servers_processes
+from tests.servers.processes import kill_servers_in
 from understudy.app.preflight import check
 from understudy.app.recoveries import Choice, plan_in_place, recover
 from understudy.judge.preflight import Grade
@@ -74,8 +73,7 @@ class Packaged:
         return next(each for each in check(self.estate.stack_file, None).findings if each.aspect == "configuration")
 
     def kill_recovered(self) -> None:
-        for pid in servers_processes(str(self.directory)):
-            kill_tree(pid)
+        kill_servers_in(self.directory)
         self.estate.installation.instances[RESOURCE].facts(InstancePlace(str(self.directory), ""))
 
     def close(self) -> None:
@@ -103,7 +101,7 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
     assert str(packaged.server.etc) in finding.found
     assert "below resources.orders.recover: configuration: /etc/understudy/orders" in finding.change
     with pytest.raises(Refusal, match="configuration_missing") as refused:
-        plan_in_place(estate.installation, SCENARIO, None, Choice())
+        plan_in_place(estate.installation, SCENARIO, None, Choice(), Person("anna"))
     assert "no postgresql.conf and no pg_hba.conf" in refused.value.found
     assert not packaged.directory.exists()
 

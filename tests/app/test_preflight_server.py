@@ -85,6 +85,19 @@ def test_a_role_that_may_not_look_is_a_warning(shared, desk):
     assert 'GRANT pg_monitor TO "blind"' in finding.change
 
 
+def test_a_cluster_without_a_superuser_that_may_log_in_is_a_failure_because_no_copy_could_be_verified(desk):
+    with PostgresServer() as server:
+        desk.write(server)
+        assert desk.finding("superuser").found == "restored copies are verified as postgres"
+        server.sql("create role keeper superuser login; alter role postgres nologin")
+        assert desk.finding("superuser").found == "restored copies are verified as keeper"
+        with server.connect(user="keeper", autocommit=True) as connection:
+            connection.execute("alter role keeper nologin")
+        finding = desk.finding("superuser")
+    assert finding.grade is Grade.FAILURE
+    assert 'ALTER ROLE "postgres" LOGIN' in finding.change
+
+
 def test_slots_that_are_all_taken_are_a_failure(desk):
     with PostgresServer(settings={"max_replication_slots": "1"}) as server:
         server.sql("select pg_create_physical_replication_slot('other')")

@@ -153,6 +153,8 @@ def test_what_a_run_asks_is_answered_from_another_process(make_estate, answer):
     waiting = estate.start_command("recover", "database_corruption")
     wait_until(lambda: records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
     run = records.runs(1)[0].run
+    asked = records.steps(run)[0].approval_question
+    assert asked.startswith(f"A server runs in {estate.server.data}: stop it for good")
     estate.command(answer, run)
     waiting.communicate(timeout=120)
     assert records.run(run).state is (RunState.CANCELLED if answer == "cancel" else RunState.SUCCEEDED)

@@ -6,6 +6,7 @@ from datetime import datetime
 from tests.faults.conftest import make_estate
 from tests.faults.estate import FAR, NEAR, RESOURCE
 from tests.servers.processes import wait_until
+from understudy.records.run import RunState
 from understudy.vocabulary.identifiers import BackupOrigin
 
 __all__ = ["make_estate"]
@@ -34,6 +35,25 @@ def test_the_first_backup_waits_for_a_server_that_is_down(make_estate):
     wait_until(lambda: "the first backup" in estate.log_text(), "the first attempt")
     estate.server.start()
     estate.wait_for(lambda seen: seen.newest_backup is not None, "the first backup")
+
+
+def test_serve_that_is_ended_in_the_middle_of_a_scheduled_backup_leaves_it_to_the_next_without_a_word_of_alarm(make_estate):
+    estate = make_estate(backup={"full": LEAP_DAY, "max_rate": "5MB/s"})
+    records = estate.installation.records
+    estate.serve()
+
+    def taking():
+        [run] = records.runs(1) or [None]
+        return run is not None and any(step.key.endswith("take-base-backup") and step.started for step in records.steps(run.run))
+
+    wait_until(taking, "the base backup to begin")
+    assert estate.terminate() == 0
+    assert "Traceback" not in estate.log_text()
+    [run] = records.runs(1)
+    assert run.state is RunState.INTERRUPTED
+    estate.serve()
+    wait_until(lambda: records.run(run.run).state.is_final, "the backup to be gone on with")
+    assert records.run(run.run).state is RunState.SUCCEEDED
 
 
 def test_without_a_schedule_nothing_is_taken_unasked(make_estate):

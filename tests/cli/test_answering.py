@@ -1,8 +1,10 @@
 """What a recovery asks, and what becomes of it when the answer is no."""
 
+import contextlib
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 
@@ -16,7 +18,9 @@ from understudy.app.installation import Installation
 from understudy.records.run import RunState
 
 __all__ = ["desk"]
-INTERRUPTED = 130
+INTERRUPTED, REFUSED = 130, 5
+RECOVER = ("recover", "database_corruption", "--override-fence", "anna")
+"""The old server goes on, for the tests' backups."""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +41,10 @@ def environment(desk):
     return {"PATH": os.environ["PATH"], **place}
 
 
-def begin(desk, *arguments, stdin=subprocess.DEVNULL):
+def begin(desk, *arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE):
     command = [sys.executable, "-m", "understudy.cli.main", *arguments]
     return subprocess.Popen(
-        command, env=environment(desk), cwd=desk.directory, stdin=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=environment(desk), cwd=desk.directory, stdin=stdin, text=True, stdout=subprocess.PIPE, stderr=stderr
     )
 
 
@@ -56,13 +60,14 @@ def test_no_cancels_the_run_says_so_and_leaves_the_way_free(protected, served):
             wait_until(lambda: (protected.state / "serving").exists(), "serve to be ready")
         ours, theirs = pty.openpty()
         os.write(ours, b"n\n")
-        recovering = begin(protected, "recover", "database_corruption", stdin=theirs)
+        recovering = begin(protected, *RECOVER, stdin=theirs)
         os.close(theirs)
         out, said = recovering.communicate(timeout=120)
         os.close(ours)
         run = newest(protected)
         assert f"not agreed to: {run['run']} is cancelled" in said
-        assert "cancelled in" in out
+        assert out == f"recovery database_corruption: not approved; nothing was touched (understudy show {run['run']})\n"
+        assert "By anna's word it does not matter that the old server still answers" in said
         assert (run["state"], recovering.returncode) == ("cancelled", INTERRUPTED)
         assert not (protected.directory / "recovered").exists()
         assert understudy(protected, "backup", "orders").returncode == 0
@@ -73,7 +78,7 @@ def test_no_cancels_the_run_says_so_and_leaves_the_way_free(protected, served):
 
 
 def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
-    waiting = begin(protected, "recover", "database_corruption")
+    waiting = begin(protected, *RECOVER)
     installation = Installation.open(protected.stack_file, protected.state)
     try:
         wait_until(lambda: installation.records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
@@ -88,3 +93,28 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
 def test_approving_a_run_that_has_ended_is_refused(protected):
     run = newest(protected)["run"]
     assert_refused(understudy(protected, "approve", run), "run_ended", 5)
+
+
+def test_looking_that_takes_long_is_said_on_a_terminal(protected):
+    """Whoever takes the connection says nothing until the line was read, as a host behind a firewall would."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        (protected.directory / "url").write_text(f"postgresql://anna@127.0.0.1:{mute.getsockname()[1]}/postgres")
+        ours, theirs = pty.openpty()
+        looking = begin(protected, "recover", "database_corruption", stderr=theirs)
+        os.close(theirs)
+        said = b""
+        while b"looking whether the old server of orders still answers" not in said:
+            said += os.read(ours, 4096)
+    said += read_to_the_end(ours)
+    looking.communicate(timeout=120)
+    assert b"could not be asked who it is" in said
+    assert looking.returncode == REFUSED
+
+
+def read_to_the_end(terminal):
+    read = b""
+    with contextlib.suppress(OSError):  # the other side has closed it
+        while more := os.read(terminal, 4096):
+            read += more
+    os.close(terminal)
+    return read

@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 from tests.crash.scene import Scene
-from understudy.adapters.clock.system import SystemClock
+from tests.runner.stage import world_of
 from understudy.adapters.files.file_store import FileStore
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When
-from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress
-from understudy.ports.sealer import Sealer
-from understudy.ports.world import Keys, World
-from understudy.records.receipts import FileReceipts
+from understudy.ports.world import World
 from understudy.runner.step_execution import WorldFor
 from understudy.steps.codec import step_kind
 from understudy.vocabulary.evidence import Evidence, Outcome
@@ -131,23 +128,7 @@ def world_for(directory: Path) -> WorldFor:
     store = FileStore.create(directory / "shelf") if not (directory / "shelf").exists() else FileStore(directory / "shelf")
 
     def world(run: RunId, progress: Progress, cancellation: Cancellation) -> World:
-        return World(
-            run=run,
-            controller="the-test",
-            clock=SystemClock(),
-            receipts=FileReceipts(directory / "state", run),
-            progress=progress,
-            cancellation=cancellation,
-            stores={SHELF: store},
-            sealer=cast(Sealer, None),
-            keys=Keys((), None, None, frozenset()),
-            databases={},
-            declared={},
-            landings={},
-            receivers={},
-            instances={},
-            places=cast(Places, None),
-        )
+        return replace(world_of(directory / "state", run, progress, cancellation), stores={SHELF: store})
 
     return world
 

@@ -1,54 +1,143 @@
-"""The demo as a user runs it: a program with a last word in JSON."""
+"""The demo as a user runs it: a program with a last word, whose printed commands work when they are typed."""
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from understudy.demo.ledger import read_ledger
 
-def play(*arguments: str) -> tuple[int, dict[str, object], str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "understudy", "demo", *arguments, "--json"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280, check=False,
+INTERRUPTED = 130
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONUNBUFFERED": "1"}
+
+
+def begin(environment, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen:
+    """In a session of its own, as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "understudy", "demo", *arguments],
+        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
-    return done.returncode, json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}, done.stderr
 
 
-def processes_naming(home: str) -> list[str]:
+def play(environment, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error; nothing but what was kept is left."""
+    with begin(environment, *arguments) as demo:
+        out, err = demo.communicate()
+    if "--keep" not in arguments:
+        assert homes(demo) == []
+    return demo.returncode, out, err
+
+
+def typed(command: str, environment) -> subprocess.CompletedProcess:
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+def homes(demo: subprocess.Popen) -> list[Path]:
+    return list(Path("/tmp").glob(f"understudy-demo-{demo.pid}-*"))
+
+
+def processes_naming(home: Path) -> list[str]:
+    """Also by the directory that they work in, as a server's processes do."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if home in command:
-                found.append(command)
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            works_in = str((entry / "cwd").readlink())
+        except OSError:
+            continue
+        if str(home) in command or works_in.startswith(str(home)):
+            found.append(command)
     return found
 
 
+def figure(name: str, text: str) -> str:
+    """What stands behind this name in a table that was printed."""
+    found = re.search(rf"^  {re.escape(name)} +(\S+)", text, re.MULTILINE)
+    assert found, text
+    return found.group(1)
+
+
 @pytest.mark.timeout(300)
-def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dropped_table_too():
-    code, said, told = play()
-    assert code == 0, told
+def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dropped_table_too(environment, tmp_path):
+    code, out, err = play(environment, "--json")
+    assert code == 0, err
+    said = json.loads(out)
     assert said["acknowledged"] > 6_000
     assert said["recovered"] == said["acknowledged"]
-    assert said["lost"] == 0
-    assert said["prices_back"] == 1000
+    assert (said["lost"], said["lost_work_seconds"]) == (0, 0)
+    assert said["prices_back"] == said["prices_live"] == 1000
     assert said["objective_met"] is True
     assert said["server_processes_killed"] > 8
     evidence = Path(said["evidence"])
+    assert evidence.is_relative_to(tmp_path)
     assert json.loads(evidence.read_text())["run"]["state"] == "succeeded"
-    assert processes_naming(str(evidence.parents[2])) == []
+    verified = typed(said["next"], environment)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "all as they were signed" in verified.stdout
+    evidence.write_text(evidence.read_text().replace('"succeeded"', '"failed"'))
+    assert typed(said["next"], environment).returncode == 1
+
+
+@pytest.mark.timeout(500)
+def test_the_asynchronous_demo_tells_its_real_loss_and_what_is_kept_of_it_is_a_healthy_stack(environment):
+    code, out, err = play(environment, "--asynchronous", "--keep")
+    assert code == 0, out + err
+    home = Path(re.search(r"^kept: +(\S+):", out, re.MULTILINE).group(1))
+    join = f". {home}/environment && "
+    try:
+        acknowledged = len(read_ledger(home / "ledger"))
+        recovered, lost = (int(figure(name, out).replace(",", "")) for name in ("recovered", "lost"))
+        assert figure("acknowledged", out).replace(",", "") == str(acknowledged)
+        assert acknowledged - recovered == lost
+        seconds = float(figure("work lost, by the oldest of them", out))
+        assert 0 <= seconds < 60
+        assert "objective 60.0 s: met" in out
+
+        checked = typed(f"{join}understudy check --json", environment)
+        assert checked.returncode == 0, checked.stdout
+        odd = [each for each in json.loads(checked.stdout)["findings"] if each["grade"] != "ok"]
+        assert odd == []
+        for command in ("status", "backup shop", "drill database_corruption", "evidence verify"):
+            answered = typed(f"{join}understudy {command}", environment)
+            assert answered.returncode == 0, f"{command}: {answered.stdout}{answered.stderr}"
+        following = re.search(r"^next: +(.+)$", out, re.MULTILINE).group(1)
+        assert typed(following, environment).returncode == 0
+    finally:
+        ended = typed(re.search(r"^end it: +(.+)$", out, re.MULTILINE).group(1), environment)
+    assert ended.returncode == 0, ended.stderr
+    assert not home.exists()
+    assert processes_naming(home) == []
+
+
+def test_make_demo_prints_nothing_of_its_own_where_its_output_is_piped():
+    root, venv = Path(__file__).parents[2], Path(sys.prefix)
+    command = ["make", "--no-print-directory", "-C", str(root), f"VENV={venv}", f"--assume-old={venv}/.installed", "demo"]
+    done = subprocess.run([*command, "ARGS=--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: understudy demo")
 
 
 @pytest.mark.timeout(300)
-def test_the_asynchronous_demo_says_what_it_lost_and_fails_only_beyond_the_objective():
-    code, said, told = play("--asynchronous")
-    assert said, told
-    assert said["acknowledged"] - said["recovered"] == said["lost"]
-    assert (code == 0) == said["objective_met"]
-    assert said["prices_back"] == 1000
+@pytest.mark.parametrize(("said", "number"), [("filling it", signal.SIGINT), ("understudy recover", signal.SIGTERM)])
+def test_an_interrupted_demo_leaves_no_process_and_no_directory(environment, said, number):
+    with begin(environment, stdout=subprocess.DEVNULL) as demo:
+        lines, home = [], None
+        for line in demo.stderr:
+            lines.append(line)
+            if said in line:
+                [home] = homes(demo)
+                os.killpg(demo.pid, number)  # as a terminal does
+        assert demo.wait() == INTERRUPTED, lines
+    assert home is not None, lines
+    assert homes(demo) == []
+    assert processes_naming(home) == []

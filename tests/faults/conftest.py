@@ -1,14 +1,15 @@
 """Estates that go away with their test."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.faults.estate import Estate
 from tests.servers.postgres import PostgresServer
+from tests.servers.tiny_disk import tiny_file_system
+
+__all__ = ["make_estate", "tiny_file_system"]
 
 MakeEstate = Callable[..., Estate]
 
@@ -25,15 +26,3 @@ def make_estate() -> Iterator[MakeEstate]:
             return estate
 
         yield make
-
-
-@pytest.fixture
-def tiny_file_system(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 16 MB."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a file system of its own needs the privilege to mount one")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)

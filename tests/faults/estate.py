@@ -13,10 +13,9 @@ from typing import IO
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import alive, kill_tree, wait_until
+from tests.servers.processes import alive, kill_servers_in, wait_until
 from tests.servers.rclone_s3 import RcloneS3
 from understudy.adapters.age import new_identity
-from understudy.adapters.postgres.processes import servers_processes
 from understudy.app.installation import Installation
 from understudy.app.looking import ResourceStatus, Status, status
 from understudy.repository.wal_archive import WalArchive
@@ -219,8 +218,7 @@ class Estate:
         self.installation.receivers[RESOURCE].stop()
         if self.s3 is not None:
             self.s3.stop()
-        for pid in servers_processes(str(self.server.data)):
-            kill_tree(pid)  # a server that a recovery started
+        kill_servers_in(self.server.data)  # one that a recovery started
 
 
 def assert_contiguous(numbers: list[int]) -> None:

@@ -13,6 +13,7 @@ FACTS = LandingFacts(
     recovered_reference=None,
     configuration=None,
     unreadable=(),
+    ours="/srv/recovered.run",
 )
 DEBIAN = {
     "data_directory": "/var/lib/postgresql/15/main",
@@ -42,6 +43,17 @@ def test_a_configuration_outside_the_data_directory_is_a_failure_until_a_copy_ca
         finding = judge_configuration(replace(named, unreadable=("pg_hba.conf",)), settings)
         assert finding.grade is Grade.FAILURE
         assert "pg_hba.conf in /etc/understudy/orders" in finding.found
+
+
+def test_a_server_that_an_earlier_recovery_started_keeps_nothing_outside_but_what_the_next_one_makes_anew():
+    recovered = {
+        "data_directory": "/srv/recovered",
+        "config_file": "/srv/recovered/postgresql.conf",
+        "hba_file": f"{FACTS.ours}/pg_hba.conf",
+    }
+    assert judge_configuration(FACTS, recovered).grade is Grade.OK
+    assert judge_configuration(FACTS, recovered | {"hba_file": "/srv/recovered.run-old/pg_hba.conf"}).grade is Grade.FAILURE
+    assert judge_configuration(FACTS, recovered | {"config_file": "/etc/recovered/postgresql.conf"}).grade is Grade.FAILURE
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def recovery_wish(mode=Mode.ROUTINE, target=LATEST, tablespaces=None, **changes)
     return RecoveryWish(**(fields | changes))
 
 
-def recovery_facts(backups, wal=None, histories=None, programs_major=18):
+def recovery_facts(backups, wal=None, histories=None, programs_major=18, **changes):
     return RecoveryFacts(
         now=NOW,
         plan_id=PlanId("plan-1"),
@@ -97,4 +97,5 @@ def recovery_facts(backups, wal=None, histories=None, programs_major=18):
         wal=wal or contents((1, 2), (1, 3)),
         programs_major=programs_major,
         staged_wal_bytes=SEGMENT_BYTES,
+        **changes,
     )

@@ -1,25 +1,31 @@
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from tests.plan.samples import FAR, NEAR, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
+from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
 from tests.plan.test_expiry import expiry_plan
 from understudy.plan.backup import plan_backup
+from understudy.plan.fencing import OldServerFacts
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
 from understudy.plan.recovery import plan_recovery
 from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps import codec
 from understudy.steps.await_wal import AwaitWal
+from understudy.steps.check_pages import CheckPages
 from understudy.steps.copy_backup import CopyBackup
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
 BACKUP = backup_of("20261123-030000F")
 INCREMENTAL = backup_of("20261123-030000F_20261123-040000I", parent="20261123-030000F", minutes=60)
+
+SECOND = timedelta(seconds=1)
 
 
 def verbs(plan):
@@ -31,7 +37,7 @@ def plan_of(mode):
 
 
 def test_a_drill_and_a_disaster_bring_the_database_back_with_the_same_steps():
-    back = ["provision-target", "restore-base-backup", "replay-wal", "promote", "verify-database"]
+    back = ["provision-target", "restore-base-backup", "replay-wal", "promote", "verify-database", "check-pages"]
     for mode in (Mode.ROUTINE, Mode.DRILL, Mode.FAILOVER):
         found = verbs(plan_of(mode))
         first = found.index(back[0])
@@ -56,6 +62,43 @@ def test_a_drill_and_a_restore_ship_what_this_host_received_first_and_only_where
     assert "ship-spooled-wal" not in verbs(plan_of(Mode.FAILOVER))
     immediate = plan_recovery(recovery_wish(target=RecoveryTarget(TargetKind.IMMEDIATE)), recovery_facts([BACKUP]))
     assert verbs(immediate)[0] == "provision-target", "no WAL behind the backup is needed"
+
+
+def test_nobody_is_let_in_before_every_page_was_checked():
+    for mode in (Mode.DRILL, Mode.FAILOVER):
+        found = verbs(plan_of(mode))
+        assert found.index("check-pages") + 1 == found.index("open-to-clients")
+    plan = plan_recovery(recovery_wish(), recovery_facts([BACKUP, INCREMENTAL]))
+    [label] = [each.step.label for each in plan.steps if isinstance(each.step, CheckPages)]
+    assert label == INCREMENTAL.label.text, "where pages are damaged, an older backup of the chain is tried"
+
+
+def test_the_fence_knows_what_the_person_was_told_and_since_when_the_service_is_lost():
+    lost = Disruption(NOW - timedelta(minutes=3), KnownBy.WATCH, NOW - timedelta(minutes=2))
+    for runs_here in (False, True):
+        facts = recovery_facts([BACKUP], old_server=OldServerFacts(runs_here))
+        fence = plan_recovery(recovery_wish(Mode.FAILOVER, disruption=lost), facts).steps[0]
+        assert fence.step.agreed_to_stop is runs_here
+        assert fence.approval.question.startswith("A server runs in" if runs_here else "Nothing runs in")
+        assert disruption_from_json(fence.step.disrupted) == lost
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [(NOW + SECOND, "in the future"), (BACKUP.start_time - SECOND, "before the oldest usable backup")],
+)
+def test_a_moment_of_disaster_that_cannot_be_is_refused(since, words):
+    with pytest.raises(Refusal) as refused:
+        told = Disruption.exactly(since, KnownBy.PERSON)
+        plan_recovery(recovery_wish(Mode.FAILOVER, disruption=told), recovery_facts([BACKUP]))
+    assert refused.value.code == "since_implausible"
+    assert words in refused.value.found
+
+
+def test_a_moment_of_disaster_that_a_backup_was_taken_after_is_none_that_cannot_be():
+    later = backup_of("20261123-050000F", minutes=120)
+    since = Disruption.exactly(BACKUP.start_time, KnownBy.PERSON)
+    assert plan_recovery(recovery_wish(Mode.FAILOVER, disruption=since), recovery_facts([BACKUP, later]))
 
 
 def test_protection_is_back_before_a_fail_over_counts_as_finished():
@@ -135,6 +178,9 @@ PLANS = {
     "restore": lambda: plan_of(Mode.ROUTINE),
     "drill": lambda: plan_of(Mode.DRILL),
     "recovery": lambda: plan_of(Mode.FAILOVER),
+    "recovery of what was lost before": lambda: plan_recovery(
+        recovery_wish(Mode.FAILOVER, disruption=Disruption.exactly(NOW, KnownBy.WATCH)), recovery_facts([BACKUP])
+    ),
     "expiry": lambda: expiry_plan()[1],
     "restore of a chain to a name": lambda: plan_recovery(
         recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])

@@ -1,6 +1,7 @@
 """What comes after a run: from what was asked for and how the run ended, and from nothing else."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
 from understudy.plan.request import (
     DAMAGE,
+    DAMAGED_COPIES,
     REPLANNED_AS_FULL,
     BackupRequest,
     Choice,
@@ -22,6 +24,7 @@ from understudy.plan.request import (
     request_to_json,
 )
 from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
+from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, RunId, StepKey
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
@@ -33,6 +36,7 @@ INCREMENTAL_PLAN = plan_backup(backup_subject(), backup_facts([FULL]))
 FULL_PLAN = plan_backup(backup_subject(), backup_facts())
 DRILL_PLAN = plan_recovery(recovery_wish(Mode.DRILL), recovery_facts([FULL]))
 NAMED = RecoveryTarget(TargetKind.NAME, "before_the_upgrade")
+LOST = Disruption.exactly(NOON, KnownBy.PERSON)
 A_DRILL = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(), scenario="data_loss")
 PASSING = ("store_unreachable", "wrong_key", "identity_missing", "wal_missing", "unexpected_error", "controller_superseded")
 
@@ -47,8 +51,8 @@ def failed(code, found="found", approved_by=None, **proof):
     )
 
 
-def after(request, plan, *steps, state=RunState.FAILED):
-    return next_request(request, plan, state, steps)
+def after(request, plan, *steps, state=RunState.FAILED, repositories=()):
+    return next_request(request, plan, state, steps, repositories)
 
 
 @pytest.mark.parametrize("code", REPLANNED_AS_FULL)
@@ -71,22 +75,33 @@ def test_a_request_from_before_its_origin_was_told_counts_as_made_by_hand():
     assert request_from_json(told) == BackupRequest(ORDERS, BackupKind.FULL, origin=BackupOrigin.MANUAL)
 
 
-@pytest.mark.parametrize("code", DAMAGE)
+@pytest.mark.parametrize("code", [*DAMAGE, *DAMAGED_COPIES])
 def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_not_by_words(code):
     following = after(A_DRILL, DRILL_PLAN, failed(code, f"/{FULL.label}/ is elsewhere", backup="20261122-030000F"))
-    assert following.choice.without == {"20261122-030000F"}
+    assert following.choice.without == {"near/20261122-030000F"}
     assert after(A_DRILL, DRILL_PLAN, failed(code, f"an object below /{FULL.label}/")) is None
 
 
 def test_what_was_left_out_before_stays_left_out():
     before = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(without=frozenset({"older"})), scenario="data_loss")
-    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "newer"}
+    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "near/newer"}
 
 
 def test_a_backup_that_was_asked_for_is_not_exchanged_for_another():
     certain = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(NAMED, label=FULL.label.text), scenario="data_loss")
     assert after(certain, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)) is None
     assert after(certain, DRILL_PLAN, failed("target_not_reached")) is None
+
+
+def test_a_damaged_backup_that_was_asked_for_is_looked_for_in_the_repository_behind_and_nowhere_else():
+    certain = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(label=FULL.label.text), scenario="data_loss")
+    damaged, near, far = failed("part_corrupt", backup=FULL.label.text), RepositoryName("near"), RepositoryName("far")
+    following = after(certain, DRILL_PLAN, damaged, repositories=(near, far))
+    assert following.choice.left_out_of(near) == {FULL.label.text}
+    assert following.choice.left_out_of(far) == frozenset()
+    assert after(certain, DRILL_PLAN, damaged, repositories=(far, near)) is None
+    from_near = replace(certain, choice=replace(certain.choice, repository=near))
+    assert after(from_near, DRILL_PLAN, damaged, repositories=(near, far)) is None
 
 
 @pytest.mark.parametrize("kind", TargetKind)
@@ -106,6 +121,27 @@ def test_an_approval_holds_for_the_runs_that_follow():
     again = after(agreed, DRILL_PLAN, failed("part_corrupt", backup="20261122-030000F"))
     assert again.approved_by == Person("anna")
     assert after(A_DRILL, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text)).approved_by is None
+
+
+@pytest.mark.parametrize("code", DAMAGED_COPIES)
+def test_a_restore_with_damaged_pages_leaves_its_copy_for_repair_and_a_recovery_goes_on(code):
+    damaged = failed(code, backup=FULL.label.text)
+    restore = RecoveryRequest(Procedure.RESTORE, ORDERS, Choice(), "/srv/copy")
+    assert after(restore, DRILL_PLAN, damaged) is None
+    recovery = RecoveryRequest(Procedure.RECOVERY, ORDERS, Choice(), scenario="database_corruption", disruption=LOST)
+    assert after(recovery, DRILL_PLAN, damaged).choice.without == {FULL.label.text}
+
+
+def test_every_run_of_a_request_counts_from_the_same_moment():
+    recovery = RecoveryRequest(Procedure.RECOVERY, ORDERS, Choice(), scenario="database_corruption", disruption=LOST)
+    following = after(recovery, DRILL_PLAN, failed("part_corrupt", backup=FULL.label.text))
+    assert after(following, DRILL_PLAN, failed("part_corrupt", backup="20261122-030000F")).disruption == LOST
+
+
+def test_a_request_from_before_its_moment_was_told_has_none():
+    told = request_to_json(A_DRILL)
+    del told["disruption"]
+    assert request_from_json(told) == A_DRILL
 
 
 @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.CANCELLED])
@@ -140,6 +176,7 @@ requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sam
     words,
     st.none() | words.map(Person),
     st.none() | words.map(Person),
+    st.none() | st.builds(Disruption, st.just(NOON), st.sampled_from(KnownBy), st.just(NOON)),
 )
 
 

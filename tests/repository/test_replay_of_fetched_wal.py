@@ -11,10 +11,9 @@ from tests.repository.directory_archive import DirectoryArchive
 from tests.room import new_path
 from tests.servers.flavours import give_to_owner
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import kill_tree, wait_until
+from tests.servers.processes import kill_servers_in, wait_until
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.instances import LocalInstances
-from understudy.adapters.postgres.processes import servers_processes
 from understudy.adapters.postgres.programs import PostgresPrograms
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.repository.wal_prefetch import WalPrefetcher
@@ -97,8 +96,7 @@ class Recovery:
         return int(self.instances.query(self.place, "select count(*) from t")[0][0])
 
     def close(self):
-        for pid in servers_processes(str(self.data)):
-            kill_tree(pid)
+        kill_servers_in(self.data)
         self.instances.facts(self.place)
         shutil.rmtree(self.root)
 

@@ -78,6 +78,13 @@ def _breaks(step: NoteStep, world: World) -> None:
     raise KeyError("ink")
 
 
+SPOKEN = "hunter2"
+
+
+def _blurts_a_secret_out(step: NoteStep, world: World) -> None:
+    raise ValueError(f"password={SPOKEN}")
+
+
 def _lingers(step: NoteStep, world: World) -> None:
     world.progress.report("lingering", 1, 2, "rounds")
     while True:
@@ -97,6 +104,7 @@ CONDUCTS: dict[str, Callable[[NoteStep, World], None]] = {
     "tries_again": _tries_again,
     "third_time_well": _third_time_well,
     "breaks": _breaks,
+    "blurts_a_secret_out": _blurts_a_secret_out,
     "lingers": _lingers,
     "lingers_until_told": _lingers_until_told,
 }

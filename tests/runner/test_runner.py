@@ -13,14 +13,17 @@ import pytest
 
 from tests.runner.stage import (
     CONDUCTS,
+    SPOKEN,
     NoteStep,
     exclusive,
     lines,
     plan_of,
     runner_for,
 )
+from tests.servers.tiny_disk import filled, tiny_file_system
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import Approval, PlannedStep, When, in_sequence
+from understudy.records.export import export_run
 from understudy.records.records import Records
 from understudy.records.run import RunState, StepState
 from understudy.runner.plan_json import plan_from_json, plan_to_json
@@ -29,6 +32,8 @@ from understudy.runner.submission import hand_over
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
+
+__all__ = ["tiny_file_system"]
 
 ANNA = Person("anna")
 
@@ -129,6 +134,18 @@ def test_a_defect_of_a_step_is_recorded_and_does_not_end_the_runner(runner: Runn
     assert failed.evidence is not None
     assert "stage.py" in str(failed.evidence.proof["where"])
     assert runner.carry_out(plan_of(step("b", notes)))[1] is RunState.SUCCEEDED
+
+
+def test_what_an_unforeseen_error_says_stands_in_the_local_log_and_in_no_record(
+    runner: Runner, records: Records, notes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, _ = runner.carry_out(plan_of(step("a", notes, "blurts_a_secret_out")))
+    failed = records.steps(run)[0]
+    assert failed.error is not None
+    assert failed.error.found == "ValueError"
+    assert SPOKEN not in str(export_run(records, run))
+    assert SPOKEN not in "".join(records._database._connection.iterdump())
+    assert SPOKEN in caplog.text
 
 
 def test_a_run_waits_for_approval(runner: Runner, records: Records, notes: Path) -> None:
@@ -289,27 +306,23 @@ def test_cancelling_an_interrupted_run_cleans_up(tmp_path: Path, notes: Path) ->
     records.close()
 
 
-def test_a_state_directory_that_cannot_be_written_gives_the_run_up_to_be_resumed(
-    tmp_path: Path, notes: Path, caplog: pytest.LogCaptureFixture
+def test_a_full_state_directory_gives_the_run_up_to_be_resumed(
+    tiny_file_system: Path, notes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import sqlite3
-
-    class FullDisk(Records):
-        full = True
-
-        def conclude_step(self, *arguments):  # type: ignore[no-untyped-def]
-            if self.full:
-                raise sqlite3.OperationalError("database or disk is full")
-            return super().conclude_step(*arguments)
-
-    records = FullDisk(tmp_path / "state", SystemClock())
+    state = tiny_file_system / "state"
+    records = Records(state, SystemClock())
     caplog.set_level(logging.CRITICAL)
-    with runner_for(tmp_path / "state", records) as runner:
-        run = runner.submit(plan_of(step("a", notes)))
-        with pytest.raises(GiveUp, match="state_unwritable"):
-            runner.wait(run)
-    records.full = False
-    with runner_for(tmp_path / "state", records) as runner:
+    with runner_for(state, records) as runner:
+        run = runner.submit(plan_of(step("a", notes, "lingers_until_told")))
+        until(runner, records, run, "a", StepState.RUNNING)
+        with filled(tiny_file_system):
+            Path(f"{notes}.go").touch()
+            with pytest.raises(GiveUp, match="state_unwritable"):
+                runner.wait(run)
+            assert runner.gave_up
+            assert not records.is_writable()
+        assert records.is_writable()
+    with runner_for(state, records) as runner:
         assert runner.resume_all() == (run,)
         assert runner.wait(run) is RunState.SUCCEEDED
     records.close()

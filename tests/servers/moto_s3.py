@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-import threading
-from collections import deque
 from pathlib import Path
+
+from tests.servers.announcing_process import AnnouncingProcess
 
 _STARTED = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
 
@@ -15,9 +14,9 @@ _STARTED = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
 class MotoS3:
     """Context manager on a free port of the loopback. It takes every key pair; buckets are made by the test."""
 
-    def __init__(self) -> None:
-        self.port = 0
-        self.last_words: deque[str] = deque(maxlen=50)
+    @property
+    def port(self) -> int:
+        return self._process.port
 
     @property
     def endpoint(self) -> str:
@@ -25,33 +24,8 @@ class MotoS3:
 
     def __enter__(self) -> MotoS3:
         program = Path(sys.executable).parent / "moto_server"
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started = threading.Event()
-        self._reader = threading.Thread(target=self._read_words, args=(started,), daemon=True)
-        self._reader.start()
-        if not started.wait(60) or self._process.poll() is not None:
-            self.__exit__()
-            raise AssertionError("moto_server did not start: " + "".join(self.last_words))
+        self._process = AnnouncingProcess([sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"], _STARTED)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-
-    def _read_words(self, started: threading.Event) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.last_words.append(line)
-            if found := _STARTED.search(line):
-                self.port = int(found.group(1))
-                started.set()
-        started.set()

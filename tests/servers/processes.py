@@ -8,6 +8,8 @@ import signal
 import threading
 from pathlib import Path
 
+from understudy.adapters.postgres.processes import servers_processes
+
 
 def state_and_parent(pid: int) -> tuple[str, int] | None:
     try:
@@ -47,6 +49,12 @@ def kill_tree(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     wait_until(lambda: not any(alive(each) for each in doomed), f"process {pid} and its children to be gone")
+
+
+def kill_servers_in(directory: Path) -> None:
+    """Every server process at work in this data directory, whoever started it."""
+    for pid in servers_processes(str(directory)):
+        kill_tree(pid)
 
 
 def wait_until(condition, what: str, seconds: float = 60.0) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-import threading
-from collections import deque
 from pathlib import Path
+
+from tests.servers.announcing_process import AnnouncingProcess
 
 ACCESS_KEY, SECRET_KEY = "understudy-tests", "secret-of-the-tests"
 _STARTED = re.compile(r"Starting s3 server on \[http://127\.0\.0\.1:(\d+)/\]")
@@ -28,7 +27,6 @@ class RcloneS3:
         for bucket in buckets:
             (directory / bucket).mkdir(parents=True, exist_ok=True)
         self.port = port
-        self.last_words: deque[str] = deque(maxlen=50)
 
     @property
     def endpoint(self) -> str:
@@ -43,36 +41,16 @@ class RcloneS3:
 
     def start(self) -> None:
         program = Path(sys.executable).parent / "rclone"
-        address = f"127.0.0.1:{self.port}"
-        self._process = subprocess.Popen(
+        self._process = AnnouncingProcess(
             [
-                str(program), "serve", "s3", "--config", "", "--addr", address, "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}",
+                str(program), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{self.port}",
+                "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}",
                 "--vfs-cache-mode", "off", "--disable-multipart-streaming", str(self.directory),
             ],
-            env={"PATH": os.environ["PATH"], "HOME": str(self.directory)},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
+            _STARTED,
+            {"PATH": os.environ["PATH"], "HOME": str(self.directory)},
         )  # fmt: skip
-        started = threading.Event()
-        self._reader = threading.Thread(target=self._read_words, args=(started,), daemon=True)
-        self._reader.start()
-        if not started.wait(60) or self._process.poll() is not None:
-            self.stop()
-            raise AssertionError("rclone serve s3 did not start: " + "".join(self.last_words))
+        self.port = self._process.port
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-
-    def _read_words(self, started: threading.Event) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.last_words.append(line)
-            if found := _STARTED.search(line):
-                self.port = int(found.group(1))
-                started.set()
-        started.set()

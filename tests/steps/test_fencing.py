@@ -11,6 +11,7 @@ from tests.steps.protected import step_of, world_of
 from understudy.app.carrying_out import carry_out
 from understudy.app.proving import verify_evidence
 from understudy.app.recoveries import Choice, plan_in_place, recover
+from understudy.cli.exit_codes import ExitCode
 from understudy.records.run import StepState
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import Refusal
@@ -27,13 +28,42 @@ def stranger():
         yield server
 
 
+def gone_from(protected):
+    """The server's address, were it gone: at another port nobody listens."""
+    return protected.server.url.replace(f":{protected.server.port}/", ":1/")
+
+
 def test_an_old_server_that_still_answers_refuses_the_recovery_and_nothing_is_touched(protected):
     installation = protected.installation()
-    view = recover(installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=ANNA)
-    assert failed_step(view) == ("fence-old-server", "old_server_not_fenced")
-    assert "--override-fence" in view.failure("old_server_not_fenced").hint
+    runs = installation.records.runs()
+    with pytest.raises(Refusal) as refusal:
+        recover(installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=ANNA)
+    assert refusal.value.code == "old_server_not_fenced"
+    assert "--override-fence" in refusal.value.hint
+    assert installation.records.runs() == runs, "nobody was asked"
     assert protected.server.sql("select word from words") == [("kept",)]
     assert not Path(installation.resource("orders").recover.directory).exists()
+
+
+def test_the_fence_refuses_by_itself_what_was_not_there_when_a_person_was_asked(protected):
+    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, None, Choice())
+    installation = protected.installation()
+    view = carry_out(installation, plan, SilentWatcher(), ANNA)
+    assert failed_step(view) == ("fence-old-server", "old_server_not_fenced")
+    assert view.touched_nothing and ExitCode.of_run(view) is ExitCode.REFUSED
+    assert protected.server.sql("select word from words") == [("kept",)]
+    assert not Path(installation.resource("orders").recover.directory).exists()
+
+
+def test_a_server_that_nobody_agreed_to_stop_is_not_stopped(protected):
+    installation = protected.installation(url=gone_from(protected))
+    plan = plan_in_place(installation, SCENARIO, None, Choice())
+    fence = replace(step_of(plan, "fence-old-server"), place=protected.place)
+    assert fence.agreed_to_stop is False
+    with pytest.raises(Refusal) as refusal:
+        fence.run(world_of(installation))
+    assert refusal.value.code == "server_appeared"
+    assert protected.server.sql("select word from words") == [("kept",)]
 
 
 def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected):
@@ -53,19 +83,22 @@ def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected)
 
 
 def test_nobody_overrides_what_was_not_in_the_way(protected):
-    gone = protected.server.url.replace(f":{protected.server.port}/", ":1/")
-    installation = protected.installation(url=gone)
+    installation = protected.installation(url=gone_from(protected))
     fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), ANNA), "fence-old-server")
     assert fence.run(world_of(installation)).proof["overridden_by"] is None
 
 
 @pytest.mark.parametrize("override", [None, ANNA])
 def test_another_cluster_at_the_address_refuses_the_recovery_whoever_overrides(protected, stranger, override):
+    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, None, Choice(), override)
     installation = protected.installation(url=stranger.url)
-    fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), override), "fence-old-server")
-    with pytest.raises(Refusal) as refusal:
-        fence.run(world_of(installation))
-    assert refusal.value.code == "address_taken"
+    for look in (
+        lambda: plan_in_place(installation, SCENARIO, None, Choice(), override),
+        lambda: step_of(plan, "fence-old-server").run(world_of(installation)),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            look()
+        assert refusal.value.code == "address_taken"
     assert stranger.sql("select 1") == [(1,)]
 
 

@@ -21,8 +21,8 @@ from tests.crash.expiry_scene import (
     store_backup,
     world_for,
 )
-from tests.servers.deletion_refusing_proxy import DeletionRefusingProxy
 from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
+from tests.servers.refusing_proxy import DeletionRefusingProxy
 from understudy.adapters.files import FileStore
 from understudy.adapters.s3 import S3Store
 from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal

@@ -162,13 +162,18 @@ def test_a_page_that_disagrees_with_its_checksum_fails_the_copy_also_in_an_index
     installation = protected.installation()
     directory = protected.desk.directory / "restored"
     expect_success(restore(installation, "orders", directory, Choice(), SilentWatcher()))
-    step = CheckPages("orders", InstancePlace(str(directory), "/nowhere"))
+    step = CheckPages("orders", InstancePlace(str(directory), "/nowhere"), label="20261123-030000F")
     assert step.run(world_of(installation)).proof["pages_bad"] == 0
     flip_a_byte_of_a_page(directory / str(protected.server.sql("select pg_relation_filepath('words_pkey')")[0][0]))
     with pytest.raises(GiveUp) as failure:
         step.run(world_of(installation))
     assert failure.value.code == "pages_damaged"
     assert failure.value.found.startswith("1 of ")
+    assert failure.value.proof == {"backup": "20261123-030000F"}
+    protected.server.program("pg_checksums", "--disable", "-D", str(directory))
+    skipped = step.run(world_of(installation))
+    assert skipped.outcome is Outcome.SKIPPED
+    assert "without data checksums" in skipped.proof["reason"]
 
 
 def flip_a_byte_of_a_page(file: Path) -> None:

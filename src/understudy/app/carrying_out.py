@@ -9,6 +9,7 @@ from typing import Protocol
 
 from understudy.app.filing import file_or_warn
 from understudy.app.installation import Installation
+from understudy.app.old_server import Looking, ask_anew, unseen
 from understudy.app.requests import PlanRequest, go_on
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, request_to_json
@@ -41,6 +42,14 @@ class RunView:
     def began(self) -> datetime:
         """When the request's first run was submitted: what a recovery took counts from there."""
         return self.follows.began if self.follows is not None else self.run.submitted
+
+    @property
+    def touched_nothing(self) -> bool:
+        """It was refused by its first step, or ended before that: nobody agreed to it, or somebody cancelled it."""
+        first = self.steps[0]
+        refused = first.error is not None and first.error.refused
+        ended_unbegun = self.run.state is RunState.CANCELLED and first.attempts == 0
+        return self.follows is None and (ended_unbegun or (self.run.state is RunState.FAILED and refused))
 
     @property
     def succeeded(self) -> bool:
@@ -108,13 +117,15 @@ def carry_out(
         return _follow_request(installation, run, None if asked is None else asked.plan, watcher, runner)
 
 
-def resume(installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher) -> RunView:
+def resume(
+    installation: Installation, run: RunId, plan_request: PlanRequest, watcher: Watcher, looking: Looking = unseen
+) -> RunView:
     """Go on with an interrupted run, or with the request of a run that has ended and is to be followed by another.
 
     While ``serve`` holds the state directory it goes on with all of them by itself, and here the run is followed.
 
     Raises:
-        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy`` (another command is at work).
+        Refusal: ``run_ended``, ``run_unknown``, ``controller_busy`` (another command is at work); what ``ask_anew`` raises.
     """
     last = _unended(installation, run)
     if serving_pid(installation.state) is not None:
@@ -122,6 +133,7 @@ def resume(installation: Installation, run: RunId, plan_request: PlanRequest, wa
     with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
         last = _unended(installation, run)  # another process may have come between
         if not installation.records.run(last).state.is_final:
+            ask_anew(installation, last, looking)
             runner.resume(last)
         return _follow_request(installation, last, plan_request, watcher, runner)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
+from understudy.judge.disruption import Watched
 from understudy.judge.exposure import Exposure, KnownExposure, WalPosition, WalSample
 from understudy.supervise.exposure_watch import ExposureReport, Remembered
 from understudy.vocabulary.errors import UnderstudyError
@@ -21,6 +22,8 @@ def exposure_to_json(report: ExposureReport) -> JsonObject:
         "server_fault": report.server_fault,
         "samples": [{"asked": each.asked.isoformat(), **_position(each.flushed)} for each in remembered.samples],
         "safe": {name: _position(position) for name, position in remembered.safe.items()},
+        "answered": _iso(remembered.watched.answered),
+        "silent": _iso(remembered.watched.silent),
     }
 
 
@@ -31,7 +34,12 @@ def remembered_from_json(value: JsonObject) -> Remembered:
     return Remembered(
         tuple(WalSample(datetime.fromisoformat(str(each["asked"])), _position_of(each)) for each in samples),
         {RepositoryName(name): _position_of(position) for name, position in safe.items()},
+        watched_from_json(value),
     )
+
+
+def watched_from_json(value: JsonObject) -> Watched:
+    return Watched(_moment(value.get("answered")), _moment(value.get("silent")))
 
 
 def fault_to_json(fault: UnderstudyError | None) -> JsonObject:
@@ -44,6 +52,14 @@ def _one(exposure: Exposure) -> dict[str, Json]:
     if isinstance(exposure, KnownExposure):
         return {"known": True, "seconds": exposure.seconds, "size_bytes": exposure.size_bytes, "gap": None}
     return {"known": False, "seconds": exposure.at_least_seconds, "size_bytes": None, "gap": exposure.gap.value}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _moment(value: Json) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(str(value))
 
 
 def _position(position: WalPosition) -> dict[str, Json]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade
 from understudy.records.export import export_run, write_export
+from understudy.records.state_database import as_state_faults
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import store_sealed
 from understudy.supervise.repeated_look import RepeatedLook
@@ -100,7 +101,8 @@ class EvidenceFiling(RepeatedLook):
 
     def _is_left(self) -> bool:
         try:
-            away = file_outstanding(self._installation)
+            with as_state_faults():
+                away = file_outstanding(self._installation)
         except (UnderstudyError, OSError) as error:
             _log.warning("the evidence cannot be laid down now: %s", error)
             return True

@@ -17,7 +17,9 @@ from understudy.app.seen import remember_seen
 from understudy.plan.request import BackupRequest, request_to_json
 from understudy.plan.schedule import ScheduledBackup
 from understudy.records.run import RunState
+from understudy.records.state_database import as_state_faults
 from understudy.runner.runner import Runner
+from understudy.runner.signals import RunnerStopped
 from understudy.steps.wal_shipping import WalShipper
 from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, Remembered
 from understudy.supervise.heartbeats import Heartbeats
@@ -136,11 +138,13 @@ class Keeping:
         return [ScheduledBackup(self.name, kind, cron, backup.timezone) for kind, cron in planned if cron]
 
     def _handled(self, entry: ScheduledBackup) -> datetime | None:
-        seen = self.installation.records.observed(self.name, f"scheduled:{entry.kind}")
+        with as_state_faults():
+            seen = self.installation.records.observed(self.name, f"scheduled:{entry.kind}")
         return datetime.fromisoformat(str(seen.value["due"])) if seen else None
 
     def _mark_handled(self, entry: ScheduledBackup, due: datetime) -> None:
-        self.installation.records.observe(self.name, f"scheduled:{entry.kind}", {"due": due.isoformat()})
+        with as_state_faults():
+            self.installation.records.observe(self.name, f"scheduled:{entry.kind}", {"due": due.isoformat()})
 
     def _has_usable_backup(self) -> bool:
         """In the first repository, which is where backups are taken to and counted from."""
@@ -151,7 +155,17 @@ class Keeping:
         return there
 
     def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
-        """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself."""
+        """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself.
+
+        None also where the process ends meanwhile: the next one resumes the run.
+        """
+        try:
+            with as_state_faults():
+                return self._backed_up(kind, begun)
+        except RunnerStopped:
+            return None
+
+    def _backed_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
         request = BackupRequest(self.name, kind, origin=BackupOrigin.AUTOMATIC)
         run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
         begun()

@@ -44,10 +44,9 @@ def recovery_place(name: ResourceName, recover: RecoverSettings, owner: tuple[in
     Raises:
         Refusal: ``socket_directory_unusable``, ``log_unusable``.
     """
-    beside = f"{recover.directory}.run"
     place = InstancePlace(
         recover.directory,
-        beside if fits_a_socket(beside, recover.port) else short_socket_directory(recover.directory),
+        own_directory(recover),
         recover.port,
         recover.listen_addresses,
         client_socket_directory=recover.socket_directory or _customary_sockets(*owner),
@@ -56,6 +55,12 @@ def recovery_place(name: ResourceName, recover: RecoverSettings, owner: tuple[in
     _require_sockets(place, name, *owner)
     _require_log(place, name)
     return place
+
+
+def own_directory(recover: RecoverSettings) -> str:
+    """Where our own socket and rules of access of a server that goes on to serve lie; its own rules are included from there."""
+    beside = f"{recover.directory}.run"
+    return beside if fits_a_socket(beside, recover.port) else short_socket_directory(recover.directory)
 
 
 def _customary_sockets(user_id: int, group_id: int) -> str:

@@ -11,14 +11,16 @@ from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
 from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
+from understudy.plan.plan import Plan
 from understudy.records.run import RunState, StepRecord
 from understudy.runner.plan_json import plan_from_json
 from understudy.stack.models import Scenario
+from understudy.steps.fence_old_server import FenceOldServer
+from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Outcome
-from understudy.vocabulary.identifiers import ResourceName, StepKey
+from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.json import Json
-from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import TargetKind
 
 
@@ -33,7 +35,7 @@ class MeasuredRecovery:
     """The scenario's objectives govern; the tier's are reported beside them."""
 
     resource: ResourceName
-    disrupted: datetime
+    disruption: Disruption
     measurement: RunMeasurement
     recovery_point: RecoveryPoint | None
     """None for a target in the past: what came after it was left out on purpose."""
@@ -51,39 +53,43 @@ class MeasuredRecovery:
         return all(verdict is ObjectiveVerdict.MET for verdict in verdicts)
 
 
-def measure(installation: Installation, view: RunView, disrupted: datetime | None = None) -> MeasuredRecovery:
-    """``disrupted``: when the service was lost; from the first attempt's submission where nobody knows better."""
-    since = disrupted or view.began
-    scenario = installation.stack.objective_of(Scenario(view.run.subject))
-    resource = ResourceName(view.steps[0].key.partition("/")[0])
-    tier_name = installation.resource(resource).tier
-    tier = installation.stack.tier_of(resource)
-    planned = _phases(installation, view)
-    records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
-    now = view.run.ended or installation.clock.now()
-    failed = view.run.state is RunState.FAILED
-    measurement = measure_run(records, planned, since, scenario.rto, now, failed=failed)
-    return MeasuredRecovery(
-        resource=resource,
-        disrupted=since,
-        measurement=measurement,
-        recovery_point=_recovery_point(view, since, scenario.rpo),
-        objectives=Objectives(scenario.rto, scenario.rpo),
-        tier=tier_name,
-        tier_objectives=Objectives(tier.rto, tier.rpo),
-        tier_verdict=measure_run(records, planned, since, tier.rto, now, failed=failed).verdict,
-        unprotected=tuple(_left_out(view.steps)),
-    )
-
-
-def _phases(installation: Installation, view: RunView) -> Mapping[StepKey, Phase]:
-    """As each step of the plan says.
+def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
+    """By the disruption that the plan of a real recovery names; a drill counts from its first attempt's submission.
 
     Raises:
         GiveUp: ``plan_unreadable``.
     """
+    plan = _plan(installation, view)
+    disruption = _disruption(plan) or Disruption.exactly(view.began, KnownBy.COMMAND)
+    scenario = installation.stack.objective_of(Scenario(view.run.subject))
+    resource = ResourceName(view.steps[0].key.partition("/")[0])
+    tier_name = installation.resource(resource).tier
+    tier = installation.stack.tier_of(resource)
+    planned = {each.step.key: each.step.PHASE for each in plan.steps}
+    records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
+    now = view.run.ended or installation.clock.now()
+    failed = view.run.state is RunState.FAILED
+    measurement = measure_run(records, planned, disruption.at, scenario.rto, now, failed=failed)
+    return MeasuredRecovery(
+        resource=resource,
+        disruption=disruption,
+        measurement=measurement,
+        recovery_point=_recovery_point(view, disruption.latest, scenario.rpo),
+        objectives=Objectives(scenario.rto, scenario.rpo),
+        tier=tier_name,
+        tier_objectives=Objectives(tier.rto, tier.rpo),
+        tier_verdict=measure_run(records, planned, disruption.at, tier.rto, now, failed=failed).verdict,
+        unprotected=tuple(_left_out(view.steps)),
+    )
+
+
+def _plan(installation: Installation, view: RunView) -> Plan:
+    """
+    Raises:
+        GiveUp: ``plan_unreadable``.
+    """
     try:
-        plan = plan_from_json(installation.records.plan(view.run.run))
+        return plan_from_json(installation.records.plan(view.run.run))
     except (ValueError, KeyError, TypeError) as error:
         raise GiveUp(
             "plan_unreadable",
@@ -91,7 +97,11 @@ def _phases(installation: Installation, view: RunView) -> Mapping[StepKey, Phase
             expected="kinds of steps that this version knows",
             hint="another version planned it: measure it with that one",
         ) from error
-    return {planned.step.key: planned.step.PHASE for planned in plan.steps}
+
+
+def _disruption(plan: Plan) -> Disruption | None:
+    fence = next((each.step for each in plan.steps if isinstance(each.step, FenceOldServer)), None)
+    return disruption_from_json(fence.disrupted) if fence is not None and fence.disrupted is not None else None
 
 
 def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.connection import connection_parameters
 from understudy.app.installation import Installation
-from understudy.app.landing import address_to_move, recovery_place, unreadable_configuration
+from understudy.app.landing import address_to_move, own_directory, recovery_place, unreadable_configuration
 from understudy.judge.preflight import Finding, Grade, finding_of
 from understudy.judge.preflight_landing import LandingFacts, judge_address, judge_configuration
 from understudy.stack.resources import RecoverSettings
@@ -38,6 +38,7 @@ def check_landing(installation: Installation, name: ResourceName, settings: Mapp
         recovered_reference=_beside(resource.url) if isinstance(resource.url, SecretReference) else None,
         configuration=recover.configuration,
         unreadable=unreadable,
+        ours=own_directory(recover),
     )
     yield judge_address(facts)
     yield judge_configuration(facts, settings)

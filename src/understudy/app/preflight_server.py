@@ -44,6 +44,8 @@ select current_user,
        (select rolreplication or rolsuper from pg_roles where rolname = current_user),
        pg_has_role('pg_monitor', 'USAGE'),
        (select count(*) from pg_replication_slots),
+       (select rolname from pg_roles where oid = 10),
+       (select coalesce(json_agg(rolname order by oid <> 10, oid), '[]') from pg_roles where rolsuper and rolcanlogin),
        (select json_object_agg(name, current_setting(name)) from pg_settings where name in (
             'config_file', 'data_checksums', 'data_directory', 'hba_file', 'max_replication_slots', 'max_slot_wal_keep_size',
             'max_wal_senders',
@@ -132,7 +134,7 @@ def _ahead_seconds(server: datetime, asked: datetime, answered: datetime) -> flo
 
 def _ask_settings(installation: Installation, name: ResourceName, database: Database, major: int) -> PreflightServer:
     slot = installation.stack.slot_of(name)
-    ((role, replicates, monitors, slots_used, settings),) = database.query(_ROLE)
+    ((role, replicates, monitors, slots_used, bootstrap_role, superusers, settings),) = database.query(_ROLE)
     standbys = database.standbys()
     return PreflightServer(
         major=major,
@@ -143,6 +145,8 @@ def _ask_settings(installation: Installation, name: ResourceName, database: Data
         senders_used=sum(each.application_name != slot for each in standbys),
         slots_used=int(slots_used or 0),
         slot=database.slot(slot),
+        bootstrap_role=bootstrap_role or "",
+        superusers=tuple(json.loads(superusers or "[]")),
     )
 
 

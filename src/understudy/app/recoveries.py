@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from understudy.app.backups import backup_subject
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
+from understudy.app.disruption import disruption_at
 from understudy.app.free_directory import require_free_directory
+from understudy.app.holdings import holdings_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
+from understudy.app.old_server import Looking, look_for_old_server, unseen
 from understudy.app.repositories import made_repository, prepare_repository
-from understudy.app.spooled import what_the_spool_adds
+from understudy.app.sources import other_copies_told, source_first, source_that_will_do
+from understudy.app.spooled import with_spooled
+from understudy.plan.fencing import OldServerFacts
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
@@ -23,14 +28,12 @@ from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
 from understudy.plan.restore_choice import require_known_tablespaces
 from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
-from understudy.repository.replay_path import read_histories
 from understudy.repository.server_manifest import parse_server_manifest
-from understudy.repository.wal_archive import WalContents
 from understudy.stack.models import Scenario
 from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.vocabulary.disruption import Disruption
 from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.wal import Timeline, TimelineFork
 
 _log = logging.getLogger(__name__)
 
@@ -40,28 +43,18 @@ _STAGED_SEGMENTS = 20
 """Room for the WAL that is fetched ahead."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Holdings:
-    """What a repository holds of one database, and will once this host has shipped what it received."""
-
-    backups: tuple[BackupManifest, ...]
-    histories: Mapping[Timeline, tuple[TimelineFork, ...]]
-    wal: WalContents
-    damaged_histories: frozenset[Timeline]
-
-
 def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
     """Restore into an empty directory, verify, and leave the server stopped. Raises as ``plan_restore`` and ``carry_out`` do."""
     installation.resource(resource)
-    return _carry_out(
-        installation, RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, str(directory.absolute())), watcher
-    )
+    request = RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, str(directory.absolute()))
+    return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
 
 
 def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
     """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``plan_drill`` and ``carry_out`` do."""
     name = _one_resource(installation, resource)
-    return _carry_out(installation, RecoveryRequest(Procedure.DRILL, name, choice, scenario=scenario.value), watcher)
+    request = RecoveryRequest(Procedure.DRILL, name, choice, scenario=scenario.value)
+    return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
 
 
 def recover(
@@ -74,21 +67,27 @@ def recover(
     approved_by: Person | None = None,
     fence_override_by: Person | None = None,
     take_over: bool = False,
+    since: datetime | None = None,
+    looking: Looking = unseen,
 ) -> RunView:
     """Carry out the scenario for real, where the stack file says.
 
-    It writes to the repositories (the last WAL, the base backup afterwards), so they must be this controller's, or be taken
-    over. Only the one that it reads from must be there.
+    What may refuse it is looked at first, before anybody is asked and before anything is written. It writes to the repositories
+    (the last WAL, the base backup afterwards), so they must be this controller's, or be taken over. Only the one that it reads
+    from must be there.
+
+    Args:
+        since: When the service was lost, as a person knows it.
+        looking: Entered while other hosts are asked.
 
     Raises:
         Refusal: ``controller_superseded``; and as ``plan_in_place`` and ``carry_out`` do.
     """
+    began = installation.clock.now()
     name = _one_resource(installation, resource)
-    source, *others = _repositories(installation, name, choice)
-    made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
-    prepare_repository(installation, source, take_over=take_over)
-    for other in others:
-        _prepare_if_there(installation, other, take_over)
+    source, *others = source_first(installation, name, choice.repository)
+    with other_copies_told(installation, name, choice):
+        made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
     request = RecoveryRequest(
         Procedure.RECOVERY,
         name,
@@ -96,15 +95,14 @@ def recover(
         scenario=scenario.value,
         approved_by=approved_by,
         fence_override_by=fence_override_by,
+        disruption=disruption_at(installation, name, began, since),
     )
-    return _carry_out(installation, request, watcher)
-
-
-def _repositories(installation: Installation, name: ResourceName, choice: Choice) -> tuple[RepositoryName, ...]:
-    """The one that is read from, then the others."""
-    names = installation.repository_names(name)
-    source = choice.repository or names[0]
-    return (source, *(each for each in names if each != source))
+    plan = plan_requested_recovery(installation, request, looking)
+    with other_copies_told(installation, name, choice):
+        prepare_repository(installation, source, take_over=take_over)
+    for other in others:
+        _prepare_if_there(installation, other, take_over)
+    return _carry_out(installation, request, plan, watcher)
 
 
 def _prepare_if_there(installation: Installation, repository: RepositoryName, take_over: bool) -> None:
@@ -115,13 +113,12 @@ def _prepare_if_there(installation: Installation, repository: RepositoryName, ta
         _log.warning("%s cannot be written to now: %s", repository, error)
 
 
-def _carry_out(installation: Installation, request: RecoveryRequest, watcher: Watcher) -> RunView:
-    plan = plan_requested_recovery(installation, request)
+def _carry_out(installation: Installation, request: RecoveryRequest, plan: Plan, watcher: Watcher) -> RunView:
     asked = Asked(request, lambda following: plan_requested_recovery(installation, following))
     return carry_out(installation, plan, watcher, request.approved_by, asked)
 
 
-def plan_requested_recovery(installation: Installation, request: Request) -> Plan:
+def plan_requested_recovery(installation: Installation, request: Request, looking: Looking = unseen) -> Plan:
     """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do."""
     if not isinstance(request, RecoveryRequest):
         raise TypeError(f"not asked for a recovery: {request}")
@@ -132,7 +129,8 @@ def plan_requested_recovery(installation: Installation, request: Request) -> Pla
         case Procedure.DRILL:
             return plan_drill(installation, Scenario(request.scenario), resource, choice)
         case _:
-            return plan_in_place(installation, Scenario(request.scenario), resource, choice, request.fence_override_by)
+            scenario, override_by = Scenario(request.scenario), request.fence_override_by
+            return plan_in_place(installation, scenario, resource, choice, override_by, request.disruption, looking)
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
@@ -185,12 +183,14 @@ def plan_in_place(
     resource: str | None,
     choice: Choice,
     fence_override_by: Person | None = None,
+    disruption: Disruption | None = None,
+    looking: Looking = unseen,
 ) -> Plan:
-    """The real recovery, where the stack file says.
+    """The real recovery, where the stack file says. Asks the old server's addresses whether anybody answers there.
 
     Raises:
-        Refusal: ``recover_place_missing``, ``configuration_missing``, ``socket_directory_unusable``, ``log_unusable``; and as
-            ``plan_restore`` does.
+        Refusal: ``recover_place_missing``, ``configuration_missing``, ``socket_directory_unusable``, ``log_unusable``,
+            ``old_server_not_fenced``, ``address_taken``, ``since_implausible``; and as ``plan_restore`` does.
     """
     name = _one_resource(installation, resource)
     settings = installation.resource(name)
@@ -214,6 +214,8 @@ def plan_in_place(
         set_aside=True,
         fence_override_by=fence_override_by,
         landing=landing,
+        disruption=disruption,
+        looking=looking,
     )
     if landing.configuration is None:
         _require_configuration_in_backup(installation, name, plan)
@@ -256,11 +258,19 @@ def _plan(
     fence_override_by: Person | None = None,
     plan_id: PlanId | None = None,
     landing: Landing | None = None,
+    disruption: Disruption | None = None,
+    looking: Looking = unseen,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
-    source, *others = _repositories(installation, name, choice)
-    repositories = (source, *others)
-    holdings = _holdings(installation, source, name, choice.without)
+    with other_copies_told(installation, name, choice):
+        source, holdings = source_that_will_do(
+            installation,
+            name,
+            choice,
+            lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        )
+    repositories = source_first(installation, name, source)
+    holdings = with_spooled(installation, source, holdings)
     settings = installation.resource(name)
     require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(
@@ -282,9 +292,13 @@ def _plan(
         set_aside=set_aside,
         fence_override_by=fence_override_by,
         landing=landing,
+        disruption=disruption,
         reprotection=backup_subject(installation, name, repositories),
         ship_every=settings.wal.ship_every,
     )
+    old_server = OldServerFacts()
+    if mode is Mode.FAILOVER:
+        old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
     facts = RecoveryFacts(
         now=installation.clock.now(),
         plan_id=plan_id or new_plan_id(installation.clock, procedure),
@@ -295,45 +309,9 @@ def _plan(
         damaged_histories=holdings.damaged_histories,
         programs_major=installation.instances[name].major(),
         staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
+        old_server=old_server,
     )
     return plan_recovery(wish, facts)
-
-
-def _holdings(installation: Installation, source: RepositoryName, name: ResourceName, without: frozenset[str]) -> _Holdings:
-    """
-    Raises:
-        Refusal: ``no_backup``.
-    """
-    repository = made_repository(installation, source)
-    usable = _sound(repository.backups(name).usable, without)
-    if not usable:
-        raise Refusal(
-            "no_backup",
-            found=f"the repository holds no usable backup of {name}",
-            expected="at least one",
-            hint=f"take one: understudy backup {name}; list what is there: understudy backups {name}",
-        )
-    newest = max(usable, key=lambda backup: backup.stop_time)
-    backups = tuple(backup for backup in usable if backup.system_identifier == newest.system_identifier)
-    archive = repository.wal(name, newest.system_identifier, newest.segment_bytes)
-    contents = archive.contents()
-    histories, damaged = read_histories(archive, contents)
-    for timeline, error in damaged.items():
-        _log.warning("the history of timeline %s is damaged: %s", timeline, error)
-    spooled = what_the_spool_adds(installation, repository, newest)
-    return _Holdings(backups, {**spooled.histories, **histories}, contents.continued_by(spooled.wal), frozenset(damaged))
-
-
-def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[BackupManifest, ...]:
-    """Those that neither are left out nor stand on one that is. An incremental sorts behind what it stands on."""
-    left_out = set(without)
-    sound: list[BackupManifest] = []
-    for backup in sorted(backups, key=lambda each: each.stop_time):
-        if backup.label.text in left_out or (backup.parent is not None and backup.parent.text in left_out):
-            left_out.add(backup.label.text)
-        else:
-            sound.append(backup)
-    return tuple(sound)
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

@@ -12,6 +12,7 @@ from understudy.plan.plan import Plan
 from understudy.plan.request import Request, next_request, request_from_json, request_to_json
 from understudy.records.requests import ALREADY_FOLLOWED
 from understudy.records.run import RecordedError, RequestRecord
+from understudy.records.state_database import as_state_faults
 from understudy.runner.plan_json import plan_from_json
 from understudy.supervise.repeated_look import RepeatedLook
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
@@ -46,7 +47,9 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
     records = installation.records
     try:
         plan = plan_from_json(records.plan(last))
-        wanted = next_request(request_from_json(request.asked), plan, records.run(last).state, records.steps(last))
+        asked = request_from_json(request.asked)
+        repositories = installation.repository_names(asked.resource)
+        wanted = next_request(asked, plan, records.run(last).state, records.steps(last), repositories)
         if wanted is None:
             records.requests.end(request.request, last)
             return None
@@ -66,7 +69,8 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
         _log.error("nothing can follow %s: %s", last, error)
         records.requests.end(request.request, last, RecordedError.of(error))
     except (ValueError, KeyError, TypeError) as error:
-        found = f"what {last} was asked for cannot be read: {type(error).__name__}: {error}"
+        _log.warning("what %s was asked for cannot be read", last, exc_info=True)
+        found = f"what {last} was asked for cannot be read: {type(error).__name__}"
         unreadable = RecordedError("request_unreadable", found, hint="another version wrote it: ask again with this one")
         records.requests.end(request.request, last, unreadable)
     return None
@@ -92,17 +96,34 @@ class OpenRequests(RepeatedLook):
         self._plan_request = plan_request
         self._submit = submit
         self._not_before: dict[RunId, datetime] = {}
+        self._unreadable = False
 
     def look(self) -> None:
-        for request in self._installation.records.requests.open():
+        for request in self._open():
             self._see_to(request)
+
+    def _open(self) -> tuple[RequestRecord, ...]:
+        """None while the state directory cannot be read; that is told once."""
+        try:
+            with as_state_faults():
+                found = self._installation.records.requests.open()
+        except GiveUp as error:
+            if not self._unreadable:
+                _log.error("requests are not gone on with now: %s", error)
+            self._unreadable = True
+            return ()
+        self._unreadable = False
+        return found
 
     def _see_to(self, request: RequestRecord) -> None:
         last, now = request.runs[-1], self._installation.clock.now()
-        if not self._installation.records.run(last).state.is_final or now < self._not_before.get(last, now):
+        if now < self._not_before.get(last, now):
             return
         try:
-            following = go_on(self._installation, request, self._plan_request, self._submit)
+            with as_state_faults():
+                if not self._installation.records.run(last).state.is_final:
+                    return
+                following = go_on(self._installation, request, self._plan_request, self._submit)
         except (UnderstudyError, OSError) as error:
             self._not_before[last] = now + _LATER
             _log.error("%s. Trying again in %d s", error, _LATER.total_seconds())

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from understudy.ports.database import ServerFacts
-from understudy.vocabulary.errors import GiveUp
+from understudy.records.state_database import state_denied
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 
 
@@ -34,12 +34,7 @@ def read_seen(state: Path, resource: ResourceName) -> SeenServer | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
-        raise GiveUp(
-            "state_denied",
-            found=f"{error.filename}: {error.strerror}",
-            expected="a state directory of the user that runs this",
-            hint="run understudy as the user that owns the state directory, or as root",
-        ) from None
+        raise state_denied(error) from None
     return SeenServer(**fields)
 
 

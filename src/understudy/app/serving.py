@@ -14,9 +14,12 @@ from understudy.app.carrying_out import SERVING_FILE
 from understudy.app.filing import EvidenceFiling
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
+from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
+from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import RunId
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
+        for interrupted in runner.interrupted():
+            ask_anew_or_warn(installation, interrupted.run)
         under_way = set(runner.resume_all())
         for run in under_way:
             _log.info("resumed run %s", run)
@@ -46,15 +51,39 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         for name in installation.resource_names():
             Keeping(installation, runner, name).start(undo)
         ready()
-        while not stopping.wait(_LOOK_SECONDS):
-            for run in runner.pick_up():
-                _log.info("picked up run %s", run)
-                under_way.add(run)
-            for run in [each for each in under_way if installation.records.run(each).state.is_final]:
-                _log.info("run %s has %s", run, installation.records.run(run).state)
-                under_way.discard(run)
+        _look_after_runs(installation, runner, under_way, stopping)
         if died:
             raise died[0]
+
+
+def _look_after_runs(installation: Installation, runner: Runner, under_way: set[RunId], stopping: threading.Event) -> None:
+    """A state directory that is full or fails ends nothing that can do without it: WAL goes on being received and shipped.
+
+    Raises:
+        GiveUp: ``state_unwritable``: it can be written to again, and a process that begins anew resumes what was given up;
+            ``runner_failed``.
+    """
+    told = False
+    while not stopping.wait(_LOOK_SECONDS):
+        try:
+            with as_state_faults():
+                _look_once(installation, runner, under_way)
+            told = False
+        except GiveUp as error:
+            if error.code != STATE_UNWRITABLE or (runner.gave_up and installation.records.is_writable()):
+                raise
+            if not told:
+                _log.error("no run can be carried out now, and WAL goes on being received and shipped: %s", error)
+            told = True
+
+
+def _look_once(installation: Installation, runner: Runner, under_way: set[RunId]) -> None:
+    for run in runner.pick_up():
+        _log.info("picked up run %s", run)
+        under_way.add(run)
+    for run in [each for each in under_way if installation.records.run(each).state.is_final]:
+        _log.info("run %s has %s", run, installation.records.run(run).state)
+        under_way.discard(run)
 
 
 @contextmanager
@@ -84,7 +113,7 @@ def _dead_threads(stopping: threading.Event) -> Iterator[list[GiveUp]]:
             died.append(
                 GiveUp(
                     "loop_died",
-                    found=f"{name} ended with {kind}: {dead.exc_value}",
+                    found=f"{name} ended on an error of the kind {kind}; its traceback is in the log",
                     expected="loops that go on until they are told to end",
                     hint="this is a defect of Understudy or a fault of this host: see the log; the next start goes on from here",
                 )

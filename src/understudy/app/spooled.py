@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
+from understudy.app.holdings import Holdings
 from understudy.app.installation import Installation
-from understudy.repository.catalog import Repository
-from understudy.repository.manifests import BackupManifest
-from understudy.repository.wal_contents import WalContents
 from understudy.steps.wal_shipping import spooled_wal
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName
 from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledWal:
-    wal: WalContents
-    histories: Mapping[Timeline, tuple[TimelineFork, ...]]
-
-
-def what_the_spool_adds(installation: Installation, repository: Repository, backup: BackupManifest) -> SpooledWal:
-    """Of the backup's cluster. Nothing where the run's step that ships it will leave it out: that one says why."""
+def with_spooled(installation: Installation, repository: RepositoryName, held: Holdings) -> Holdings:
+    """As the repository will be once this host's spool is shipped; as it is where the run's step leaves that out with a reason."""
+    backup = held.backups[0]
     receiver = installation.receivers[backup.resource]
     try:
-        wal = spooled_wal(receiver, backup.system_identifier, backup.segment_bytes)
-        if wal.timelines():
-            repository.require_epoch(installation.records.controller_id())
+        spooled = spooled_wal(receiver, backup.system_identifier, backup.segment_bytes)
+        if spooled.timelines():
+            installation.repository(repository).require_epoch(installation.records.controller_id())
     except UnderstudyError:
-        return SpooledWal(WalContents(backup.segment_bytes, (), (), ()), {})
+        return held
     histories: dict[Timeline, tuple[TimelineFork, ...]] = {}
-    for timeline in wal.histories:
+    for timeline in spooled.histories:
         with contextlib.suppress(ValueError, UnderstudyError, OSError):
             histories[timeline] = parse_history_file(receiver.read_history(timeline).decode())
-    return SpooledWal(wal, histories)
+    return replace(held, histories={**histories, **held.histories}, wal=held.wal.continued_by(spooled))

@@ -77,7 +77,7 @@ def finish_backup(installation: Installation, resource: str, view: RunView, as_j
     print_run(view, as_json)
     if not as_json:
         _print_what_goes_on(left_streaming(installation, resource))
-    sys.exit(ExitCode.of_run(view.run.state))
+    sys.exit(ExitCode.of_run(view))
 
 
 def _print_kind(view: RunView) -> None:

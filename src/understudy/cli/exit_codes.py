@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from understudy.records.run import RunState
 from understudy.vocabulary.errors import Cancelled, Refusal, UnderstudyError
+
+if TYPE_CHECKING:
+    from understudy.app.carrying_out import RunView
 
 
 class ExitCode(IntEnum):
@@ -25,9 +29,11 @@ class ExitCode(IntEnum):
         return CODES.get(error.code, cls.REFUSED if isinstance(error, Refusal) else cls.FAILED)
 
     @classmethod
-    def of_run(cls, state: RunState) -> ExitCode:
-        """Of a run that has ended."""
-        return {RunState.SUCCEEDED: cls.DONE, RunState.CANCELLED: cls.INTERRUPTED}.get(state, cls.FAILED)
+    def of_run(cls, view: RunView) -> ExitCode:
+        """Of a run that has ended. One that its first step refused is as one that was refused before it began."""
+        code = {RunState.SUCCEEDED: cls.DONE, RunState.CANCELLED: cls.INTERRUPTED}.get(view.run.state, cls.FAILED)
+        refusal = view.steps[0].error if view.touched_nothing and code is cls.FAILED else None
+        return code if refusal is None else CODES.get(refusal.code, cls.REFUSED)
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -51,9 +57,11 @@ CODES: Mapping[str, ExitCode] = {
     "no_such_backup": ExitCode.USAGE,
     "no_such_repository": ExitCode.USAGE,
     "no_such_tablespace": ExitCode.USAGE,
+    "since_implausible": ExitCode.USAGE,
     "file_unwritable": ExitCode.USAGE,
     "secret_missing": ExitCode.PREREQUISITE,
     "no_backup": ExitCode.PREREQUISITE,
+    "no_sound_backup": ExitCode.PREREQUISITE,
     "no_evidence": ExitCode.PREREQUISITE,
     "identity_missing": ExitCode.PREREQUISITE,
     "programs_missing": ExitCode.PREREQUISITE,

@@ -9,11 +9,12 @@ from understudy.app.measuring import MeasuredRecovery
 from understudy.cli.printing import duration, moment, say, to_json
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
+from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.phases import Phase
 
 PHASE_NAMES = {
-    Phase.DETECT: "start",
+    Phase.DETECT: "until the first step",
     Phase.FENCE: "fence the old server",
     Phase.SHIP: "ship the last WAL",
     Phase.PROVISION: "provision",
@@ -40,6 +41,11 @@ _SOURCES = {
     RecoveryPointSource.BACKUP: "by the backup: no commit followed it",
     RecoveryPointSource.NONE: "nothing to tell it by",
 }
+_SINCE = {
+    KnownBy.PERSON: "as --since says",
+    KnownBy.WATCH: "when serve last saw the server answer",
+    KnownBy.COMMAND: "when the command was begun",
+}
 _HOW_TO_KNOW = (
     "Whether work was lost is not known: nothing was written shortly before, or it did not come back. "
     "A heartbeat tells: resources.{resource}.heartbeat in the stack file, and understudy serve."
@@ -51,9 +57,12 @@ def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> J
             "evidence": evidence}  # fmt: skip
 
 
-def print_measured(measured: MeasuredRecovery) -> None:
+def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
+    """``real``: of a recovery, which says since when it counts; a drill counts from its own beginning."""
     measurement = measured.measurement
     click.echo("")
+    if real:
+        say(f"  {_since(measured.disruption)}")
     for phase, took in measurement.phases.items():
         click.echo(f"  {PHASE_NAMES[phase].ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
@@ -72,6 +81,13 @@ def print_measured(measured: MeasuredRecovery) -> None:
         say(f"    once it is there again, understudy backup {measured.resource} --full")
     for phase, took in measurement.afterwards.items():
         click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
+
+
+def _since(disruption: Disruption) -> str:
+    text = f"since {moment(disruption.at)}, {_SINCE[disruption.known_by]}"
+    if disruption.latest == disruption.at:
+        return text
+    return f"{text}; work may have been committed until {moment(disruption.latest)}"
 
 
 def _recovery_point(point: RecoveryPoint, measured: MeasuredRecovery) -> str:

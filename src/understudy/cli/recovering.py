@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
@@ -12,7 +13,7 @@ import click
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options, yes_option
 from understudy.vocabulary.identifiers import Person, RepositoryName
-from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
@@ -145,15 +146,16 @@ def restore(resource: str, directory: Path, stack_file: Path, state: Path | None
 def finish_restored(installation: Installation, resource: str, view: RunView, as_json: bool) -> NoReturn:
     """What came back, and how to start it; ends the process."""
     from understudy.cli.brought_back import print_brought_back, print_how_to_start
-    from understudy.cli.running import print_run
+    from understudy.cli.running import print_nothing_follows, print_run
 
     print_run(view, as_json)
     if not as_json:
         print_brought_back(view)
+        print_nothing_follows(installation, view.run.run)
         if view.succeeded:
             recover = installation.resource(resource).recover
             print_how_to_start(view, recover.programs if recover else None)
-    sys.exit(ExitCode.of_run(view.run.state))
+    sys.exit(ExitCode.of_run(view))
 
 
 @click.command(
@@ -207,6 +209,7 @@ def drill(
 Examples:
   understudy recover database_corruption       asks before it stops anything
   understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes
+  understudy recover database_corruption --since 2026-11-23T03:12:00+00:00
 
 Exit codes: as those of drill; 130 where a person does not agree.
 """
@@ -217,6 +220,12 @@ Exit codes: as those of drill; 130 where a person does not agree.
     "--take-over",
     is_flag=True,
     help="Write to repositories that another controller wrote to last: you say that it is gone for good.",
+)
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="When the disaster struck, ISO 8601 with an offset: the recovery's time and loss count from there. "
+    "Default: when serve last saw the server answer, else the start of this command.",
 )
 @click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
@@ -229,6 +238,7 @@ def recover(
     scenario: str,
     resource: str | None,
     take_over: bool,
+    since: str | None,
     override_fence: str | None,
     report: Path | None,
     yes: bool,
@@ -248,10 +258,12 @@ def recover(
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import recover as carry_out_recovery
     from understudy.cli.foreground import watched
+    from understudy.cli.watching import said_when_long
     from understudy.stack.models import Scenario
 
     if report is not None:
         require_writable(report)
+    disrupted = _moment_of_disaster(since)
     installation = opened(stack_file, state)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
         view = carry_out_recovery(
@@ -263,8 +275,17 @@ def recover(
             approved_by=Person(getpass.getuser()) if yes else None,
             fence_override_by=Person(override_fence) if override_fence else None,
             take_over=take_over,
+            since=disrupted,
+            looking=lambda what: said_when_long(what, quiet=as_json),
         )
     finish_measured(installation, view, as_json, report)
+
+
+def _moment_of_disaster(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else time_with_offset(text)
+    except ValueError as error:
+        raise click.UsageError(f"--since: {error}") from error
 
 
 def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> NoReturn:
@@ -275,7 +296,8 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
     from understudy.cli.brought_back import print_brought_back
     from understudy.cli.measured import measured_json, print_measured
     from understudy.cli.printing import print_error, print_json, say
-    from understudy.cli.running import print_run
+    from understudy.cli.running import print_nothing_follows, print_run
+    from understudy.plan.plan import Procedure
     from understudy.vocabulary.errors import GiveUp
 
     measured = measure(installation, view)
@@ -290,14 +312,25 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
             reported = False
     if as_json:
         print_json(measured_json(view, measured, str(evidence)))
+    elif view.touched_nothing:
+        told = f"{view.run.procedure} {view.run.subject}: {_why_untouched(view)}"
+        click.echo(f"{told}; nothing was touched (understudy show {view.run.run})")
     else:
-        print_measured(measured)
+        print_measured(measured, real=view.run.procedure == Procedure.RECOVERY)
         print_run(view, as_json=False)
         print_brought_back(view)
         _print_start_again(view)
+        print_nothing_follows(installation, view.run.run)
         say(f"evidence: {evidence}")
-    code = ExitCode.of_run(view.run.state)
+    code = ExitCode.of_run(view)
     sys.exit(ExitCode.FAILED if code is ExitCode.DONE and not (measured.met and reported) else code)
+
+
+def _why_untouched(view: RunView) -> str:
+    first = view.steps[0]
+    if first.error is not None and first.error.refused:
+        return "refused"
+    return "not approved" if first.approval_question is not None and first.approval is None else "cancelled"
 
 
 def _print_start_again(view: RunView) -> None:

@@ -17,6 +17,7 @@ from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
+    from understudy.app.installation import Installation
     from understudy.records.run import RequestRecord, StepRecord
 
 
@@ -121,6 +122,17 @@ def _print_request(request: RequestRecord) -> None:
     """Only where there is more to say than the run itself says."""
     if len(request.runs) > 1:
         say(f"runs of one request: {', '.join(request.runs)}")
+    _print_why_nothing_follows(request)
+
+
+def print_nothing_follows(installation: Installation, run: RunId) -> None:
+    """Where another run was called for, and could not be planned: why."""
+    request = installation.records.requests.of(run)
+    if request is not None:
+        _print_why_nothing_follows(request)
+
+
+def _print_why_nothing_follows(request: RequestRecord) -> None:
     if request.error is not None:
         last = request.runs[-1]
         say(f"nothing follows {last}:" if request.ended else f"what is to follow {last} cannot begin yet:")
@@ -182,11 +194,14 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     from understudy.cli.backing_up import finish_backup
     from understudy.cli.foreground import watched
     from understudy.cli.recovering import finish_measured, finish_restored
+    from understudy.cli.watching import said_when_long
     from understudy.plan.plan import Procedure
 
     installation = opened(stack_file, state)
     with watched(installation, quiet=as_json) as watcher:
-        view = resume_run(installation, RunId(run), planner(installation), watcher)
+        view = resume_run(
+            installation, RunId(run), planner(installation), watcher, lambda what: said_when_long(what, quiet=as_json)
+        )
     match view.run.procedure:
         case Procedure.BACKUP:
             finish_backup(installation, view.run.subject, view, as_json)
@@ -195,4 +210,4 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
         case Procedure.DRILL | Procedure.RECOVERY:
             finish_measured(installation, view, as_json)
     print_run(view, as_json)
-    sys.exit(ExitCode.of_run(view.run.state))
+    sys.exit(ExitCode.of_run(view))

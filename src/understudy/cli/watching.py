@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import click
@@ -19,6 +21,7 @@ _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
 
 _MOMENT = timedelta(seconds=3)
+_PATIENCE_SECONDS = 1.0
 _BELOW = " " * 12
 """What is said of a step stands below its name."""
 
@@ -157,6 +160,30 @@ def _under_way(step: StepRecord, seen: datetime) -> str:
         of = f" of {readable_size(progress.total)}" if progress.total else ""
         return f"{text}: {progress.activity} {readable_size(progress.done)}{of}"
     return f"{text}: {progress.activity} {progress.done}/{progress.total or '?'} {progress.unit}"
+
+
+@contextmanager
+def said_when_long(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """One line on a terminal while something takes longer than a moment; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    said = threading.Event()
+
+    def say() -> None:
+        said.set()
+        click.echo(f"\r\033[K  … {what}"[:110], nl=False, err=True)
+
+    timer = threading.Timer(_PATIENCE_SECONDS, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said.is_set():
+            click.echo("\r\033[K", nl=False, err=True)
 
 
 class ProgressLine:

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,9 @@ from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.processes import process_facts
 from understudy.app.carrying_out import serving_pid
 from understudy.app.installation import Installation
+from understudy.demo.home import end_servers
+from understudy.demo.stack_file import RESOURCE, STACK_FILE
 from understudy.demo.understudy_command import revealed
-from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.secret import Secret
@@ -27,11 +29,16 @@ _GRACE_SECONDS = 30.0
 
 
 def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pid: int) -> None:
-    """Write down what another terminal needs to join in, readable by this user only, and what ending it needs."""
+    """Write down what another terminal needs to join in, readable by this user only, and what ending it needs.
+
+    With ``environment`` read in, ``understudy`` is this very program and speaks of this very stack.
+    """
     values = revealed(secrets)
     environment = home / "environment"
     environment.touch(mode=0o600)
-    environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
+    exports = {**values, "UNDERSTUDY_STACK": str(home / STACK_FILE)}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
+    environment.write_text("".join([*lines, f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"]))
     note = home / _NOTE
     note.touch(mode=0o600)
     note.write_text(json.dumps({"s3_pid": s3_pid, "secrets": values}))
@@ -50,21 +57,15 @@ def end_kept_demo(home: Path) -> None:
                       expected="the directory that demo --keep named",
                       hint="look for /tmp/understudy-demo-*/kept.json") from None  # fmt: skip
     os.environ.update(note["secrets"])
-    installation = Installation.open(home / "understudy.yaml")
+    installation = Installation.open(home / STACK_FILE)
     controller = serving_pid(installation.state)
     if controller is not None:
         end_process(controller, "python")
-    for name in installation.resource_names():
-        installation.receivers[name].stop()
-        _stop_server(installation, name)
+    resource = ResourceName(RESOURCE)
+    installation.receivers[resource].stop()
+    end_servers(home, installation.instances[resource])
     end_process(int(note["s3_pid"]), "rclone")
     shutil.rmtree(home)
-
-
-def _stop_server(installation: Installation, name: ResourceName) -> None:
-    recover = installation.resource(name).recover
-    if recover is not None and Path(recover.directory).exists():
-        installation.instances[name].stop(InstancePlace(recover.directory, "", recover.port), StopMode.FAST)
 
 
 def end_process(pid: int, program: str, grace_seconds: float = _GRACE_SECONDS) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import importlib.util
 import os
 import secrets
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +21,10 @@ import psycopg
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.instances import LocalInstances
+from understudy.adapters.postgres.lock_file import LOCK_FILE_NAME
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.adapters.postgres.programs import PostgresPrograms, find_programs
+from understudy.demo.home import copy_directory, database_directory
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
@@ -27,6 +32,15 @@ from understudy.vocabulary.secret import Secret
 MAJOR = 18
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
+_CONFIGURATION = """\
+summarize_wal = on
+max_slot_wal_keep_size = 2GB
+shared_buffers = 128MB
+max_wal_size = 2GB
+dynamic_shared_memory_type = mmap  # in the data directory, so that a killed server leaves nothing elsewhere
+"""
+_REMOVE_SEGMENT = 0
+"""IPC_RMID (sys/ipc.h)."""
 
 
 def free_port() -> int:
@@ -60,9 +74,10 @@ class DemoPostgres:
         self.programs = reachable_programs(home, self.account)
         self.port = free_port()
         self.password = Secret(secrets.token_urlsafe(18))
-        self._home = home / "database"
-        self.data = self._home / "data"
-        self._instances = LocalInstances(self.programs, SystemClock(), account=self.account)
+        self.data = database_directory(home)
+        self._home = self.data.parent
+        self._copy = copy_directory(home)
+        self.instances = LocalInstances(self.programs, SystemClock(), account=self.account)
 
     @property
     def place(self) -> InstancePlace:
@@ -88,16 +103,15 @@ class DemoPostgres:
                   "--data-checksums", "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")  # fmt: skip
         password_file.unlink()
         with (self.data / "postgresql.conf").open("a") as configuration:
-            configuration.write(
-                "summarize_wal = on\nmax_slot_wal_keep_size = '2GB'\nshared_buffers = '128MB'\nmax_wal_size = '2GB'\n"
-            )
-        self._instances.start(self.place, {})
+            configuration.write(_CONFIGURATION)
+        self.instances.start(self.place, {})
 
     def fill(self, scale: int) -> None:
         self._run("pgbench", "--initialize", "--quiet", "--scale", str(scale), *self._connection(), "postgres")
 
     def kill_every_process(self) -> int:
         """SIGKILL to the postmaster and all its children, until none is left; how many there were."""
+        memory = self._shared_memory()
         killed: set[int] = set()
         while alive := servers_processes(str(self.data)):
             for pid in alive:
@@ -105,32 +119,55 @@ class DemoPostgres:
                     os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         # Takes note of our child's end: as long as it is a zombie, the lock beside its socket counts as a living server's.
-        self._instances.facts(self.place)
+        self.instances.facts(self.place)
+        _remove_shared_memory(memory)
         return len(killed)
+
+    def _shared_memory(self) -> int:
+        """The id of the server's System V segment; the seventh line of its lock file is "key id" (pidfile.h)."""
+        return int((self.data / LOCK_FILE_NAME).read_text().splitlines()[6].split()[1])
 
     def remove_data_directory(self) -> None:
         shutil.rmtree(self.data)
 
-    def stop(self, place: InstancePlace) -> None:
-        if Path(place.directory).exists():
-            self._instances.stop(place, StopMode.IMMEDIATE)
+    def fetch_table(self, table: str, wait_for: Callable[[str, Callable[[], bool]], None]) -> None:
+        """From the restored copy, which is started for it and removed, into the database: ``pg_dump`` and ``psql``."""
+        copy = InstancePlace(str(self._copy), str(self._home / "copy.run"), self.port)
+        self.instances.start(copy, {})
+        wait_for("the restored copy", lambda: self.instances.facts(copy).accepts_connections)
+        there = ("--host", copy.socket_directory, "--port", str(copy.port), "--username", "postgres")
+        dump = self._run("pg_dump", "--table", table, *there, "postgres")
+        self._run("psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", *self._connection(), "postgres", feed=dump)
+        self.instances.stop(copy, StopMode.FAST)
+        for path in (self._copy, Path(copy.socket_directory)):
+            shutil.rmtree(path)
 
     def _connection(self) -> tuple[str, ...]:
         return "--host", "127.0.0.1", "--port", str(self.port), "--username", "postgres"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, feed: bytes = b"") -> bytes:
+        """What the program printed."""
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "PGPASSWORD": self.password.reveal()}
         done = subprocess.run(
-            [self.programs.path(program), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/",
+            [self.programs.path(program), *arguments], input=feed, capture_output=True, cwd="/",
             env=environment, check=False, **self.account.identity,
         )  # fmt: skip
         if done.returncode != 0:
-            raise GiveUp("demo_program_failed", found=f"{program} ended with {done.returncode}: {done.stderr.strip()[-400:]}",
+            said = done.stderr.decode(errors="replace").strip()[-400:]
+            raise GiveUp("demo_program_failed", found=f"{program} ended with {done.returncode}: {said}",
                          expected="that it succeeds", hint="see whether /tmp is full or mounted noexec")  # fmt: skip
+        return done.stdout
 
     def _give(self, path: Path) -> None:
         if os.geteuid() == 0:
             os.chown(path, self.account.user_id, self.account.group_id)
+
+
+def _remove_shared_memory(segment: int) -> None:
+    """``shmctl(2)``: a server that was killed can't, and a new one only would in the same data directory."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.shmctl(segment, _REMOVE_SEGMENT, None) != 0 and ctypes.get_errno() not in (errno.EINVAL, errno.EIDRM):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), f"shared memory segment {segment}")
 
 
 class DemoS3:

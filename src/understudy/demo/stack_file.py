@@ -8,7 +8,9 @@ from pathlib import Path
 from understudy.adapters.age import new_identity
 from understudy.app.key_ring import write_secret
 from understudy.demo.servers import DemoPostgres, DemoS3
+from understudy.repository.signing import Signer, new_signing_key
 
+STACK_FILE = "understudy.yaml"
 RESOURCE = "shop"
 PRICES = 1000
 URL_VARIABLE = "DEMO_DATABASE_URL"
@@ -20,19 +22,27 @@ SECRET_VARIABLE = "DEMO_S3_SECRET_KEY"  # noqa: S105 - the variable's name, not 
 class DemoKeys:
     recipient: str
     identity_file: Path
+    signing_key_file: Path
+    signer: str
+    """The public key that what is stored and the evidence are signed with."""
 
 
 def make_keys(home: Path) -> DemoKeys:
     identity, recipient = new_identity()
-    file = home / "identity"
-    write_secret(file, identity)
-    return DemoKeys(recipient, file)
+    private_key = new_signing_key()
+    keys = DemoKeys(recipient, home / "identity", home / "signing-key", Signer(private_key).public_key)
+    write_secret(keys.identity_file, identity)
+    write_secret(keys.signing_key_file, private_key)
+    return keys
 
 
 def stack_text(home: Path, database: DemoPostgres, s3: DemoS3, keys: DemoKeys, *, synchronous: bool) -> str:
     return f"""\
 stack: demo
 state: {{directory: {home}/state}}
+objectives:
+  database_corruption: {{rto: 5m, rpo: 1m}}
+  data_loss: {{rto: 5m, rpo: 1d}}
 repositories:
   near: {{url: file://{home}/repository}}
   far:
@@ -43,6 +53,8 @@ repositories:
 encryption:
   recipients: [{keys.recipient}]
   identity: file:{keys.identity_file}
+  signing_key: file:{keys.signing_key_file}
+  signers: [{keys.signer}]
 resources:
   {RESOURCE}:
     kind: postgres

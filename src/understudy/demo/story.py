@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +18,20 @@ import psycopg
 
 from understudy.adapters.clock.system import SystemClock
 from understudy.app.installation import Installation
+from understudy.demo.home import copy_directory, end_servers, evidence_file, make_home
 from understudy.demo.kept import keep_demo
-from understudy.demo.ledger import MAKE_TABLE, TABLE, read_ledger
+from understudy.demo.ledger import MAKE_TABLE, TABLE, Commit, Loss, measure_loss, read_ledger
 from understudy.demo.servers import DemoPostgres, DemoS3
-from understudy.demo.stack_file import ACCESS_VARIABLE, PRICES, RESOURCE, SECRET_VARIABLE, URL_VARIABLE, make_keys, stack_text
+from understudy.demo.stack_file import (
+    ACCESS_VARIABLE,
+    PRICES,
+    RESOURCE,
+    SECRET_VARIABLE,
+    STACK_FILE,
+    URL_VARIABLE,
+    make_keys,
+    stack_text,
+)
 from understudy.demo.understudy_command import UnderstudyCommand, revealed
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName
@@ -35,6 +45,7 @@ SCALE = 10
 _LONGEST_WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.1
 _WRITERS_END_SECONDS = 30.0
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Tell = Callable[[str], None]
 
@@ -46,64 +57,83 @@ class Played:
     synchronous: bool
     acknowledged: int = 0
     recovered: int = 0
-    lost: int = 0
+    loss: Loss = Loss(0, timedelta())  # noqa: RUF009 - frozen
     processes_killed: int = 0
     exposure_seconds: list[float] = field(default_factory=list)
     recovery: JsonObject = field(default_factory=dict)
     point_in_time: JsonObject = field(default_factory=dict)
     prices_back: int = 0
+    """In the sandbox."""
+    prices_live: int = 0
+    """In the database, at the end."""
+
+    @property
+    def loss_objective(self) -> timedelta:
+        """The stack file's recovery point objective of the scenario."""
+        objectives = cast(JsonObject, cast(JsonObject, self.recovery["measured"])["objectives"])
+        return timedelta(seconds=cast(float, objectives["rpo"]))
+
+    @property
+    def loss_met(self) -> bool:
+        return self.loss.is_within(self.loss_objective, synchronous=self.synchronous)
+
+    @property
+    def prices_met(self) -> bool:
+        return bool(self.point_in_time.get("met")) and self.prices_back == self.prices_live == PRICES
 
     @property
     def objectives_met(self) -> bool:
-        """Synchronous: nothing lost. Asynchronous: loss within the objective, which the recovery's own verdict covers."""
-        kept_promise = self.lost == 0 or not self.synchronous
-        return (
-            bool(self.recovery.get("met")) and bool(self.point_in_time.get("met")) and kept_promise and self.prices_back == PRICES
-        )
+        return bool(self.recovery.get("met")) and self.loss_met and self.prices_met
 
 
 class Demo:
-    """A context manager over everything that was started; leaving it leaves nothing running unless it is told to ``keep``."""
+    """A context manager over everything that was started; leaving it leaves nothing behind unless it is told to ``keep``."""
+
+    home: Path
+    database: DemoPostgres
 
     def __init__(self, *, synchronous: bool, tell: Tell) -> None:
         self._synchronous = synchronous
         self._tell = tell
         self._clock = SystemClock()
-        self.home = Path(tempfile.mkdtemp(prefix="understudy-demo-", dir="/tmp"))
-        self.home.chmod(0o755)
-        self.database = DemoPostgres(self.home)
-        self._s3 = DemoS3(self.home)
-        self._keys = make_keys(self.home)
-        self.stack_file = self.home / "understudy.yaml"
-        self.stack_file.write_text(stack_text(self.home, self.database, self._s3, self._keys, synchronous=synchronous))
-        self.secrets: Mapping[str, Secret] = {
-            URL_VARIABLE: self.database.conninfo,
-            ACCESS_VARIABLE: Secret(self._s3.access_key),
-            SECRET_VARIABLE: self._s3.secret_key,
-        }
-        self._command = UnderstudyCommand(self.stack_file, self.secrets)
-        self._ledger = self.home / "ledger"
         self._writers: subprocess.Popen[bytes] | None = None
+        self._interruptible = True
+        self.can_be_kept = False
         self._undo = ExitStack()
 
     def __enter__(self) -> Demo:
+        for number in _INTERRUPTIONS:
+            signal.signal(number, self._interrupt)
+        self.home = make_home()
+        self._undo.callback(lambda: shutil.rmtree(self.home))
+        self.stack_file = self.home / STACK_FILE
+        self._ledger = self.home / "ledger"
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._interruptible = False
+        if kind is KeyboardInterrupt:
+            self._tell("interrupted: stopping and cleaning up")
         self._undo.close()
+
+    def _interrupt(self, *_: object) -> None:
+        """Once, and not while it is cleaned up: whoever is impatient then would leave servers behind."""
+        if self._interruptible:
+            self._interruptible = False
+            raise KeyboardInterrupt
 
     def keep(self) -> None:
         """Leave everything running, with what a terminal needs to join in: the secrets that the stack file refers to."""
-        self._undo.pop_all()
         keep_demo(self.home, self.secrets, self._s3.pid)
+        self._undo.pop_all()
 
     def play(self) -> Played:
         outcome = Played(self._synchronous)
         self._set_the_stage()
         self._protect()
         self._write_and_watch(outcome)
-        self._destroy(outcome)
-        self._recover(outcome)
+        disaster = self._destroy(outcome)
+        self._recover(outcome, disaster)
         self._drop_a_table_and_drill(outcome)
         return outcome
 
@@ -111,11 +141,22 @@ class Demo:
 
     def _set_the_stage(self) -> None:
         self._tell("starting PostgreSQL 18 and an S3 server")
-        self._undo.callback(self._remove_what_is_large)
-        self._undo.callback(lambda: self.database.stop(self.database.place))
+        self.database = DemoPostgres(self.home)
+        self._undo.callback(lambda: end_servers(self.home, self.database.instances))
         self.database.create()
+        self._s3 = DemoS3(self.home)
         self._undo.callback(self._s3.stop)
         self._s3.start()
+        keys = make_keys(self.home)
+        self.signer = keys.signer
+        self.stack_file.write_text(stack_text(self.home, self.database, self._s3, keys, synchronous=self._synchronous))
+        self.secrets: Mapping[str, Secret] = {
+            URL_VARIABLE: self.database.conninfo,
+            ACCESS_VARIABLE: Secret(self._s3.access_key),
+            SECRET_VARIABLE: self._s3.secret_key,
+        }
+        os.environ.update(revealed(self.secrets))  # what the stack file's references point to
+        self._command = UnderstudyCommand(self.stack_file, self.secrets)
         self._tell(f"filling it: pgbench, scale {SCALE}, and {PRICES} prices")
         self._connect_when_up()
         self.database.fill(SCALE)
@@ -124,6 +165,7 @@ class Demo:
             "CREATE TABLE prices (item int PRIMARY KEY, price numeric NOT NULL)",
             f"INSERT INTO prices SELECT item, item * 1.25 FROM generate_series(1, {PRICES}) item",  # noqa: S608
         )
+        self.can_be_kept = True
 
     def _protect(self) -> None:
         self._tell("understudy serve: WAL streams into the spool, and from there into both repositories")
@@ -144,7 +186,9 @@ class Demo:
             [sys.executable, "-m", "understudy.demo.workload", str(self._ledger), str(WRITERS)],
             env={**revealed(self.secrets), "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us: we end them
         )
+        self._undo.callback(self._writers.wait)
         self._undo.callback(self._writers.kill)
         self._wait_for_commits(COMMITS_BEFORE_THE_INCREMENTAL)
         self._tell("understudy backup: an incremental one, under load")
@@ -154,22 +198,39 @@ class Demo:
         shown = max(outcome.exposure_seconds, default=0.0)
         self._tell(f"exposure if this machine vanished now, as understudy status shows it: up to {shown:.1f} s seen")
 
-    def _destroy(self, outcome: Played) -> None:
+    def _destroy(self, outcome: Played) -> datetime:
+        """When. Asynchronously with the disk of the receiver: behind a server that only dies, its spool has nearly all."""
+        disaster = self._clock.now()
         outcome.processes_killed = self.database.kill_every_process()
+        fate = "server processes; data directory removed"
+        if not self._synchronous:
+            self._destroy_receiver()
+            fate = "server processes and to the WAL receiver; data directory and spool removed"
         self.database.remove_data_directory()
-        self._tell(f"DISASTER: SIGKILL to all {outcome.processes_killed} server processes, data directory removed")
+        self._tell(f"DISASTER: SIGKILL to all {outcome.processes_killed} {fate}")
         if self._writers is not None:
             self._writers.wait(_WRITERS_END_SECONDS)
+        return disaster
 
-    def _recover(self, outcome: Played) -> None:
+    def _destroy_receiver(self) -> None:
+        pid = self._installation().receivers[ResourceName(RESOURCE)].facts().pid
+        lost = self.home / "lost-spool"
+        (self.home / "state" / "wal" / RESOURCE).rename(lost)  # all of it at once
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(lost)
+
+    def _recover(self, outcome: Played, disaster: datetime) -> None:
         self._tell("understudy recover database_corruption")
-        outcome.recovery = self._command.answer("recover", "database_corruption", "--yes", may_fail=True)
+        report = evidence_file(disaster)
+        outcome.recovery = self._command.answer("recover", "database_corruption", "--yes", "--report", str(report), may_fail=True)
         self._require_success(outcome.recovery)
         acknowledged = read_ledger(self._ledger)
-        with self.database.connect() as connection:
-            found = {(int(str(row[0])), int(str(row[1]))) for row in connection.execute(f"SELECT writer, entry FROM {TABLE}")}  # noqa: S608
-        outcome.acknowledged, outcome.recovered = len(acknowledged), len(acknowledged & found)
-        outcome.lost = len(acknowledged - found)
+        rows = self._sql(f"SELECT writer, entry FROM {TABLE}")  # noqa: S608
+        found = {Commit(int(str(writer)), int(str(entry))) for writer, entry in rows}
+        outcome.acknowledged, outcome.recovered = len(acknowledged), len(acknowledged.keys() & found)
+        outcome.loss = measure_loss(acknowledged, found, disaster)
 
     def _drop_a_table_and_drill(self, outcome: Played) -> None:
         moment = self._server_time()
@@ -180,6 +241,11 @@ class Demo:
         outcome.point_in_time = self._command.answer("drill", "data_loss", "--time", moment.isoformat(), may_fail=True)
         self._require_success(outcome.point_in_time)
         outcome.prices_back = _check_answer(outcome.point_in_time)
+        self._tell("understudy restore --time …: a copy as of then; the table goes back from it by pg_dump and psql")
+        self._command.answer("restore", RESOURCE, "--to", str(copy_directory(self.home)), "--time", moment.isoformat())
+        self.database.fetch_table("prices", self._wait_for)
+        outcome.prices_live = int(str(self._sql("SELECT count(*) FROM prices")[0][0]))
+        self._wait_for("the table to be in the repositories", self._nothing_exposed)
 
     # What the acts are made of
 
@@ -191,7 +257,7 @@ class Demo:
             "demo_run_failed",
             found=f"{run['procedure']} {run['subject']}: {_first_error(answer)}",
             expected="that it succeeds",
-            hint=f"see understudy show {run['run']} --stack {self.stack_file}",
+            hint=f"try understudy demo --keep, which leaves everything standing, then: understudy show {run['run']}",
         )
 
     def _connect_when_up(self) -> None:
@@ -258,13 +324,10 @@ class Demo:
 
     def _stop_protection(self) -> None:
         self._command.stop_serving()
-        os.environ.update(revealed(self.secrets))  # what the stack file's references point to
-        Installation.open(self.stack_file).receivers[ResourceName(RESOURCE)].stop()
+        self._installation().receivers[ResourceName(RESOURCE)].stop()
 
-    def _remove_what_is_large(self) -> None:
-        """Everything but the stack file, the key and the state with its evidence: what the last lines point to."""
-        for name in ("database", "repository", "s3", "drills", "postgresql", "state/wal"):
-            shutil.rmtree(self.home / name, ignore_errors=True)
+    def _installation(self) -> Installation:
+        return Installation.open(self.stack_file)
 
 
 def _check_answer(drill: JsonObject) -> int:

@@ -15,7 +15,7 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.secret import Secret
 
-_INTERRUPT_SECONDS = 60
+_INTERRUPT_SECONDS = 20
 
 
 def revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -64,6 +64,12 @@ class UnderstudyCommand:
         return self._serving is not None and self._serving.poll() is None
 
     def stop_serving(self) -> None:
-        if self._serving is not None and self._serving.poll() is None:
-            self._serving.send_signal(signal.SIGTERM)
+        """It lets go of a run in the middle, but may be in the middle of a long read: then it and its helpers are killed."""
+        if self._serving is None or self._serving.poll() is not None:
+            return
+        self._serving.send_signal(signal.SIGTERM)
+        try:
             self._serving.wait(_INTERRUPT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._serving.pid, signal.SIGKILL)
+            self._serving.wait()

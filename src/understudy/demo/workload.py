@@ -14,11 +14,13 @@ from pathlib import Path
 
 import psycopg
 
-from understudy.demo.ledger import TABLE
+from understudy.adapters.clock.system import SystemClock
+from understudy.demo.ledger import TABLE, acknowledgement
 from understudy.demo.stack_file import URL_VARIABLE
 
 
 def write_until_cut_off(conninfo: str, directory: Path, writer: int, stop: threading.Event) -> None:
+    clock = SystemClock()
     insert = f"INSERT INTO {TABLE} (writer, entry) VALUES (%s, %s)"  # noqa: S608
     with (directory / f"writer-{writer}.txt").open("a", buffering=1) as ledger:
         try:
@@ -28,7 +30,7 @@ def write_until_cut_off(conninfo: str, directory: Path, writer: int, stop: threa
                 while not stop.is_set():
                     entry += 1
                     connection.execute(insert, (writer, entry))
-                    ledger.write(f"{entry}\n")
+                    ledger.write(acknowledgement(entry, clock.now()))
         except psycopg.Error:
             return
 

@@ -82,6 +82,10 @@ class PreflightServer:
     slots_used: int
     """All of them, ours counted."""
     slot: SlotFacts | None
+    bootstrap_role: str
+    """The superuser that ``initdb`` made, whatever its name is now."""
+    superusers: tuple[str, ...]
+    """Those that may log in."""
 
 
 def judge_version(subject: str, address: str, version_number: int, version: str) -> Finding:
@@ -100,6 +104,7 @@ def judge_version(subject: str, address: str, version_number: int, version: str)
 def judge_server(server: PreflightServer, wanted: Protection) -> Iterator[Finding]:
     """Everything that the server's settings and the role's privileges tell."""
     yield _privileges(server, wanted)
+    yield _superuser(server, wanted)
     yield _wal_level(server, wanted)
     yield _wal_senders(server, wanted)
     yield from _slots(server, wanted)
@@ -160,6 +165,19 @@ def _privileges(server: PreflightServer, wanted: Protection) -> Finding:
             "pg_monitor, to see sizes, settings and other receivers", f"as a superuser: GRANT pg_monitor TO {quoted};",
         )  # fmt: skip
     return Finding(wanted.subject, "privileges", Grade.OK, f"role {server.role} has REPLICATION and sees all that is needed")
+
+
+def _superuser(server: PreflightServer, wanted: Protection) -> Finding:
+    """A copy has the roles of its source, and is verified as a superuser over a socket that nobody else may enter."""
+    if not server.superusers:
+        quoted = _identifier(server.bootstrap_role)
+        return Finding(
+            wanted.subject, "superuser", Grade.FAILURE, "no superuser may log in: no restored copy could be asked anything",
+            "one superuser with LOGIN; pg_hba.conf can still keep it out from everywhere",
+            f"as a superuser: ALTER ROLE {quoted} LOGIN; put lines above all others in pg_hba.conf: local all {quoted} reject, "
+            f"host all {quoted} all reject",
+        )  # fmt: skip
+    return Finding(wanted.subject, "superuser", Grade.OK, f"restored copies are verified as {server.superusers[0]}")
 
 
 def _wal_level(server: PreflightServer, wanted: Protection) -> Finding:

@@ -23,6 +23,8 @@ class LandingFacts:
     configuration: str | None
     unreadable: Sequence[str]
     """The files that the recovered server's user can't read there."""
+    ours: str
+    """The directory from which Understudy itself starts a recovered server: what that is started with can be made anew."""
 
 
 def judge_address(facts: LandingFacts) -> Finding:
@@ -51,7 +53,7 @@ def judge_configuration(facts: LandingFacts, settings: Mapping[str, str | None] 
             "the files that a recovered server is opened with",
             f"copy the server's own there ({kept_outside(settings) or 'SHOW config_file; SHOW hba_file'}), owned by that user",
         )  # fmt: skip
-    kept_in = kept_outside(settings)
+    kept_in = kept_outside(settings, facts.ours)
     if kept_in is None:
         return Finding(
             facts.subject, aspect, Grade.OK, "backups hold the server's configuration, as far as it says where that is"
@@ -64,11 +66,15 @@ def judge_configuration(facts: LandingFacts, settings: Mapping[str, str | None] 
     )  # fmt: skip
 
 
-def kept_outside(settings: Mapping[str, str | None] | None) -> str | None:
-    """The directory of the first configuration file that lies outside the data directory; None where none is known to."""
+def kept_outside(settings: Mapping[str, str | None] | None, ours: str | None = None) -> str | None:
+    """The directory of the first configuration file that lies outside the data directory; None where none is known to.
+
+    ``ours``: a directory that does not count.
+    """
     data = (settings or {}).get("data_directory")
     for name in ("config_file", "hba_file"):
         path = (settings or {}).get(name)
-        if data and path and not path.startswith(f"{data.rstrip('/')}/"):
-            return path.rpartition("/")[0] or "/"
+        directory = path.rpartition("/")[0] or "/" if path else None
+        if data and path and directory != ours and not path.startswith(f"{data.rstrip('/')}/"):
+            return directory
     return None

@@ -1,4 +1,8 @@
-"""How much of the newest work a recovery lost, and how well that is known."""
+"""How much of the newest work a recovery lost, and how well that is known.
+
+Nobody keeps a ledger of a real database's commits, so the loss is a bound in time: the work of so many seconds at most. The demo
+and the tests keep ledgers of their own, and compare commit by commit.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ class RecoveryPointSource(StrEnum):
     """Best first: a better one is used where it is there."""
 
     HEARTBEAT = "heartbeat"
-    """A row that was written at an interval: the loss is at most its age plus the interval."""
+    """The newest row of those that are written at an interval: whatever was committed before it came back, too. So the loss is at
+    most its age at the disruption, and while all is well that is no more than the interval and what was not in a repository."""
     LAST_REPLAYED_COMMIT = "last_replayed_commit"
     """The newest commit that came back. A database where nobody wrote looks as if it had lost the silence."""
     BACKUP = "backup"
@@ -38,6 +43,8 @@ def judge_recovery_point(
     objective: timedelta | None,
 ) -> RecoveryPoint:
     """The bound, and whether it is within the objective.
+
+    ``disrupted``: until when work can have been committed that was to come back.
 
     Beyond the objective a heartbeat proves a miss. The last commit and the backup do not: the database may have been silent, so
     that is unknown, and a heartbeat in the stack file would tell.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from understudy.plan.backup import BackupSubject, KindDecision, backup_steps
-from understudy.plan.landing import Landing, ask_to_move
+from understudy.plan.fencing import OldServerFacts, question
+from understudy.plan.landing import Landing
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_history, require_wal
 from understudy.ports.instance import InstancePlace
@@ -29,6 +30,7 @@ from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
+from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_to_json
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
@@ -66,7 +68,8 @@ class RecoveryWish:
     set_aside: bool = False
     fence_override_by: str | None = None
     landing: Landing | None = None
-    """Only of a real recovery."""
+    """Only of a real recovery; likewise the disruption."""
+    disruption: Disruption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,16 @@ class RecoveryFacts:
     staged_wal_bytes: int
     damaged_histories: frozenset[Timeline] = frozenset()
     """Timelines whose history file is there and cannot be read."""
+    old_server: OldServerFacts = field(default_factory=OldServerFacts)
+    """Looked at for a real recovery only."""
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
-    """Fence, ship, provision, restore, replay, promote, verify, open, write and read back; then protect again, or clean up.
+    """Fence, ship, provision, restore, replay, promote, verify, check pages, open, write, read; then protect again, or clean up.
 
     Raises:
         Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
-            ``tablespace_unmapped``.
+            ``tablespace_unmapped``; of a real recovery what ``question`` raises, ``since_implausible``.
     """
     if wish.timeline is not None:
         require_history(wish.timeline, facts.damaged_histories)
@@ -101,9 +106,10 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     if wish.mode is not Mode.FAILOVER:
         # In a fail-over the receiver ends before the rest of the WAL is shipped; what is there then, only replay knows.
         require_wal(choice, facts.histories, facts.wal, wish.target, wish.ship_every)
+    _require_plausible(wish, facts)
     _require_programs(choice, facts)
     _require_tablespaces(choice, wish)
-    steps = [*_before(wish, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]
+    steps = [*_before(wish, facts, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]
     target = Hold(f"target:{wish.place.directory}", HoldKind.EXCLUSIVE)
     chain = Hold(f"backup-chain:{wish.resource}/{choice.backup.label.chain}", HoldKind.SHARED)
     holds = {target, chain}
@@ -120,7 +126,7 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     )
 
 
-def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
+def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
     system, segment_bytes = choice.backup.system_identifier, choice.backup.segment_bytes
     if wish.mode is not Mode.FAILOVER:
         if wish.target.kind is TargetKind.IMMEDIATE:
@@ -133,14 +139,13 @@ def _before(wish: RecoveryWish, choice: RestoreChoice) -> list[PlannedStep]:
         wish.place,
         system_identifier=system,
         override_by=wish.fence_override_by,
+        agreed_to_stop=facts.old_server.runs_here,
+        disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
     )
-    question = f"Stop the server in {wish.place.directory} for good and recover {wish.resource} to {wish.target}?"
-    if wish.set_aside:
-        question += " What stands in the directory is set aside beside it, not removed."
-    if wish.landing is not None and wish.landing.address_to_move is not None:
-        question += f" {ask_to_move(wish.landing.address_to_move, wish.place.port)}"
+    to_move = wish.landing.address_to_move if wish.landing is not None else None
+    asked = question(fence, wish.target, facts.old_server, to_move, set_aside=wish.set_aside)
     ship = ShipRemainingWal(wish.resource, wish.repositories, system, segment_bytes)
-    return [PlannedStep(fence, approval=Approval(question)), PlannedStep(ship)]
+    return [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
 
 
 def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
@@ -174,12 +179,19 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         workers=wish.workers,
         staging_directory=wish.staging_directory,
         ship_every_seconds=wish.ship_every.total_seconds(),
+        other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
     )
     promote = Promote(wish.resource, wish.place)
     verify = VerifyDatabase(
-        wish.resource, wish.place, checks=wish.checks, heartbeat_database=wish.heartbeat_database, workers=wish.workers
+        wish.resource,
+        wish.place,
+        checks=wish.checks,
+        heartbeat_database=wish.heartbeat_database,
+        workers=wish.workers,
+        label=labels[-1],
     )
-    return [PlannedStep(step) for step in (provision, restore, replay, promote, verify)]
+    check_pages = CheckPages(wish.resource, wish.place, label=labels[-1])
+    return [PlannedStep(step) for step in (provision, restore, replay, promote, verify, check_pages)]
 
 
 def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> Mapping[str, int]:
@@ -194,7 +206,6 @@ def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoic
 def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     """What a restored and verified server is for: to be looked at and removed, to be handed over, or to serve."""
     resource, place = wish.resource, wish.place
-    check_pages = CheckPages(resource, place)
     kept, removed = (place.directory, *_kept_beside(wish)), _removed_after(wish)
     release = ReleaseTarget(resource, place, kept=kept, removed=removed)
     discard = PlannedStep(
@@ -207,9 +218,9 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     match wish.mode:
         case Mode.DRILL:
             remove = RemoveSandbox(resource, place, other_directories=(*_kept_beside(wish), *_removed_after(wish)))
-            return [open_to_clients, write, PlannedStep(check_pages), PlannedStep(remove, when=When.ALWAYS)]
+            return [open_to_clients, write, PlannedStep(remove, when=When.ALWAYS)]
         case Mode.ROUTINE:
-            return [PlannedStep(check_pages), PlannedStep(release), discard]
+            return [PlannedStep(release), discard]
         case Mode.FAILOVER:
             address = PlannedStep(CheckAddress(resource, place, landing=landing.named))
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
@@ -231,6 +242,26 @@ def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep
     decision = KindDecision(BackupKind.FULL, None, "protection begins anew after a recovery")
     label, automatic = BackupLabel.of_full(facts.now), BackupOrigin.AUTOMATIC
     return backup_steps(wish.reprotection, label, decision, facts.stack_digest, automatic, first_suffices=True)
+
+
+def _require_plausible(wish: RecoveryWish, facts: RecoveryFacts) -> None:
+    """Of what a person said. A server may well have been backed up after the disaster: while data were being lost, for one."""
+    if wish.disruption is None or wish.disruption.known_by is not KnownBy.PERSON:
+        return
+    since, oldest = wish.disruption.at, min(backup.start_time for backup in facts.backups)
+    found = f"--since {since.isoformat()}"
+    if since > facts.now:
+        found += f" lies in the future: it is {facts.now.isoformat(timespec='seconds')} now"
+    elif since < oldest:
+        found += f" lies before the oldest usable backup of {wish.resource}, which was begun at {oldest.isoformat()}"
+    else:
+        return
+    raise Refusal(
+        "since_implausible",
+        found=found,
+        expected="the moment at which the service was lost",
+        hint="look at date and offset (+00:00 is UTC); or leave --since out",
+    )
 
 
 def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:

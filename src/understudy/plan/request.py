@@ -15,8 +15,10 @@ from typing import ClassVar, cast
 from understudy.plan.backup import is_full
 from understudy.plan.plan import Plan, Procedure
 from understudy.records.run import RunState, StepRecord
+from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.replay_wal import ReplayWal
-from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
+from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
+from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, ResourceName
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
@@ -31,6 +33,9 @@ DAMAGE = (
     "archive_corrupt", "incremental_corrupt",
 )  # fmt: skip
 """What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
+
+DAMAGED_COPIES = (PAGES_DAMAGED, "logical_read_failed", "structure_damaged")
+"""What is found of a copy that was replayed to the target; damage where the evidence names a backup, as it does for bad pages."""
 
 _TARGET_NOT_REACHED = "target_not_reached"
 _UNDATED = (TargetKind.NAME, TargetKind.TRANSACTION)
@@ -48,7 +53,14 @@ class Choice:
     tablespaces: Mapping[str, str] | None = None
     """By name, where each goes; over what the stack file says."""
     without: frozenset[str] = frozenset()
-    """Labels of backups that turned out not to do: they, and all that stand on them, are left out."""
+    """Backups that turned out not to do: they, and all that stand on them, are left out. A label alone is meant wherever the
+    backup lies; of one that is damaged, the copy in another repository may be sound, so it is ``<repository>/<label>``.
+    """
+
+    def left_out_of(self, repository: str) -> frozenset[str]:
+        """The labels of ``without`` that count in this repository."""
+        placed = (each.rpartition("/") for each in self.without)
+        return frozenset(label for where, _, label in placed if where in ("", repository))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +90,25 @@ class RecoveryRequest:
     approved_by: Person | None = None
     """Who agreed, beforehand or when a run asked: that holds for the runs that follow."""
     fence_override_by: Person | None = None
+    disruption: Disruption | None = None
+    """Since when the service is lost, of a recovery: the same for all of its runs."""
 
 
 Request = BackupRequest | RecoveryRequest
 
 
-def next_request(request: Request, plan: Plan, state: RunState, steps: Sequence[StepRecord]) -> Request | None:
-    """What is to be planned now that the last run has ended so; None when the request has come to its end."""
+def next_request(
+    request: Request, plan: Plan, state: RunState, steps: Sequence[StepRecord], repositories: Sequence[RepositoryName] = ()
+) -> Request | None:
+    """What is to be planned now that the last run has ended so; None when the request has come to its end.
+
+    ``repositories``: all of the resource, in the order in which they are tried.
+    """
     if state is not RunState.FAILED:
         return None
     if isinstance(request, BackupRequest):
         return _as_full(request, plan, steps)
-    return _from_an_older_backup(request, plan, steps)
+    return _from_another_backup(request, plan, steps, repositories)
 
 
 def _as_full(request: BackupRequest, plan: Plan, steps: Sequence[StepRecord]) -> BackupRequest | None:
@@ -97,25 +116,36 @@ def _as_full(request: BackupRequest, plan: Plan, steps: Sequence[StepRecord]) ->
     return None if refused is None or is_full(plan) else replace(request, incremental_refused=refused)
 
 
-def _from_an_older_backup(request: RecoveryRequest, plan: Plan, steps: Sequence[StepRecord]) -> RecoveryRequest | None:
-    """Only where nobody asked for a certain one."""
-    useless = next(chain(_damaged(steps), _taken_too_late(request.choice.target, plan, steps)), None)
-    if useless is None or request.choice.label is not None:
+def _from_another_backup(
+    request: RecoveryRequest, plan: Plan, steps: Sequence[StepRecord], repositories: Sequence[RepositoryName]
+) -> RecoveryRequest | None:
+    """An older one of the same repository first: the WAL behind it is what that repository holds. A backup that was asked for is
+    exchanged for no other, only for its own copy in a repository behind this one.
+    """
+    choice = request.choice
+    useless = next(chain(_damaged(plan, steps), _taken_too_late(choice.target, plan, steps)), None)
+    if useless is None:
+        return None
+    repository, _, _ = useless.rpartition("/")
+    if choice.label is not None and not _is_followed(repository, choice, repositories):
         return None
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
-    return replace(
-        request,
-        choice=replace(request.choice, without=request.choice.without | {useless}),
-        approved_by=request.approved_by or agreed,
-    )
+    return replace(request, choice=replace(choice, without=choice.without | {useless}), approved_by=request.approved_by or agreed)
 
 
-def _damaged(steps: Sequence[StepRecord]) -> Iterator[str]:
+def _is_followed(repository: str, choice: Choice, repositories: Sequence[RepositoryName]) -> bool:
+    return choice.repository is None and repository in repositories[:-1]
+
+
+def _damaged(plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
+    # A restore's damaged copy lies where the other would go, whole but for these pages: its owner may want to repair it.
+    codes = DAMAGE if plan.procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
+    repository = next((planned.step.repository for planned in plan.steps if isinstance(planned.step, RestoreBaseBackup)), "")
     for step in steps:
-        if step.error is not None and step.error.code in DAMAGE and step.evidence is not None:
+        if step.error is not None and step.error.code in codes and step.evidence is not None:
             label = step.evidence.proof.get(BACKUP_AT_FAULT)
             if label is not None:
-                yield str(label)
+                yield f"{repository}/{label}"
 
 
 def _taken_too_late(target: RecoveryTarget, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
@@ -140,6 +170,7 @@ def request_to_json(request: Request) -> JsonObject:
         "scenario": request.scenario,
         "approved_by": request.approved_by,
         "fence_override_by": request.fence_override_by,
+        "disruption": None if request.disruption is None else disruption_to_json(request.disruption),
     }
 
 
@@ -154,6 +185,7 @@ def request_from_json(value: JsonObject) -> Request:
             incremental_refused=str(value["incremental_refused"]),
             origin=BackupOrigin(str(origin)),
         )
+    disruption = cast("JsonObject | None", value.get("disruption"))
     return RecoveryRequest(
         procedure=procedure,
         resource=resource,
@@ -162,6 +194,7 @@ def request_from_json(value: JsonObject) -> Request:
         scenario=str(value["scenario"]),
         approved_by=_person(value["approved_by"]),
         fence_override_by=_person(value["fence_override_by"]),
+        disruption=None if disruption is None else disruption_from_json(disruption),
     )
 
 

@@ -67,6 +67,8 @@ class InstanceFacts:
     timeline: Timeline | None
     last_words: tuple[str, ...]
     """The newest lines of its log, for people."""
+    refusal: str = ""
+    """The server's words where it answers and lets no superuser in, which no waiting changes; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ class Instances(Protocol):
     """Starts, asks and stops servers with one set of programs, as one operating-system user (never root).
 
     Failures: ``TryAgain("instance_starting")``; ``GiveUp`` with ``instance_failed`` (its own words as finding),
-    ``programs_missing``, ``programs_wrong_major``, ``place_busy`` (somebody else's server is there).
+    ``programs_missing``, ``programs_wrong_major``, ``place_busy`` (somebody else's server is there), ``instance_refuses_us`` (no
+    superuser is let in, or the server was started by others, with other rules). Questions without a ``database`` are asked in
+    whichever lets us in, ``postgres`` where it is there.
     """
 
     @property
@@ -147,7 +151,7 @@ class Instances(Protocol):
         """Ended and read back as gone, children included. Nothing happens when nothing runs there."""
         ...
 
-    def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Sequence[Sequence[str | None]]: ...
+    def query(self, place: InstancePlace, sql: str, database: str | None = None) -> Sequence[Sequence[str | None]]: ...
 
     def ask(self, place: InstancePlace, check: str, database: str, limit: timedelta) -> Sequence[Sequence[str | None]]:
         """One statement, in a read-only transaction that is rolled back: for the operator's checks.
@@ -157,7 +161,7 @@ class Instances(Protocol):
         """
         ...
 
-    def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None: ...
+    def execute(self, place: InstancePlace, statements: Sequence[str], database: str | None = None) -> None: ...
 
     def read_logically(
         self, place: InstancePlace, databases: Sequence[str], workers: int, progress: Progress, cancellation: Cancellation

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from understudy.vocabulary.errors import GiveUp
+
 _KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
 
 
@@ -14,6 +16,17 @@ def require_key(key: str) -> None:
     """Raises ValueError for what no store takes: it may come from a document that somebody else wrote."""
     if not _KEY.match(key):
         raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
+
+
+def key_taken(found: str) -> GiveUp:
+    """What a store says to who comes second."""
+    return GiveUp(
+        "object_exists",
+        found=found,
+        expected="a key that is free: nothing is overwritten",
+        hint="another process stored it first: see that no second understudy writes here (understudy status, on each host with this "
+        "stack file), then try again",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import os
 import threading
 from pathlib import Path
 
-from understudy.records.state_database import state_unwritable
-from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.records.state_database import state_denied, state_unwritable
+from understudy.vocabulary.errors import Refusal
 
 _LOCK_NAME = "controller.lock"
 _ATTEMPTS = 4
@@ -82,12 +82,7 @@ def controller_pid(state: Path) -> int | None:
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise GiveUp(
-            "state_denied",
-            found=f"{error.filename}: {error.strerror}",
-            expected="a state directory of the user that runs this",
-            hint="run understudy as the user that owns the state directory, or as root",
-        ) from None
+        raise state_denied(error) from None
     try:
         pid = _pid_inside(descriptor)
         if pid is None or not _lives(pid):

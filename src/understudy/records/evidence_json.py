@@ -7,7 +7,7 @@ from typing import cast
 
 from understudy.records.run import RecordedError
 from understudy.vocabulary.evidence import Evidence, Outcome
-from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.json import Json, JsonObject
 
 
 def evidence_to_json(evidence: Evidence) -> JsonObject:
@@ -35,8 +35,11 @@ def evidence_from_json(value: JsonObject) -> Evidence:
 
 
 def error_to_json(error: RecordedError) -> JsonObject:
-    return {"code": error.code, "found": error.found, "expected": error.expected, "hint": error.hint}
+    told: dict[str, Json] = {"code": error.code, "found": error.found, "expected": error.expected, "hint": error.hint}
+    return {**told, "refused": True} if error.refused else told
 
 
 def error_from_json(value: JsonObject) -> RecordedError:
-    return RecordedError(str(value["code"]), str(value["found"]), str(value["expected"]), str(value["hint"]))
+    return RecordedError(
+        str(value["code"]), str(value["found"]), str(value["expected"]), str(value["hint"]), bool(value.get("refused", False))
+    )

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import cast
 
+from understudy.records.state_database import state_unwritable
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import JsonObject
@@ -36,8 +37,12 @@ class FileReceipts:
 
     def write(self, name: str, value: JsonObject) -> None:
         path = self._path(name)
-        _make_durable_directory(path.parent)
-        write_durably(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        content = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        try:
+            _make_durable_directory(path.parent)
+            write_durably(path, content)
+        except OSError as error:
+            raise state_unwritable(f"{path}: {error.strerror}") from error
 
     def _path(self, name: str) -> Path:
         if not _NAME.match(name):

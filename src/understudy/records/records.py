@@ -40,7 +40,7 @@ from understudy.records.run import (
     Submission,
 )
 from understudy.records.state_database import StateDatabase
-from understudy.records.submitting import insert_run
+from understudy.records.submitting import insert_run, reword_question
 from understudy.records.waits import forget_wait, note_wait
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -181,6 +181,11 @@ class Records:
                 (by, self._now(), run, step),
             )
 
+    def ask_anew(self, run: RunId, plan: JsonObject, step: StepKey, question: str) -> None:
+        """Exchange what the step asks, and the plan that says so; nobody has agreed to it and nothing was begun."""
+        with self._database.writing() as connection:
+            reword_question(connection, run, plan, step, question)
+
     def approval(self, run: RunId, step: StepKey) -> ApprovalRecord | None:
         with self._database.reading() as connection:
             return approval_of(require_step(connection, run, step))
@@ -316,6 +321,15 @@ class Records:
         """As ``observe``, for who must go on although the state database can't be written; whether it was."""
         try:
             self.observe(subject, kind, value)
+        except sqlite3.Error:
+            return False
+        return True
+
+    def is_writable(self) -> bool:
+        """Whether the state database takes a write now: tried with what stands there already."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute("UPDATE controller SET id = id")
         except sqlite3.Error:
             return False
         return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
@@ -90,10 +90,12 @@ class RecordedError:
     found: str
     expected: str = ""
     hint: str = ""
+    refused: bool = False
+    """Whoever says so has touched nothing."""
 
     @classmethod
     def of(cls, error: UnderstudyError) -> RecordedError:
-        return cls(error.code, error.found, error.expected, error.hint)
+        return cls(error.code, error.found, error.expected, error.hint, isinstance(error, Refusal))
 
 
 @dataclass(frozen=True, slots=True)

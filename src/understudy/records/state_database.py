@@ -140,10 +140,10 @@ class StateDatabase:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -153,7 +153,12 @@ class StateDatabase:
             try:
                 yield self._connection
             finally:
-                self._connection.execute("COMMIT")
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        """SQLite does so by itself when the disk is full or fails, and would then call it an error."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         with self._lock:
@@ -204,7 +209,8 @@ def damage_of(path: Path) -> GiveUp | None:
 
 
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
-_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_FULL", "SQLITE_IOERR")
+_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY")
+STATE_UNWRITABLE = "state_unwritable"
 
 
 def state_fault(error: BaseException, path: Path | str = "the state database") -> GiveUp | None:
@@ -217,12 +223,33 @@ def state_fault(error: BaseException, path: Path | str = "the state database") -
     return None
 
 
+@contextmanager
+def as_state_faults() -> Iterator[None]:
+    """For who goes on although the state directory is full or fails: what SQLite says of that, in the error tree."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        fault = state_fault(error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
 def state_unwritable(found: str) -> GiveUp:
     return GiveUp(
-        "state_unwritable",
+        STATE_UNWRITABLE,
         found=found,
         expected="a state directory that can be made and written to, with free space",
         hint="mend it (see: df -h, findmnt, ls -ld), or name another with --state; understudy status tells what it can",
+    )
+
+
+def state_denied(error: PermissionError) -> GiveUp:
+    return GiveUp(
+        "state_denied",
+        found=f"{error.filename}: {error.strerror}",
+        expected="a state directory of the user that runs this",
+        hint="run understudy as the user that owns the state directory, or as root",
     )
 
 

@@ -7,7 +7,18 @@ import sqlite3
 
 from understudy.records.holds import take_holds
 from understudy.records.run import RunState, StepState, Submission
-from understudy.vocabulary.identifiers import RunId
+from understudy.vocabulary.identifiers import RunId, StepKey
+from understudy.vocabulary.json import JsonObject
+
+
+def reword_question(connection: sqlite3.Connection, run: RunId, plan: JsonObject, step: StepKey, question: str) -> None:
+    """Nothing happens where somebody has agreed meanwhile, or the step has begun."""
+    asking = connection.execute(
+        "UPDATE steps SET approval_question = ? WHERE run = ? AND step = ? AND approved_by IS NULL AND attempts = 0",
+        (question, run, step),
+    )
+    if asking.rowcount:
+        connection.execute("UPDATE runs SET plan = ? WHERE run = ?", (json.dumps(plan, ensure_ascii=False), run))
 
 
 def insert_run(connection: sqlite3.Connection, submission: Submission, request: RunId | None, now: str) -> None:

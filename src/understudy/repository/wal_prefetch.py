@@ -17,7 +17,6 @@ Layout of the directory, all of it owned by the server's user:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -28,8 +27,9 @@ from pathlib import Path
 from typing import Protocol
 
 from understudy.repository.fetch_wal_script import END_OF_LIST, FETCH_WAL, NOT_THERE
-from understudy.repository.wal_requests import WalRequest, read_requests
-from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
+from understudy.repository.wal_requests import WalRequest, parse_requests
+from understudy.repository.wal_staging import WalStaging, place_fault
+from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.wal import WalSegment, is_segment_name, timeline_of_history_file
 
 DEFAULT_WINDOW_SEGMENTS = 16
@@ -108,7 +108,7 @@ class WalPrefetcher:
         self._archive = archive
         self._expected = tuple(expected)
         self._directory = directory
-        self._owner = owner
+        self._staging = WalStaging(directory, owner)
         self._segment_bytes = segment_bytes
         self._workers = workers
         self._window = _Window(segments, window)
@@ -116,6 +116,7 @@ class WalPrefetcher:
         self._closing = threading.Event()
         self._failure: UnderstudyError | None = None
         self._passing: TryAgain | None = None
+        self._fetched = 0
 
     @property
     def restore_command(self) -> str:
@@ -128,6 +129,11 @@ class WalPrefetcher:
         """The passing fault that fetching is held up by just now, for people."""
         return self._passing
 
+    @property
+    def fetched(self) -> int:
+        """How many segments and history files have come so far."""
+        return self._fetched
+
     def raise_if_failed(self) -> None:
         """Raises the final fault that ended fetching, if one did."""
         if self._failure is not None:
@@ -135,7 +141,7 @@ class WalPrefetcher:
 
     def requests(self) -> tuple[WalRequest, ...]:
         """What servers asked for here so far, and were answered."""
-        return read_requests(self._directory / "requests")
+        return parse_requests(self._staging.read("requests") or b"")
 
     def leave(self, names: Sequence[str], between_tries: Callable[[], None]) -> None:
         """See that these segments lie ready, and stay so when this is closed; names that are not expected count for nothing.
@@ -148,14 +154,14 @@ class WalPrefetcher:
         with self._changed:
             known = self._window.leave(names)
         for name in known:
-            if not (self._ready / name).exists():
+            if not self._staging.is_ready(name):
                 self._fetch(name, between_tries)
 
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:
-            undo.enter_context(self._locked())
+            undo.enter_context(self._staging.held())
             self._prepare()
-            asked = undo.enter_context(self._listening())
+            asked = undo.enter_context(self._staging.fifo("asked"))
             threads = [threading.Thread(target=self._listen, args=(asked,), name="wal-requests", daemon=True)]
             threads += [
                 threading.Thread(target=self._work, name=f"wal-fetch-{number}", daemon=True) for number in range(self._workers)
@@ -179,52 +185,14 @@ class WalPrefetcher:
     def _script(self) -> Path:
         return self._directory / "fetch-wal"
 
-    @property
-    def _ready(self) -> Path:
-        return self._directory / "ready"
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One prefetcher a directory: two would delete each other's segments."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._directory / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Refusal(
-                    "wal_directory_busy",
-                    found=f"another process fetches WAL into {self._directory}",
-                    expected="one at a time",
-                    hint="wait for the other run of this recovery to end, or cancel it",
-                ) from None
-            yield
-
-    @contextlib.contextmanager
-    def _listening(self) -> Iterator[int]:
-        """Both ends, so that it never reads as ended; the kernel closes it with us, however we die."""
-        descriptor = os.open(self._directory / "asked", os.O_RDWR | os.O_NONBLOCK)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
     def _prepare(self) -> None:
-        self._give(self._directory)
-        self._ready.mkdir(mode=0o700, exist_ok=True)
-        self._give(self._ready)
-        for leftover in (*self._ready.iterdir(), *self._directory.glob(".*")):
-            leftover.unlink()
-        (self._directory / "error").unlink(missing_ok=True)
-        fifo = self._directory / "asked"
-        if not fifo.exists():
-            os.mkfifo(fifo, 0o600)
-            self._give(fifo)
-        if not (self._directory / "requests").exists():
-            self._write(self._directory / "requests", b"")
+        self._staging.remove("error")
+        if self._staging.read("requests") is None:
+            self._staging.write("requests", b"")
         self._window.move_to([request.name for request in self.requests()])
-        self._write(self._directory / "segment-bytes", f"{self._segment_bytes}\n".encode())
-        self._write(self._script, FETCH_WAL.encode())
-        self._write(self._directory / "expected", "\n".join([*self._expected, END_OF_LIST, ""]).encode())
+        self._staging.write("segment-bytes", f"{self._segment_bytes}\n".encode())
+        self._staging.write(self._script.name, FETCH_WAL.encode())
+        self._staging.write("expected", "\n".join([*self._expected, END_OF_LIST, ""]).encode())
 
     def _listen(self, asked: int) -> None:
         poller = select.poll()
@@ -244,9 +212,9 @@ class WalPrefetcher:
                 return
             kept = self._window.kept()
             self._changed.notify_all()
-        for path in self._ready.iterdir():
-            if is_segment_name(path.name) and path.name not in kept:
-                path.unlink(missing_ok=True)
+        for name in self._staging.ready():
+            if is_segment_name(name) and name not in kept:
+                self._staging.take_away(name)
 
     def _work(self) -> None:
         while (name := self._next()) is not None:
@@ -271,7 +239,7 @@ class WalPrefetcher:
         except UnderstudyError as error:
             self_made = error
         except OSError as error:
-            self_made = _place_fault(self._directory, error)
+            self_made = place_fault(self._directory, error)
         finally:
             if self_made is not None:
                 self._fail(self_made)
@@ -281,7 +249,7 @@ class WalPrefetcher:
         with self._changed:
             while not self._closing.is_set() and self._failure is None:
                 for name in (*self._histories, *self._window.wanted()):
-                    if name not in self._window.in_progress and not (self._ready / name).exists():
+                    if name not in self._window.in_progress and not self._staging.is_ready(name):
                         self._window.in_progress.add(name)
                         return name
                 self._changed.wait()
@@ -297,7 +265,8 @@ class WalPrefetcher:
                 self._closing.wait(passing.after.total_seconds())
                 continue
             self._passing = None
-            self._write(self._ready / name, content)
+            self._staging.make_ready(name, content)
+            self._fetched += 1
             return
 
     def _content(self, name: str) -> bytes:
@@ -320,31 +289,5 @@ class WalPrefetcher:
                 return
             self._failure = error
             self._changed.notify_all()
-        with contextlib.suppress(OSError):  # on a full disk the script answers 255 all the same, once we have ended
-            self._write(self._directory / "error", json.dumps({"code": error.code, "found": error.found}).encode())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Whole or not at all, readable by the server."""
-        unfinished = self._directory / f".{path.name}.{threading.get_ident()}"
-        try:
-            with unfinished.open("wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(content)
-            self._give(unfinished)
-            unfinished.replace(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-
-    def _give(self, path: Path) -> None:
-        if os.geteuid() == 0:
-            os.chown(path, *self._owner)
-
-
-def _place_fault(directory: Path, error: OSError) -> GiveUp:
-    return GiveUp(
-        "wal_directory_fault",
-        found=f"{error.filename or directory}: {error.strerror}",
-        expected="a directory that can be written to, with room for the WAL that is fetched ahead",
-        hint="free space or correct the permissions there, then resume",
-    )
+        with contextlib.suppress(UnderstudyError):  # on a full disk the script answers 255 all the same, once we have ended
+            self._staging.write("error", json.dumps({"code": error.code, "found": error.found}).encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from understudy.repository.fetch_wal_script import DELIVERED, NOT_THERE
 from understudy.vocabulary.wal import is_segment_name
@@ -34,12 +33,9 @@ class WalRequest:
         return self.name[8:] if is_segment_name(self.name) else None
 
 
-def read_requests(log: Path) -> tuple[WalRequest, ...]:
+def parse_requests(log: bytes) -> tuple[WalRequest, ...]:
     """The complete lines of the log; a line that was cut short (a full disk) counts for nothing."""
-    try:
-        text = log.read_text(errors="replace")
-    except FileNotFoundError:
-        return ()
+    text = log.decode(errors="replace")
     lines = (line.split(" ") for line in text.rpartition("\n")[0].splitlines())
     fields = (line for line in lines if len(line) == _FIELDS)
     return tuple(

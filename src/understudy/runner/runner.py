@@ -16,6 +16,7 @@ from understudy.ports.clock import Clock
 from understudy.records.controller_lock import ControllerLock
 from understudy.records.records import Records
 from understudy.records.run import RecordedError, RunRecord, RunState
+from understudy.records.state_database import STATE_UNWRITABLE
 from understudy.runner.engine import DurableEngine, RunEngine
 from understudy.runner.ordering import final_state, has_passed, obstacle, ready_steps
 from understudy.runner.plan_json import StepLoader, StepOutline, plan_outline
@@ -118,6 +119,11 @@ class Runner:
         run = self.submit(plan, approved_by)
         return run, self.wait(run)
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether it carries out nothing more; ``wait`` and ``pick_up`` say why."""
+        return self._broken is not None
+
     def approve(self, run: RunId, step: StepKey, by: Person) -> None:
         """Raises Refusal as ``Records.approve`` does."""
         self._records.approve(run, step, by)
@@ -189,7 +195,8 @@ class Runner:
             try:
                 outlines = plan_outline(self._records.plan(run))
             except (ValueError, KeyError, TypeError) as error:
-                found = f"the plan of {run} cannot be read: {type(error).__name__}: {error}"
+                _log.warning("the plan of %s cannot be read", run, exc_info=True)
+                found = f"the plan of {run} cannot be read: {type(error).__name__}"
                 hint = "it was planned by another version: upgrade, or cancel it"
                 self._records.finish(run, RunState.FAILED, RecordedError("plan_unreadable", found, hint=hint))
             else:
@@ -285,15 +292,25 @@ class Runner:
 
 
 def _given_up(error: BaseException) -> GiveUp:
-    if isinstance(error, (sqlite3.Error, OSError)):
+    of_the_host = _host_fault(error)
+    if of_the_host is not None:
         return GiveUp(
-            "state_unwritable",
-            found=f"the state directory cannot be used: {error}",
+            STATE_UNWRITABLE,
+            found=f"the state directory cannot be used: {of_the_host}",
             expected="a writable directory with free space",
             hint="mend it, then `understudy resume` the run: it goes on after the last step that ended",
         )
     return GiveUp(
         "runner_failed",
-        found=f"{type(error).__name__}: {error}",
-        hint="this is a defect of Understudy: report it; `understudy resume` goes on after the last step that ended",
+        found=f"the runner ended on an error that nobody foresaw, of the kind {type(error).__name__}",
+        expected="that faults are foreseen",
+        hint="this is a defect of Understudy: report it with the log, which tells where; `understudy resume` goes on after the "
+        "last step that ended",
     )
+
+
+def _host_fault(error: BaseException | None) -> BaseException | None:
+    """What the database or the operating system refused; the engine has errors of its own around it."""
+    while error is not None and not isinstance(error, (sqlite3.Error, OSError)):
+        error = error.__cause__
+    return error

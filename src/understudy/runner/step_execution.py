@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,13 @@ from understudy.vocabulary.json import JsonObject
 
 WorldFor = Callable[[RunId, Progress, Cancellation], World]
 
+_log = logging.getLogger(__name__)
+
 _FRAMES = 5
-_DEFECT_HINT = "this is a defect of Understudy: report it with the proof's `where`; `understudy resume` is safe once it is mended"
+_DEFECT_HINT = (
+    "this is a defect of Understudy: report it with the proof's `where`; what the error said is in the log of the process that "
+    "carried the run out (serve, or the command), and only there. `understudy resume` is safe once it is mended"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class StepExecution:
             return self._failed(started, RecordedError.of(error), error.proof)
         except Exception as error:
             # The outermost loop: whatever a step raises ends that step, is written down, and does not end the runner.
+            _log.exception("%s of %s ended on an error that nobody foresaw", self.outline.key, self.run)
             return self._failed(started, _unexpected(error), {"where": _where(error)})
 
     def _wait_for_earlier_delay(self) -> None:
@@ -172,7 +179,9 @@ def _too_long(passing: TryAgain, tried: timedelta, limit: timedelta) -> Recorded
 
 
 def _unexpected(error: Exception) -> RecordedError:
-    return RecordedError("unexpected_error", f"{type(error).__name__}: {error}", hint=_DEFECT_HINT)
+    """Its kind only: what an error says may hold a value that is secret, and records are copied to where others read them."""
+    found = f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else type(error).__name__
+    return RecordedError("unexpected_error", found, "that faults are foreseen", _DEFECT_HINT)
 
 
 def _where(error: Exception) -> list[str]:

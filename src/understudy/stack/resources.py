@@ -214,7 +214,8 @@ class PostgresResource(StackPart):
     )
     url: ConnectionField = Field(
         description="Connection string of a role with REPLICATION, as a reference: env:NAME or file:/path. One without a "
-        "password (a service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself."
+        "password (a service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself. Its "
+        "connect_timeout is how long a host that does not answer is waited for; without one 10 s."
     )
     tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
     repositories: tuple[Name, ...] | None = Field(

@@ -10,23 +10,27 @@ from understudy.ports.instance import StopMode
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
+from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.phases import Phase
 
+PAGES_DAMAGED = "pages_damaged"
+
 
 @step_kind("check_pages")
 @dataclass(frozen=True, slots=True)
 class CheckPages(PlacedStep):
-    """Stops the drill's server and runs ``pg_checksums --check``: indexes and free space maps too, not only what a dump reads.
+    """Stops the server and runs ``pg_checksums --check``: indexes and free space maps too, not only what a dump reads.
 
-    A recovered server stays up instead; there the base backup that restores its protection reads every page, and the server
-    checks each as it sends it.
+    Nobody was let in yet: what disagrees is seen before clients can meet it, and an older backup may do instead.
     """
 
+    label: str = ""
+    """The newest backup of the chain that was restored."""
     VERB = "check-pages"
-    PHASE: ClassVar = Phase.CLEAN_UP
+    PHASE: ClassVar = Phase.VERIFY
 
     @property
     def time_limit(self) -> timedelta:
@@ -40,11 +44,17 @@ class CheckPages(PlacedStep):
             return witness.skipped("the cluster was made without data checksums (initdb -k); pages cannot be checked")
         looked_at, bad = instances.verify_checksums(self.place.directory)
         if bad:
-            raise GiveUp(
-                "pages_damaged",
-                found=f"{bad} of {looked_at} pages disagree with their checksum",
-                expected="none",
-                hint="the damage is in the backup or came with it from the server: run understudy verify --deep on the backup, "
-                "look for checksum failures in the server's log, and recover from an older backup",
-            )
+            raise self._damaged(looked_at, bad)
         return witness.done(pages_checked=looked_at, pages_bad=bad)
+
+    def _damaged(self, looked_at: int, bad: int) -> GiveUp:
+        damaged = GiveUp(
+            PAGES_DAMAGED,
+            found=f"{bad} of {looked_at} pages in {self.place.directory} (from {self.label}) disagree with their checksum",
+            expected="none, before anybody is let in",
+            hint="it came with the backup from the server, or this host's disk made it: look for checksum failures in the logs "
+            f"of both. An older backup may do (--backup LABEL); for a copy to repair by hand, understudy restore {self.resource} "
+            f"--backup {self.label} --to DIRECTORY, which ends with this error and leaves it there, stopped",
+        )
+        damaged.add_proof(**{BACKUP_AT_FAULT: self.label})
+        return damaged

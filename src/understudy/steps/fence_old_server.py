@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from understudy.ports.database import Database, Presence
 from understudy.ports.instance import StopMode
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
+from understudy.steps.old_server import ask_old_servers, in_the_way, require_gone
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
-from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 
 
@@ -31,6 +32,10 @@ class FenceOldServer(PlacedStep):
 
     system_identifier: str
     override_by: str | None = None
+    agreed_to_stop: bool = True
+    """Whether the person who was asked was told that a server runs in the directory."""
+    disrupted: Mapping[str, str] | None = None
+    """Since when the service is lost (``vocabulary.disruption``): the run is measured from there; its first step says so."""
     VERB = "fence-old-server"
     PHASE: ClassVar = Phase.FENCE
 
@@ -41,55 +46,29 @@ class FenceOldServer(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "the old server accepts no writes")
         stopped = self._stop_local(world)
-        serving, declared = world.databases[ResourceName(self.resource)], world.declared[ResourceName(self.resource)]
-        seen = {"at_the_address": self._look(serving)}
-        if declared.address != serving.address:
-            seen["at_the_url"] = self._look(declared)
-        gone = all(presence is Presence.NOBODY for presence in seen.values())
-        answers: JsonObject = {where: presence.value for where, presence in seen.items()}
-        return witness.done(answers, stopped_here=stopped, overridden_by=None if gone else self.override_by)
-
-    def _look(self, database: Database) -> Presence:
-        presence = database.presence()
-        if presence is not Presence.NOBODY:
-            self._refuse_unless_overridden(database, presence)
-        return presence
-
-    def _refuse_unless_overridden(self, database: Database, presence: Presence) -> None:
-        """Something is there, or nobody can tell. Another cluster is never overridden: its own clients would meet ours."""
-        found = f"nobody can tell whether the old server still serves others at {database.address}: there is no answer"
-        if presence is Presence.LISTENING:
-            found = f"the old server still answers at {database.address}"
-            try:
-                answering = database.facts().system_identifier
-            except UnderstudyError as error:
-                if error.code == "system_identifier_changed":
-                    raise self._address_taken(database, error.found) from error
-                found = f"something still listens at {database.address}, and could not be asked who it is ({error.found})"
-            else:
-                if answering != self.system_identifier:
-                    raise self._address_taken(database, f"cluster {answering}")
-        if self.override_by is None:
-            raise Refusal(
-                "old_server_not_fenced",
-                found=found,
-                expected="that it is stopped, and stays so: that its host says that nothing listens there",
-                hint="stop it on its host (and keep its supervisor from starting it again), then start the recovery again; "
-                "or, knowing that its further writes are lost, run the recovery with --override-fence NAME",
-            )
-
-    def _address_taken(self, database: Database, found: str) -> Refusal:
-        return Refusal(
-            "address_taken",
-            found=f"another cluster answers at {database.address}: {found}",
-            expected=f"nothing there, or cluster {self.system_identifier}",
-            hint="check the resource's url in the stack file: recovering beside a foreign server would end in confusion",
-        )
+        name = ResourceName(self.resource)
+        answers = ask_old_servers(world.databases[name], world.declared[name], self.system_identifier)
+        require_gone(answers, self.system_identifier, self.override_by)
+        seen: dict[str, Json] = {answer.where: answer.presence.value for answer in answers}
+        if self.disrupted is not None:
+            seen["disrupted"] = dict[str, Json](self.disrupted)
+        return witness.done(seen, stopped_here=stopped, overridden_by=self.override_by if in_the_way(answers) else None)
 
     def _stop_local(self, world: World) -> bool:
-        """Whether a server ran here; remembered, so that an attempt after a kill says the same."""
+        """Whether a server ran here; remembered, so that an attempt after a kill says the same.
+
+        Raises:
+            Refusal: ``server_appeared``.
+        """
         instances = self.instances(world)
         if world.places.facts(self.place.directory).exists and instances.facts(self.place).running:
+            if not self.agreed_to_stop:
+                raise Refusal(
+                    "server_appeared",
+                    found=f"a server runs in {self.place.directory}, and none did when the recovery was asked for",
+                    expected="none, or a person's word that it is to be stopped",
+                    hint="see who started it; if it is in the way, start the recovery again: it asks anew",
+                )
             world.receipts.write(self.receipt, {"stopped_here": True})
             instances.stop(self.place, StopMode.FAST)
         return world.receipts.read(self.receipt) is not None

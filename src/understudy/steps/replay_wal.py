@@ -21,6 +21,7 @@ from understudy.repository.wal_requests import WalRequest, asked_again, end_reac
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import POLL_SECONDS, PlacedStep
 from understudy.steps.sandbox_settings import recovery_settings, sandbox_hba
+from understudy.steps.standstill import Standstill
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
@@ -30,6 +31,12 @@ from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, is_segment_name
 
+_REFUSED_AFTER = timedelta(minutes=1)
+"""A server that lets nobody in and comes no further for so long will let nobody in."""
+_SETTINGS = (
+    "SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', "
+    "'max_prepared_transactions', 'max_locks_per_transaction')"
+)
 _START_AGAIN = timedelta(milliseconds=200)
 _STANDBY_SIGNAL = "standby.signal"
 _LONGEST_PAUSE_SECONDS = 0.2
@@ -101,6 +108,8 @@ class _Ending:
     """Of a record that the loss cut off."""
     ran_out: bool = False
     """At the position that is the target; the server itself stops only at a record that begins there or behind it."""
+    outgrown: bool = False
+    """Before the target: the server's settings are too small for the WAL that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ class _Replay:
     prefetcher: WalPrefetcher
     path: ReplayPath
     records: WalRecords
+    required_settings: Mapping[str, str]
+    """That the server was started with; one that is adopted may have less."""
     adopted: bool
     """An attempt before this one started it."""
     asked_before: int = 0
@@ -140,6 +151,8 @@ class ReplayWal(PlacedStep):
     staging_directory: str
     ship_every_seconds: float = 10.0
     """For whoever asks for a moment that is not shipped yet. A plan from before this was told has the usual one."""
+    other_repositories: tuple[str, ...] = ()
+    """Of the resource: each may hold a sound copy of what is damaged in this one."""
     VERB = "replay-wal"
     PHASE: ClassVar = Phase.REPLAY
 
@@ -165,7 +178,6 @@ class ReplayWal(PlacedStep):
         path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
         if path.reaches_at_most < backup.stop_lsn:
             raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, backup.segment_bytes))
-        control = instances.control_data(self.place.directory)
         self._mark_as_standby(instances)
         prefetcher = WalPrefetcher(
             archive,
@@ -177,17 +189,13 @@ class ReplayWal(PlacedStep):
         )
         follow = {"recovery_target_timeline": str(self.timeline)}
         with prefetcher:
-            settings = recovery_settings(control, prefetcher.restore_command, {**follow, **self.target.settings})
-            # Closed to the network until it is verified, wherever it will listen later.
             with _cause_first(prefetcher):
-                replay = self._start(instances, prefetcher, path, _records_on(path, archive, backup.segment_bytes), settings)
-                ending = self._watch(world, replay)
+                records = _records_on(path, archive, backup.segment_bytes)
+                ending = self._play(world, prefetcher, path, records, {**follow, **self.target.settings})
                 if ending.ran_out:
                     # A server that ran out of WAL at the position that is its target refuses to be promoted.
                     instances.stop(self.place, StopMode.FAST)
-                    settings = recovery_settings(control, prefetcher.restore_command, follow)
-                    replay = self._start(instances, prefetcher, path, replay.records, settings)
-                    ending = self._same(ending, self._watch(world, replay))
+                    ending = self._same(ending, self._play(world, prefetcher, path, records, follow))
             facts = ending.facts
             prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes), lambda: _look_up(world, prefetcher))
         result: JsonObject = {
@@ -213,22 +221,30 @@ class ReplayWal(PlacedStep):
         with target_faults(), RestoreTarget(Path(self.place.directory), owner=instances.owner).open_file(_STANDBY_SIGNAL):
             pass  # empty: its being there is what counts
 
-    def _start(
-        self,
-        instances: Instances,
-        prefetcher: WalPrefetcher,
-        path: ReplayPath,
-        records: WalRecords,
-        settings: Mapping[str, str],
-    ) -> _Replay:
-        adopted = instances.facts(self.place).running
-        asked_before = 0 if adopted else len(prefetcher.requests())
-        instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-        return _Replay(instances, prefetcher, path, records, adopted, asked_before)
+    def _play(
+        self, world: World, prefetcher: WalPrefetcher, path: ReplayPath, records: WalRecords, target: Mapping[str, str]
+    ) -> _Ending:
+        """Start the server and watch it; again with larger settings where its WAL comes to the moment at which the source's were
+        raised. The control file says so then, and the server has paused or ended.
+        """
+        instances = self.instances(world)
+        while True:
+            control = instances.control_data(self.place.directory)
+            settings = recovery_settings(control, prefetcher.restore_command, target)
+            adopted = instances.facts(self.place).running
+            asked_before = 0 if adopted else len(prefetcher.requests())
+            # Closed to the network until it is verified, wherever it will listen later.
+            instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
+            replay = _Replay(instances, prefetcher, path, records, control.required_settings, adopted, asked_before)
+            ending = self._watch(world, replay)
+            if not ending.outgrown:
+                return ending
+            instances.stop(self.place, StopMode.FAST)
 
     def _watch(self, world: World, replay: _Replay) -> _Ending:
         """Until the target: paused there, or at the end of what there is."""
         instances, path = replay.instances, replay.path
+        standstill = Standstill(world.clock)
         pause_seconds = POLL_SECONDS
         while True:
             _look_up(world, replay.prefetcher)
@@ -239,7 +255,15 @@ class ReplayWal(PlacedStep):
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
             if not facts.running and replay.adopted:
                 # It may have given up because nobody fetched for it, just when we came back.
-                raise TryAgain("instance_ended", found="the server of an earlier attempt ended", after=_START_AGAIN)
+                raise TryAgain(
+                    "instance_ended",
+                    found=f"the server of an earlier attempt in {self.place.directory} ended",
+                    expected="that it replays on; it is started again now",
+                    hint=f"nothing is to be done; why it ended, its log says: {self.place.log_file}",
+                    after=_START_AGAIN,
+                )
+            if not facts.running and self._outgrown(instances, replay.required_settings):
+                return _Ending(facts, outgrown=True)
             if not facts.running:
                 instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
                 raise self._ended(facts)
@@ -250,8 +274,15 @@ class ReplayWal(PlacedStep):
                     expected="that only Understudy promotes it",
                     hint="somebody promoted it, or removed standby.signal; remove the target directory and start again",
                 )
+            if facts.replay_paused and self._outgrown(instances, self._settings_in_force(instances)):
+                return _Ending(facts, outgrown=True)
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
                 return _Ending(facts)
+            standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
+            if facts.refusal and (end_reached(requests, path.last_segment) or standing > _REFUSED_AFTER):
+                instances.query(self.place, "SELECT 1")  # says who is refused, and what to do
+            if standing > self.time_limit:
+                raise self._stalled(replay, facts, standing)
             if stuck_at(requests, path.last_segment) is not None:
                 return self._before_damage(replay)
             if end_reached(requests, path.last_segment) and facts.accepts_connections:
@@ -260,6 +291,29 @@ class ReplayWal(PlacedStep):
                     return ending
             world.clock.wait(pause_seconds)
             pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 1.2)
+
+    def _settings_in_force(self, instances: Instances) -> Mapping[str, str]:
+        return {str(name): str(value) for name, value in instances.query(self.place, _SETTINGS)}
+
+    def _outgrown(self, instances: Instances, in_force: Mapping[str, str]) -> bool:
+        """PostgreSQL writes down what its WAL demands before it looks whether it has it (``xlog_redo``)."""
+        required = instances.control_data(self.place.directory).required_settings
+        return any(int(value) > int(in_force.get(name, value)) for name, value in required.items())
+
+    def _stalled(self, replay: _Replay, facts: InstanceFacts, standing: timedelta) -> GiveUp:
+        """What replay has waited for in vain, where that is known."""
+        trouble = replay.prefetcher.trouble
+        if trouble is not None:
+            found = f"{trouble.found} (nothing was replayed for {standing})"
+            return GiveUp(trouble.code, found=found, expected=trouble.expected, hint=trouble.hint)
+        return GiveUp(
+            "replay_stalled",
+            found=f"nothing was replayed for {standing}, since {facts.replayed or 'its start'}, and no WAL was asked for; the "
+            f"server's last words: {' | '.join(facts.last_words[-4:])}",
+            expected="that replay comes further",
+            hint=f"its whole log is {self.place.log_file}; see what the server in {self.place.directory} is at (top, dmesg): "
+            "a disk that hangs, somebody who paused replay. When the cause is mended, start again",
+        )
 
     def _at_the_end(self, replay: _Replay, requests: Sequence[WalRequest]) -> _Ending | None:
         """None while records that the server has read already wait to be replayed."""
@@ -326,8 +380,13 @@ class ReplayWal(PlacedStep):
             found=f"replay stopped at {facts.replayed or 'a position before the end of the backup'}: the record there is "
             f"invalid, although the repository holds WAL up to {path.reaches}",
             expected="an unbroken sequence of records up to there",
-            hint=f"recover from another repository's copy with --repository; or, giving up all that was written since, {before}",
+            hint=f"recover from another repository's copy{self._elsewhere}; or, giving up all that was written since, {before}",
         )
+
+    @property
+    def _elsewhere(self) -> str:
+        named = " or ".join(f"--repository {each}" for each in self.other_repositories)
+        return f" with {named}" if named else ", if there is one"
 
     def _ended(self, facts: InstanceFacts) -> GiveUp:
         return GiveUp(

@@ -73,7 +73,9 @@ class StartWalStream:
         if not any(each.state == "streaming" and each.flushed is not None for each in standbys):
             raise TryAgain(
                 "receiver_starting",
-                found="the receiver runs, but the server does not see it stream yet",
+                found=f"the receiver (process {running.pid}) runs, but {database.address} does not see it stream yet",
+                expected=f"a row of {self.slot} in pg_stat_replication whose state is streaming",
+                hint="wait: it does as soon as it has begun. If it stays so, receiver.log in the spool says why",
                 after=timedelta(milliseconds=50),
             )
         facts = database.facts()

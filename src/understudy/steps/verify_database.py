@@ -11,6 +11,7 @@ from understudy.ports.instance import Instances, LogicalRead
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep
+from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Evidence
@@ -24,6 +25,10 @@ _NEWEST_HEARTBEAT = (
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY datname"
 _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
+
+_INVALID_PAGE = "invalid page in block"
+"""What the server, which we start in English, says of a page that disagrees with its checksum. Rows that cannot be read for
+another reason may well be so in every backup."""
 
 
 @step_kind("verify_database")
@@ -39,6 +44,8 @@ class VerifyDatabase(PlacedStep):
     """Where the table of heartbeats is; None where the stack file declares none."""
     workers: int = 2
     """How many connections read at once."""
+    label: str = ""
+    """The newest backup of the chain that was restored."""
     VERB = "verify-database"
     PHASE: ClassVar = Phase.VERIFY
 
@@ -49,6 +56,14 @@ class VerifyDatabase(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "every row can be read, and the operator's checks hold")
         instances = self.instances(world)
+        try:
+            return self._verify(world, instances, witness)
+        except GiveUp as error:
+            if _INVALID_PAGE in error.found:
+                error.add_proof(**{BACKUP_AT_FAULT: self.label})
+            raise
+
+    def _verify(self, world: World, instances: Instances, witness: Witness) -> Evidence:
         names = [str(row[0]) for row in instances.query(self.place, _DATABASES)]
         read = instances.read_logically(self.place, names, self.workers, world.progress, world.cancellation)
         databases: dict[str, Json] = {}

@@ -15,6 +15,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.phases import Phase
 
 _TABLE = "understudy_recovery_proof"
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY datistemplate, datname"
 
 
 @step_kind("write_and_read_back")
@@ -23,6 +24,7 @@ class WriteAndReadBack(PlacedStep):
     """Here the recovery clock stops: ``pg_ctl`` and "accepts connections" are both true long before a write works."""
 
     database: str = "postgres"
+    """Where the row goes; into the first that allows connections where there is none of that name."""
     VERB = "write-and-read-back"
     PHASE: ClassVar = Phase.CUT_OVER
 
@@ -33,6 +35,8 @@ class WriteAndReadBack(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "a commit was written and read back over another connection")
         instances = self.instances(world)
+        names = [str(row[0]) for row in instances.query(self.place, _DATABASES)]
+        database = self.database if self.database in names else names[0]
         instances.execute(
             self.place,
             (
@@ -40,10 +44,10 @@ class WriteAndReadBack(PlacedStep):
                 f"CREATE TABLE {_TABLE} (run text, written timestamptz DEFAULT now())",
                 f"INSERT INTO {_TABLE} (run) VALUES ('{world.run}')",  # noqa: S608
             ),
-            self.database,
+            database,
         )
         read = f"SELECT written, pg_is_in_recovery() FROM {_TABLE} WHERE run = '{world.run}'"  # noqa: S608
-        rows = instances.query(self.place, read, self.database)
+        rows = instances.query(self.place, read, database)
         if len(rows) != 1:
             raise GiveUp(
                 "write_not_read_back",
@@ -51,5 +55,5 @@ class WriteAndReadBack(PlacedStep):
                 expected="exactly one",
                 hint="the server accepted a commit that another connection can't see: do not let clients in; read its log",
             )
-        instances.execute(self.place, (f"DROP TABLE {_TABLE}",), self.database)
-        return witness.done(database=self.database, written=rows[0][0], in_recovery=rows[0][1])
+        instances.execute(self.place, (f"DROP TABLE {_TABLE}",), database)
+        return witness.done(database=database, written=rows[0][0], in_recovery=rows[0][1])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from understudy.judge.disruption import Watched
 from understudy.judge.exposure import Exposure, WalPosition, WalSample, exposure, newest_covered
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database
@@ -19,6 +20,13 @@ _REPORT_SECONDS = 1.0
 _MOST_SAMPLES = 2000
 _WRITTEN_FRESH_SECONDS = 3.0
 
+_UNREACHED = ("database_unreachable",)
+_ANSWERS = (
+    "connections_exhausted", "wal_senders_exhausted", "password_rejected", "privilege_missing", "database_missing",
+    "database_error", "statement_cancelled",
+)  # fmt: skip
+"""Whoever refuses is there. Other faults (a secret that is missing here, another cluster at the address) say neither."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -27,6 +35,8 @@ class Remembered:
     samples: tuple[WalSample, ...] = ()
     """In the order in which they were taken."""
     safe: Mapping[RepositoryName, WalPosition] = field(default_factory=dict)
+    watched: Watched = field(default_factory=Watched)
+    """Told with the exposure, about once a second, which is written down anyway: so it costs no flush of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class ExposureWatch:
         self._samples = WalSamples(remembered.samples)
         self._safe: dict[RepositoryName, WalPosition | None] = {name: remembered.safe.get(name) for name in repositories}
         self._written: tuple[datetime, WalPosition] | None = None
+        self._watched = remembered.watched
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"exposure-{resource}", daemon=True)
@@ -112,15 +123,23 @@ class ExposureWatch:
         fault = ""
         try:
             timeline, lsn = self._database.wal_flushed()
+            self._watched = self._watched.saw_answer(self._clock.now())
             self._samples.add(WalSample(asked, WalPosition(timeline, lsn)))
             ours = [each.written for each in self._database.standbys() if each.application_name == self._receiver_name]
             known = [lsn for lsn in ours if lsn is not None]
             written = WalPosition(timeline, max(known)) if known else None
         except UnderstudyError as error:
             fault = error.found
+            self._see_fault(error.code)
         with self._guard:
             self._written = (asked, written) if written is not None else None
         return fault
+
+    def _see_fault(self, code: str) -> None:
+        if code in _UNREACHED:
+            self._watched = self._watched.saw_silence(self._clock.now())
+        elif code in _ANSWERS:
+            self._watched = self._watched.saw_answer(self._clock.now())
 
     def _judged(self, fault: str) -> ExposureReport:
         with self._guard:
@@ -134,7 +153,8 @@ class ExposureWatch:
             self._samples.forget_covered(min(known.values(), key=_order))
         anchors = {newest_covered(samples, position) for position in known.values()}
         anchors.discard(None)
-        worth = Remembered(tuple(sorted((anchor for anchor in anchors if anchor), key=lambda each: each.asked)), known)
+        kept = tuple(sorted((anchor for anchor in anchors if anchor), key=lambda each: each.asked))
+        worth = Remembered(kept, known, self._watched)
         return ExposureReport(self._resource, exposure(samples, furthest, now), each, fault, worth)
 
 

@@ -50,7 +50,7 @@ class BackupSchedules:
         """
         Args:
             handled: The due moment that was acted on last; None for an entry that is new.
-            mark_handled: Remembers it.
+            mark_handled: Remembers it; both raise what stands against it, and are called again later.
             has_usable_backup: Asks the repositories; raises what they raise.
         """
         self._resource = resource
@@ -107,16 +107,18 @@ class BackupSchedules:
             self._mark_handled(entry, self._clock.now())
 
     def _act_on(self, entry: ScheduledBackup) -> None:
+        if self._is_too_early(entry):
+            return
         now = self._clock.now()
-        handled = self._handled(entry)
-        if handled is None:
-            self._mark_handled(entry, now)
-            return
-        due = to_make_up(entry, handled, now)
-        if due is None or self._is_too_early(entry):
-            return
-        _log.info("%s: %s backup due since %s", entry.resource, entry.kind, due.isoformat())
         try:
+            handled = self._handled(entry)
+            if handled is None:
+                self._mark_handled(entry, now)
+                return
+            due = to_make_up(entry, handled, now)
+            if due is None:
+                return
+            _log.info("%s: %s backup due since %s", entry.resource, entry.kind, due.isoformat())
             self._tell(self._back_up(entry.kind, lambda: self._mark_handled(entry, due)), f"scheduled {entry.kind} backup")
         except UnderstudyError as error:
             self._put_off(entry, error, f"scheduled {entry.kind} backup")

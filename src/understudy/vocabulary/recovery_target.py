@@ -35,7 +35,7 @@ class RecoveryTarget:
                 if self.value:
                     raise ValueError(f"a target of kind {self.kind} takes no value, found {self.value!r}")
             case TargetKind.TIME:
-                _time_with_offset(self.value)
+                time_with_offset(self.value)
             case TargetKind.LSN:
                 Lsn.parse(self.value)
             case TargetKind.TRANSACTION:
@@ -48,7 +48,7 @@ class RecoveryTarget:
     @property
     def time(self) -> datetime:
         """Of a target of kind ``TIME``, in UTC."""
-        return _time_with_offset(self.value)
+        return time_with_offset(self.value)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -74,8 +74,12 @@ class RecoveryTarget:
 LATEST = RecoveryTarget(TargetKind.LATEST)
 
 
-def _time_with_offset(text: str) -> datetime:
-    """Without an offset a time means something else on every machine; guessing has cost people data."""
+def time_with_offset(text: str) -> datetime:
+    """In UTC. Without an offset a time means something else on every machine; guessing has cost people data.
+
+    Raises:
+        ValueError: it is none, or lacks the offset.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.room import new_path
 from tests.servers.flavours import ClusterOptions, Flavour, give_to_owner, new_cluster, programs_of
-from tests.servers.processes import kill_tree, wait_until
+from tests.servers.processes import kill_servers_in, wait_until
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.lock_file import LockFile
@@ -53,8 +53,7 @@ class Cluster:
         return LockFile.read(str(self.data)).pid
 
     def close(self):
-        for pid in servers_processes(str(self.data)):
-            kill_tree(pid)
+        kill_servers_in(self.data)
         self.instances.facts(self.place)
         shutil.rmtree(self.root)
 

@@ -349,3 +349,27 @@ def test_a_log_is_added_to_and_its_last_words_are_those_of_the_newest_start(clus
         cluster.start({"no_such_setting": "1"})
     assert refused.value.code == "setting_rejected"
     assert "no_such_setting" in refused.value.found
+
+
+def test_a_server_that_lets_no_superuser_in_says_so_and_is_not_waited_for(clusters):
+    cluster = clusters()
+    cluster.start()
+    cluster.wait_until_ready()
+    cluster.instances.execute(cluster.place, ["create role keeper superuser nologin", "alter role postgres nologin"])
+    facts = cluster.instances.facts(cluster.place)
+    assert facts.running and not facts.accepts_connections
+    assert 'role "postgres" is not permitted to log in' in facts.refusal
+    with pytest.raises(GiveUp) as refused:
+        cluster.instances.query(cluster.place, "select 1")
+    assert refused.value.code == "instance_refuses_us"
+    assert "keeper" in refused.value.found and "ALTER ROLE" in refused.value.hint
+
+
+def test_a_database_that_allows_no_connections_is_a_fault_and_not_waited_for(clusters):
+    cluster = clusters()
+    cluster.start()
+    cluster.wait_until_ready()
+    cluster.instances.execute(cluster.place, ["create database closed allow_connections false"])
+    with pytest.raises(GiveUp) as refused:
+        cluster.instances.query(cluster.place, "select 1", "closed")
+    assert refused.value.code == "database_error"

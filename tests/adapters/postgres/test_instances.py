@@ -8,12 +8,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.adapters.postgres.clusters import clusters
+from tests.adapters.postgres.clusters import CLOSED, clusters
 from tests.contracts.instances import InstancesContract, read_everything
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import alive, descendants, wait_until
-from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.processes import servers_processes
+from understudy.adapters.postgres.shared_catalogs import databases, superusers
 from understudy.ports.instance import StopMode
 
 __all__ = ["clusters"]
@@ -114,12 +114,42 @@ def test_the_superuser_is_found_whatever_its_name(clusters):
     with psycopg.connect(host=cluster.place.socket_directory, user="helper", dbname="postgres", autocommit=True) as connection:
         for statement in rename[2:]:
             connection.execute(statement)
-    assert bootstrap_superuser(cluster.place.directory) == "Frau O'Hara"
+    assert superusers(cluster.place.directory)[0] == "Frau O'Hara"
     assert cluster.instances.query(cluster.place, "select session_user") == [("Frau O'Hara",)]
     cluster.instances.stop(cluster.place, StopMode.FAST)
     cluster.start(hba_lines=None)
     cluster.wait_until_ready()
     assert read_everything(cluster.instances, cluster.place).rows == 0
+
+
+def carried_out(cluster, role, database, *statements):
+    with psycopg.connect(host=cluster.place.socket_directory, user=role, dbname=database, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("flavour", [Flavour.DEBIAN_15, Flavour.WHEEL_18])
+def test_a_hardened_cluster_is_asked_as_another_superuser_in_another_database(clusters, flavour):
+    cluster = clusters(flavour)
+    cluster.start()
+    cluster.wait_until_ready()
+    instances, place = cluster.instances, cluster.place
+    instances.execute(place, ["create role keeper superuser login", "create database orders"])
+    carried_out(cluster, "keeper", "template1", "drop database postgres", "alter role postgres nologin")
+    assert instances.query(place, "select current_user, current_database()") == [("keeper", "template1")]
+    carried_out(cluster, "keeper", "orders", "alter database template1 allow_connections false")
+    assert cluster.other_instances().query(place, "select current_user, current_database()") == [("keeper", "orders")]
+    assert read_everything(instances, place, "orders").rows == 0
+    assert instances.check_structure(place, "orders", 1) is None
+    instances.stop(place, StopMode.FAST)
+    assert superusers(place.directory) == ("keeper", "postgres")
+    assert databases(place.directory)[0] == "template1"
+    assert "orders" in databases(place.directory)
+    for rules in (CLOSED, None):
+        cluster.start(hba_lines=rules)
+        cluster.wait_until_ready()
+        assert instances.query(place, "select current_user") == [("keeper",)]
+        instances.stop(place, StopMode.FAST)
 
 
 def test_nothing_of_our_environment_reaches_the_server(clusters, monkeypatch):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from understudy.adapters.postgres.presence import leads_here, presence
+from understudy.adapters.postgres.presence import leads_here, patience_seconds, presence
 from understudy.ports.database import Presence
 
 
@@ -51,6 +51,24 @@ def test_a_name_that_nobody_resolves_cannot_be_told():
 
 def test_a_port_left_empty_is_the_standard_one(tmp_path):
     assert presence({"host": f"{tmp_path},{tmp_path}", "port": ",5433"}) is Presence.NOBODY
+
+
+def test_a_host_that_does_not_answer_cannot_be_told():
+    with socket.socket() as server, socket.socket() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        waiting.connect(server.getsockname())  # its queue is full now, and Linux drops whatever else knocks
+        parameters = {"host": "127.0.0.1", "port": str(server.getsockname()[1]), "connect_timeout": "1"}
+        assert presence(parameters) is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize(("named", "seconds"), [("2", 2), (" 30 ", 30), ("0", 5), ("-1", 5), ("", 5), ("soon", 5)])
+def test_a_host_is_waited_for_as_long_as_the_connection_string_says_but_never_for_ever(named, seconds):
+    assert patience_seconds({"host": "127.0.0.1", "connect_timeout": named}) == seconds
+
+
+def test_a_host_is_waited_for_some_seconds_where_the_connection_string_says_nothing():
+    assert patience_seconds({"host": "127.0.0.1"}) == 5
 
 
 @pytest.mark.parametrize(

@@ -44,18 +44,6 @@ def test_a_full_spool_stops_the_stream_until_there_is_room(server, receivers):
     assert receiver.spool().segments[0] == newest
 
 
-@pytest.fixture
-def tiny_file_system(tmp_path):
-    """16 MB of their own."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a file system of its own needs the privilege to mount one")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def test_a_full_disk_is_told_and_the_stream_goes_on_when_there_is_room(server, receivers, tiny_file_system):
     ballast = tiny_file_system / "ballast"
     receiver = receivers(server, spool_directory=tiny_file_system / "spool")

@@ -9,10 +9,10 @@ import boto3
 import pytest
 
 from tests.contracts.object_store import ObjectStoreContract
-from tests.servers.condition_refusing_proxy import ConditionRefusingProxy
 from tests.servers.faulty_proxy import Direction, FaultyProxy
 from tests.servers.moto_s3 import MotoS3
 from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
+from tests.servers.refusing_proxy import ConditionRefusingProxy
 from understudy.adapters.s3 import S3Store
 from understudy.adapters.s3.uploads import PART_BYTES
 from understudy.ports.object_store import StoreAbilities

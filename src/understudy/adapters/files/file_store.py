@@ -13,7 +13,8 @@ from pathlib import Path
 
 from understudy.adapters.files.faults import as_store_faults, unreachable
 from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written, require_key
+from understudy.adapters.files.renaming import name_if_free
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
 _INCOMING = ".incoming"
@@ -61,7 +62,7 @@ class FileStore:
         self._require_prepared()
         self._sweep_once()
         if path.exists():
-            raise self._taken(key)
+            raise key_taken(f"{key} is there already")
         digest, size_bytes = hashlib.sha256(), 0
         with self._faults(f"writing {key}"):
             incoming = IncomingFile(self._incoming)
@@ -92,7 +93,8 @@ class FileStore:
                 with self._faults(f"reading {key} at {position}"):
                     piece = os.read(descriptor, min(_PIECE_BYTES, announced - position))
                 if not piece:
-                    raise TryAgain("store_unreachable", found=f"{key} ended at {position}", expected=f"{announced} bytes")
+                    raise TryAgain("store_unreachable", found=f"{key} ended at {position}", expected=f"{announced} bytes",
+                                   hint=f"look whether its disk is failing: dmesg, and findmnt -T {self._root}")  # fmt: skip
                 position += len(piece)
                 yield piece
         finally:
@@ -158,9 +160,6 @@ class FileStore:
             raise ValueError(f"not a key: {key!r}; what is on its way in lies there")
         return self._root / key
 
-    def _taken(self, key: str) -> GiveUp:
-        return GiveUp("object_exists", found=f"{key} is there already", expected="a key that is free: nothing is overwritten")
-
     def _require_prepared(self) -> None:
         with self._faults(f"looking at {self._root}"):
             prepared = self._incoming.is_dir()
@@ -184,15 +183,15 @@ class FileStore:
             flush_directory(directory.parent)
 
     def _publish(self, incoming: Path, path: Path, key: str) -> None:
-        """Give the file its own name; a link is refused where the name is taken, a rename would replace."""
+        """Give the file its own name, which is refused where that is taken; an ordinary rename would replace."""
         while True:
             self._require_prepared()  # gone since the writing began: no folder is made in an empty mount point
             self._make_directories(path.parent, mode=0o700)
             try:
-                os.link(incoming, path, follow_symlinks=False)
+                name_if_free(incoming, path)
                 break
             except FileExistsError:
-                raise self._taken(key) from None
+                raise key_taken(f"{key} is there already") from None
             except FileNotFoundError:
                 if not incoming.exists():
                     raise
@@ -205,7 +204,9 @@ class FileStore:
             try:
                 return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except (FileNotFoundError, NotADirectoryError):
-                raise GiveUp("object_missing", found=f"nothing under {key}", expected=f"an object in {self.url}") from None
+                raise GiveUp("object_missing", found=f"nothing under {key}", expected=f"an object in {self.url}",
+                             hint="somebody removed it: understudy verify says what else is lost; another repository may hold it "
+                             "(--repository)") from None  # fmt: skip
 
     def _entries(self, folder: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
         """What lies directly in a folder, directories with a slash behind their name: so they sort as their keys do."""

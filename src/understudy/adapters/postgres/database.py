@@ -201,6 +201,7 @@ class PostgresDatabase:
                     "timeline_history_missing",
                     found=f"{self.address} has no {history_file_name(timeline)}",
                     expected="a timeline above 1 that this server descends from",
+                    hint="if somebody removed it from the server's pg_wal, put it back from a standby; then try again",
                 ) from error
         return (result.get_value(0, 1) if result else None) or b""
 

@@ -45,7 +45,12 @@ def statement_failure(error: psycopg.Error, address: str) -> UnderstudyError:
     if state == "42501":
         return _privilege_missing(message, address)
     if state == "55006":
-        return TryAgain("object_in_use", found=f"{address}: {message}", expected="that nobody else uses it")
+        return TryAgain(
+            "object_in_use",
+            found=f"{address}: {message}",
+            expected="that nobody else uses it",
+            hint="see who does in pg_stat_activity and pg_replication_slots (active_pid), and end that; then it goes on",
+        )
     if state == "57014":
         return GiveUp(
             "statement_cancelled",
@@ -53,7 +58,12 @@ def statement_failure(error: psycopg.Error, address: str) -> UnderstudyError:
             expected="that the statement ends within its time limit",
             hint="see with pg_stat_activity what holds it up, or make the statement cheaper",
         )
-    return GiveUp("database_error", found=f"{address}: {message}", expected=f"no error (SQLSTATE {state})")
+    return GiveUp(
+        "database_error",
+        found=f"{address}: {message}",
+        expected=f"no error (SQLSTATE {state})",
+        hint="the server's log says more about it, with the statement where log_min_error_statement allows",
+    )
 
 
 def _words_of(error: psycopg.Error) -> str:

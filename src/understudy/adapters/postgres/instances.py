@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,6 @@ from typing import TypeVar
 import psycopg
 
 from understudy.adapters.postgres.accounts import Account
-from understudy.adapters.postgres.bootstrap_role import bootstrap_superuser
 from understudy.adapters.postgres.cluster_programs import ClusterPrograms, plain_environment, programs_unreachable
 from understudy.adapters.postgres.collations import changed_collations
 from understudy.adapters.postgres.configuration import (
@@ -28,6 +28,7 @@ from understudy.adapters.postgres.configuration import (
     write_configuration,
     write_own_authentication,
 )
+from understudy.adapters.postgres.entrances import Entrances, ServerRefuses, in_one_line, instance_refuses_us, names_no_database
 from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, STATE, parse_state
 from understudy.adapters.postgres.last_words import log_tail, why_it_ended
 from understudy.adapters.postgres.local_session import LocalSession, Rows, local_session
@@ -35,6 +36,7 @@ from understudy.adapters.postgres.lock_file import LockFile, ServerStatus
 from understudy.adapters.postgres.logical_read import LogicalReader
 from understudy.adapters.postgres.processes import send_signal, servers_processes, works_in
 from understudy.adapters.postgres.programs import PostgresPrograms
+from understudy.adapters.postgres.shared_catalogs import superusers
 from understudy.ports.clock import Clock
 from understudy.ports.instance import CollationChanges, ControlData, InstanceFacts, InstancePlace, LogicalRead, StopMode
 from understudy.ports.running import Cancellation, Progress
@@ -65,6 +67,7 @@ class LocalInstances:
         self._clock = clock
         self._account = account or Account.choose()
         self._tools = ClusterPrograms(programs, self._account)
+        self._entrances = Entrances()
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -102,8 +105,10 @@ class LocalInstances:
         if lock is None or lock.status not in _ANSWERING:
             return _without_connection(running, words)
         try:
-            with local_session(place, bootstrap_superuser(place.directory), "postgres") as session:
+            with self._entrances.session(place) as session:
                 return parse_state(session.rows(STATE)[0], words)
+        except ServerRefuses as refused:
+            return _without_connection(running, words, str(refused))
         except psycopg.OperationalError:
             return _without_connection(running, words)
 
@@ -130,13 +135,13 @@ class LocalInstances:
             send_signal(lock.pid, place.directory, _STOP_SIGNALS[mode])
         self._wait_until_gone(place, _STOP_SECONDS, "instance_stopping")
 
-    def query(self, place: InstancePlace, sql: str, database: str = "postgres") -> Rows:
+    def query(self, place: InstancePlace, sql: str, database: str | None = None) -> Rows:
         return self._in_session(place, database, lambda session: session.rows(sql))
 
     def ask(self, place: InstancePlace, check: str, database: str, limit: timedelta) -> Rows:
         return self._in_session(place, database, lambda session: session.answer(check, limit))
 
-    def execute(self, place: InstancePlace, statements: Sequence[str], database: str = "postgres") -> None:
+    def execute(self, place: InstancePlace, statements: Sequence[str], database: str | None = None) -> None:
         def carry_out(session: LocalSession) -> None:
             for statement in statements:
                 session.rows(statement)
@@ -150,17 +155,15 @@ class LocalInstances:
     def read_logically(
         self, place: InstancePlace, databases: Sequence[str], workers: int, progress: Progress, cancellation: Cancellation
     ) -> Mapping[str, LogicalRead]:
-        superuser = bootstrap_superuser(place.directory)
+        superuser = self._superuser(place)
         reader = LogicalReader(
             connect=lambda name: local_session(place, superuser, name, "SQL_ASCII"),
             dump_definitions=lambda name, snapshot: self._tools.dump_definitions(place, superuser, name, snapshot),
             major=self.major(),
         )
         room = int(self.query(place, "SHOW max_connections")[0][0] or 0) // _CONNECTIONS_OF_A_READER
-        try:
+        with self._connecting(place):
             return reader.read(databases, max(1, min(workers, room)), progress, cancellation)
-        except psycopg.OperationalError as error:
-            raise self._no_connection(place, superuser, " ".join(str(error).split())) from error
 
     def changed_collations(self, place: InstancePlace, database: str) -> CollationChanges:
         return changed_collations(lambda sql: self.query(place, sql, database), self.major())
@@ -169,7 +172,7 @@ class LocalInstances:
         relations = self.query(place, IS_AMCHECK_THERE, database)
         if not relations or relations[0][0] is None:
             return None
-        self._tools.check_structure(place, bootstrap_superuser(place.directory), database, workers)
+        self._tools.check_structure(place, self._superuser(place), database, workers)
         return int(relations[0][0])
 
     def _write_files(
@@ -186,7 +189,7 @@ class LocalInstances:
             if hba_lines is not None:
                 write_closed_authentication(files, hba_lines, self._account)
             else:
-                superuser = bootstrap_superuser(place.directory)
+                superuser = superusers(place.directory)[0]
                 write_own_authentication(files, place, settings, superuser, self.major(), self._account)
         except OSError as error:
             raise GiveUp(
@@ -307,31 +310,33 @@ class LocalInstances:
             self._clock.wait(_POLL_SECONDS)
         _reap()
 
-    def _in_session(self, place: InstancePlace, database: str, work: Callable[[LocalSession], T]) -> T:
-        superuser = bootstrap_superuser(place.directory)
-        try:
-            with local_session(place, superuser, database) as session:
-                return work(session)
-        except psycopg.OperationalError as error:
-            raise self._no_connection(place, superuser, " ".join(str(error).split())) from error
+    def _in_session(self, place: InstancePlace, database: str | None, work: Callable[[LocalSession], T]) -> T:
+        with self._connecting(place), self._entrances.session(place, database) as session:
+            return work(session)
 
-    def _no_connection(self, place: InstancePlace, superuser: str, message: str) -> UnderstudyError:
+    def _superuser(self, place: InstancePlace) -> str:
+        with self._connecting(place):
+            return self._entrances.superuser(place)
+
+    @contextmanager
+    def _connecting(self, place: InstancePlace) -> Iterator[None]:
+        try:
+            yield
+        except ServerRefuses as refused:
+            raise instance_refuses_us(place, refused) from refused
+        except psycopg.OperationalError as error:
+            raise self._no_connection(place, in_one_line(error)) from error
+
+    def _no_connection(self, place: InstancePlace, message: str) -> UnderstudyError:
         _reap()
         if self._live_lock(place.directory) is None:
             return self._why_it_ended(place)
-        if "does not exist" in message:
+        if names_no_database(message):
             return GiveUp(
                 "database_error",
                 found=message,
-                expected=f"the database, and the superuser {superuser}",
-                hint="list both with: psql -l, and select rolname from pg_roles",
-            )
-        if "authentication failed" in message or "pg_hba.conf" in message:
-            return GiveUp(
-                "instance_refuses_us",
-                found=message,
-                expected=f"that the server in {place.directory} lets {superuser} in over {place.socket_directory}",
-                hint="it was started by somebody else, with other rules: stop it, and resume",
+                expected="a database of that name that allows connections",
+                hint="list what is there with: select datname, datallowconn from pg_database",
             )
         return _starting(place, message)
 
@@ -380,7 +385,7 @@ def _starting(place: InstancePlace, message: str = "it does not accept connectio
     )
 
 
-def _without_connection(running: bool, words: tuple[str, ...]) -> InstanceFacts:
+def _without_connection(running: bool, words: tuple[str, ...], refusal: str = "") -> InstanceFacts:
     return InstanceFacts(
         running=running,
         accepts_connections=False,
@@ -390,4 +395,5 @@ def _without_connection(running: bool, words: tuple[str, ...]) -> InstanceFacts:
         replay_paused=None,
         timeline=None,
         last_words=words,
+        refusal=refusal,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from understudy.ports.database import Presence
 
-_TIMEOUT_SECONDS = 5.0
+_PATIENCE_SECONDS = 5.0
 _DEFAULT_PORT = "5432"
 
 
@@ -16,10 +16,20 @@ def presence(parameters: Mapping[str, str]) -> Presence:
 
     Where the connection string names no host (a service file or the environment may), nothing can be told: ``UNKNOWN``.
     """
-    seen = [_knock(place) for place in _places(parameters)]
+    patience = patience_seconds(parameters)
+    seen = [_knock(place, patience) for place in _places(parameters)]
     if Presence.LISTENING in seen:
         return Presence.LISTENING
     return Presence.NOBODY if seen and all(each is Presence.NOBODY for each in seen) else Presence.UNKNOWN
+
+
+def patience_seconds(parameters: Mapping[str, str]) -> float:
+    """How long each place may take to answer: the connection string's ``connect_timeout``, where that sets one.
+
+    For libpq 0 means for ever; who looks whether a host is gone has to come to an end.
+    """
+    named = parameters.get("connect_timeout", "").strip()
+    return float(named) if named.isascii() and named.isdigit() and int(named) > 0 else _PATIENCE_SECONDS
 
 
 def leads_here(parameters: Mapping[str, str], port: int) -> bool:
@@ -63,14 +73,14 @@ def _places(parameters: Mapping[str, str]) -> Iterator[str | tuple[str, int]]:
         yield f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, int(port))
 
 
-def _knock(place: str | tuple[str, int]) -> Presence:
+def _knock(place: str | tuple[str, int], patience: float) -> Presence:
     try:
         if isinstance(place, str):
             with socket.socket(socket.AF_UNIX) as knocking:
-                knocking.settimeout(_TIMEOUT_SECONDS)
+                knocking.settimeout(patience)
                 knocking.connect(place)
         else:
-            socket.create_connection(place, _TIMEOUT_SECONDS).close()
+            socket.create_connection(place, patience).close()
     except (ConnectionRefusedError, FileNotFoundError):
         return Presence.NOBODY
     except OSError:

@@ -291,7 +291,12 @@ class PostgresWalReceiver:
             if any(row.application_name == self._options.application_name and row.state in _STREAMING for row in rows):
                 return
             self._clock.wait(_LOOK_EVERY_SECONDS)
-        raise TryAgain("receiver_starting", found="; ".join(self._log.last_words()), expected="a stream that has begun")
+        raise TryAgain(
+            "receiver_starting",
+            found="; ".join(self._log.last_words()) or f"pg_receivewal (process {pid}) has said nothing yet",
+            expected="a stream that has begun",
+            hint=f"wait: it is tried again. If it stays so, see pg_stat_replication and {self._options.spool_directory}/receiver.log",
+        )
 
     def _failure(self) -> UnderstudyError:
         cause = self._log.cause_of_failure()

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
+from understudy.ports.object_store import key_taken
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
 _FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "StorageFull"}
@@ -66,7 +67,7 @@ def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
     if code in _MISSING:
         return GiveUp("object_missing", found=found, expected=f"an object in {url}", hint="see what is there: understudy backups")
     if code in _TAKEN or status == 412:
-        return GiveUp("object_exists", found=found, expected="a key that is free: nothing is overwritten")
+        return key_taken(found)
     if code in _CLOCK_WRONG:
         return GiveUp("store_denied", found=found, expected="a clock that agrees with the store's",
                       hint="set this machine's clock: timedatectl status")  # fmt: skip

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written, require_key
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
@@ -54,7 +54,7 @@ class S3Store:
 
         full = self._full(key)
         if self._wire.head(full) is not None:
-            raise GiveUp("object_exists", found=f"{key} is there already", expected="a key that is free: nothing is overwritten")
+            raise key_taken(f"{key} is there already")
         written = Upload(self._wire, full).send(chunks)
         return Written(key, written.size_bytes, written.sha256)
 

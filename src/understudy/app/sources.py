@@ -1,0 +1,81 @@
+"""Which repository a restore reads from, and what a person can do where that one will not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from understudy.app.installation import Installation
+from understudy.app.repositories import made_repository
+from understudy.plan.request import Choice
+from understudy.repository.manifests import BackupManifest
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+
+
+class HoldsBackups(Protocol):
+    @property
+    def backups(self) -> Sequence[BackupManifest]: ...
+
+
+H = TypeVar("H", bound=HoldsBackups)
+
+
+def source_first(installation: Installation, name: ResourceName, source: RepositoryName | None) -> tuple[RepositoryName, ...]:
+    """The one that is read from, by default the resource's first; then the others."""
+    names = installation.repository_names(name)
+    source = source or names[0]
+    return (source, *(each for each in names if each != source))
+
+
+def source_that_will_do(
+    installation: Installation,
+    name: ResourceName,
+    choice: Choice,
+    look: Callable[[RepositoryName, frozenset[str]], H],
+) -> tuple[RepositoryName, H]:
+    """The first repository; the one behind it where runs before this one found no sound backup in it that will do.
+
+    ``look``: what a repository holds without the given labels; refuses with ``no_backup`` where nothing is left.
+
+    Raises:
+        Refusal: ``no_backup``; and what the stores raise.
+    """
+    names = (choice.repository,) if choice.repository else installation.repository_names(name)
+    for repository in names[:-1]:
+        without = choice.left_out_of(repository)
+        try:
+            held = look(repository, without)
+        except Refusal as error:
+            if error.code != "no_backup" or not without:
+                raise
+            continue
+        if not without or choice.label is None or any(each.label.text == choice.label for each in held.backups):
+            return repository, held
+    return names[-1], look(names[-1], choice.left_out_of(names[-1]))
+
+
+@contextmanager
+def other_copies_told(installation: Installation, name: ResourceName, choice: Choice) -> Iterator[None]:
+    """A fault of the repository that is read from tells which others hold what is wanted: at three in the morning that counts."""
+    try:
+        yield
+    except UnderstudyError as error:
+        others = source_first(installation, name, choice.repository)[1:]
+        held = [text for text in (_held_in(installation, name, other, choice.label) for other in others) if text]
+        if held:
+            instead = f"or go on from another repository: {'; '.join(held)}"
+            error.hint = f"{error.hint}; {instead}" if error.hint else instead
+        raise
+
+
+def _held_in(installation: Installation, name: ResourceName, repository: RepositoryName, label: str | None) -> str:
+    """What of the database can be restored from there, for people; empty where nothing can, or it is away too."""
+    try:
+        usable = made_repository(installation, repository).backups(name).usable
+    except UnderstudyError:
+        return ""
+    fitting = [backup for backup in usable if label in (None, backup.label.text)]
+    newest = max(fitting, key=lambda backup: backup.stop_time, default=None)
+    return f"--repository {repository} (backup {newest.label}, {newest.stop_time.isoformat()})" if newest else ""
