@@ -14,7 +14,7 @@ from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file
 
 
 def with_spooled(installation: Installation, repository: RepositoryName, held: Holdings) -> Holdings:
-    """As the repository will be once this host's spool is shipped; as it is where the run's step leaves that out with a reason."""
+    """As the repository will be once the spool here is shipped; as it is where the run's step leaves that out with a reason."""
     backup = held.backups[0]
     receiver = installation.receivers[backup.resource]
     try:
