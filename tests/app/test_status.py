@@ -30,12 +30,12 @@ def installation(desk, server):
     return Installation.open(desk.stack_file, desk.state)
 
 
-def record(installation, run, procedure, state, *, backup=False):
+def record(installation, run, procedure, state, *, backup=False, label="20261123-030000F"):
     """A run that ended; with a completed backup, or none."""
     records, step = installation.records, "orders/write-backup-manifest" if backup else "orders/verify-database"
     records.submit(replace(submission(run, steps=(step,)), procedure=procedure))
     if state is RunState.SUCCEEDED or backup:
-        records.conclude_step(RunId(run), StepKey(step), succeeded(proof={"label": "20261123-030000F"}))
+        records.conclude_step(RunId(run), StepKey(step), succeeded(proof={"label": label}))
     records.finish(RunId(run), state)
 
 
@@ -67,6 +67,23 @@ def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
     assert "last backup" in said and "(understudy show r2)" in said
     record(installation, "r3", "backup", RunState.SUCCEEDED, backup=True)
     assert status(installation).resources[0].failed_backup is None
+
+
+def test_a_chain_that_stands_on_a_full_backup_from_long_ago_is_told(desk, installation):
+    record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F")
+    assert "stands on an old full one" not in understudy(desk, "status").stdout
+    record(installation, "r2", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F_20261123-030000I")
+    assert "stands on an old full one (understudy backup orders --full)" in understudy(desk, "status").stdout
+
+
+def test_what_was_set_aside_of_wal_is_shown(desk, installation):
+    assert "set aside" not in understudy(desk, "status").stdout
+    aside = desk.state / "wal" / "orders" / "quarantine" / "20261123T030000.000000Z"
+    aside.mkdir(parents=True)
+    (aside / "000000010000000000000003").write_bytes(bytes(2**20))
+    said = understudy(desk, "status").stdout
+    assert "set aside" in said and str(aside.parent) in said
+    assert json.loads(understudy(desk, "status", "--json").stdout)["resources"][0]["set_aside"]["size_bytes"] == 2**20
 
 
 def test_the_backup_that_a_recovery_takes_is_one(installation):

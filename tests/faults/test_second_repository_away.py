@@ -1,5 +1,7 @@
 """A further repository that is away when a backup begins: the first one gets it, and the copy waits."""
 
+import json
+
 import pytest
 
 from tests.faults.estate import FAR, NEAR, RESOURCE
@@ -37,3 +39,32 @@ def test_one_that_was_never_there_yet_refuses_the_backup(estate):
     with pytest.raises(UnderstudyError):
         labels(estate, FAR)
     assert labels(estate, NEAR) == []
+
+
+def test_what_the_other_one_holds_is_listed_while_one_is_away_and_that_is_told(estate):
+    estate.command("backup", "orders")
+    (label,) = labels(estate, FAR)
+    estate.unmount()
+    listed = estate.command("backups", expect=1)
+    assert label.text in listed.stdout and "far" in listed.stdout
+    assert "what near holds of orders is not known" in listed.stderr
+    told = json.loads(estate.command("backups", "--json", expect=1).stdout)
+    assert [each["repository"] for each in told["usable"]] == ["far"]
+    assert [each["repository"] for each in told["away"]] == ["near"]
+    assert label.text in estate.command("backups", "orders", "--repository", "far").stdout
+    estate.mount()
+    estate.s3.stop()
+    listed = estate.command("backups", expect=1)
+    assert "near" in listed.stdout and "what far holds of orders is not known" in listed.stderr
+    estate.command("backups", "--repository", "nowhere", expect=2)
+
+
+def test_a_repository_that_is_another_than_before_is_not_written_to(estate):
+    """As where two disks were exchanged."""
+    estate.command("backup", "orders")
+    seen = estate.installation.state / "repositories" / NEAR
+    known = seen.read_text()
+    seen.write_text("0123456789abcdef")
+    refused = estate.command("backup", "orders", "--full", expect=5)
+    assert "repository_of_another" in refused.stderr and known in refused.stderr
+    assert len(labels(estate, NEAR)) == 1

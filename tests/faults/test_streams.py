@@ -1,15 +1,19 @@
 """The stream itself breaks: the server, the receiver, the slot, the timeline, or a piece in the middle."""
 
+import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.faults.estate import NEAR, RESOURCE, assert_contiguous
+from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
 from tests.servers.flavours import Flavour
 from tests.servers.processes import alive, wait_until
+from tests.steps.protected import world_of
 from understudy.repository.replay_path import path_over
-from understudy.vocabulary.errors import GiveUp
+from understudy.steps.start_wal_stream import StartWalStream
+from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.wal import WalSegment
 
 LITTLE_WAL = {"max_wal_size": "4MB", "min_wal_size": "2MB", "checkpoint_timeout": "1h"}
@@ -171,6 +175,70 @@ def test_a_dropped_slot_whose_wal_is_gone_is_told_and_begins_anew_with_a_full_ba
     estate.wait_until_held(estate.write())
     assert replayable(estate, newest_backup(estate)).gap is None
     estate.wait_for(lambda seen: seen.receiving_fault is None and not seen.shipping_faults, "the stream to go on")
+
+
+def test_what_was_received_before_a_gap_is_not_moved_while_the_first_repository_is_away_and_named_where_another_lacks_it(
+    make_estate,
+):
+    estate = make_estate(bucket=True, server={"settings": LITTLE_WAL})
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.wait_until_held(estate.write(), NEAR, FAR)
+    estate.terminate()
+    received = estate.write(2)
+    receiver = estate.installation.receivers[RESOURCE]
+    wait_until(lambda: received in receiver.spool().segments, "the receiver to go on by itself")
+    receiver.stop()
+    wait_until(lambda: estate.server.sql("select active from pg_replication_slots") == [(False,)], "the slot to be free")
+    estate.server.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+    for _ in range(4):
+        estate.write(3)
+        estate.server.sql("checkpoint")
+    step = StartWalStream(RESOURCE, estate.installation.stack.slot_of(RESOURCE), begin_anew_in=(NEAR, FAR))
+    world = world_of(estate.installation)
+    estate.unmount()
+    with pytest.raises(TryAgain) as away:
+        step.run(world)
+    assert away.value.code == "store_unreachable"
+    assert received in receiver.spool().segments
+    estate.mount()
+    estate.s3.stop()
+    evidence = []
+
+    def begun_anew():
+        with contextlib.suppress(TryAgain):
+            evidence.append(step.run(world))
+        return bool(evidence)
+
+    wait_until(begun_anew, "the stream to begin anew")
+    assert estate.holds(received)
+    anew = evidence[0].proof["began_anew"]
+    assert [each.partition(":")[0] for each in anew["not_shipped"]] == ["far"]
+    assert (Path(anew["quarantined_to"]) / received.name).exists()
+    assert anew["quarantined_to"] in evidence[0].hint and "far: store_unreachable" in evidence[0].hint
+
+
+def test_a_slot_that_gets_short_of_room_is_warned_of_and_shown_before_it_is_lost(make_estate):
+    estate = make_estate(server={"settings": LITTLE_WAL})
+    estate.serve()
+    estate.wait_for(lambda seen: seen.slot is not None and seen.slot.active, "the stream")
+    keep_for_slots(estate.server, "16MB")
+    shown = estate.wait_for(lambda seen: seen.slot is not None and not seen.slot.is_short, "room")
+    os.kill(estate.receiver_pid, signal.SIGSTOP)
+    try:
+        while not shown.slot.is_short:
+            kept = shown.slot.kept_bytes
+            estate.write()
+            shown = estate.wait_for(
+                lambda seen: seen.slot is not None and seen.slot.kept_bytes > kept,  # noqa: B023
+                "the next look at the slot",
+            )
+    finally:
+        os.kill(estate.receiver_pid, signal.SIGCONT)
+    assert shown.slot.wal_status in ("reserved", "extended", "unreserved")
+    wait_until(lambda: "the server gives it up" in estate.log_text(), "the warning")
+    estate.wait_for(lambda seen: seen.slot is not None and not seen.slot.is_short, "room again")
+    assert "slot           " in estate.command("status", expect=3).stdout
 
 
 def test_a_hole_in_the_wal_is_told_and_closed_by_a_full_backup_behind_it(make_estate):

@@ -1,4 +1,5 @@
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from understudy.plan.backup import decide_kind, plan_backup
 from understudy.plan.plan import Hold, HoldKind
 from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin
 
 FULL = backup_of("20261123-030000F")
 
@@ -48,6 +49,31 @@ def test_an_incremental_stands_on_the_newest_backup_and_keeps_its_chain():
     assert step.label == "20261123-030000F_20261124-030000I"
     assert Hold("backup-chain:orders/20261123-030000F", HoldKind.SHARED) in plan.holds
     assert Hold("backup-lane:orders", HoldKind.EXCLUSIVE) in plan.holds
+
+
+@pytest.mark.parametrize(
+    ("standing", "age_days", "asked", "origin", "scheduled", "kind"),
+    [
+        (13, 1, None, BackupOrigin.MANUAL, False, BackupKind.INCREMENTAL),
+        (14, 1, None, BackupOrigin.MANUAL, False, BackupKind.FULL),
+        (14, 1, None, BackupOrigin.MANUAL, True, BackupKind.INCREMENTAL),
+        (14, 1, BackupKind.INCREMENTAL, BackupOrigin.MANUAL, False, BackupKind.INCREMENTAL),
+        (14, 1, BackupKind.INCREMENTAL, BackupOrigin.AUTOMATIC, False, BackupKind.FULL),
+        (1, 31, None, BackupOrigin.MANUAL, False, BackupKind.INCREMENTAL),
+        (1, 32, None, BackupOrigin.MANUAL, False, BackupKind.FULL),
+    ],
+)
+def test_a_chain_ends_where_no_schedule_and_no_person_says_how_long_it_gets(standing, age_days, asked, origin, scheduled, kind):
+    backups = [FULL]
+    for number in range(standing):
+        label = f"{FULL.label}_20261123-{4 + number:02d}0000I"
+        backups.append(backup_of(label, parent=backups[-1].label.text, minutes=60 * (number + 1)))
+    begun = datetime(2026, 11, 23, 3, tzinfo=UTC)
+    facts = backup_facts(backups, now=begun + timedelta(days=age_days))
+    decision = decide_kind(asked, replace(facts, origin=origin, full_is_scheduled=scheduled))
+    assert decision.kind is kind
+    if kind is BackupKind.FULL:
+        assert FULL.label.text in decision.reason and "no schedule takes full ones" in decision.reason
 
 
 def test_a_server_without_backup_manifests_is_refused():

@@ -25,12 +25,14 @@ def drilled(estate):
 def test_a_cluster_comes_back_whose_bootstrap_superuser_may_not_log_in_and_that_has_no_database_postgres(make_estate, flavour):
     estate = make_estate(flavour, segment_megabytes=1)
     server = estate.server
-    server.sql("create role keeper superuser login; create database orders")
-    estate.reopen(server.replication_url.rpartition("/")[0] + "/orders")
-    carried_out(server, "orders", "create table t as select 1 as id")
+    estate.reopen(server.replication_url)
     estate.back_up_well()
     # Behind the backup, so that what lies in its pages is older than what replay makes of it.
-    carried_out(server, "orders", "drop database postgres", "alter role postgres nologin", "insert into t values (2)")
+    server.sql("create role keeper superuser login")
+    server.sql("create database orders")
+    estate.reopen(server.replication_url.rpartition("/")[0] + "/orders")
+    carried_out(server, "orders", "drop database postgres with (force)", "alter role postgres nologin", "checkpoint")
+    carried_out(server, "orders", "create table t as select 1 as id", "insert into t values (2)")
     estate.ship()
     view = expect_success(drilled(estate))
     assert proof_of(view, "verify-database")["databases"]["orders"]["rows"] == 2

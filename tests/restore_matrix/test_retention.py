@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -40,6 +42,17 @@ def submitted(estate: Estate, plan: Plan):
     return hand_over(estate.installation.records, estate.installation.clock, plan)
 
 
+def as_an_older_version_planned(estate: Estate, procedure: str) -> None:
+    """The plans that were carried out hold a step and a field that this version does not know any more."""
+    with closing(sqlite3.connect(estate.installation.state / "state.db")) as database, database:
+        for run, plan in database.execute("SELECT run, plan FROM runs WHERE procedure = ?", (procedure,)).fetchall():
+            steps = (told := json.loads(plan))["steps"]
+            for planned in steps:
+                planned["step"]["of_an_older_version"] = 1
+            steps.append({**steps[0], "key": "orders/older", "step": {"step": "of_an_older_version"}})
+            database.execute("UPDATE runs SET plan = ? WHERE run = ?", (json.dumps(told), run))
+
+
 @pytest.mark.parametrize("store", StoreKind)
 def test_what_the_rules_let_go_is_removed_and_what_stays_comes_back(make_estate, store):
     estate = make_estate(Flavour.WHEEL_18, store, segment_megabytes=1, resource={"keep": ONLY_THE_NEWEST})
@@ -73,6 +86,7 @@ def test_what_the_rules_let_go_is_removed_and_what_stays_comes_back(make_estate,
     assert (refused.returncode, "not_agreed" in refused.stderr) == (5, True)
     assert objects(estate) == before
 
+    as_an_older_version_planned(estate, "restore")
     told = json.loads(estate.command("expire", "orders", "--yes", "--json").stdout)
     fates = {each["label"]: each for each in told["retention"][0]["backups"]}
     assert {label: fate["stays"] for label, fate in fates.items()} == {

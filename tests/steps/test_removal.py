@@ -192,6 +192,23 @@ def test_who_is_superseded_midway_stops_before_the_next_folder(place):
     assert any(f"/{KILLED}/" in key for key in keys(place))
 
 
+def test_who_is_superseded_midway_removes_no_further_wal(place):
+    remove_backups, remove_wal = steps(place)
+    remove_backups.run(world(place))
+    with pytest.raises(Refusal) as refused:
+        remove_wal.run(world(place, cancellation=TakenOverOnceOneIsGone(place)))
+    assert refused.value.code == "controller_superseded"
+    assert tuple(segments_in(place)) == tuple(range(4, 18))
+
+
+def test_what_the_spool_has_of_another_history_is_not_forgotten(place):
+    forget = expiry(place).steps[0].step
+    spooled = place / "spool/wal/00000001000000000000000F"
+    spooled.write_bytes(b"other".ljust(2**20, b"\0"))
+    assert refusal(forget, world(place)) == "wal_conflict"
+    assert spooled.exists()
+
+
 @pytest.fixture
 def locking_store(tmp_path):
     """A bucket whose server keeps what ``proxy.locked`` names."""

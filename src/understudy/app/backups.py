@@ -14,7 +14,7 @@ from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
-from understudy.vocabulary.errors import Refusal, TryAgain
+from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 
 _KIBIBYTE = 1024
@@ -53,6 +53,7 @@ def plan_next_backup(
         backups=listing.usable,
         origin=origin,
         incremental_refused=refused,
+        full_is_scheduled=installation.resource(name).backup.full is not None,
     )
     return plan_backup(backup_subject(installation, name, repositories), facts, kind)
 
@@ -118,29 +119,49 @@ class UnreadableBackup:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryAway:
+    """What it holds of the resource is not known."""
+
+    repository: RepositoryName
+    resource: ResourceName
+    code: str
+    found: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class BackupsEverywhere:
     usable: tuple[ListedBackup, ...]
     unusable: tuple[UnreadableBackup, ...]
+    away: tuple[RepositoryAway, ...]
 
 
-def list_backups(installation: Installation, resource: str | None) -> BackupsEverywhere:
-    """What the repositories hold, newest last; what is there and can't be used, with the reason.
+def list_backups(installation: Installation, resource: str | None, repository: str | None = None) -> BackupsEverywhere:
+    """What the repositories hold, newest last; what is there and can't be used, with the reason. One that cannot be asked hides
+    nothing of the others.
 
     Raises:
-        Refusal: ``no_backup``: none is there, usable or not.
+        Refusal: ``no_backup``: none is there, usable or not, and every repository was asked; ``no_such_resource``,
+            ``no_such_repository``.
     """
     usable: list[ListedBackup] = []
     unusable: list[UnreadableBackup] = []
+    away: list[RepositoryAway] = []
+    wanted = None if repository is None else installation.repository_name(repository)
     names = [ResourceName(resource)] if resource else list(installation.resource_names())
     for name in names:
         installation.resource(name)
-        for repository in installation.repository_names(name):
-            if is_unmade(installation, repository):
+        for place in installation.repository_names(name):
+            if wanted not in (None, place) or is_unmade(installation, place):
                 continue
-            listing = installation.repository(repository).backups(name)
-            usable += [ListedBackup(repository, backup) for backup in listing.usable]
-            unusable += [UnreadableBackup(repository, each.key, each.error.code, each.error.found) for each in listing.unusable]
-    if not (usable or unusable):
+            try:
+                listing = installation.repository(place).backups(name)
+            except UnderstudyError as error:
+                away.append(RepositoryAway(place, name, error.code, error.found, error.hint))
+                continue
+            usable += [ListedBackup(place, backup) for backup in listing.usable]
+            unusable += [UnreadableBackup(place, each.key, each.error.code, each.error.found) for each in listing.unusable]
+    if not (usable or unusable or away):
         raise no_backup(names[0], "the repositories hold no backup")
     usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
-    return BackupsEverywhere(tuple(usable), tuple(unusable))
+    return BackupsEverywhere(tuple(usable), tuple(unusable), tuple(away))

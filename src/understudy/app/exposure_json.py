@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import cast
 
 from understudy.judge.disruption import Watched
-from understudy.judge.exposure import Exposure, KnownExposure, WalPosition, WalSample
+from understudy.judge.exposure import Exposure, KnownExposure, SetBack, WalPosition, WalSample
+from understudy.judge.slot_room import SlotRoom
 from understudy.supervise.exposure_watch import ExposureReport, Remembered
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName
@@ -24,6 +25,8 @@ def exposure_to_json(report: ExposureReport) -> JsonObject:
         "safe": {name: _position(position) for name, position in remembered.safe.items()},
         "answered": _iso(remembered.watched.answered),
         "silent": _iso(remembered.watched.silent),
+        "set_back": None if remembered.set_back is None else _set_back(remembered.set_back),
+        "slot": None if report.slot is None else slot_to_json(report.slot),
     }
 
 
@@ -34,7 +37,29 @@ def remembered_from_json(value: JsonObject) -> Remembered:
     return Remembered(
         tuple(WalSample(datetime.fromisoformat(str(each["asked"])), _position_of(each)) for each in samples),
         {RepositoryName(name): _position_of(position) for name, position in safe.items()},
+        _set_back_of(value.get("set_back")),
         watched_from_json(value),
+    )
+
+
+def slot_to_json(room: SlotRoom) -> JsonObject:
+    return {
+        "wal_status": room.wal_status,
+        "active": room.active,
+        "kept_bytes": room.kept_bytes,
+        "room_bytes": room.room_bytes,
+    }
+
+
+def slot_from_json(value: Json) -> SlotRoom | None:
+    if value is None:
+        return None
+    fields = cast(JsonObject, value)
+    return SlotRoom(
+        wal_status=str(fields["wal_status"]),
+        active=bool(fields["active"]),
+        kept_bytes=cast("int | None", fields["kept_bytes"]),
+        room_bytes=cast("int | None", fields["room_bytes"]),
     )
 
 
@@ -60,6 +85,17 @@ def _iso(at: datetime | None) -> str | None:
 
 def _moment(value: Json) -> datetime | None:
     return None if value is None else datetime.fromisoformat(str(value))
+
+
+def _set_back(seen: SetBack) -> dict[str, Json]:
+    return {"seen": seen.seen.isoformat(), "timeline": seen.timeline}
+
+
+def _set_back_of(value: Json) -> SetBack | None:
+    if value is None:
+        return None
+    fields = cast(JsonObject, value)
+    return SetBack(datetime.fromisoformat(str(fields["seen"])), Timeline(int(cast(int, fields["timeline"]))))
 
 
 def _position(position: WalPosition) -> dict[str, Json]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade
 from understudy.records.export import export_run, write_export
+from understudy.records.private_files import make_private_directory
 from understudy.records.state_database import as_state_faults
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import store_sealed
@@ -34,7 +35,7 @@ def keep_evidence(installation: Installation, run: RunId) -> Path:
     """The evidence of a run that has ended, as a file of the state directory; written once."""
     file = evidence_directory(installation.state) / f"{run}.json"
     if not file.exists():
-        file.parent.mkdir(exist_ok=True)
+        make_private_directory(file.parent)
         # Under a name of this process's own: the command that waits and the control plane may both be here.
         aside = file.with_name(f".{run}.{os.getpid()}")
         write_export(aside, export_run(installation.records, run))

@@ -21,13 +21,15 @@ from understudy.records.state_database import as_state_faults
 from understudy.runner.runner import Runner
 from understudy.runner.signals import RunnerStopped
 from understudy.steps.wal_shipping import WalShipper
+from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, Remembered
 from understudy.supervise.heartbeats import Heartbeats
 from understudy.supervise.schedules import BackupSchedules
 from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName, RunId
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.wal import WalSegment
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Keeping:
             installation.clock,
             self._see_exposure,
             self._remembered(),
+            self._newest_backup_begun,
         )
 
         def shipped(report: StreamReport) -> None:
@@ -98,6 +101,8 @@ class Keeping:
             undo.callback(heartbeats.stop)
 
     def _shipper(self, repository: RepositoryName) -> Callable[[], WalShipper]:
+        compared: dict[WalSegment, str] = {}
+
         def make() -> WalShipper:
             """Needs the server's identity, which is remembered, so that an outage of the server does not stop the shipping."""
             seen = self.installation.seen(self.name)
@@ -107,7 +112,7 @@ class Keeping:
             prepared = prepare_repository(self.installation, repository)
             archive = prepared.wal(self.name, seen.system_identifier, seen.segment_bytes)
             claim = prepared.own_claim(self.installation.records.controller_id(), self.installation.clock)
-            return WalShipper(self.installation.receivers[self.name], archive, claim)
+            return WalShipper(self.installation.receivers[self.name], archive, claim, compared)
 
         return make
 
@@ -116,6 +121,15 @@ class Keeping:
     def _remembered(self) -> Remembered:
         seen = self.installation.records.observed(self.name, EXPOSURE)
         return remembered_from_json(seen.value) if seen is not None else Remembered()
+
+    def _newest_backup_begun(self) -> datetime | None:
+        try:
+            step = self.installation.records.newest_success(backup_completed_key(self.name))
+        except UnderstudyError:
+            return None
+        if step is None or step.evidence is None:
+            return None
+        return BackupLabel(str(step.evidence.proof["label"])).begun
 
     def _see_exposure(self, report: ExposureReport) -> None:
         self._see(EXPOSURE, exposure_to_json(report))

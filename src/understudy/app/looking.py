@@ -10,10 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
+from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, RECEIVING, USABLE_BACKUP, shipping_to
 from understudy.app.serving_address import Landed, landed_for_people
+from understudy.judge.slot_room import SlotRoom
+from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.records import Records
@@ -21,7 +25,7 @@ from understudy.records.run import Observation, RecordedError, RunRecord, RunSta
 from understudy.records.state_database import damage_of, readable_copy
 from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.vocabulary.errors import GiveUp
-from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId, StepKey
+from understudy.vocabulary.identifiers import BackupKind, BackupLabel, ResourceName, RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
 _FRESH = timedelta(seconds=5)
@@ -79,6 +83,8 @@ class TakenBackup:
     label: str
     ended: datetime
     """When its manifest was signed."""
+    chain_is_old: bool
+    """Whether it stands on a full backup from so long ago that another one is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,17 @@ class ResourceStatus:
     landed: Landed | None
     """Where it serves from since a recovery, as long as ``url`` has not been led there."""
     server_fault: str
+    slot: SlotRoom | None
+    """What keeps WAL on the server while none arrives here; None while nobody watches."""
+    set_aside: SetAside | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """WAL that was moved out of the spool's way. It counts against no limit, and only a person removes it."""
+
+    directory: Path
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +237,15 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         failed_proof=_failed_since(mine, _PROOFS, proof.ended if proof else None),
         landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
+        slot=slot_from_json(seen.value.get("slot")) if seen else None,
+        set_aside=_set_aside(installation, name),
     )
+
+
+def _set_aside(installation: Installation, name: ResourceName) -> SetAside | None:
+    spool = installation.spool_directory(name)
+    size_bytes = set_aside_bytes(spool)
+    return SetAside(spool / "quarantine", size_bytes) if size_bytes else None
 
 
 def _seen_exposure(installation: Installation, name: ResourceName) -> Observation | None:
@@ -278,7 +303,9 @@ def _newest_backup(installation: Installation, name: ResourceName) -> TakenBacku
     step = installation.records.newest_success(backup_completed_key(name))
     if step is None or step.evidence is None or step.ended is None:
         return None
-    return TakenBackup(step.run, str(step.evidence.proof["label"]), step.ended)
+    label = BackupLabel(str(step.evidence.proof["label"]))
+    stands = label.kind is BackupKind.INCREMENTAL and is_old_chain(label.chain, installation.clock.now())
+    return TakenBackup(step.run, label.text, step.ended, stands)
 
 
 def _is_recoverable(installation: Installation, name: ResourceName, newest: TakenBackup | None) -> bool:

@@ -80,5 +80,7 @@ def _instructions(kit: KitContents) -> list[str]:
         "# 3. Change three lines in it: encryption.identity becomes file: and this file's absolute path; encryption.signing_key",
         "#    goes away (a new key is made); the repository's url says where it is now.",
         "# 4. Provide the credentials above, as far as they are still good. A database that is gone needs none.",
+        "#    If understudy serve may still run elsewhere, end it, or work on a copy: it removes old backups and WAL, and",
+        "#    does not know of this restore.",
         f"# 5. See what is there, then restore it: understudy backups, understudy restore {resource} --to /an/empty/directory",
     ]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.app.stores import create_store, is_bare
+from understudy.records.private_files import make_private_directory
 from understudy.repository.catalog import Repository
+from understudy.repository.description import RepositoryDescription
 from understudy.repository.layout import stack_key
 from understudy.repository.sealing import store_sealed
 from understudy.vocabulary.errors import GiveUp, Refusal
@@ -74,12 +76,12 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
     controller = installation.records.controller_id()  # before anything is made: a state directory that is no use ends it here
     seen = _seen(installation, name)
     repository = installation.repository(name)
+    make_private_directory(seen.parent)
     if seen.exists():
-        repository.describe()
+        _require_same(repository.describe(), seen.read_text().strip(), installation.stack.repositories[name].url)
     else:
         create_store(installation.stack.repositories[name])
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
-        seen.parent.mkdir(exist_ok=True)
         seen.write_text(description)
     if take_over or repository.current_epoch() is None:
         repository.claim_epoch(controller, installation.clock.now())
@@ -91,6 +93,17 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
 def _seen(installation: Installation, name: RepositoryName) -> Path:
     """What this state directory remembers of a repository that it used."""
     return installation.state / "repositories" / name
+
+
+def _require_same(there: RepositoryDescription, remembered: str, url: str) -> None:
+    """Two disks that were exchanged would each get what belongs to the other."""
+    if there.repository_id != remembered:
+        raise Refusal(
+            "repository_of_another",
+            found=f"{url} holds the repository {there.repository_id}, made {there.created.isoformat()}",
+            expected=f"{remembered}, which was there before",
+            hint="is another disk mounted there, or was the address changed? understudy check compares all of them",
+        )
 
 
 def _described(repository: Repository) -> str | None:

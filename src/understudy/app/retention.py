@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from understudy.app.carrying_out import RunView, Watcher, carry_out
 from understudy.app.identities import new_plan_id
@@ -25,11 +26,13 @@ from understudy.records.run import RunState
 from understudy.repository.catalog import BackupListing, Repository
 from understudy.repository.replay_path import read_histories
 from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.runner.plan_json import plan_from_json
+from understudy.runner.plan_json import plan_outline
 from understudy.steps.forget_shipped_wal import ForgetShippedWal
-from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.steps.restore_base_backup import RESTORES_BASE_BACKUP
+from understudy.steps.wal_shipping import shipped_everywhere
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
+from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import WalSegment
 
 _PROVING = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
@@ -132,9 +135,11 @@ def _spool(installation: Installation, resource: ResourceName) -> _Spool:
         ]
     except UnderstudyError:
         return _Spool(segments, None)
-    newest = max(segments, key=lambda each: (each.number, each.timeline))
-    unshipped = [each for each in segments if each == newest or not all(contents.holds(each) for contents in held)]
-    return _Spool(tuple(unshipped), ForgetShippedWal(resource, names, seen.system_identifier, seen.segment_bytes))
+    shipped = shipped_everywhere(segments, [contents.holds for contents in held])
+    return _Spool(
+        tuple(each for each in segments if each not in shipped),
+        ForgetShippedWal(resource, names, seen.system_identifier, seen.segment_bytes),
+    )
 
 
 def _decide_for(
@@ -209,7 +214,20 @@ def _proven(installation: Installation, resource: ResourceName, name: Repository
     for run in installation.records.runs(_RUNS_LOOKED_AT):
         if run.procedure not in _PROVING or run.state is not RunState.SUCCEEDED:
             continue
-        for planned in plan_from_json(installation.records.plan(run.run)).steps:
-            step = planned.step
-            if isinstance(step, RestoreBaseBackup) and (step.resource, step.repository) == (resource, name):
-                yield SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1])
+        for fields in _steps_as_written(installation.records.plan(run.run)):
+            if fields["step"] == RESTORES_BASE_BACKUP and (fields["resource"], fields["repository"]) == (resource, name):
+                labels = cast("Sequence[str]", fields["labels"])
+                yield SystemIdentifier(str(fields["system_identifier"])), BackupLabel(labels[-1])
+
+
+def _steps_as_written(plan: JsonObject) -> Iterator[JsonObject]:
+    """The fields of each step, by whichever version: what an older one planned need not be a step of this one any more.
+
+    Nothing of a plan whose form is not understood: what it proved is not known, and so keeps nothing.
+    """
+    try:
+        outline = plan_outline(plan)
+    except (ValueError, KeyError):
+        return
+    for each in outline:
+        yield each.step

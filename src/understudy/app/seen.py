@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from understudy.ports.database import ServerFacts
+from understudy.records.private_files import make_private_directory
 from understudy.records.state_database import state_denied
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 
@@ -41,10 +42,10 @@ def read_seen(state: Path, resource: ResourceName) -> SeenServer | None:
 def remember_seen(state: Path, resource: ResourceName, facts: ServerFacts) -> None:
     """Written aside and renamed; nothing happens when it is known already."""
     seen = SeenServer(facts.system_identifier, facts.version_number, facts.segment_bytes)
+    path = _path(state, resource)
+    make_private_directory(path.parent)
     if read_seen(state, resource) == seen:
         return
-    path = _path(state, resource)
-    path.parent.mkdir(exist_ok=True)
     aside = path.with_suffix(f".{os.getpid()}")
     aside.write_text(json.dumps(asdict(seen)))
     aside.replace(path)

@@ -17,6 +17,7 @@ from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
+    from understudy.app.backups import BackupsEverywhere
     from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
     from understudy.app.streaming import LeftStreaming
@@ -104,19 +105,28 @@ def _print_what_goes_on(left: LeftStreaming | None) -> None:
 Examples:
   understudy backups                 of every resource, in every repository
   understudy backups orders --json
+  understudy backups --repository far
+
+Exit codes: 0 every repository was asked, 1 one could not be, 2 no such resource or repository, 3 there is no backup.
 """
 )
 @click.argument("resource", required=False)
+@click.option("--repository", metavar="NAME", help="Only of this one.")
 @stack_options
 @json_option
-def backups(resource: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
+def backups(resource: str | None, repository: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """List the backups in the repositories, and what is there but can't be used."""
     from understudy.app.backups import list_backups
 
-    listing = list_backups(opened(stack_file, state), resource)
+    listing = list_backups(opened(stack_file, state), resource, repository)
     if as_json:
         print_json(listing)
-        return
+    else:
+        _print_backups(listing)
+    sys.exit(ExitCode.FAILED if listing.away else ExitCode.DONE)
+
+
+def _print_backups(listing: BackupsEverywhere) -> None:
     rows = [
         (
             each.backup.resource,
@@ -134,6 +144,10 @@ def backups(resource: str | None, stack_file: Path, state: Path | None, as_json:
     table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, with I for incremental
     for bad in listing.unusable:
         say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
+    for away in listing.away:
+        say(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
+        if away.hint:
+            say(f"  hint: {away.hint}", err=True)
 
 
 @click.command(

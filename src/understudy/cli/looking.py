@@ -14,7 +14,8 @@ from understudy.cli.printing import duration, explained, moment, print_json, say
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.looking import EndedRun, HeldUpStep, LiveExposure, ResourceStatus, SeenFault, Status
+    from understudy.app.looking import EndedRun, HeldUpStep, LiveExposure, ResourceStatus, SeenFault, SetAside, Status
+    from understudy.judge.slot_room import SlotRoom
 
 
 @click.command(
@@ -86,6 +87,8 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         ("exposure now" if resource.recoverable or not whole else "WAL not stored", _exposure(resource.exposure)),
         *((f"  {name}", _exposure(each)) for name, each in resource.exposure_by_repository.items()),
         ("receiver", f"process {resource.receiver_pid}" if resource.receiver_running else "not running"),
+        *([("slot", _slot(resource.slot))] if resource.slot is not None else []),
+        *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
         *([("last backup", _failed(resource.failed_backup))] if resource.failed_backup else []),
         ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
@@ -123,16 +126,32 @@ _GAPS = {
 def _exposure(exposure: LiveExposure | None) -> str:
     if exposure is None:
         return "unknown: nobody watches (understudy serve)"
+    if exposure.gap == "went_backwards":
+        return click.style("unknown", fg="red") + f" for {duration(exposure.seconds)}: the server was set back, or is another one"
     if not exposure.known:
         return f"unknown, at least {duration(exposure.seconds)}: {_GAPS.get(exposure.gap or '', exposure.gap)}"
     amount = f", {readable_size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
     return f"{duration(exposure.seconds)}{amount}"
 
 
+def _slot(slot: SlotRoom) -> str:
+    """While a receiver streams, and there is room, nobody need know more."""
+    kept = f"keeps {readable_size(slot.kept_bytes)}" if slot.kept_bytes is not None else "keeps nothing"
+    room = f"lost after {readable_size(slot.room_bytes)} more" if slot.room_bytes is not None else "without a limit"
+    said = f"{slot.wal_status or 'not reserved'}, {kept}, {room if slot.wal_status != 'lost' else 'a full backup begins anew'}"
+    return click.style(said, fg="red") if slot.is_short else said
+
+
+def _set_aside(found: SetAside) -> str:
+    return f"{readable_size(found.size_bytes)} of WAL in {found.directory}; remove it when nobody needs it"
+
+
 def _newest(resource: ResourceStatus) -> str:
     newest = resource.newest_backup
     if newest is not None:
-        return f"{newest.label}, {moment(newest.ended)} ({newest.run})"
+        said = f"{newest.label}, {moment(newest.ended)} ({newest.run})"
+        due = f"; stands on an old full one (understudy backup {resource.resource} --full)"
+        return said + (click.style(due, fg="yellow") if newest.chain_is_old else "")
     return f"none taken here (understudy backup {resource.resource}; what the repositories hold: understudy backups)"
 
 

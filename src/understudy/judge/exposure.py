@@ -39,7 +39,15 @@ class ExposureGap(StrEnum):
     OLDER_THAN_SAMPLES = "older_than_samples"
     """What the repositories hold ends before the oldest sample that is kept."""
     WENT_BACKWARDS = "went_backwards"
-    """One timeline was seen at an earlier position than before: the server was replaced or rewound."""
+    """One timeline was seen at an earlier position than before: the server was replaced or set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """A server was seen at an earlier position than before. What is stored of this timeline is other work than what follows."""
+
+    seen: datetime
+    timeline: Timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOri
 from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR, FIRST_MAJOR
 
 _LABEL_STEP = timedelta(seconds=1)
+LONGEST_CHAIN = 14
+"""Incremental backups on one full one, where no schedule says when the next full one comes."""
+OLDEST_CHAIN = timedelta(days=31)
+"""Each backup of a chain needs all before it, and WAL from the first on: nothing of it can be let go, and one that is damaged
+takes all behind it along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class BackupFacts:
     origin: BackupOrigin
     incremental_refused: str = ""
     """Why an incremental backup could not be taken when it was tried; empty when it was not."""
+    full_is_scheduled: bool = False
+    """A schedule takes full backups: how long chains get is its business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,25 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
         return KindDecision(
             BackupKind.FULL, None, f"the server went to timeline {facts.server.timeline} since {newest.label} was taken"
         )
+    by_hand = asked is BackupKind.INCREMENTAL and facts.origin is BackupOrigin.MANUAL
+    long = "" if by_hand or facts.full_is_scheduled else _chain_is_long(newest.label.chain, facts)
+    if long:
+        return KindDecision(BackupKind.FULL, None, long)
     return KindDecision(BackupKind.INCREMENTAL, newest, f"{newest.label} is there to stand on")
+
+
+def _chain_is_long(chain: BackupLabel, facts: BackupFacts) -> str:
+    """Why no further one should stand on it; empty when it may."""
+    standing = sum(each.label.chain == chain and each.label != chain for each in facts.backups)
+    if standing >= LONGEST_CHAIN:
+        return f"{standing} incremental ones stand on {chain} already, and no schedule takes full ones"
+    if is_old_chain(chain, facts.now):
+        return f"{chain}, on which it would stand, is older than {OLDEST_CHAIN.days} days, and no schedule takes full ones"
+    return ""
+
+
+def is_old_chain(chain: BackupLabel, now: datetime) -> bool:
+    return chain.begun is not None and now - chain.begun > OLDEST_CHAIN
 
 
 def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | None = None) -> Plan:

@@ -24,8 +24,8 @@ def key_taken(found: str) -> GiveUp:
         "object_exists",
         found=found,
         expected="a key that is free: nothing is overwritten",
-        hint="another process stored it first: see that no second understudy writes here (understudy status, on each host with this "
-        "stack file), then try again",
+        hint="another process stored it first: see on each host of this stack file that no second one writes here "
+        "(understudy status), then try again",
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -29,7 +29,9 @@ class SpoolFacts:
     histories: tuple[Timeline, ...]
     size_bytes: int
     limit_bytes: int
-    system_identifier: SystemIdentifier | None
+    versions: Mapping[WalSegment, str] = field(default_factory=dict)
+    """Of each complete segment: another one when another file has taken the name, as after a server that was set back."""
+    system_identifier: SystemIdentifier | None = None
     """Whose WAL it is; None where none was ever received."""
 
 
@@ -38,7 +40,7 @@ class WalReceiver(Protocol):
 
     Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
     finding), ``wal_removed`` (the server no longer has what comes next), ``spool_full``, ``spool_busy`` (another receiver holds
-    the spool), ``receiver_diverged`` (it is ahead of the server's history: the hint names the segments to quarantine),
+    the spool), ``receiver_diverged`` (it is ahead of the server's history: the hint says what to do on the server),
     ``remote_apply_never_ends``, ``segment_missing``; and those of ``Database`` on starting.
     """
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from understudy.records.private_files import make_private_database
 from understudy.vocabulary.errors import GiveUp
 
 BUSY_TIMEOUT_MILLISECONDS = 30_000
@@ -116,6 +117,7 @@ class StateDatabase:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_database(path)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
         except (sqlite3.Error, OSError) as error:
@@ -197,11 +199,20 @@ def readable_copy(state: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
+_CHECKED_BYTES = 32 * 1024 * 1024
+
+
 def damage_of(path: Path) -> GiveUp | None:
-    """Whether the database is damaged anywhere; None also where it cannot be looked at, which opening it tells better."""
+    """Whether the database is damaged anywhere; None also where it cannot be looked at, which opening it tells better.
+
+    Of a large one, whose every page would be read each second by who watches, only one table is checked: damage elsewhere is told
+    by whoever reads it.
+    """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            whole = path.stat().st_size <= _CHECKED_BYTES
+            asked = "PRAGMA quick_check(1)" if whole else "PRAGMA quick_check(observations)"
+            found = str(connection.execute(asked).fetchone()[0])
     except sqlite3.Error as error:
         fault = state_fault(error, path)
         return fault if fault is not None and fault.code == "state_damaged" else None

@@ -18,6 +18,9 @@ You do not need Understudy. If you have it, use it: the recovery kit says how, a
 Everything here is a plain file. The end of its name says how to open it: `.tar.zst.age` is undone by `age -d`, then `zstd -d`,
 then `tar x`. Nothing in this repository is ever changed, and nothing below changes it.
 
+If `understudy serve` may still run somewhere and write here, **end it first**, or work on a copy of this repository: by its rules
+it removes old backups and WAL, and does not know that you are reading.
+
 If a command below fails, **stop**. Nothing is lost by stopping: remove what it made, and start again or use another backup.
 Become the operating-system user that will run PostgreSQL (not root) before you begin.
 

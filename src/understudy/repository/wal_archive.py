@@ -19,11 +19,13 @@ from understudy.repository.wal_contents import WalContents, unbroken_reaches
 from understudy.repository.wal_sidecars import WalOwner, WalSidecar, WalSubject
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
-from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, Timeline, WalSegment
+from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, SET_BACK_HINT, Timeline, WalSegment
 
 __all__ = ["PutOutcome", "WalArchive", "WalContents"]
 
 WAL_HOLE = "wal_hole"
+WAL_CONFLICT = "wal_conflict"
+WAL_CORRUPT = "wal_corrupt"
 
 
 class PutOutcome(StrEnum):
@@ -197,11 +199,11 @@ class WalArchive:
     def _compare(self, stem: str, there: WalSidecar, subject: WalSubject, digest: str) -> PutOutcome:
         if there.subject != subject or not hmac.compare_digest(there.plain_sha256, digest):
             raise GiveUp(
-                "wal_conflict",
-                found=f"{stem} is there with other bytes (SHA-256 {there.plain_sha256})",
+                WAL_CONFLICT,
+                found=f"{stem} is in {self._store.url} with other bytes (SHA-256 {there.plain_sha256})",
                 expected=f"the same bytes again (SHA-256 {digest})",
-                hint="two servers write WAL under one identity: was a clone promoted, or a restored copy started as this "
-                "resource? Give one of them a resource of its own in the stack file",
+                hint="two histories under one identity. If a clone, or a restored copy, runs as this resource, give it a "
+                f"resource of its own in the stack file. If the server was set back, as by a snapshot: {SET_BACK_HINT}",
             )
         return PutOutcome.ALREADY_THERE
 
@@ -285,7 +287,7 @@ class WalArchive:
 
     def _corrupt(self, key: str, found: str) -> GiveUp:
         return GiveUp(
-            "wal_corrupt",
+            WAL_CORRUPT,
             found=f"{key}: {found}",
             expected="WAL of this cluster, signed by one of our signers, unchanged",
             hint="this copy is damaged: use another repository, or a target before it",

@@ -21,11 +21,13 @@ class WalContents:
     histories: tuple[Timeline, ...]
     """Timelines whose ``.history`` file is there."""
     _complete: frozenset[WalSegment] = field(init=False, repr=False, compare=False)
+    _last_tails: Mapping[WalSegment, TailSpan] = field(init=False, repr=False, compare=False)
     _tail_reaches: Mapping[WalSegment, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_complete", frozenset(self.segments))
-        object.__setattr__(self, "_tail_reaches", unbroken_reaches(self.tails))
+        object.__setattr__(self, "_last_tails", _unbroken(self.tails))
+        object.__setattr__(self, "_tail_reaches", {segment: tail.stop for segment, tail in self._last_tails.items()})
 
     @classmethod
     def of_keys(cls, keys: WalKeys, listed: Iterable[str], segment_bytes: int) -> WalContents:
@@ -50,6 +52,10 @@ class WalContents:
     def tail_reaches(self) -> Mapping[WalSegment, int]:
         """How many bytes, from their beginning on, the tails of each segment hold without a hole."""
         return self._tail_reaches
+
+    def last_tails(self) -> Mapping[WalSegment, TailSpan]:
+        """The tail with which each of these reaches ends."""
+        return self._last_tails
 
     def timelines(self) -> tuple[Timeline, ...]:
         """Those of which any WAL is there, ascending."""
@@ -103,9 +109,13 @@ class WalContents:
 
 def unbroken_reaches(tails: Iterable[TailSpan]) -> Mapping[WalSegment, int]:
     """How far the tails of each segment reach from its beginning on, without a hole; segments without such are left out."""
-    reaches: dict[WalSegment, int] = {}
+    return {segment: tail.stop for segment, tail in _unbroken(tails).items()}
+
+
+def _unbroken(tails: Iterable[TailSpan]) -> Mapping[WalSegment, TailSpan]:
+    last: dict[WalSegment, TailSpan] = {}
     for tail in sorted(tails):
-        reach = reaches.get(tail.segment, 0)
+        reach = last[tail.segment].stop if tail.segment in last else 0
         if tail.start <= reach < tail.stop:
-            reaches[tail.segment] = tail.stop
-    return reaches
+            last[tail.segment] = tail
+    return last

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from understudy.records.private_files import make_private_database
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RunId, StepKey
 
@@ -207,6 +208,7 @@ class DurableEngine:
     def _use_write_ahead_log(self) -> None:
         """Half the fsyncs, and readers that never wait. The mode stays with the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_database(self._path)
         with closing(sqlite3.connect(self._path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
 

@@ -69,6 +69,14 @@ class AwaitWal:
             if not self.may_be_left_out or isinstance(error, Cancelled):
                 raise
             return leave_out(world, witness, self.resource, self.repository, error)
+        if shipped.doubtful in needed:
+            raise TryAgain(
+                "wal_not_compared_yet",
+                found=f"{self.repository} holds {shipped.doubtful} already, and the server writes that segment again",
+                expected="the same bytes, which shows when the segment is complete",
+                hint="it is compared once the server goes on to the next segment: SELECT pg_switch_wal(); on the server",
+                after=_LOOK_AGAIN,
+            )
         missing = contents.gap_between(needed[0], needed[-1])
         reach = contents.reaches(backup.timeline)
         held = reach is not None and (reach >= backup.stop_lsn or _only_zeros_are_missing(receiver, backup, reach))
@@ -98,7 +106,7 @@ class AwaitWal:
         repository = Repository.of(world, RepositoryName(self.repository))
         archive = repository.wal(name, backup.system_identifier, backup.segment_bytes)
         shipper = WalShipper(world.receivers[name], archive, repository.own_claim(world.controller, world.clock))
-        shipped = shipper.ship_once(backup_begins_in=begins_in if self.may_follow_gap else None)
+        shipped = shipper.ship_once(backup_begins_in=begins_in if self.may_follow_gap else None, compare_from=begins_in)
         return shipped, archive.contents()
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.steps.codec import step_kind
+from understudy.steps.wal_shipping import WalShipper, forget_shipped
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
@@ -41,12 +42,12 @@ class ForgetShippedWal:
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "the spool holds only what some repository has not got, and the newest")
         resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
-        held = [
-            Repository.of(world, RepositoryName(name)).wal(resource, system, self.segment_bytes).contents()
-            for name in self.repositories
-        ]
         receiver = world.receivers[resource]
-        safe = [segment for segment in receiver.spool().segments if all(contents.holds(segment) for contents in held)]
-        if safe:
-            receiver.forget(safe)
+        shippers = []
+        for name in self.repositories:
+            repository = Repository.of(world, RepositoryName(name))
+            archive = repository.wal(resource, system, self.segment_bytes)
+            shippers.append(WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)))
+            shippers[-1].compare_once()
+        forget_shipped(receiver, shippers)
         return witness.done(left=[segment.name for segment in receiver.spool().segments])

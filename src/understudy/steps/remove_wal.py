@@ -50,11 +50,11 @@ class RemoveWal:
         witness = Witness.of(world.clock, self.resource, f"WAL that no backup needs is gone from {self.repository}")
         needed = self._needed(world)
         before = self._before(world, needed)
-        claim = Repository.of(world, RepositoryName(self.repository)).own_claim(world.controller, world.clock)
+        repository = Repository.of(world, RepositoryName(self.repository))
         remover = Remover(world.stores[RepositoryName(self.repository)])
         for number, (_, objects) in enumerate(self._going(world, needed), start=1):
             world.cancellation.raise_if_requested()
-            claim.require()
+            repository.require_epoch(world.controller)  # each time: what is removed is not put back
             remover.remove_segment(objects)
             world.progress.report("removing WAL", number, before.segments, "segments")
         left = self._count(world, needed)

@@ -66,11 +66,11 @@ def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
         raise
 
 
-def _look_up(world: World, prefetcher: WalPrefetcher) -> None:
+def _look_up(world: World, prefetcher: WalPrefetcher, stalled: TryAgain | None = None) -> None:
     """Between two pieces of waiting: whether to go on, and what the server's WAL waits for."""
     world.cancellation.raise_if_requested()
     prefetcher.raise_if_failed()
-    world.progress.held_up(prefetcher.trouble)
+    world.progress.held_up(prefetcher.trouble or stalled)
 
 
 def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_bytes: int) -> list[str]:
@@ -108,8 +108,8 @@ class _Ending:
     """Of a record that the loss cut off."""
     ran_out: bool = False
     """At the position that is the target; the server itself stops only at a record that begins there or behind it."""
-    outgrown: bool = False
-    """Before the target: the server's settings are too small for the WAL that follows."""
+    again: bool = False
+    """Before the target, and the server is to be started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,8 @@ class _Replay:
     """An attempt before this one started it."""
     asked_before: int = 0
     """How many requests its predecessors had made."""
+    refused_before: bool = False
+    """A server of this attempt let nobody in, and was started again for that."""
 
     def requests(self) -> Sequence[WalRequest]:
         return self.prefetcher.requests()[self.asked_before :]
@@ -224,10 +226,11 @@ class ReplayWal(PlacedStep):
     def _play(
         self, world: World, prefetcher: WalPrefetcher, path: ReplayPath, records: WalRecords, target: Mapping[str, str]
     ) -> _Ending:
-        """Start the server and watch it; again with larger settings where its WAL comes to the moment at which the source's were
-        raised. The control file says so then, and the server has paused or ended.
+        """Start the server and watch it. Again with larger settings where its WAL comes to the moment at which the source's were
+        raised: the control file says so then, and the server has paused or ended. Once more where it lets in nobody who is known:
+        stopped, it writes down what roles it has come to know.
         """
-        instances = self.instances(world)
+        instances, refused = self.instances(world), False
         while True:
             control = instances.control_data(self.place.directory)
             settings = recovery_settings(control, prefetcher.restore_command, target)
@@ -235,21 +238,24 @@ class ReplayWal(PlacedStep):
             asked_before = 0 if adopted else len(prefetcher.requests())
             # Closed to the network until it is verified, wherever it will listen later.
             instances.start(replace(self.place, listen_addresses=""), settings, sandbox_hba())
-            replay = _Replay(instances, prefetcher, path, records, control.required_settings, adopted, asked_before)
+            replay = _Replay(instances, prefetcher, path, records, control.required_settings, adopted, asked_before, refused)
             ending = self._watch(world, replay)
-            if not ending.outgrown:
+            if not ending.again:
                 return ending
+            refused = refused or bool(ending.facts.refusal)
             instances.stop(self.place, StopMode.FAST)
 
     def _watch(self, world: World, replay: _Replay) -> _Ending:
         """Until the target: paused there, or at the end of what there is."""
         instances, path = replay.instances, replay.path
-        standstill = Standstill(world.clock)
+        standstill, stalled = Standstill(world.clock, self.place), None
         pause_seconds = POLL_SECONDS
         while True:
-            _look_up(world, replay.prefetcher)
+            _look_up(world, replay.prefetcher, stalled)
             facts = instances.facts(self.place)
             requests = replay.requests()
+            standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
+            stalled = standstill.reason(standing, facts)
             if facts.replayed is not None:
                 total = path.reaches.bytes_since(path.starts)
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
@@ -263,7 +269,7 @@ class ReplayWal(PlacedStep):
                     after=_START_AGAIN,
                 )
             if not facts.running and self._outgrown(instances, replay.required_settings):
-                return _Ending(facts, outgrown=True)
+                return _Ending(facts, again=True)
             if not facts.running:
                 instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
                 raise self._ended(facts)
@@ -275,14 +281,15 @@ class ReplayWal(PlacedStep):
                     hint="somebody promoted it, or removed standby.signal; remove the target directory and start again",
                 )
             if facts.replay_paused and self._outgrown(instances, self._settings_in_force(instances)):
-                return _Ending(facts, outgrown=True)
+                return _Ending(facts, again=True)
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
                 return _Ending(facts)
-            standing = standstill.lasts((facts.replayed, len(requests), replay.prefetcher.fetched))
             if facts.refusal and (end_reached(requests, path.last_segment) or standing > _REFUSED_AFTER):
+                if not replay.refused_before:
+                    return _Ending(facts, again=True)
                 instances.query(self.place, "SELECT 1")  # says who is refused, and what to do
             if standing > self.time_limit:
-                raise self._stalled(replay, facts, standing)
+                raise standstill.final(standing, facts, replay.prefetcher.trouble)
             if stuck_at(requests, path.last_segment) is not None:
                 return self._before_damage(replay)
             if end_reached(requests, path.last_segment) and facts.accepts_connections:
@@ -299,21 +306,6 @@ class ReplayWal(PlacedStep):
         """PostgreSQL writes down what its WAL demands before it looks whether it has it (``xlog_redo``)."""
         required = instances.control_data(self.place.directory).required_settings
         return any(int(value) > int(in_force.get(name, value)) for name, value in required.items())
-
-    def _stalled(self, replay: _Replay, facts: InstanceFacts, standing: timedelta) -> GiveUp:
-        """What replay has waited for in vain, where that is known."""
-        trouble = replay.prefetcher.trouble
-        if trouble is not None:
-            found = f"{trouble.found} (nothing was replayed for {standing})"
-            return GiveUp(trouble.code, found=found, expected=trouble.expected, hint=trouble.hint)
-        return GiveUp(
-            "replay_stalled",
-            found=f"nothing was replayed for {standing}, since {facts.replayed or 'its start'}, and no WAL was asked for; the "
-            f"server's last words: {' | '.join(facts.last_words[-4:])}",
-            expected="that replay comes further",
-            hint=f"its whole log is {self.place.log_file}; see what the server in {self.place.directory} is at (top, dmesg): "
-            "a disk that hangs, somebody who paused replay. When the cause is mended, start again",
-        )
 
     def _at_the_end(self, replay: _Replay, requests: Sequence[WalRequest]) -> _Ending | None:
         """None while records that the server has read already wait to be replayed."""

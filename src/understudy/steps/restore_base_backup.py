@@ -22,6 +22,8 @@ from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, Resou
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 
+RESTORES_BASE_BACKUP = "restore_base_backup"
+"""The kind of step, as it is written in plans: by what it restored, retention knows what was proven."""
 BACKUP_AT_FAULT = "backup"
 """In the proof of a restore that failed: the label of the backup in which it did."""
 
@@ -33,7 +35,7 @@ class _Restored:
     plain_bytes: int
 
 
-@step_kind("restore_base_backup")
+@step_kind(RESTORES_BASE_BACKUP)
 @dataclass(frozen=True, slots=True)
 class RestoreBaseBackup(PlacedStep):
     """Every part's digest, every file's CRC32C and the manifests' signatures are checked on the way.

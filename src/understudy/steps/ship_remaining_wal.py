@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from understudy.ports.world import World
+from understudy.repository.wal_archive import WAL_CONFLICT
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import SPOOL_OF_ANOTHER_CLUSTER, ship_spool, spooled_wal
 from understudy.steps.witness import Witness
@@ -23,7 +24,8 @@ class ShipRemainingWal:
     """Stops the receiver, whose server is gone, and ships the spool with its tail.
 
     A repository that cannot be reached, or does not take it, does not stop a recovery that reads from another: it is reported,
-    and only the first one must succeed.
+    and only the first one must succeed. Nor does a spool of another history than the repository's stop it (``wal_conflict``): the
+    server was set back, and what it had before is in the repository.
     """
 
     resource: str
@@ -56,7 +58,7 @@ class ShipRemainingWal:
             try:
                 shipped = ship_spool(world, self.resource, each, self.system_identifier, self.segment_bytes)
             except UnderstudyError as error:
-                if each == self.repositories[0] or isinstance(error, Cancelled):
+                if isinstance(error, Cancelled) or (each == self.repositories[0] and error.code != WAL_CONFLICT):
                     raise
                 unreachable.append(f"{each}: {error.found}")
                 continue

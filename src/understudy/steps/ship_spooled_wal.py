@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
+from understudy.repository.wal_archive import WAL_CONFLICT
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import SPOOL_OF_ANOTHER_CLUSTER, ship_spool, spooled_wal
 from understudy.steps.witness import Witness
@@ -21,8 +22,9 @@ _LOOK_AGAIN = timedelta(milliseconds=200)
 _PATIENCE_SECONDS = 30.0
 """Of a restore, with a repository that takes nothing just now."""
 
-_NOT_OURS_TO_SHIP = frozenset({"controller_superseded", "store_denied", "spool_unreadable", SPOOL_OF_ANOTHER_CLUSTER})
-"""This host has none of the database's WAL to give, or may not give it there."""
+_FAILS_NOTHING = frozenset({"controller_superseded", "store_denied", "spool_unreadable", SPOOL_OF_ANOTHER_CLUSTER, WAL_CONFLICT})
+"""This host has none of the database's WAL to give, or may not give it there; or it has that of a server which was set back,
+without which a recovery would go on, too."""
 
 
 @step_kind("ship_spooled_wal")
@@ -57,7 +59,7 @@ class ShipSpooledWal:
         try:
             return self._ship_patiently(world, witness)
         except UnderstudyError as error:
-            if isinstance(error, Cancelled) or (self.faults_fail and error.code not in _NOT_OURS_TO_SHIP):
+            if isinstance(error, Cancelled) or (self.faults_fail and error.code not in _FAILS_NOTHING):
                 raise
             return witness.skipped(
                 f"{error.code}: {error.found}",

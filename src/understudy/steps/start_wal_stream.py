@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import WalShipper
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json, JsonObject
@@ -82,7 +82,7 @@ class StartWalStream:
         restart = slot.restart_lsn
         gap = world.receipts.read(self.gap_receipt)
         return witness.done(
-            hint=f"WAL was lost, and the stream begins anew: {gap['gap']}" if gap else "",
+            hint=_began_anew(gap) if gap else "",
             slot=self.slot,
             slot_restart_lsn=str(restart) if restart else None,
             wal_status=slot.wal_status,
@@ -95,18 +95,24 @@ class StartWalStream:
         )
 
     def _begin_anew(self, world: World, error: GiveUp) -> None:
-        """Ship what is left, move it aside, and give up the slot. Done twice, the second time finds nothing left to move."""
+        """Ship what is left, move it aside, and give up the slot. Done twice, the second time finds nothing left to move.
+
+        While the first repository is away nothing is moved: what the spool holds up to the gap may be the only copy, and the
+        backup that follows could not be stored either.
+        """
         name = ResourceName(self.resource)
         receiver, database = world.receivers[name], world.databases[name]
         facts = database.facts()
         receiver.stop()
         not_shipped: list[Json] = []
-        for each in self.begin_anew_in:
+        for number, each in enumerate(self.begin_anew_in):
             try:
                 repository = Repository.of(world, RepositoryName(each))
                 archive = repository.wal(name, facts.system_identifier, facts.segment_bytes)
                 WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)).ship_once()
             except UnderstudyError as refused:
+                if number == 0 and isinstance(refused, TryAgain | Cancelled):
+                    raise
                 not_shipped.append(f"{each}: {refused.code}: {refused.found}")
         spool = receiver.spool()
         leftovers = [*spool.segments, *([spool.partial] if spool.partial else [])]
@@ -115,7 +121,7 @@ class StartWalStream:
         record: JsonObject = {
             "gap": f"{error.code}: {error.found}",
             "quarantined_to": moved or earlier.get("quarantined_to"),
-            "not_shipped": not_shipped,
+            "not_shipped": not_shipped or earlier.get("not_shipped", []),
         }
         world.receipts.write(self.gap_receipt, record)
         # Also one that the server does not call lost: a receiver that asked for WAL that is gone has set it back to there.
@@ -134,3 +140,12 @@ class StartWalStream:
     @property
     def receipt(self) -> str:
         return f"{self.resource}-spool-quarantined"
+
+
+def _began_anew(gap: JsonObject) -> str:
+    """What a person reads of it: what is lost, and what is not lost but lies in the spool's quarantine only."""
+    said = f"WAL was lost, and the stream begins anew: {gap['gap']}"
+    not_shipped = cast("list[str]", gap["not_shipped"])
+    if not_shipped and gap["quarantined_to"]:
+        said += f". What was received before it is kept in {gap['quarantined_to']}, and is not in {'; nor in '.join(not_shipped)}"
+    return said

@@ -5,15 +5,17 @@ Shared by the steps that need WAL to be safe now and by the loop that keeps it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
 from understudy.repository.layout import TailSpan
-from understudy.repository.wal_archive import WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
+from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
@@ -34,20 +36,46 @@ class Shipped:
     tail_bytes: int
     began_after_gap: tuple[WalSegment, ...] = ()
     """Segments right before which WAL is lost for good."""
+    doubtful: WalSegment | None = None
+    """The unfinished segment, where the repository holds one of its name, complete: whether it is the same shows at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredTail:
+    """The last piece of an unfinished segment that the repository holds: its bytes [start, stop).
+
+    Two histories that part within a segment differ from there on, so its last piece tells them apart.
+    """
+
+    start: int
+    stop: int
+    sha256: str | None
+    """None: stored by another shipper, and not compared yet."""
 
 
 class WalShipper:
-    """Ships one database's spool into one repository, and remembers what that holds, so that it lists it only once."""
+    """Ships one database's spool into one repository, and remembers what that holds, so that it lists it only once.
 
-    def __init__(self, receiver: WalReceiver, archive: WalArchive, claim: OwnClaim) -> None:
-        """``claim`` is the controller's on that repository: when another one has taken over, nothing more goes there."""
+    A name proves nothing: a server that was set back, or a clone of it, writes other bytes under the same names. So what both the
+    spool and the repository hold is compared once, by its digest, before it counts as held.
+    """
+
+    def __init__(
+        self, receiver: WalReceiver, archive: WalArchive, claim: OwnClaim, compared: dict[WalSegment, str] | None = None
+    ) -> None:
+        """
+        Args:
+            claim: The controller's on that repository: when another one has taken over, nothing more goes there.
+            compared: What an earlier shipper into this repository compared; kept up, so that the next one may have it.
+        """
         self._receiver = receiver
         self._archive = archive
         self._claim = claim
         self._known = False
-        self._tail_reach: dict[WalSegment, int] = {}
+        self._tails: dict[WalSegment, _StoredTail] = {}
         self._complete: set[WalSegment] = set()
-        self._histories: set[Timeline] = set()
+        self._compared = compared if compared is not None else {}
+        self._histories: dict[Timeline, bytes] = {}
         self._newest: WalSegment | None = None
         self._gaps: list[WalSegment] = []
 
@@ -56,6 +84,7 @@ class WalShipper:
         *,
         with_tail: bool = True,
         backup_begins_in: WalSegment | None = None,
+        compare_from: WalSegment | None = None,
         before_each: Callable[[int, int], None] | None = None,
     ) -> Shipped:
         """What the spool holds and the repository does not; the unfinished segment's growth only ``with_tail``.
@@ -63,89 +92,151 @@ class WalShipper:
         ``backup_begins_in``: a base backup that begins in this segment was taken, so WAL that is lost before it may stay lost.
         Nobody else may say so: without a backup behind the hole, what is stored there could never be replayed.
 
-        ``before_each``: told before each segment how many are shipped, of how many.
+        ``compare_from``: of what is there already and older than this only the newest is compared, for who needs nothing of it.
+        Two histories never meet again, so it tells of all before it.
 
-        Raises what the receiver and the archive raise; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal
-        ``controller_superseded``.
+        ``before_each``: told before each segment how many are done, of how many.
+
+        Raises what the receiver and the archive raise; ``GiveUp("wal_conflict")`` when other bytes are there under a segment's
+        name; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal ``controller_superseded``.
         """
-        if not self._known:
-            self._learn(self._archive.contents())
+        self._learn()
         self._gaps = []
         spool = self._receiver.spool()
-        for timeline in spool.histories:
-            if timeline not in self._histories:
-                self._claim.require()
-                self._archive.put_history(timeline, self._receiver.read_history(timeline))
-                self._histories.add(timeline)
-        wanted = [segment for segment in spool.segments if segment not in self._complete]
+        damaged = self._ship_histories(spool)
+        stored = 0
+        older = [each for each in spool.segments if each in self._complete and compare_from is not None and each < compare_from]
+        wanted = [each for each in spool.segments if not self.holds(each, spool) and each not in older[:-1]]
         for number, segment in enumerate(wanted):
             if before_each is not None:
                 before_each(number, len(wanted))
-            self._ship_segment(segment, spool, backup_begins_in)
+            is_there = segment in self._complete
+            try:
+                stored += self._ship_segment(segment, spool, backup_begins_in) is PutOutcome.STORED
+            except GiveUp as error:
+                if error.code != WAL_CORRUPT or not is_there:
+                    raise
+                damaged = error
         tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
-        return self._shipped(len(wanted), tail_bytes)
+        if damaged is not None:
+            raise _copy_damaged(damaged)
+        return self._shipped(spool, stored, tail_bytes)
+
+    def compare_once(self) -> None:
+        """Compare what both hold; nothing is stored that is not there. Raises as ``ship_once`` does."""
+        self._learn()
+        spool = self._receiver.spool()
+        for segment in spool.segments:
+            if segment in self._complete and not self.holds(segment, spool):
+                self._ship_segment(segment, spool, None)
 
     def look(self) -> None:
         """Whether the repository is there at all, and still this controller's. Raises what the archive raises."""
         self._claim.require()
         self._archive.look()
 
-    def holds(self, segment: WalSegment) -> bool:
-        return segment in self._complete
+    def holds(self, segment: WalSegment, spool: SpoolFacts) -> bool:
+        """Whether the repository holds the very bytes that the spool has under this name: they were stored or compared here."""
+        return segment in self._compared and self._compared[segment] == spool.versions.get(segment)
 
-    def _learn(self, known: WalContents) -> None:
+    def _learn(self) -> None:
+        if self._known:
+            return
+        known = self._archive.contents()
         self._complete.update(known.segments)
-        self._histories.update(known.histories)
-        self._tail_reach.update(known.tail_reaches())
-        self._newest = max([*self._complete, *self._tail_reach], default=None)
+        for segment in self._compared.keys() - self._complete:
+            del self._compared[segment]
+        self._tails.update({segment: _StoredTail(tail.start, tail.stop, None) for segment, tail in known.last_tails().items()})
+        self._newest = max([*self._complete, *self._tails], default=None)
         self._known = True
 
-    def _ship_segment(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> None:
+    def _ship_histories(self, spool: SpoolFacts) -> GiveUp | None:
+        """Returns the fault of a copy that is damaged, which holds up nothing else."""
+        damaged = None
+        for timeline in spool.histories:
+            content = self._receiver.read_history(timeline)
+            if self._histories.get(timeline) == content:
+                continue
+            self._claim.require()
+            try:
+                self._archive.put_history(timeline, content)
+            except GiveUp as error:
+                if error.code != WAL_CORRUPT:
+                    raise
+                damaged = error
+            else:
+                self._histories[timeline] = content
+        return damaged
+
+    def _ship_segment(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> PutOutcome:
         content = self._receiver.read_segment(segment)
+        last = self._tails.get(segment)
+        if last is not None and segment not in self._complete:
+            self._compare_tail(segment, last, content[last.start : last.stop])
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_segment(segment, content, begin_after_gap=begin_after_gap)
 
-        self._put(segment, put, spool, backup_begins_in)
+        outcome = self._put(segment, put, spool, backup_begins_in)
         self._complete.add(segment)
-        self._tail_reach.pop(segment, None)
+        self._compared[segment] = spool.versions.get(segment, "")
+        self._tails.pop(segment, None)
         self._newest = max(segment, self._newest or segment)
+        return outcome
 
     def _ship_tail(self, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> int:
         segment = spool.partial
         if segment is None or segment in self._complete:
             return 0
-        offset = self._tail_reach.get(segment, 0)
-        tail = self._receiver.read_tail(segment, offset)
+        last = self._tails.get(segment)
+        offset, begin = (last.stop, last.start) if last is not None else (0, 0)
+        content = self._receiver.read_tail(segment, begin)
+        tail = content[offset - begin :]
         if not tail:
             return 0
+        if last is not None:
+            self._compare_tail(segment, last, content[: offset - begin])
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_tail(segment, offset, tail, begin_after_gap=begin_after_gap)
 
         self._put(segment, put, spool, backup_begins_in)
-        self._tail_reach[segment] = offset + len(tail)
+        self._tails[segment] = _StoredTail(offset, offset + len(tail), hashlib.sha256(tail).hexdigest())
         self._newest = max(segment, self._newest or segment)
         return len(tail)
 
+    def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: bytes) -> None:
+        """``piece``: what the spool holds now where the repository's last tail is. The archive says what a difference means."""
+        digest = hashlib.sha256(piece).hexdigest()
+        if last.sha256 == digest:
+            return
+        self._claim.require()
+        try:
+            self._archive.put_tail(segment, last.start, piece)
+        except GiveUp as error:
+            if error.code != WAL_CORRUPT:  # one that nobody can read is superseded by the whole segment
+                raise
+        self._tails[segment] = _StoredTail(last.start, last.stop, digest)
+
     def _put(
         self, segment: WalSegment, put: Callable[[bool], PutOutcome], spool: SpoolFacts, backup_begins_in: WalSegment | None
-    ) -> None:
+    ) -> PutOutcome:
         self._claim.require()
         try:
             self._require_joined(segment, spool)
-            put(False)
+            return put(False)
         except GiveUp as error:
             if error.code != WAL_HOLE or backup_begins_in is None:
                 raise
             if segment.timeline != backup_begins_in.timeline or segment > backup_begins_in:
                 raise
-            put(True)
+            outcome = put(True)
             self._gaps.append(segment)
+            return outcome
 
     def _require_joined(self, segment: WalSegment, spool: SpoolFacts) -> None:
         """The first WAL of a timeline follows on what its parent holds; the archive sees to each timeline by itself only."""
-        known = [*self._complete, *self._tail_reach] if self._is_first_of_timeline(segment) else []
+        known = [*self._complete, *self._tails] if self._is_first_of_timeline(segment) else []
         if not known or segment.timeline not in spool.histories:
             return
         forks = parse_history_file(self._receiver.read_history(segment.timeline).decode())
@@ -163,13 +254,21 @@ class WalShipper:
         newest = self._newest
         return segment.timeline > 1 and newest is not None and newest.timeline < segment.timeline
 
-    def _shipped(self, segments: int, tail_bytes: int) -> Shipped:
-        """The end of the newest timeline's WAL."""
-        newest, gaps = self._newest, tuple(self._gaps)
+    def _shipped(self, spool: SpoolFacts, segments: int, tail_bytes: int) -> Shipped:
+        """The end of the newest timeline's WAL; where the server writes before that, only what was compared counts."""
+        newest, gaps, writing = self._newest, tuple(self._gaps), spool.partial
         if newest is None:
             return Shipped(None, None, segments, tail_bytes, gaps)
-        end = newest.end if newest in self._complete else newest.start + self._tail_reach[newest]
-        return Shipped(newest.timeline, end, segments, tail_bytes, gaps)
+        doubtful = writing if writing in self._complete else None
+        end = self._end_of(newest)
+        if writing is not None and writing.timeline == newest.timeline and writing <= newest:
+            end = writing.start if doubtful is not None else self._end_of(writing)
+        return Shipped(newest.timeline, end, segments, tail_bytes, gaps, doubtful)
+
+    def _end_of(self, segment: WalSegment) -> Lsn:
+        if segment in self._complete:
+            return segment.end
+        return segment.start + (self._tails[segment].stop if segment in self._tails else 0)
 
 
 def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
@@ -214,7 +313,25 @@ def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: in
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:
     """Remove from the spool what every repository holds; how many segments that were."""
-    safe = [segment for segment in receiver.spool().segments if all(shipper.holds(segment) for shipper in shippers)]
+    spool = receiver.spool()
+    safe = shipped_everywhere(spool.segments, [partial(shipper.holds, spool=spool) for shipper in shippers])
     if safe:
         receiver.forget(safe)
     return len(safe)
+
+
+def shipped_everywhere(spooled: Sequence[WalSegment], holds: Iterable[Callable[[WalSegment], bool]]) -> tuple[WalSegment, ...]:
+    """What the spool need not hold any longer: every repository has it, and the receiver does not go on from it."""
+    asked = tuple(holds)
+    newest = max(spooled, key=lambda each: (each.number, each.timeline), default=None)
+    return tuple(each for each in spooled if each != newest and all(holds(each) for holds in asked))
+
+
+def _copy_damaged(error: GiveUp) -> GiveUp:
+    """The spool still has what the repository's copy no longer says."""
+    return GiveUp(
+        error.code,
+        found=error.found,
+        expected=error.expected,
+        hint="the spool keeps this WAL, and other WAL is shipped: move the named object out of the store, and it is stored anew",
+    )

@@ -234,6 +234,6 @@ def _safe(shipped: Shipped, written: WalPosition | None) -> WalPosition | None:
     """A pass with the tail stores all that had been written before it; what lies behind the last stored byte are zeros."""
     if shipped.timeline is None or shipped.safe is None:
         return None
-    if written is not None and written.timeline == shipped.timeline:
+    if written is not None and written.timeline == shipped.timeline and shipped.doubtful is None:
         return WalPosition(shipped.timeline, max(shipped.safe, written.lsn))
     return WalPosition(shipped.timeline, shipped.safe)

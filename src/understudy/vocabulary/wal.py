@@ -14,6 +14,11 @@ from typing import NewType
 Timeline = NewType("Timeline", int)
 
 DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
+SET_BACK_HINT = (
+    "to have again what it lost, stop it and run: understudy recover database_corruption. To go on from where it stands instead, "
+    "protect it under another name: rename it in the stack file, take its first backup, and drop the slot of the old name there"
+)
+"""For a server that writes one timeline a second time, from an earlier position on, with other work."""
 _FOUR_GIB = 0x1_0000_0000
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 _SEGMENT_NAME = re.compile(r"[0-9A-F]{24}")

@@ -355,7 +355,7 @@ def test_a_server_that_lets_no_superuser_in_says_so_and_is_not_waited_for(cluste
     cluster = clusters()
     cluster.start()
     cluster.wait_until_ready()
-    cluster.instances.execute(cluster.place, ["create role keeper superuser nologin", "alter role postgres nologin"])
+    cluster.instances.execute(cluster.place, ["create role keeper superuser nologin", "alter role postgres nologin; checkpoint"])
     facts = cluster.instances.facts(cluster.place)
     assert facts.running and not facts.accepts_connections
     assert 'role "postgres" is not permitted to log in' in facts.refusal

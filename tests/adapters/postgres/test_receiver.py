@@ -16,10 +16,9 @@ from tests.adapters.postgres.streaming import (
     write_segments,
 )
 from tests.contracts.wal_receiver import WalReceiverContract
-from tests.servers.flavours import REPLICATION_PASSWORD, REPLICATION_ROLE, Flavour, server_owner
+from tests.servers.flavours import REPLICATION_PASSWORD, REPLICATION_ROLE, Flavour
 from tests.servers.processes import alive, wait_until
 from understudy.adapters.clock.system import SystemClock
-from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.receiver_log import ReceiverLog
 from understudy.vocabulary.errors import TryAgain
@@ -155,17 +154,6 @@ def test_it_goes_on_after_a_crash_of_the_server_and_of_itself(server, receivers)
     write_segments(server, 2)
     assert receiver.ensure_running().pid != pid
     assert_contiguous(wait_for_segments(receiver, 4))
-
-
-@pytest.mark.skipif(server_owner() is None, reason="only root can start it as somebody else")
-def test_it_runs_as_the_user_that_was_named(server, receivers):
-    account = Account.choose()
-    spool = server.new_directory("for-spool") / "spool"
-    receiver = receivers(server, account=account, spool_directory=spool)
-    pid = receiver.ensure_running().pid
-    assert Path(f"/proc/{pid}").stat().st_uid == account.user_id
-    write_segments(server, 2)
-    wait_for_segments(receiver, 2)
 
 
 def test_the_log_is_cut_while_its_writer_goes_on(tmp_path):

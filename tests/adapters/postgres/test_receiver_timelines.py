@@ -110,4 +110,5 @@ def test_a_server_that_was_set_back_on_its_timeline_is_for_a_person_to_judge(pos
             attempt()
         assert diverged.value.code == "receiver_diverged"
         assert segments[-1].name in diverged.value.hint
+        assert "understudy recover" in diverged.value.hint
     assert follower.spool().segments[-len(segments) :] == segments

@@ -1,8 +1,12 @@
+import json
+import struct
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.adapters.postgres.spool import StreamStart, WalSpool
+from understudy.adapters.postgres.spool import StreamStart, WalSpool, set_aside_bytes
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
@@ -110,3 +114,59 @@ def test_tails_read_while_the_segment_fills_add_up_to_its_content(tmp_path_facto
     (spool.wal / f"{segment(1, 1).name}.partial").rename(spool.wal / segment(1, 1).name)
     read += spool.read_tail(segment(1, 1), len(read))
     assert read.ljust(SEGMENT_BYTES, b"\0") == spool.read_segment(segment(1, 1))
+
+
+def first_page(system: SystemIdentifier) -> bytes:
+    """``XLogLongPageHeaderData`` of PostgreSQL 18."""
+    return struct.pack("<HHIQI4xQII", 0xD118, 2, 1, 5 * SEGMENT_BYTES, 0, int(system), SEGMENT_BYTES, 8192).ljust(
+        SEGMENT_BYTES, b"x"
+    )
+
+
+def test_a_note_of_whose_wal_it_is_that_a_power_cut_emptied_is_written_anew_from_the_wal(spool):
+    (spool.wal / segment(1, 5).name).write_bytes(first_page(SYSTEM))
+    (spool.wal / f"{segment(1, 6).name}.partial").write_bytes(bytes(SEGMENT_BYTES))
+    note = spool.directory / "stream.json"
+    for left in (b"", b'{"system_identifier": "74', b"[]"):
+        note.write_bytes(left)
+        assert spool.facts(0).segments == (segment(1, 5),)
+        with pytest.raises(GiveUp) as refused:
+            spool.prepare(SystemIdentifier("7000000000000000002"), SEGMENT_BYTES)
+        assert refused.value.code == "system_identifier_changed"
+        spool.prepare(SYSTEM, SEGMENT_BYTES)
+        assert json.loads(note.read_bytes()) == {"system_identifier": SYSTEM, "segment_bytes": SEGMENT_BYTES}
+
+
+def test_wal_of_two_clusters_without_a_note_is_left_to_a_person(spool):
+    (spool.wal / segment(1, 5).name).write_bytes(first_page(SYSTEM))
+    (spool.wal / segment(1, 6).name).write_bytes(first_page(SystemIdentifier("7000000000000000002")))
+    (spool.directory / "stream.json").unlink()
+    with pytest.raises(GiveUp) as refused:
+        spool.prepare(SYSTEM, SEGMENT_BYTES)
+    assert refused.value.code == "spool_damaged"
+    assert SYSTEM in refused.value.found and "7000000000000000002" in refused.value.found
+
+
+def test_an_empty_spool_whose_note_is_cut_off_is_noted_anew(spool):
+    (spool.directory / "stream.json").write_bytes(b"")
+    spool.prepare(SYSTEM, SEGMENT_BYTES)
+    assert spool.segment_bytes == SEGMENT_BYTES
+
+
+def test_another_file_under_a_segments_name_is_another_version(spool):
+    put(spool, segment(1, 5).name, segment(1, 6).name)
+    before = spool.facts(0).versions
+    assert spool.facts(0).versions == before
+    replacing = spool.wal / "new"
+    replacing.write_bytes(bytes(SEGMENT_BYTES))
+    replacing.replace(spool.wal / segment(1, 6).name)
+    after = spool.facts(0).versions
+    assert after[segment(1, 5)] == before[segment(1, 5)]
+    assert after[segment(1, 6)] != before[segment(1, 6)]
+
+
+def test_what_was_set_aside_is_counted(spool):
+    assert set_aside_bytes(spool.directory) == 0
+    put(spool, segment(1, 5).name)
+    spool.quarantine([segment(1, 5)], "a test", datetime(2026, 11, 23, tzinfo=UTC))
+    assert set_aside_bytes(spool.directory) == SEGMENT_BYTES + len("a test\n")

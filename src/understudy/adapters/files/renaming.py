@@ -51,6 +51,5 @@ def _without_links(name: Path, refused: OSError) -> GiveUp:
         "store_without_links",
         found=f"{name}: its file system makes no hard links ({refused.strerror}), and cannot rename without replacing",
         expected="either of them: without, what comes second would replace what is there",
-        hint="keep the repository on a file system such as ext4, XFS or NFS; what this one lies behind can be reached as S3 instead "
-        "(rclone serve s3)",
+        hint="keep the repository on a file system such as ext4, XFS or NFS, or let rclone serve s3 stand before this one",
     )

@@ -18,7 +18,6 @@ from pathlib import Path
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, ConnectionString, connection_parameters, current
 from understudy.adapters.postgres.failures import connection_failure
 from understudy.adapters.postgres.processes import is_alive
@@ -31,7 +30,7 @@ from understudy.ports.database import Database, ServerFacts, SlotHolder
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.synchronous_names import SynchronousNames
-from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+from understudy.vocabulary.wal import SET_BACK_HINT, Lsn, Timeline, WalSegment, parse_history_file
 
 _LOOK_EVERY_SECONDS = 0.05
 _LOOKS_AT_SLOT = 100
@@ -52,8 +51,6 @@ class ReceiverOptions:
     synchronous: bool = False
     """Flush and confirm each write at once. The server waits for it only when its ``synchronous_standby_names`` says so."""
     programs_directory: str | None = None
-    account: Account | None = None
-    """The user it runs as; None: our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class PostgresWalReceiver:
         self._database = database
         self._clock = clock
         self._options = options
-        self._spool = WalSpool(options.spool_directory, options.account)
+        self._spool = WalSpool(options.spool_directory)
         self._process = ReceiverProcess(options.spool_directory / "lock", clock)
         self._log = ReceiverLog(options.spool_directory / "receiver.log")
         self._passfile = options.spool_directory / "passfile"
@@ -186,7 +183,7 @@ class PostgresWalReceiver:
 
     def _start(self, server: ServerFacts) -> None:
         options = self._options
-        programs = find_programs(server.major, options.programs_directory, CLIENT_PROGRAMS, options.account)
+        programs = find_programs(server.major, options.programs_directory, CLIENT_PROGRAMS)
         self._refuse_useless_limit(server.segment_bytes)
         with self._process.locked() as lock_descriptor:
             self._spool.mend_unpadded()
@@ -198,7 +195,7 @@ class PostgresWalReceiver:
             command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
             command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
             command += ["--synchronous"] if options.synchronous else []
-            pid = self._process.launch(command, self._environment(), self._log.path, lock_descriptor, options.account)
+            pid = self._process.launch(command, self._environment(), self._log.path, lock_descriptor)
         try:
             self._wait_for_stream(pid)
         except GiveUp as error:
@@ -257,11 +254,18 @@ class PostgresWalReceiver:
     def _diverged(self, divergence: _Divergence) -> GiveUp:
         start = divergence.start
         doomed = ", ".join(segment.name for segment in self._spool.behind(start.timeline, divergence.common_end))
+        if divergence.fork is not None:
+            hint = f"the receiver was ahead of what survived: quarantine {doomed} in {self._spool.wal}, then start it again"
+        else:
+            hint = (
+                f"the server was set back (a snapshot, an older copy), or another one answers at this address; what it no longer "
+                f"has is in the spool ({doomed or 'nothing complete'}): leave it there. {SET_BACK_HINT}"
+            )
         return GiveUp(
             "receiver_diverged",
             found=f"the spool reaches {start.lsn} on timeline {start.timeline}, but {divergence.found}",
             expected="WAL that is part of the server's history",
-            hint=f"the receiver was ahead of what survived: quarantine {doomed} in {self._spool.wal}, then start it again",
+            hint=hint,
         )
 
     def _wait_for_slot(self) -> None:
@@ -295,7 +299,7 @@ class PostgresWalReceiver:
             "receiver_starting",
             found="; ".join(self._log.last_words()) or f"pg_receivewal (process {pid}) has said nothing yet",
             expected="a stream that has begun",
-            hint=f"wait: it is tried again. If it stays so, see pg_stat_replication and {self._options.spool_directory}/receiver.log",
+            hint=f"wait: it is tried again. If it stays so, see {self._options.spool_directory}/receiver.log",
         )
 
     def _failure(self) -> UnderstudyError:
@@ -373,5 +377,4 @@ class PostgresWalReceiver:
         with os.fdopen(descriptor, "w") as file:
             file.write(f"*:*:*:*:{escaped}\n")
         self._passfile.chmod(0o600)
-        self._spool.give(self._passfile)
         return self._passfile

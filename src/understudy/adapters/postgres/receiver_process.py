@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.processes import process_facts
 from understudy.ports.clock import Clock
 from understudy.vocabulary.errors import GiveUp
@@ -73,9 +72,7 @@ class ReceiverProcess:
         finally:
             os.close(descriptor)
 
-    def launch(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, lock_descriptor: int, account: Account | None
-    ) -> int:
+    def launch(self, command: Sequence[str], environment: Mapping[str, str], log: Path, lock_descriptor: int) -> int:
         """Start it detached: a session of its own, its output in the log, nothing of ours open but the lock.
 
         For a moment after this returned the process still bears our name (the kernel renames it late in exec), and is not found.
@@ -91,7 +88,6 @@ class ReceiverProcess:
                 umask=0o077,
                 start_new_session=True,
                 pass_fds=(lock_descriptor,),
-                **(account.identity if account else {}),
             )
         _children[child.pid] = child
         return child.pid

@@ -15,13 +15,13 @@ import contextlib
 import json
 import os
 import shutil
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TypedDict, cast
+from typing import BinaryIO
 
-from understudy.adapters.postgres.accounts import Account
 from understudy.ports.wal_receiver import SpoolFacts
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
@@ -36,13 +36,31 @@ from understudy.vocabulary.wal import (
 )
 
 _PARTIAL = ".partial"
+_QUARANTINE = "quarantine"
 _BLOCK_BYTES = 256 * 1024
 _ZEROS = bytes(_BLOCK_BYTES)
 
 
-class _Identity(TypedDict, total=False):
+_LONG_PAGE_HEADER = struct.Struct("<H22xQI4x")
+"""Of ``XLogLongPageHeaderData`` (``access/xlog_internal.h``), with which each segment begins: magic, system, segment size."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolIdentity:
+    """Whose WAL a spool holds."""
+
     system_identifier: SystemIdentifier
     segment_bytes: int
+
+
+def set_aside_bytes(directory: Path) -> int:
+    """What lies in the quarantine of the spool in ``directory``, as far as this user may look. Nothing removes it by itself."""
+    total = 0
+    for place, _, names in os.walk(directory / _QUARANTINE):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).stat().st_size
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +72,30 @@ class StreamStart:
 
 
 class WalSpool:
-    def __init__(self, directory: Path, account: Account | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.wal = directory / "wal"
         self._identity_file = directory / "stream.json"
-        self._account = account
 
     def prepare(self, system: SystemIdentifier, segment_bytes: int) -> None:
         """Make the directories, and note whose WAL this spool holds.
 
         Raises:
-            GiveUp: ``system_identifier_changed``: it holds another cluster's.
+            GiveUp: ``system_identifier_changed``: it holds another cluster's; ``spool_damaged``: it holds several clusters'.
         """
         for path in (self.directory, self.wal):
             if not path.exists():
                 path.mkdir(mode=0o700, parents=path is self.directory)
-                self.give(path)
-        if not self._identity_file.exists():
-            unfinished = self._identity_file.with_suffix(".new")
-            unfinished.write_text(json.dumps({"system_identifier": system, "segment_bytes": segment_bytes}) + "\n")
-            unfinished.replace(self._identity_file)
-        found = self._identity()["system_identifier"]
-        if found != system:
+        found = self._identity()
+        if found is not None and found.system_identifier != system:
             raise GiveUp(
                 "system_identifier_changed",
-                found=f"the server has system identifier {system}, {self.directory} holds WAL of {found}",
+                found=f"the server has system identifier {system}, {self.directory} holds WAL of {found.system_identifier}",
                 expected="the same cluster as before",
                 hint=f"if the cluster was replaced on purpose, and its old WAL is uploaded, move {self.directory} away",
             )
-
-    def give(self, path: Path) -> None:
-        """To the user that the receiver runs as."""
-        if self._account is not None and os.geteuid() == 0:
-            os.chown(path, self._account.user_id, self._account.group_id)
+        if self._noted() is None:
+            self._note(SpoolIdentity(system, segment_bytes))
 
     def free_bytes(self) -> int:
         """On the spool's file system."""
@@ -94,27 +103,36 @@ class WalSpool:
 
     @property
     def segment_bytes(self) -> int:
-        return self._identity().get("segment_bytes", DEFAULT_SEGMENT_BYTES)
+        found = self._identity()
+        return DEFAULT_SEGMENT_BYTES if found is None else found.segment_bytes
 
     def facts(self, limit_bytes: int) -> SpoolFacts:
         segment_bytes = self.segment_bytes
-        complete: list[WalSegment] = []
+        complete: dict[WalSegment, str] = {}
         partial: list[WalSegment] = []
         histories: list[Timeline] = []
         size = 0
         for entry in self._names():
-            with contextlib.suppress(FileNotFoundError):  # renamed or removed since it was listed
-                size += (self.wal / entry).stat().st_size
             name = entry.removesuffix(_PARTIAL)
-            if is_segment_name(name):
-                (complete if name == entry else partial).append(WalSegment.parse(name, segment_bytes))
+            try:
+                found = (self.wal / entry).stat()
+            except FileNotFoundError:  # renamed or removed since it was listed
+                if name != entry and is_segment_name(name):
+                    partial.append(WalSegment.parse(name, segment_bytes))
+                continue
+            size += found.st_size
+            if is_segment_name(name) and name == entry:
+                complete[WalSegment.parse(name, segment_bytes)] = f"{found.st_ino}-{found.st_ctime_ns}"
+            elif is_segment_name(name):
+                partial.append(WalSegment.parse(name, segment_bytes))
             elif (timeline := timeline_of_history_file(entry)) is not None:
                 histories.append(timeline)
         newest = max(partial, key=_position, default=None)
         if newest is not None and complete and _position(newest) <= max(map(_position, complete)):
             newest = None  # left behind by a timeline that ended
-        owner = self._identity().get("system_identifier")
-        return SpoolFacts(tuple(sorted(set(complete))), newest, tuple(sorted(histories)), size, limit_bytes, owner)
+        owner = self._identity()
+        system = owner.system_identifier if owner is not None else None
+        return SpoolFacts(tuple(sorted(complete)), newest, tuple(sorted(histories)), size, limit_bytes, complete, system)
 
     def stream_start(self) -> StreamStart | None:
         """Where ``pg_receivewal`` goes on: at the newest partial segment, else behind the newest complete one; None when empty.
@@ -197,7 +215,7 @@ class WalSpool:
 
         Partial segments that ended timelines left behind go too: with newer files gone, the receiver would begin at one of them.
         """
-        aside = self.directory / "quarantine" / f"{now:%Y%m%dT%H%M%S.%fZ}"
+        aside = self.directory / _QUARANTINE / f"{now:%Y%m%dT%H%M%S.%fZ}"
         aside.mkdir(mode=0o700, parents=True)
         (aside / "REASON").write_text(reason + "\n")
         names = {name for segment in segments for name in (segment.name, segment.name + _PARTIAL)} | self._leftover_partials()
@@ -209,7 +227,6 @@ class WalSpool:
         """Lay down an empty partial segment, which is where ``pg_receivewal`` will begin. Only while nothing writes here."""
         path = self.wal / (segment.name + _PARTIAL)
         path.touch(mode=0o600)
-        self.give(path)
 
     def mend_unpadded(self) -> None:
         """Empty a partial segment that was cut off while it was padded with zeros, which ``pg_receivewal`` refuses.
@@ -221,12 +238,53 @@ class WalSpool:
             if 0 < path.stat().st_size < self.segment_bytes and not path.read_bytes().strip(b"\0"):
                 os.truncate(path, 0)
 
-    def _identity(self) -> _Identity:
-        """Empty before ``prepare``."""
+    def _identity(self) -> SpoolIdentity | None:
+        """As noted; where the note is gone or cut off, as the WAL itself says. None: nothing is here yet."""
+        return self._noted() or self._written_in_wal()
+
+    def _noted(self) -> SpoolIdentity | None:
         try:
-            return cast(_Identity, json.loads(self._identity_file.read_text()))
-        except FileNotFoundError:
-            return {}
+            fields = json.loads(self._identity_file.read_text())
+            return SpoolIdentity(SystemIdentifier(fields["system_identifier"]), int(fields["segment_bytes"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def _written_in_wal(self) -> SpoolIdentity | None:
+        """
+        Raises:
+            GiveUp: ``spool_damaged``.
+        """
+        found = set()
+        for name in self._names():
+            if is_segment_name(name.removesuffix(_PARTIAL)):
+                with contextlib.suppress(FileNotFoundError), (self.wal / name).open("rb") as file:
+                    found.add(_identity_in(file.read(_LONG_PAGE_HEADER.size)))
+        found.discard(None)
+        if len(found) > 1:
+            systems = ", ".join(sorted(each.system_identifier for each in found if each is not None))
+            raise GiveUp(
+                "spool_damaged",
+                found=f"{self._identity_file} cannot be read, and {self.wal} holds WAL of {systems}",
+                expected="the WAL of one cluster",
+                hint=f"move the files of the cluster that is not protected here out of {self.wal}; keep them",
+            )
+        return next(iter(found), None)
+
+    def _note(self, identity: SpoolIdentity) -> None:
+        """Safe from a power cut when this returns."""
+        unfinished = self._identity_file.with_suffix(".new")
+        with unfinished.open("w") as file:
+            file.write(
+                json.dumps({"system_identifier": identity.system_identifier, "segment_bytes": identity.segment_bytes}) + "\n"
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._identity_file)
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _names(self) -> set[str]:
         """What lies in the directory, once two readings agree: a file renamed during a reading may show in neither form."""
@@ -254,6 +312,14 @@ class WalSpool:
             expected="a segment that was received and not forgotten",
             hint="look at what the spool holds; a hole in the WAL needs a full backup",
         )
+
+
+def _identity_in(page_header: bytes) -> SpoolIdentity | None:
+    """What a segment's first page says; None where nothing was written into it yet."""
+    if len(page_header) < _LONG_PAGE_HEADER.size:
+        return None
+    magic, system, segment_bytes = _LONG_PAGE_HEADER.unpack(page_header)
+    return SpoolIdentity(SystemIdentifier(str(system)), segment_bytes) if magic and segment_bytes else None
 
 
 def _up_to_zeros(file: BinaryIO, start: int, stop: int) -> bytes:
