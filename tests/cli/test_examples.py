@@ -19,11 +19,12 @@ _REMARK = re.compile(r" {2,}.*")
 
 
 def examples_of(epilog):
-    """The command lines below the word, without the remarks beside them; what stands before the program's name is the shell's."""
-    below = (epilog or "").replace("\b\n", "\b").partition("Example")[2].partition("\n")[2]
-    block = below.partition("\b")[0]
+    """The command lines below the word, up to an empty line, without the remarks beside them, and those below, which are indented
+    further; what stands before the program's name is the shell's.
+    """
+    block = (epilog or "").partition("Example")[2].partition("\n")[2].partition("\n\n")[0]
     for line in re.sub(r"\\\n +", "", block).splitlines():
-        if line.strip():
+        if line.strip() and not line.startswith("   "):
             yield _REMARK.sub("", line.strip())
 
 

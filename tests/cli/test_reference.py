@@ -40,6 +40,13 @@ def test_help_is_printed_by_every_command(path, command):
     assert "--help" in done.stdout
 
 
+@pytest.mark.parametrize(("path", "command"), [*commands()])
+def test_nothing_in_a_help_is_wider_than_a_small_terminal(path, command):
+    text = command.get_help(click.Context(command, info_name=path, terminal_width=80, max_content_width=80))
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "\b" not in text
+
+
 def test_every_exit_code_has_a_meaning():
     assert set(MEANINGS) == set(ExitCode)
 

@@ -32,7 +32,7 @@ STREAM_FIGURES = {
 REPLAY_FIGURES = {
     "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
     "replayed_lsn", "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
-    "written", "address", "start_again",
+    "written", "address", "start_again", "only_here_bytes", "hint",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))

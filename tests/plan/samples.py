@@ -82,6 +82,7 @@ def recovery_wish(mode=Mode.ROUTINE, target=LATEST, tablespaces=None, **changes)
         "staging_directory": "/srv/copy.wal",
         "heartbeat_database": "postgres",
         "reprotection": backup_subject((NEAR, FAR)),
+        "ship_every": timedelta(seconds=10),
     }
     return RecoveryWish(**(fields | changes))
 

@@ -54,6 +54,16 @@ def test_only_a_fail_over_fences_and_asks_a_person_first():
     assert "/srv/copy" in recovery.steps[0].approval.question
 
 
+def test_a_drill_and_a_restore_ship_what_this_host_received_first_and_only_where_they_restore_from():
+    for mode in (Mode.ROUTINE, Mode.DRILL):
+        first = plan_of(mode).steps[0].step
+        assert verbs(plan_of(mode))[:2] == ["ship-spooled-wal", "provision-target"]
+        assert (first.repository, first.faults_fail) == (NEAR, mode is Mode.DRILL)
+    assert "ship-spooled-wal" not in verbs(plan_of(Mode.FAILOVER))
+    immediate = plan_recovery(recovery_wish(target=RecoveryTarget(TargetKind.IMMEDIATE)), recovery_facts([BACKUP]))
+    assert verbs(immediate)[0] == "provision-target", "no WAL behind the backup is needed"
+
+
 def test_nobody_is_let_in_before_every_page_was_checked():
     for mode in (Mode.DRILL, Mode.FAILOVER):
         found = verbs(plan_of(mode))

@@ -175,7 +175,7 @@ def test_what_cannot_be_chosen_is_refused_with_its_code():
 def required(wal, target=LATEST, timeline=1, histories=None):
     histories = histories or {}
     choice = choose_restore(CHAIN[:1], histories, wal.timelines(), target, NOW, Timeline(timeline))
-    require_wal(choice, histories, wal, target)
+    require_wal(choice, histories, wal, target, timedelta(seconds=20))
 
 
 def test_wal_that_ends_before_the_backup_does_is_missing():

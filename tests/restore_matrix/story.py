@@ -14,7 +14,8 @@ from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.wal import Lsn
 
 CHINOOK = Path(__file__).parent.parent / "data" / "chinook.sql"
-SETTINGS = {"track_commit_timestamp": "on"}
+SETTINGS = {"track_commit_timestamp": "on", "autovacuum": "off"}
+"""Nobody commits but the story: what was committed since would be shipped by each restore, too."""
 RESTORE_POINT = "before the mistake"
 
 

@@ -35,7 +35,10 @@ def good(make_estate) -> Estate:
 
 @pytest.fixture
 def copied(good, tmp_path) -> Callable[..., Estate]:
-    """``copied(**changes of the stack file)``: another installation of the same keys over a copy of the repository."""
+    """``copied(**changes of the stack file)``: another installation of the same keys over a copy of the repository.
+
+    Without the spool, from which a restore would ship what the copy lacks.
+    """
 
     def copy(**encryption: object) -> Estate:
         place = tmp_path / "repository"
@@ -43,6 +46,7 @@ def copied(good, tmp_path) -> Callable[..., Estate]:
         stack = json.loads(good.stack_file.read_text())
         stack["repositories"]["near"]["url"] = f"file://{place}"
         stack["encryption"] |= encryption
+        stack["resources"]["orders"]["wal"]["spool"] = str(tmp_path / "no-spool")
         stack_file = tmp_path / "understudy.yaml"
         stack_file.write_text(json.dumps(stack))
         return replace(

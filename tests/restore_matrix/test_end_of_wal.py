@@ -37,13 +37,17 @@ def good(request, make_estate) -> Estate:
 
 
 class Copy:
-    """Another installation of the same keys over a copy of the repository, in which WAL is exchanged for other WAL."""
+    """Another installation of the same keys over a copy of the repository, in which WAL is exchanged for other WAL.
+
+    Without the spool, from which a restore would ship what the copy lacks.
+    """
 
     def __init__(self, good, place):
         repository = place / "repository"
         shutil.copytree(good.repository_directory, repository)
         stack = json.loads(good.stack_file.read_text())
         stack["repositories"]["near"]["url"] = f"file://{repository}"
+        stack["resources"]["orders"]["wal"]["spool"] = str(place / "no-spool")
         stack_file = place / "understudy.yaml"
         stack_file.write_text(json.dumps(stack))
         installation = Installation.open(stack_file, good.installation.state)

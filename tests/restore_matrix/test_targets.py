@@ -103,11 +103,13 @@ def test_a_target_behind_the_last_wal_is_refused_or_not_reached_and_never_promot
         beyond = RecoveryTarget(TargetKind.LSN, str(story.end.lsn + 64 * 2**20))
         story.estate.restore(Choice(beyond), story.estate.directory / "never")
     assert refused.value.code == "target_beyond_wal"
+    assert "ships every 10 s (wal.ship_every)" in refused.value.hint
     for target in (to_time(story.end.committed + timedelta(microseconds=1)), RecoveryTarget(TargetKind.NAME, "nobody made it")):
         copy = story.estate.server.sibling()
         view = story.estate.restore(Choice(target), copy.data)
         assert failed_step(view) == ("replay-wal", "target_not_reached")
         assert {step.key.partition("/")[2] for step in view.steps if step.state is StepState.SUCCEEDED} == {
+            "ship-spooled-wal",
             "provision-target",
             "restore-base-backup",
             "discard-unfinished",

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from understudy.adapters.places import LocalPlaces
 from understudy.app.backups import backup_subject
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
 from understudy.app.disruption import disruption_at
+from understudy.app.free_directory import require_free_directory
 from understudy.app.holdings import holdings_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
@@ -19,6 +19,7 @@ from understudy.app.landing import landing_of, recovery_place, short_socket_dire
 from understudy.app.old_server import Looking, look_for_old_server, unseen
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.sources import other_copies_told, source_first, source_that_will_do
+from understudy.app.spooled import with_spooled
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
@@ -138,7 +139,7 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
     """
     installation.resource(resource)
-    _require_empty(directory)
+    require_free_directory(installation, directory)
     return _plan(
         installation,
         ResourceName(resource),
@@ -150,18 +151,6 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
         tablespaces=choice.tablespaces or {},
     )
-
-
-def _require_empty(directory: Path) -> None:
-    """Said before a run begins; provisioning looks again when it claims the directory."""
-    facts = LocalPlaces().facts(str(directory.absolute()))
-    if facts.exists and not facts.empty:
-        raise Refusal(
-            "target_not_empty",
-            found=f"{directory} holds files",
-            expected="an empty directory, or one to be made",
-            hint="choose another directory, or move away what is there; Understudy never overwrites it",
-        )
 
 
 def plan_drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice) -> Plan:
@@ -281,6 +270,7 @@ def _plan(
             lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
         )
     repositories = source_first(installation, name, source)
+    holdings = with_spooled(installation, source, holdings)
     settings = installation.resource(name)
     require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(
@@ -304,6 +294,7 @@ def _plan(
         landing=landing,
         disruption=disruption,
         reprotection=backup_subject(installation, name, repositories),
+        ship_every=settings.wal.ship_every,
     )
     old_server = OldServerFacts()
     if mode is Mode.FAILOVER:

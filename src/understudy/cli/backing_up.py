@@ -11,7 +11,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import moment, print_json, table
+from understudy.cli.printing import FOUND_HANG, found_lines, moment, print_json, say, table
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.sizes import readable_size
@@ -28,21 +28,30 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  understudy backup orders                 incremental where possible, else full, and says why
+  understudy backup orders            incremental where possible, else full
   understudy backup orders --full
-  understudy backup orders --take-over     the machine that wrote to these repositories is gone for good
+  understudy backup orders --take-over
+      where the machine that wrote to these repositories is gone for good
 """
 )
 @click.argument("resource")
-@click.option("--full", is_flag=True, help="A full backup.")
-@click.option("--incremental", is_flag=True, help="An incremental one (PostgreSQL 17+).")
-@click.option("--take-over", is_flag=True, help="Write to repositories that another controller wrote to last.")
+@click.option("--full", is_flag=True, help="A full backup, also where an incremental one is possible.")
+@click.option(
+    "--incremental", is_flag=True, help="An incremental one (PostgreSQL 17+); full where none is possible, and says why."
+)
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Write to repositories that another controller wrote to last: you say that it is gone for good.",
+)
 @stack_options
 @json_option
 def backup(
     resource: str, full: bool, incremental: bool, take_over: bool, stack_file: Path, state: Path | None, as_json: bool
 ) -> None:
     """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource.
+
+    RESOURCE is its name under resources in the stack file.
 
     The WAL receiver that it starts, and its replication slot on the server, stay: incremental backups and point-in-time recovery
     stand on them. Without serve it says how to end both.
@@ -76,28 +85,28 @@ def _print_kind(view: RunView) -> None:
     """Which kind was taken, and why that one: what was asked for is not always possible."""
     taken = next((step.evidence for step in view.steps if step.key.endswith("/take-base-backup")), None)
     if taken is not None and taken.outcome is Outcome.DONE:
-        click.echo(f"{taken.proof['kind']} backup {taken.proof['label']}: {taken.proof['reason']}")
+        say(f"{taken.proof['kind']} backup {taken.proof['label']}: {taken.proof['reason']}")
 
 
 def _print_what_goes_on(left: LeftStreaming | None) -> None:
     if left is None:
         return
-    click.echo(f"WAL goes on streaming into {left.spool}: process {left.receiver_pid}, replication slot {left.slot}.")
-    click.echo("  Nothing stores it in the repositories until: understudy serve (or the next backup)")
+    say(f"WAL goes on streaming into {left.spool}: process {left.receiver_pid}, replication slot {left.slot}.")
+    say("  Nothing stores it in the repositories until: understudy serve (or the next backup)")
     click.echo("  To protect this database no longer:")
     if left.synchronous:
-        click.echo(f"    take {left.slot} out of synchronous_standby_names on the server, or its commits wait for ever")
+        say(f"    take {left.slot} out of synchronous_standby_names on the server, or its commits wait for ever")
     click.echo(f"    kill {left.receiver_pid}")
-    click.echo(f"    SELECT pg_drop_replication_slot('{left.slot}');    on the server, or WAL piles up there")
+    say(f"    SELECT pg_drop_replication_slot('{left.slot}');    on the server, or WAL piles up there")
 
 
 @click.command(
     epilog="""\b
 Examples:
-  understudy backups                      of every resource, in every repository
+  understudy backups                 of every resource, in every repository
   understudy backups orders --json
   understudy backups --repository far
-\b
+
 Exit codes: 0 every repository was asked, 1 one could not be, 2 no such resource or repository, 3 there is no backup.
 """
 )
@@ -131,22 +140,25 @@ def _print_backups(listing: BackupsEverywhere) -> None:
         )
         for each in listing.usable
     ]
-    table(("RESOURCE", "LABEL", "KIND", "CONSISTENT SINCE", "SIZE", "STORED", "TIMELINE", "REPOSITORY"), rows)
+    headings = ("RESOURCE", "LABEL", "KIND", "CONSISTENT SINCE", "SIZE", "STORED", "TIMELINE", "REPOSITORY")
+    table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, with I for incremental
     for bad in listing.unusable:
-        click.echo(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
+        say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
     for away in listing.away:
-        click.echo(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
+        say(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
         if away.hint:
-            click.echo(f"  hint: {away.hint}", err=True)
+            say(f"  hint: {away.hint}", err=True)
 
 
 @click.command(
     epilog="""\b
 Examples:
-  understudy verify                                  everything, everywhere: signatures, digests, WAL without a hole
+  understudy verify
+      everything, everywhere: signatures, digests, WAL without a hole
   understudy verify orders --repository far
-  understudy verify orders/20261123-030000F --deep   each part opened, each file compared with the server's manifest
-\b
+  understudy verify orders/20261123-030000F --deep
+      also open each part and compare every file with the server's manifest
+
 Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, backup or repository, 3 no backup or no identity.
 """
 )
@@ -187,11 +199,12 @@ def _print_verified(result: VerifyResult) -> None:
         )
         for each in result.backups
     ]
-    table(("RESOURCE", "LABEL", "REPOSITORY", "OBJECTS", "STORED", "FILES", "RESULT"), rows)
+    headings = ("RESOURCE", "LABEL", "REPOSITORY", "OBJECTS", "STORED", "FILES", "RESULT")
+    table(headings, rows, shed=("FILES", "OBJECTS", "STORED"), fold="RESULT")
     for wal in result.wal:
         depth = "decoded" if wal.decoded is not None else "present"
         state = f"faults: {len(wal.faults)}" if wal.faults else f"without a hole up to {wal.reaches}"
-        click.echo(f"WAL of {wal.resource} in {wal.repository}: {wal.segments} segments {depth}, {state}")
+        say(f"WAL of {wal.resource} in {wal.repository}: {wal.segments} segments {depth}, {state}")
     for backup in result.backups:
         _print_faults(f"{backup.repository}, {backup.resource}/{backup.label}", backup.faults)
     for wal in result.wal:
@@ -209,5 +222,5 @@ def _verdict(result: VerifyResult, backup: BackupCheckResult) -> str:
 
 def _print_faults(where: str, faults: Sequence[ObjectFault]) -> None:
     for fault in faults:
-        click.echo(f"\n{where}: {fault.code}\n  object:   {fault.key}\n  found:    {fault.found}")
-        click.echo(f"  expected: {fault.expected}\n  hint:     {fault.hint}")
+        say(f"\n{where}: {fault.code}")
+        say("\n".join([f"  object:   {fault.key}", *found_lines(fault.found, fault.expected, fault.hint)]), hang=FOUND_HANG)

@@ -12,7 +12,7 @@ from typing import cast
 import click
 
 from understudy.app.carrying_out import RunView
-from understudy.cli.printing import moment
+from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
 from understudy.vocabulary.json import Json
 
@@ -23,29 +23,28 @@ def print_brought_back(view: RunView) -> None:
     """Whatever the evidence holds of it: a run that failed may have restored something, or set something aside."""
     restored, replayed, provisioned = (_proof(view, verb) for verb in ("restore-base-backup", "replay-wal", "provision-target"))
     if "labels" in restored:
-        click.echo(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
+        say(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
     if "replayed_lsn" in replayed:
-        click.echo(f"reached:       {replayed['replayed_lsn']} on timeline {replayed['timeline']}, {_last_commit(replayed)}")
+        say(f"reached:       {replayed['replayed_lsn']} on timeline {replayed['timeline']}, {_last_commit(replayed)}")
     if view.run.procedure == Procedure.DRILL:
         return
     if view.succeeded and "directory" in provisioned:
-        click.echo(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
+        say(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
     for aside in cast(list[str], provisioned.get("set_aside", [])):
-        click.echo(f"set aside:     {aside}")
+        say(f"set aside:     {aside}")
 
 
 def print_how_to_start(view: RunView, programs: str | None) -> None:
     """Of a database that was left stopped where the run restored it."""
     directory = Path(str(_proof(view, "provision-target")["directory"]))
     if not (directory / _CONFIGURATION).exists():
-        click.echo(
-            f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it."
-        )
+        say(f"No configuration came with it: the server kept it outside its data directory. Give {directory} one to start it.")
         return
     program = "pg_ctl" if programs is None else f"{programs}/pg_ctl"
     as_owner = ("runuser", "-u", directory.owner(), "--") if os.geteuid() == 0 else ()
     command = shlex.join([*as_owner, program, "-D", str(directory), "-l", str(directory / "server.log"), "start"])
-    click.echo(f"It is stopped. Look at port and addresses in its {_CONFIGURATION}, then start it with:\n  {command}")
+    say(f"It is stopped. Look at port and addresses in its {_CONFIGURATION}, then start it with:")
+    click.echo(f"  {command}")  # in one piece, to be copied
 
 
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:

@@ -10,7 +10,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, looked_at, opened, stack_options
-from understudy.cli.printing import print_json
+from understudy.cli.printing import print_json, say, words
 from understudy.vocabulary.identifiers import RunId
 
 if TYPE_CHECKING:
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def evidence() -> None:
-    """Verify or export the chain of evidence."""
+    """Verify or export the chain of evidence: what every step of every run saw, signed."""
 
 
 @evidence.command(
     epilog="""\b
 Examples:
-  understudy evidence verify                            the whole chain of this control plane, and all copies of it
-  understudy evidence verify drill.json                 a file that was exported, with the keys that the stack file trusts
-  understudy evidence verify drill.json --signer "$KEY"  elsewhere: no stack file is needed (the recovery kit names the signers)
-\b
+  understudy evidence verify
+      the whole chain of this control plane, and all copies of it
+  understudy evidence verify drill.json
+      a file that was exported, with the keys that the stack file trusts
+  understudy evidence verify drill.json --signer "$KEY"
+      elsewhere: no stack file is needed (the recovery kit names the signers)
+
 Exit codes: 0 all is as it was signed, 1 something is not, 2 an option or the stack file is wrong, 3 there is no record yet.
 """
 )
@@ -71,14 +74,14 @@ def _signer(text: str) -> str:
 def _print(verdict: EvidenceVerdict) -> None:
     for finding in verdict.findings:
         place = f" at link {finding.sequence}" if finding.sequence is not None else ""
-        click.echo(f"{finding.fault.value}{place}: {finding.found}")
+        say(f"{words(finding.fault.value)}{place}: {finding.found}")
     if not verdict.findings:
         copies = f", {verdict.copies} copies agree" if verdict.copies else ""
-        click.echo(f"{verdict.subject}: {verdict.links} links, all as they were signed{copies}")
+        say(f"{verdict.subject}: {verdict.links} links, all as they were signed{copies}")
     for controller, links in verdict.of_others.items():
-        click.echo(f"not here: {links} links of controller {controller}, which wrote to these repositories, too")
+        say(f"not here: {links} links of controller {controller}, which wrote to these repositories, too")
     for place, why in verdict.not_compared.items():
-        click.echo(f"not compared: {place}: {why}")
+        say(f"not compared: {place}: {why}")
 
 
 @evidence.command(
@@ -89,7 +92,7 @@ Examples:
 """
 )
 @click.argument("run", required=False)
-@click.option("--to", "file", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--to", "file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The file to write.")
 @stack_options
 def export(run: str | None, file: Path, stack_file: Path, state: Path | None) -> None:
     """Write the evidence of RUN, or of everything, as one JSON file that can be verified elsewhere."""

@@ -11,7 +11,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options, yes_option
-from understudy.cli.printing import moment, print_error, print_json, table
+from understudy.cli.printing import moment, print_error, print_json, say, table
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  understudy expire --dry-run              what stays and what goes, each with its reasons; nothing is touched
-  understudy expire orders                 shows it, asks, then removes
+  understudy expire --dry-run         what stays and what goes, and why
+  understudy expire orders            shows it, asks, then removes
   understudy expire orders --repository far --yes
-\b
+
 Exit codes: 0 done, also where there was nothing to do; 1 a run failed, or a repository was left out; 4 a backup or a restore is
 under way; 5 refused: a manifest cannot be believed, or nobody was there to ask.
 """
@@ -106,21 +106,22 @@ def _print_retention(each: Retention, to_stderr: bool) -> None:
     out = sys.stderr if to_stderr else sys.stdout
     where = f"{each.resource} in {each.repository}"
     if each.decision is None:
-        click.echo(f"{where}: nothing is removed", err=True)
+        say(f"{where}: nothing is removed", err=True)
         if each.fault is not None:
             print_error(each.fault)
         return
     going = [fate for fate in each.decision.backups if not fate.stays]
     gone_bytes = sum(fate.backup.sealed_bytes for fate in going)
     stay = len(each.decision.backups) - len(going)
-    click.echo(f"{where}: {stay} backups stay, {len(going)} go ({readable_size(gone_bytes)})", file=out)
+    say(f"{where}: {stay} backups stay, {len(going)} go ({readable_size(gone_bytes)})", out=out)
     rows = [
         (fate.backup.label.text, moment(fate.backup.stop_time), readable_size(fate.backup.sealed_bytes), *_fate(fate))
         for fate in each.decision.backups
     ]
-    table(("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE"), rows, out)
+    headings = ("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE")
+    table(headings, rows, out, shed=("CONSISTENT SINCE", "STORED"), fold="BECAUSE")  # a label tells when the backup was begun
     for line in (*_wal(each.decision), *_unfinished(each.decision)):
-        click.echo(line, file=out)
+        say(line, out=out)
     click.echo("", file=out)
 
 

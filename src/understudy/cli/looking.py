@@ -10,7 +10,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, looked_at, stack_options
-from understudy.cli.printing import duration, explained, moment, print_json, waiting_since
+from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Examples:
   understudy status
   watch -n1 understudy status      the exposure, live, while serve runs
-\b
+
 Exit codes: 0 every resource has a usable backup as far as is known here, 3 one is known to have none.
 """
 )
@@ -51,28 +51,28 @@ def _is_known(found: Status) -> bool:
 
 def _print(found: Status) -> None:
     serving = f"served by process {found.serving_pid}" if found.serving_pid else "not served (start: understudy serve)"
-    click.echo(f"{found.stack}: {serving}")
+    say(f"{found.stack}: {serving}")
     fault = found.records_fault
     if fault is not None:
-        click.echo(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {fault.hint}")
+        say(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {fault.hint}")
     for resource in found.resources:
         click.echo("")
         _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
     for run in found.unfinished_runs:
-        click.echo(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {run.state.value} (understudy show {run.run})")
+        say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} (understudy show {run.run})")
         for step in (each for each in found.held_up if each.run == run.run):
             _print_held_up(step)
     for run in found.to_be_followed:
-        click.echo(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
+        say(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
         if run.run in found.put_off:
-            click.echo("\n".join(explained(found.put_off[run.run], "  ")))
+            say("\n".join(explained(found.put_off[run.run], "  ")))
 
 
 def _print_held_up(step: HeldUpStep) -> None:
     waiting = click.style("waiting", fg="yellow") + f" in {step.step} {waiting_since(step.since, step.again_at)}"
-    click.echo(f"  {waiting}: {step.code}: {step.found}")
+    say(f"  {waiting}: {step.code}: {step.found}")
     if step.hint:
-        click.echo(f"    hint: {step.hint}")
+        say(f"    hint: {step.hint}")
 
 
 _NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")
@@ -101,7 +101,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
     if resource.server_fault:
         rows.append(("server", resource.server_fault))
     for name, value in rows:
-        click.echo(f"  {name.ljust(14)} {value}")
+        say(f"  {name.ljust(14)} {value}", hang=17)
     if resource.receiving_fault is not None:
         _print_fault("receiving WAL", resource.receiving_fault)
     for name, fault in resource.shipping_faults.items():
@@ -109,9 +109,18 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
 
 
 def _print_fault(doing: str, fault: SeenFault) -> None:
-    click.echo("  " + click.style(f"fault {doing}", fg="red") + f", since {moment(fault.since)}: {fault.code}: {fault.found}")
+    say("  " + click.style(f"fault {doing}", fg="red") + f", since {moment(fault.since)}: {fault.code}: {fault.found}")
     if fault.hint:
-        click.echo(f"    hint: {fault.hint}")
+        say(f"    hint: {fault.hint}")
+
+
+_GAPS = {
+    "never_sampled": "serve has not seen the server yet",
+    "nothing_safe": "no repository holds WAL of this server yet",
+    "older_than_samples": "the repositories are further behind than serve has watched the server",
+    "went_backwards": "the server's WAL is at an earlier position than before: it was replaced or rewound",
+}
+"""Why an exposure is unknown, by the code that ``--json`` gives."""
 
 
 def _exposure(exposure: LiveExposure | None) -> str:
@@ -120,7 +129,7 @@ def _exposure(exposure: LiveExposure | None) -> str:
     if exposure.gap == "went_backwards":
         return click.style("unknown", fg="red") + f" for {duration(exposure.seconds)}: the server was set back, or is another one"
     if not exposure.known:
-        return f"unknown, at least {duration(exposure.seconds)} ({exposure.gap})"
+        return f"unknown, at least {duration(exposure.seconds)}: {_GAPS.get(exposure.gap or '', exposure.gap)}"
     amount = f", {readable_size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
     return f"{duration(exposure.seconds)}{amount}"
 

@@ -69,10 +69,15 @@ class CommandsByName(click.Group):
     cls=CommandsByName,
     epilog="""\b
 Examples:
-  understudy demo                         see it work, on a database of its own
-  understudy init --url env:ORDERS_URL    begin with your own database
-  understudy check                        find out what is missing, line by line
-  understudy drill database_corruption    rehearse the worst day
+  understudy demo                        see it work, on a database of its own
+  understudy init --url env:ORDERS_URL   begin with your own database
+  understudy check                       find out what is missing
+  understudy drill database_corruption   rehearse the worst day
+
+Exit codes: 0 done, 1 failed or an objective was missed, 2 usage or stack file, 3 a prerequisite is missing, 4 somebody else
+holds what it needs, 5 refused for safety, 130 interrupted.
+
+understudy COMMAND --help explains each with examples.
 """,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -6,7 +6,7 @@ import click
 
 from understudy.app.carrying_out import RunView
 from understudy.app.measuring import MeasuredRecovery
-from understudy.cli.printing import duration, moment, to_json
+from understudy.cli.printing import duration, moment, say, to_json
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.vocabulary.disruption import Disruption, KnownBy
@@ -15,7 +15,8 @@ from understudy.vocabulary.phases import Phase
 
 PHASE_NAMES = {
     Phase.DETECT: "until the first step",
-    Phase.FENCE: "fence the old server, ship the last WAL",
+    Phase.FENCE: "fence the old server",
+    Phase.SHIP: "ship the last WAL",
     Phase.PROVISION: "provision",
     Phase.RESTORE: "restore base backup",
     Phase.REPLAY: "replay WAL",
@@ -26,6 +27,8 @@ PHASE_NAMES = {
     Phase.PROTECT: "protect again",
     Phase.CLEAN_UP: "clean up",
 }
+_NAME_COLUMNS = max(len(name) for name in (*PHASE_NAMES.values(), f"{PHASE_NAMES[Phase.PROTECT]} (afterwards)"))
+_VERDICT_COLUMN = 2 + _NAME_COLUMNS + 1 + 12 + 3
 _VERDICTS = {
     ObjectiveVerdict.MET: ("met", "green"),
     ObjectiveVerdict.MISSED: ("MISSED", "red"),
@@ -59,24 +62,25 @@ def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
     measurement = measured.measurement
     click.echo("")
     if real:
-        click.echo(f"  {_since(measured.disruption)}")
+        say(f"  {_since(measured.disruption)}")
     for phase, took in measurement.phases.items():
-        click.echo(f"  {PHASE_NAMES[phase].ljust(42)} {duration(took).rjust(12)}")
+        click.echo(f"  {PHASE_NAMES[phase].ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
-    click.echo(
-        f"  {'recovery time'.ljust(42)} {total.rjust(12)}   "
+    say(
+        f"  {'recovery time'.ljust(_NAME_COLUMNS)} {total.rjust(12)}   "
         f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}"
-        f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}"
+        f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}",
+        hang=_VERDICT_COLUMN,
     )
     if measured.recovery_point is not None:
-        click.echo(_recovery_point(measured.recovery_point, measured))
+        say(_recovery_point(measured.recovery_point, measured), hang=_VERDICT_COLUMN)
         if measured.recovery_point.verdict is ObjectiveVerdict.UNKNOWN:
-            click.echo(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}")
+            say(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}", hang=2)
     for repository in measured.unprotected:
-        click.echo(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
-        click.echo(f"    once it is there again, understudy backup {measured.resource} --full")
+        say(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
+        say(f"    once it is there again, understudy backup {measured.resource} --full")
     for phase, took in measurement.afterwards.items():
-        click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(42)} {duration(took).rjust(12)}")
+        click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
 
 
 def _since(disruption: Disruption) -> str:
@@ -89,7 +93,7 @@ def _since(disruption: Disruption) -> str:
 def _recovery_point(point: RecoveryPoint, measured: MeasuredRecovery) -> str:
     loss = duration(point.loss) if point.loss is not None else "unknown"
     text = (
-        f"  {'work lost, at most'.ljust(42)} {loss.rjust(12)}   "
+        f"  {'work lost, at most'.ljust(_NAME_COLUMNS)} {loss.rjust(12)}   "
         f"objective {duration(measured.objectives.rpo)}: {_verdict(point.verdict)} ({_SOURCES[point.source]}"
     )
     return f"{text}, {moment(point.at)})" if point.at else f"{text})"

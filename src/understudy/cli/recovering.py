@@ -31,10 +31,10 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
     """What may be decided about any restore: the target, the timeline, the backup, the repository."""
     for option in reversed(
         (
-            click.option("--time", "to_time", metavar="T", help="To a moment: ISO 8601 with an offset."),
-            click.option("--lsn", metavar="L", help="To a position in the WAL."),
-            click.option("--xid", metavar="X", help="To a transaction, itself included."),
-            click.option("--name", metavar="N", help="To a restore point (pg_create_restore_point)."),
+            click.option("--time", "to_time", metavar="T", help="To a moment, such as 2026-11-23T03:00:00+00:00."),
+            click.option("--lsn", metavar="L", help="To a position in the WAL, such as 0/3000060."),
+            click.option("--xid", metavar="X", help="To a transaction by its id, itself included."),
+            click.option("--name", metavar="N", help="To a restore point that pg_create_restore_point made."),
             click.option("--immediate", is_flag=True, help="Only as far as the backup needs to be consistent."),
             click.option(
                 "--timeline",
@@ -42,7 +42,12 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
                 metavar="TL",
                 help="Follow this timeline. Default: the newest that fits.",
             ),
-            click.option("--backup", "label", metavar="LABEL", help="From this backup. Default: the newest before the target."),
+            click.option(
+                "--backup",
+                "label",
+                metavar="LABEL",
+                help="From this backup (understudy backups). Default: the newest before the target.",
+            ),
             click.option("--repository", metavar="NAME", help="From this repository. Default: the resource's first."),
         )
     ):
@@ -52,7 +57,9 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
 
 def tablespace_option(command: Callable[P, R]) -> Callable[P, R]:
     """Not for drills, whose sandbox holds everything."""
-    option = click.option("--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes.")
+    option = click.option(
+        "--tablespace", "tablespaces", multiple=True, metavar="NAME=DIR", help="Where a tablespace goes; once for each."
+    )
     return option(command)
 
 
@@ -102,17 +109,30 @@ def _named_directory(text: str) -> tuple[str, str]:
     epilog="""\b
 Examples:
   understudy restore orders --to /srv/orders-copy
-  understudy restore orders --to /srv/orders-copy --time 2026-11-23T03:00:00+00:00
+  understudy restore orders --to /srv/orders-copy \\
+      --time 2026-11-23T03:00:00+00:00
 """
 )
 @click.argument("resource")
-@click.option("--to", "directory", required=True, type=click.Path(path_type=Path), help="An empty directory, or one to be made.")
+@click.option(
+    "--to",
+    "directory",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="An empty directory, or one to be made.",
+)
 @target_options
 @tablespace_option
 @stack_options
 @json_option
 def restore(resource: str, directory: Path, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
-    """Restore RESOURCE into an empty directory, replay to the target, promote, verify, and leave the server stopped there."""
+    """Restore RESOURCE into an empty directory, replay to the target, promote, verify, and leave the server stopped there.
+
+    RESOURCE is its name under resources in the stack file. The target is the newest commit, unless an option names another.
+
+    WAL that this host received and has not shipped goes into the repository first, if it is this control plane's to write to.
+    """
     from understudy.app.recoveries import restore as carry_out_restore
     from understudy.cli.foreground import watched
 
@@ -141,11 +161,14 @@ def finish_restored(installation: Installation, resource: str, view: RunView, as
 @click.command(
     epilog="""\b
 Examples:
-  understudy drill database_corruption                          the newest commit, in a sandbox
-  understudy drill data_loss --time 2026-11-23T03:00:00+00:00   as of a moment
+  understudy drill database_corruption         the newest commit, in a sandbox
+  understudy drill data_loss --time 2026-11-23T03:00:00+00:00
+
+Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, or an objective was missed or is not known
+to be met.
 """
 )
-@click.argument("scenario", type=click.Choice(SCENARIOS))
+@click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
@@ -160,7 +183,13 @@ def drill(
     as_json: bool,
     **target: object,
 ) -> None:
-    """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind."""
+    """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
+
+    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
+    objectives of the stack file count.
+
+    As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched.
+    """
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import drill as carry_out_drill
     from understudy.cli.foreground import watched
@@ -178,14 +207,20 @@ def drill(
 @click.command(
     epilog="""\b
 Examples:
-  understudy recover database_corruption           asks before it stops anything
+  understudy recover database_corruption       asks before it stops anything
   understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes
   understudy recover database_corruption --since 2026-11-23T03:12:00+00:00
+
+Exit codes: as those of drill; 130 where a person does not agree.
 """
 )
-@click.argument("scenario", type=click.Choice(SCENARIOS))
+@click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
-@click.option("--take-over", is_flag=True, help="Write to a repository that another controller wrote to last.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Write to repositories that another controller wrote to last: you say that it is gone for good.",
+)
 @click.option(
     "--since",
     metavar="TIME",
@@ -212,7 +247,12 @@ def recover(
     as_json: bool,
     **target: object,
 ) -> None:
-    """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again."""
+    """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again.
+
+    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
+    objectives of the stack file count. The database comes up in recover.directory of the stack file; what stands there is set
+    aside, not removed.
+    """
     import getpass
 
     from understudy.app.proving import require_writable
@@ -255,7 +295,7 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
     from understudy.app.proving import export_evidence
     from understudy.cli.brought_back import print_brought_back
     from understudy.cli.measured import measured_json, print_measured
-    from understudy.cli.printing import print_error, print_json
+    from understudy.cli.printing import print_error, print_json, say
     from understudy.cli.running import print_nothing_follows, print_run
     from understudy.plan.plan import Procedure
     from understudy.vocabulary.errors import GiveUp
@@ -281,7 +321,7 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
         print_brought_back(view)
         _print_start_again(view)
         print_nothing_follows(installation, view.run.run)
-        click.echo(f"evidence: {evidence}")
+        say(f"evidence: {evidence}")
     code = ExitCode.of_run(view)
     sys.exit(ExitCode.FAILED if code is ExitCode.DONE and not (measured.met and reported) else code)
 
@@ -295,6 +335,9 @@ def _why_untouched(view: RunView) -> str:
 
 def _print_start_again(view: RunView) -> None:
     """Of a server that goes on to serve: nobody starts it after a reboot, unless a person or a service manager does."""
+    from understudy.cli.printing import say
+
     proofs = [step.evidence.proof for step in view.steps if step.evidence is not None]
     for command in (proof["start_again"] for proof in proofs if "start_again" in proof):
-        click.echo(f"The recovered server is not supervised. After a reboot of this host, start it with:\n  {command}")
+        say("The recovered server is not supervised. After a reboot of this host, start it with:")
+        click.echo(f"  {command}")  # in one piece, to be copied

@@ -11,13 +11,14 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, opened, stack_options
-from understudy.cli.printing import duration, explained, moment, print_json, table, waiting_since
+from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
+from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
     from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
-    from understudy.records.run import RequestRecord
+    from understudy.records.run import RequestRecord, StepRecord
 
 
 def print_run(view: RunView, as_json: bool) -> None:
@@ -26,7 +27,7 @@ def print_run(view: RunView, as_json: bool) -> None:
         print_json({"run": view.run, "steps": view.steps})
         return
     took = duration(view.run.ended - view.run.submitted) if view.run.ended else "unfinished"
-    click.echo(f"{view.run.procedure} {view.run.subject}: {view.run.state.value} in {took} (understudy show {view.run.run})")
+    say(f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)} in {took} (understudy show {view.run.run})")
 
 
 @click.command(
@@ -38,9 +39,9 @@ Examples:
 )
 @stack_options
 @json_option
-@click.option("--newest", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
 def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> None:
-    """List runs, newest first."""
+    """List the runs of backups, restores, drills, recoveries and retention, newest first. Their times are in UTC."""
     found = opened(stack_file, state).past.runs(newest)
     if as_json:
         print_json({"runs": found})
@@ -49,17 +50,18 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
         click.echo("no runs yet")
         return
     rows = [
-        (run.run, run.procedure, run.mode, run.subject, run.state.value, moment(run.submitted),
-         duration(run.ended - run.submitted) if run.ended else "", run.follows or "")
+        (run.run, run.procedure, run.subject, words(run.state.value), duration(run.ended - run.submitted) if run.ended else "",
+         moment(run.submitted), run.follows or "")
         for run in found
     ]  # fmt: skip
-    table(("RUN", "PROCEDURE", "MODE", "SUBJECT", "STATE", "SUBMITTED", "TOOK", "FOLLOWS"), rows)
+    headings = ("RUN", "PROCEDURE", "SUBJECT", "STATE", "TOOK", "SUBMITTED", "FOLLOWS")
+    table(headings, rows, shed=("SUBMITTED", "FOLLOWS", "TOOK"))  # the name of a run tells when it began
 
 
 @click.command(
     epilog="""\b
 Examples:
-  understudy show 20261123-030000-1a2b3c            every step with its proof
+  understudy show 20261123-030000-1a2b3c      every step with its proof
   understudy show 20261123-030000-1a2b3c --json
 """
 )
@@ -67,7 +69,7 @@ Examples:
 @stack_options
 @json_option
 def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Show RUN step by step: states, durations, proofs, errors."""
+    """Show RUN, as runs names it, step by step: states, durations, proofs, errors."""
     from understudy.app.carrying_out import view_of
 
     installation = opened(stack_file, state)
@@ -76,32 +78,50 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"run": view.run, "request": request, "steps": view.steps})
         return
-    click.echo(f"{view.run.procedure} {view.run.subject} ({view.run.mode}): {view.run.state.value}")
+    took = f" in {duration(view.run.ended - view.run.submitted)}" if view.run.ended else ""
+    say(f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)}{took}, begun {moment(view.run.submitted)}")
+    if view.run.error is not None:
+        say("\n".join(explained(view.run.error, "  ")))
     if request is not None:
         _print_request(request)
     for step in view.steps:
         took = duration(step.ended - step.started) if step.ended and step.started else ""
-        click.echo(f"\n{step.key}  {step.state.value}  {took}")
+        say(f"\n{step.key}  {words(step.state.value)}  {took}".rstrip(" "))
         if step.approval_question:
-            click.echo(f"  asked: {step.approval_question}")
+            say(f"  asked: {step.approval_question}")
         if step.approval is not None:
-            click.echo(f"  agreed: {step.approval.by}, {moment(step.approval.at)}")
-        if step.evidence is not None:
-            click.echo(f"  claim: {step.evidence.claim}")
-            for name, value in step.evidence.proof.items():
-                click.echo(f"    {name}: {value}")
-            if step.evidence.hint:
-                click.echo(f"  note: {step.evidence.hint}")
+            say(f"  agreed: {step.approval.by}, {moment(step.approval.at)}")
         if step.held_up_by is not None:
-            click.echo(f"  waiting {waiting_since(step.held_up_since, step.again_at)}")
-        if step.error is not None:
-            click.echo("\n".join(explained(step.error, "  ")))
+            say(f"  waiting {waiting_since(step.held_up_since, step.again_at)}")
+        if step.error is not None and step.state.value == "skipped":
+            say(f"  left out: {step.error.found}")
+        elif step.error is not None:
+            say("\n".join(explained(step.error, "  ")))
+        if step.evidence is not None:
+            _print_evidence(step)
+
+
+def _print_evidence(step: StepRecord) -> None:
+    """What an error says already is not said again."""
+    evidence = step.evidence
+    if evidence is None:
+        return
+    if step.error is None:
+        say(f"  {evidence.claim}")
+    proof = {name: value for name, value in evidence.proof.items() if step.error is None or name not in _OF_AN_ERROR}
+    for line in proof_lines(proof, 4):
+        say(line)
+    if evidence.hint and step.error is None:
+        say(f"  note: {evidence.hint}")
+
+
+_OF_AN_ERROR = ("code", "found", "expected")
 
 
 def _print_request(request: RequestRecord) -> None:
     """Only where there is more to say than the run itself says."""
     if len(request.runs) > 1:
-        click.echo(f"runs of one request: {', '.join(request.runs)}")
+        say(f"runs of one request: {', '.join(request.runs)}")
     _print_why_nothing_follows(request)
 
 
@@ -115,14 +135,15 @@ def print_nothing_follows(installation: Installation, run: RunId) -> None:
 def _print_why_nothing_follows(request: RequestRecord) -> None:
     if request.error is not None:
         last = request.runs[-1]
-        click.echo(f"nothing follows {last}:" if request.ended else f"what is to follow {last} cannot begin yet:")
-        click.echo("\n".join(explained(request.error, "  ")))
+        say(f"nothing follows {last}:" if request.ended else f"what is to follow {last} cannot begin yet:")
+        say("\n".join(explained(request.error, "  ")))
 
 
 @click.command(
     epilog="""\b
 Examples:
-  understudy approve 20261123-030000-1a2b3c      what it asks stands in: understudy show
+  understudy show 20261123-030000-1a2b3c         what it asks
+  understudy approve 20261123-030000-1a2b3c
 """
 )
 @click.argument("run")
@@ -151,7 +172,7 @@ def cancel(run: str, stack_file: Path, state: Path | None) -> None:
     installation = opened(stack_file, state)
     with watched(installation) as watcher:
         view = cancel_run(installation, RunId(run), Person(getpass.getuser()), watcher)
-    click.echo(f"{view.run.run} is {view.run.state.value}")
+    click.echo(f"{view.run.run} is {words(view.run.state.value)}")
 
 
 @click.command(

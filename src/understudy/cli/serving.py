@@ -16,7 +16,7 @@ from understudy.cli.options import opened, stack_options
 @click.command(
     epilog="""\b
 Example:
-  understudy serve            runs in the foreground; a supervisor such as systemd keeps it running
+  understudy serve    in the foreground; a supervisor keeps it running
 """
 )
 @stack_options

@@ -11,7 +11,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import json_option, stack_options
-from understudy.cli.printing import print_json
+from understudy.cli.printing import print_json, say, words
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_SERVER_SETTINGS = frozenset(
+    {"data_checksums", "max_replication_slots", "max_slot_wal_keep_size", "max_wal_senders", "summarize_wal", "wal_level"}
+)
+"""PostgreSQL's own names stay as they are; any other aspect is told in words."""
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command(
     epilog="""\b
 Examples:
-  understudy check                        validate understudy.yaml and try everything it needs
+  understudy check                validate understudy.yaml, try all it needs
   understudy check -f /etc/understudy/shop.yaml --json
-\b
+
 Exit codes: 0 nothing is in the way (warnings are possible), 2 the stack file is wrong, 3 something is in the way.
 """
 )
@@ -59,10 +63,13 @@ def check(stack_file: Path, state: Path | None, as_json: bool) -> None:
     epilog="""\b
 Examples:
   understudy init --url env:ORDERS_URL
-  understudy init --url env:ORDERS_URL --stack shop --repository file:///mnt/backup/shop --kit /media/usb/shop-kit.txt
-  understudy init --url 'host=/var/run/postgresql user=postgres' --repository s3://shop-recovery/prod \\
-      --endpoint https://s3.example.com --access-key env:S3_KEY --secret-key env:S3_SECRET
-\b
+  understudy init --url env:ORDERS_URL --stack shop \\
+      --repository file:///mnt/backup/shop --kit /media/usb/shop-kit.txt
+  understudy init --url 'host=/var/run/postgresql user=postgres' \\
+      --repository s3://shop-recovery/prod \\
+      --endpoint https://s3.example.com \\
+      --access-key env:S3_KEY --secret-key env:S3_SECRET
+
 Exit codes: 0 written, 1 the database or a directory cannot be used, 2 an option is wrong, 3 a secret is missing,
 5 a file is there already, places are in use by another stack, or the server is too old.
 """
@@ -90,37 +97,40 @@ def init(as_json: bool, **wish: Path | str | None) -> None:
         return
     found = made.found
     size = readable_size(found.size_bytes)
-    click.echo(f"found  PostgreSQL {found.version} at {found.address}, {size}, {len(found.tablespaces)} tablespaces")
+    say(f"found  PostgreSQL {found.version} at {found.address}, {size}, {len(found.tablespaces)} tablespaces")
     for what, path in (("stack file", made.stack_file), ("age identity", made.identity), ("signing key", made.signing_key)):
-        click.echo(f"wrote  {path} ({what})")
-    click.echo(f"wrote  {made.kit} (recovery kit)")
+        say(f"wrote  {path} ({what})", hang=7)
+    say(f"wrote  {made.kit} (recovery kit)", hang=7)
     named = "" if made.stack_file == Path("understudy.yaml").absolute() else f" -f {made.stack_file}"
-    click.echo(f"\nMove {made.kit.name} into a safe, away from this host: it opens every backup when this host is gone. Then:")
+    say(f"\nMove {made.kit.name} into a safe, away from this host: it opens every backup when this host is gone. Then:")
     for command in ("check", f"backup {made.resource}", "drill database_corruption", "serve"):
         click.echo(f"  understudy {command}{named}")
 
 
 def _print(preflight: Preflight) -> None:
     """A block for each subject; what is wrong says beneath it what was expected and what to change."""
-    width = max(len(finding.aspect) for finding in preflight.findings)
+    width = max(len(_aspect(finding)) for finding in preflight.findings)
     subject = ""
     for finding in preflight.findings:
         if finding.subject != subject:
             click.echo(("\n" if subject else "") + click.style(finding.subject, bold=sys.stdout.isatty()))
             subject = finding.subject
         _print_finding(finding, width)
-    click.echo(f"\n{_summary(preflight.findings)}")
+    say(f"\n{_summary(preflight.findings)}")
 
 
 def _print_finding(finding: Finding, width: int) -> None:
     grade = finding.grade.value
     mark = click.style(grade.ljust(8), fg=_COLOURS[grade]) if sys.stdout.isatty() else grade.ljust(8)
-    click.echo(f"  {mark} {finding.aspect.ljust(width)}  {finding.found}")
-    indent = " " * (width + 13)
-    if finding.expected:
-        click.echo(f"{indent}expected: {finding.expected}")
-    if finding.change:
-        click.echo(f"{indent}change:   {finding.change}")
+    hang = width + 13
+    say(f"  {mark} {_aspect(finding).ljust(width)}  {finding.found}", hang=hang)
+    for name, text in (("expected:", finding.expected), ("change:", finding.change)):
+        if text:
+            say(f"{' ' * hang}{name.ljust(9)} {text}", hang=hang + 10)
+
+
+def _aspect(finding: Finding) -> str:
+    return finding.aspect if finding.aspect in _SERVER_SETTINGS else words(finding.aspect)
 
 
 def _summary(findings: Sequence[Finding]) -> str:

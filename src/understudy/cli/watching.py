@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import click
 
 from understudy.app.carrying_out import Declined, RunView
-from understudy.cli.printing import duration, explained, waiting_since
+from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.sizes import readable_size
@@ -75,10 +75,10 @@ class TerminalWatcher:
             return person
         self._progress("")
         if not sys.stdin.isatty():
-            click.echo(f"waiting: {question}\n  agree with: understudy approve {step.run}", err=True)
-            click.echo(f"  or end it:  understudy cancel {step.run}", err=True)
+            say(f"waiting: {question}\n  agree with: understudy approve {step.run}", err=True)
+            say(f"  or end it:  understudy cancel {step.run}", err=True)
             return None
-        if click.confirm(question, err=True):
+        if click.confirm(folded(question, width_of(sys.stderr), hang=0), err=True):
             return person
         click.echo(f"not agreed to: {step.run} is cancelled", err=True)
         return Declined(person)
@@ -109,12 +109,17 @@ class TerminalWatcher:
 
     def _print(self, line: str) -> None:
         self._progress("")
-        click.echo(line, err=True)
+        say(line, err=True)
 
     def _progress(self, line: str) -> None:
         if self._live and line != self._line:
-            click.echo(f"\r\033[K{line[:110]}", nl=False, err=True)
+            click.echo(f"\r\033[K{_cut(line)}", nl=False, err=True)
             self._line = line
+
+
+def _cut(line: str) -> str:
+    """A line that is written over must not be folded by the terminal."""
+    return line[: (width_of(sys.stderr) or 80) - 1]
 
 
 def _ended(step: StepRecord) -> str:
@@ -197,7 +202,7 @@ class ProgressLine:
             click.echo("\r\033[K", nl=False, err=True)
 
     def report(self, activity: str, done: int, total: int) -> None:
-        line = f"{activity}: {readable_size(done)} of {readable_size(total)}"[:110]
+        line = _cut(f"{activity}: {readable_size(done)} of {readable_size(total)}")
         with self._writing:
             if self._live and line != self._line:
                 click.echo(f"\r\033[K{line}", nl=False, err=True)

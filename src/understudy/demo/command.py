@@ -24,10 +24,10 @@ _INDENT = " " * 10
 @click.command(
     epilog="""\b
 Examples:
-  understudy demo                   synchronous: no acknowledged commit is lost
-  understudy demo --asynchronous    faster commits, and what they cost when the receiver's disk is lost, too
-  understudy demo --keep            leaves everything running to try commands on
-\b
+  understudy demo                  synchronous: no acknowledged commit is lost
+  understudy demo --asynchronous   faster commits, and what they really cost
+  understudy demo --keep           leaves everything running to try commands
+
 Exit codes: 0 every objective was met, 1 one was missed or something failed, 130 interrupted. What it started ends with it, and
 all of it but the evidence is removed; --keep leaves it until --end.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from understudy.plan.backup import BackupSubject, KindDecision, backup_steps
 from understudy.plan.fencing import OldServerFacts, question
@@ -26,13 +26,14 @@ from understudy.steps.remove_sandbox import RemoveSandbox
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
+from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_to_json
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
-from understudy.vocabulary.recovery_target import RecoveryTarget
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
 
 HEADROOM = 1.1
@@ -60,6 +61,8 @@ class RecoveryWish:
     """For the WAL that is fetched ahead of the server."""
     reprotection: BackupSubject
     """The backup with which protection comes back after a real recovery; its first repository is the one restored from."""
+    ship_every: timedelta
+    """How often ``serve`` ships the unfinished end of the WAL: so long a moment may be in no repository yet."""
     timeline: Timeline | None = None
     label: str | None = None
     set_aside: bool = False
@@ -77,7 +80,7 @@ class RecoveryFacts:
     backups: tuple[BackupManifest, ...]
     histories: Histories
     wal: WalContents
-    """What the repository holds now."""
+    """What the repository holds, with what this host's spool adds to it once it is shipped; the histories likewise."""
     programs_major: int
     staged_wal_bytes: int
     damaged_histories: frozenset[Timeline] = frozenset()
@@ -87,7 +90,7 @@ class RecoveryFacts:
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
-    """Fence, provision, restore, replay, promote, verify, check pages, open, write, read back; then protect again, or clean up.
+    """Fence, ship, provision, restore, replay, promote, verify, check pages, open, write, read; then protect again, or clean up.
 
     Raises:
         Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
@@ -101,8 +104,8 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     if wish.timeline is None:
         require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     if wish.mode is not Mode.FAILOVER:
-        # A fail-over ships the rest of the WAL first; what is there then, only replay knows.
-        require_wal(choice, facts.histories, facts.wal, wish.target)
+        # In a fail-over the receiver ends before the rest of the WAL is shipped; what is there then, only replay knows.
+        require_wal(choice, facts.histories, facts.wal, wish.target, wish.ship_every)
     _require_plausible(wish, facts)
     _require_programs(choice, facts)
     _require_tablespaces(choice, wish)
@@ -124,19 +127,24 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
 
 
 def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
+    system, segment_bytes = choice.backup.system_identifier, choice.backup.segment_bytes
     if wish.mode is not Mode.FAILOVER:
-        return []
+        if wish.target.kind is TargetKind.IMMEDIATE:
+            return []
+        # As the recovery of this moment would; but it stops nothing, and takes nothing over.
+        drill = wish.mode is Mode.DRILL
+        return [PlannedStep(ShipSpooledWal(wish.resource, wish.repository, system, segment_bytes, faults_fail=drill))]
     fence = FenceOldServer(
         wish.resource,
         wish.place,
-        system_identifier=choice.backup.system_identifier,
+        system_identifier=system,
         override_by=wish.fence_override_by,
         agreed_to_stop=facts.old_server.runs_here,
         disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
     )
     to_move = wish.landing.address_to_move if wish.landing is not None else None
     asked = question(fence, wish.target, facts.old_server, to_move, set_aside=wish.set_aside)
-    ship = ShipRemainingWal(wish.resource, wish.repositories, choice.backup.system_identifier, choice.backup.segment_bytes)
+    ship = ShipRemainingWal(wish.resource, wish.repositories, system, segment_bytes)
     return [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
 
 
@@ -170,6 +178,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         target_value=wish.target.value,
         workers=wish.workers,
         staging_directory=wish.staging_directory,
+        ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
     )
     promote = Promote(wish.resource, wish.place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over, wal_missing
 from understudy.repository.wal_contents import WalContents
+from understudy.steps.replay_wal import not_shipped_yet
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment
@@ -126,7 +127,9 @@ def require_history(timeline: Timeline, damaged: Collection[Timeline], later: It
     )
 
 
-def require_wal(choice: RestoreChoice, histories: Histories, contents: WalContents, target: RecoveryTarget) -> None:
+def require_wal(
+    choice: RestoreChoice, histories: Histories, contents: WalContents, target: RecoveryTarget, ship_every: timedelta
+) -> None:
     """See, before anything is touched, that replay can come to a consistent state and to its target.
 
     A hole matters where everything is wanted. Before a moment that is told by time, by transaction or by name there may be one
@@ -150,7 +153,7 @@ def require_wal(choice: RestoreChoice, histories: Histories, contents: WalConten
         "target_beyond_wal",
         found=f"the repository's WAL on timeline {choice.timeline} ends at {path.reaches}",
         expected=f"WAL up to the target {target.value}",
-        hint="ship what is missing (understudy status shows the exposure), or restore to latest",
+        hint=f"{not_shipped_yet(ship_every.total_seconds())}; or restore to latest",
     )
 
 

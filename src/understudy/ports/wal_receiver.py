@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Timeline, WalSegment
 
 
@@ -30,6 +31,8 @@ class SpoolFacts:
     limit_bytes: int
     versions: Mapping[WalSegment, str] = field(default_factory=dict)
     """Of each complete segment: another one when another file has taken the name, as after a server that was set back."""
+    system_identifier: SystemIdentifier | None = None
+    """Whose WAL it is; None where none was ever received."""
 
 
 class WalReceiver(Protocol):

@@ -77,6 +77,35 @@ class WalContents:
                 return segment
         return None
 
+    def bytes_lacking(self, others: WalContents) -> int:
+        """How many bytes of WAL the others hold, and these do not."""
+        segments = [segment for segment in others.segments if not self.holds(segment)]
+        lacking = sum(segment.size_bytes - self._tail_reaches.get(segment, 0) for segment in segments)
+        for segment, reach in others.tail_reaches().items():
+            if not self.holds(segment) and segment not in segments:
+                lacking += max(0, reach - self._tail_reaches.get(segment, 0))
+        return lacking
+
+    def continued_by(self, others: WalContents) -> WalContents:
+        """With what follows on it in the others, as far as that goes without a hole; the first of a timeline on its parent's."""
+        segments, tails = set(self.segments), set(self.tails)
+        histories = {*self.histories, *others.histories}
+        begun = set(self.timelines())
+
+        def joins(segment: WalSegment) -> bool:
+            own = segment.timeline
+            if own in begun:
+                return segment in self._tail_reaches or WalSegment(own, segment.number - 1, segment.size_bytes) in segments
+            parents = map(Timeline, range(1, own)) if own in histories else ()
+            return any(WalSegment(parent, segment.number - 1, segment.size_bytes) in segments for parent in parents)
+
+        for segment in others.segments:
+            if joins(segment):
+                segments.add(segment)
+                begun.add(segment.timeline)
+        tails.update(tail for tail in others.tails if joins(tail.segment))
+        return WalContents(self.segment_bytes, tuple(sorted(segments)), tuple(sorted(tails)), tuple(sorted(histories)))
+
 
 def unbroken_reaches(tails: Iterable[TailSpan]) -> Mapping[WalSegment, int]:
     """How far the tails of each segment reach from its beginning on, without a hole; segments without such are left out."""

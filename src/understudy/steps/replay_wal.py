@@ -43,6 +43,14 @@ _LONGEST_PAUSE_SECONDS = 0.2
 """Between two looks: long replays are not slowed by being watched, short ones not by waiting."""
 
 
+def not_shipped_yet(ship_every_seconds: float) -> str:
+    """What to do about a target that lies behind all WAL that is held."""
+    return (
+        f"its WAL is not shipped yet: understudy serve ships every {ship_every_seconds:g} s (wal.ship_every), so wait so long "
+        "where it runs, and start it where it does not"
+    )
+
+
 def replay_receipt(resource: str) -> str:
     """The name of the receipt that says that WAL was replayed to the target."""
     return f"{resource}-replayed"
@@ -143,6 +151,8 @@ class ReplayWal(PlacedStep):
     target_value: str
     workers: int
     staging_directory: str
+    ship_every_seconds: float = 10.0
+    """For whoever asks for a moment that is not shipped yet. A plan from before this was told has the usual one."""
     other_repositories: tuple[str, ...] = ()
     """Of the resource: each may hold a sound copy of what is damaged in this one."""
     VERB = "replay-wal"
@@ -320,8 +330,16 @@ class ReplayWal(PlacedStep):
             found=f"all WAL of timeline {self.timeline} up to {path.reaches} was replayed, the last commit is of "
             f"{facts.last_replayed_commit or 'unknown time'}, and {self.target} was not met{hole}",
             expected="a commit, a restore point or a position at or behind the target",
-            hint="if the target lies behind the newest WAL in the repository, restore to latest; if it is a transaction or a "
-            "name that is older than this backup, choose an older one with --backup",
+            hint=self._not_reached_hint(),
+        )
+
+    def _not_reached_hint(self) -> str:
+        if self.target.kind is TargetKind.TIME:
+            not_yet = not_shipped_yet(self.ship_every_seconds)
+            return f"if nothing was committed at that moment or since, restore to latest, which is the same; else {not_yet}"
+        return (
+            "if the target lies behind the newest WAL in the repository, restore to latest; if it is a transaction or a "
+            "name that is older than this backup, choose an older one with --backup"
         )
 
     def _before_damage(self, replay: _Replay) -> _Ending:

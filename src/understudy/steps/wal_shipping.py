@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.ports.world import World
+from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
-from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, wal_hole
+from understudy.repository.layout import TailSpan
+from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+
+SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class WalShipper:
         with_tail: bool = True,
         backup_begins_in: WalSegment | None = None,
         compare_from: WalSegment | None = None,
+        before_each: Callable[[int, int], None] | None = None,
     ) -> Shipped:
         """What the spool holds and the repository does not; the unfinished segment's growth only ``with_tail``.
 
@@ -87,6 +94,8 @@ class WalShipper:
 
         ``compare_from``: of what is there already and older than this only the newest is compared, for who needs nothing of it.
         Two histories never meet again, so it tells of all before it.
+
+        ``before_each``: told before each segment how many are done, of how many.
 
         Raises what the receiver and the archive raise; ``GiveUp("wal_conflict")`` when other bytes are there under a segment's
         name; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal ``controller_superseded``.
@@ -97,10 +106,11 @@ class WalShipper:
         damaged = self._ship_histories(spool)
         stored = 0
         older = [each for each in spool.segments if each in self._complete and compare_from is not None and each < compare_from]
-        for segment in spool.segments:
+        wanted = [each for each in spool.segments if not self.holds(each, spool) and each not in older[:-1]]
+        for number, segment in enumerate(wanted):
+            if before_each is not None:
+                before_each(number, len(wanted))
             is_there = segment in self._complete
-            if self.holds(segment, spool) or segment in older[:-1]:
-                continue
             try:
                 stored += self._ship_segment(segment, spool, backup_begins_in) is PutOutcome.STORED
             except GiveUp as error:
@@ -259,6 +269,46 @@ class WalShipper:
         if segment in self._complete:
             return segment.end
         return segment.start + (self._tails[segment].stop if segment in self._tails else 0)
+
+
+def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
+    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled."""
+    name, place = ResourceName(resource), Repository.of(world, RepositoryName(repository))
+    archive = place.wal(name, SystemIdentifier(system_identifier), segment_bytes)
+
+    def before_each(shipped: int, of: int) -> None:
+        world.cancellation.raise_if_requested()
+        world.progress.report("shipping WAL", shipped * segment_bytes, of * segment_bytes)
+
+    claim = place.own_claim(world.controller, world.clock)
+    return WalShipper(world.receivers[name], archive, claim).ship_once(before_each=before_each)
+
+
+def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: int) -> WalContents:
+    """What the spool holds of this cluster, as the archive that it would make by itself.
+
+    Raises:
+        GiveUp: ``spool_unreadable``, ``spool_of_another_cluster``; ``segment_missing`` where others forget meanwhile.
+    """
+    try:
+        spool = receiver.spool()
+        reach = len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
+    except OSError as error:
+        raise GiveUp(
+            "spool_unreadable",
+            found=f"{error.filename}: {error.strerror}",
+            expected="this host's spool of WAL, which can be read",
+            hint="run this as the user that serve runs as, or as root",
+        ) from error
+    tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
+    if (spool.segments or tails) and spool.system_identifier != system_identifier:
+        raise GiveUp(
+            SPOOL_OF_ANOTHER_CLUSTER,
+            found=f"this host's spool holds WAL of cluster {spool.system_identifier or '(not noted)'}",
+            expected=f"WAL of cluster {system_identifier}, of which the backup is",
+            hint="the server was replaced since the backup was taken: take a new one, understudy backup RESOURCE --full",
+        )
+    return WalContents(segment_bytes, spool.segments, tails, spool.histories)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:

@@ -11,6 +11,8 @@ class Phase(StrEnum):
     DETECT = "detect"
     """From the disruption to the first step."""
     FENCE = "fence"
+    SHIP = "ship"
+    """What this host received last of the WAL, into the repository."""
     PROVISION = "provision"
     RESTORE = "restore"
     REPLAY = "replay"

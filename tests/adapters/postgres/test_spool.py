@@ -35,6 +35,11 @@ def test_an_empty_spool_starts_nowhere(spool):
     assert spool.stream_start() is None
 
 
+def test_it_tells_whose_wal_it_is(spool, tmp_path):
+    assert spool.facts(0).system_identifier == SYSTEM
+    assert WalSpool(tmp_path / "never-prepared").facts(0).system_identifier is None
+
+
 def test_the_stream_goes_on_at_the_partial_segment_else_behind_the_newest_complete_one(spool):
     put(spool, segment(1, 5).name, segment(1, 6).name)
     assert spool.stream_start() == StreamStart(1, segment(1, 7).start)

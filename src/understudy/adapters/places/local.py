@@ -42,11 +42,11 @@ class LocalPlaces:
         path = _resolved(directory)
         with _faults_of(path):
             _make(path)
-            if read_marker(path) != run:
-                if _holds_something(path):
+            if (claimed_by := read_marker(path)) != run:
+                if claimed_by is None and _holds_something(path):
                     raise _not_empty(path, "it holds files")
-                if not write_marker(path, run, owner) and read_marker(path) != run:
-                    raise _not_empty(path, f"it is claimed by run {read_marker(path) or '(unreadable marker)'}")
+                if not write_marker(path, run, owner) and (claimed_by := read_marker(path)) != run:
+                    raise _claimed(path, claimed_by)
             path.chmod(_MODE)
             if owner is not None:
                 os.chown(path, *owner)
@@ -201,6 +201,18 @@ def _not_empty(path: Path, found: str) -> Refusal:
         found=f"{path}: {found}",
         expected="an empty directory, or one that bears this run's own marker",
         hint="choose another directory, or move away what is there; Understudy never overwrites it",
+    )
+
+
+def _claimed(path: Path, by: RunId | None) -> Refusal:
+    return Refusal(
+        "target_not_empty",
+        found=f"{path} is claimed by run {by or '(unreadable marker)'}",
+        expected="an empty directory, or one that bears this run's own marker",
+        hint=f"what became of that run: understudy show {by}; go on with it: understudy resume {by}; or end it, which removes "
+        f"what it made: understudy cancel {by}"
+        if by
+        else f"nobody can tell whose {path} is: choose another directory",
     )
 
 

@@ -130,7 +130,9 @@ class WalSpool:
         newest = max(partial, key=_position, default=None)
         if newest is not None and complete and _position(newest) <= max(map(_position, complete)):
             newest = None  # left behind by a timeline that ended
-        return SpoolFacts(tuple(sorted(complete)), newest, tuple(sorted(histories)), size, limit_bytes, complete)
+        owner = self._identity()
+        system = owner.system_identifier if owner is not None else None
+        return SpoolFacts(tuple(sorted(complete)), newest, tuple(sorted(histories)), size, limit_bytes, complete, system)
 
     def stream_start(self) -> StreamStart | None:
         """Where ``pg_receivewal`` goes on: at the newest partial segment, else behind the newest complete one; None when empty.
