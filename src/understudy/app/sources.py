@@ -37,10 +37,10 @@ def source_that_will_do(
 ) -> tuple[RepositoryName, H]:
     """The first repository; the one behind it where runs before this one found no sound backup in it that will do.
 
-    ``look``: what a repository holds without the given labels; refuses with ``no_backup`` where nothing is left.
+    ``look``: what a repository holds without the given labels; refuses with ``no_sound_backup`` where nothing is left.
 
     Raises:
-        Refusal: ``no_backup``; and what the stores raise.
+        Refusal: ``no_backup``, ``no_sound_backup``; and what the stores raise.
     """
     names = (choice.repository,) if choice.repository else installation.repository_names(name)
     for repository in names[:-1]:
@@ -48,7 +48,7 @@ def source_that_will_do(
         try:
             held = look(repository, without)
         except Refusal as error:
-            if error.code != "no_backup" or not without:
+            if error.code != "no_sound_backup":
                 raise
             continue
         if not without or choice.label is None or any(each.label.text == choice.label for each in held.backups):

@@ -145,7 +145,8 @@ def _damaged(procedure: Procedure, plan: Plan, steps: Sequence[StepRecord]) -> I
         if step.error is not None and step.error.code in codes and step.evidence is not None:
             label = step.evidence.proof.get(BACKUP_AT_FAULT)
             if label is not None:
-                yield f"{repository}/{label}"
+                # What is wrong with the pages of a copy is wrong in every repository, which hold the same bytes of it.
+                yield str(label) if step.error.code in DAMAGED_COPIES else f"{repository}/{label}"
 
 
 def _taken_too_late(target: RecoveryTarget, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
