@@ -83,7 +83,7 @@ def test_a_removed_record_is_found_by_the_command_with_exit_code_1(backed_up, de
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "cut_off" in done.stdout or "head_mismatch" in done.stdout
+    assert "cut off at link" in done.stdout
 
 
 def test_a_file_that_is_no_evidence_is_refused_with_a_hint(backed_up, tmp_path):
