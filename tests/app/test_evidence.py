@@ -225,5 +225,5 @@ def test_a_third_party_verifies_with_a_public_key_and_nothing_else(backed_up, de
     assert f"{len(view.steps)} links" in done.stdout
     stranger = understudy(desk, *elsewhere, "A" * 43 + "=")
     assert stranger.returncode == 1
-    assert "signer_unknown" in stranger.stdout
+    assert "signer unknown" in stranger.stdout
     assert understudy(desk, *elsewhere, "nonsense").returncode == 2

@@ -137,7 +137,7 @@ def expiry(directory: Path, store: ObjectStore | None = None) -> Plan:
 def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
     clock, nowhere = SystemClock(), Secret("host=/nonexistent")
     options = ReceiverOptions("slot", directory / "spool", 2**30, "receiver")
-    receiver = PostgresWalReceiver(nowhere, PostgresDatabase(nowhere, clock), clock, options)
+    receiver = PostgresWalReceiver(nowhere, lambda: PostgresDatabase(nowhere, clock), clock, options)
 
     def world(run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         return World(

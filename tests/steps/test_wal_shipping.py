@@ -38,7 +38,7 @@ class Estate:
     def __init__(self, directory):
         nowhere, clock = Secret("host=/nonexistent"), SystemClock()
         options = ReceiverOptions("slot", directory / "spool", 2**30, "receiver")
-        self.receiver = PostgresWalReceiver(nowhere, PostgresDatabase(nowhere, clock), clock, options)
+        self.receiver = PostgresWalReceiver(nowhere, lambda: PostgresDatabase(nowhere, clock), clock, options)
         self.spool = WalSpool(directory / "spool")
         self.spool.prepare(SYSTEM, SIZE)
         self.store = FileStore.create(directory / "store")

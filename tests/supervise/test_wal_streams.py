@@ -36,7 +36,7 @@ class Streamed:
         database = PostgresDatabase(secret, SystemClock())
         options = ReceiverOptions("understudy", directory / "spool", 64 * MEGABYTE, "understudy_test",
                                   programs_directory=str(server.programs))  # fmt: skip
-        self.receiver = PostgresWalReceiver(secret, database, SystemClock(), options)
+        self.receiver = PostgresWalReceiver(secret, lambda: database, SystemClock(), options)
         system = database.facts().system_identifier
         self._store = FileStore.create(directory / "store")
         self._keys = fresh_keys()

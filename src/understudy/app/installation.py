@@ -246,7 +246,7 @@ class Installation:
             synchronous=resource.wal.synchronous,
             programs_directory=resource.recover.programs if resource.recover else None,
         )
-        return PostgresWalReceiver(lambda: self._serving_connection(name), self.databases[name], self.clock, options)
+        return PostgresWalReceiver(lambda: self._serving_connection(name), lambda: self.databases[name], self.clock, options)
 
     def _instances(self, name: ResourceName) -> LocalInstances:
         resource = self.resource(name)

@@ -21,7 +21,8 @@ def receivers(tmp_path):
             "application_name": APPLICATION_NAME,
             "programs_directory": str(server.programs),
         } | options
-        made.append(PostgresWalReceiver(secret, PostgresDatabase(secret, SystemClock()), SystemClock(), ReceiverOptions(**named)))
+        database = PostgresDatabase(secret, SystemClock())
+        made.append(PostgresWalReceiver(secret, lambda: database, SystemClock(), ReceiverOptions(**named)))
         return made[-1]
 
     yield make

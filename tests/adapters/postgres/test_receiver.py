@@ -104,7 +104,8 @@ def test_it_survives_the_sigkill_of_its_controller_and_is_adopted(server, receiv
         secret = Secret({server.replication_url!r})
         options = ReceiverOptions("understudy", Path({str(tmp_path / "spool")!r}), 64 * 2**20, "understudy_test",
                                   programs_directory={str(server.programs)!r})
-        receiver = PostgresWalReceiver(secret, PostgresDatabase(secret, SystemClock()), SystemClock(), options)
+        database = PostgresDatabase(secret, SystemClock())
+        receiver = PostgresWalReceiver(secret, lambda: database, SystemClock(), options)
         print(receiver.ensure_running().pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """)

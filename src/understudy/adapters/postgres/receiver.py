@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +66,12 @@ class _Divergence:
 class PostgresWalReceiver:
     """One ``pg_receivewal``, by its spool. Safe to use from several threads."""
 
-    def __init__(self, conninfo: ConnectionString, database: Database, clock: Clock, options: ReceiverOptions) -> None:
+    def __init__(
+        self, conninfo: ConnectionString, database: Callable[[], Database], clock: Clock, options: ReceiverOptions
+    ) -> None:
+        """``database`` is called when the server is needed: the spool is read also where nothing leads to the server any more."""
         self._conninfo = conninfo
-        self._database = database
+        self._reach_database = database
         self._clock = clock
         self._options = options
         self._spool = WalSpool(options.spool_directory)
@@ -76,6 +79,10 @@ class PostgresWalReceiver:
         self._log = ReceiverLog(options.spool_directory / "receiver.log")
         self._passfile = options.spool_directory / "passfile"
         self._lock = threading.Lock()
+
+    @property
+    def _database(self) -> Database:
+        return self._reach_database()
 
     def ensure_running(self) -> ReceiverFacts:
         """
