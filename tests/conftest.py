@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import signal
+
 import pytest
 
 from tests import room
@@ -14,6 +16,8 @@ from tests.servers.postgres import postgres_servers
 __all__ = ["postgres_servers", "pytest_runtest_makereport"]
 
 room.use_for_temporary_files()
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would every command that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
