@@ -55,5 +55,5 @@ def test_a_target_that_no_backup_leads_to_ends_the_request_with_the_reason(prote
     assert not view.succeeded
     assert labels(view) == [older.label.text]
     request = installation.records.requests.of(view.run.run)
-    assert request.error.code == "no_backup"
+    assert request.error.code == "no_sound_backup"
     assert installation.records.holds() == ()
