@@ -133,9 +133,11 @@ def test_what_one_shipper_compared_the_next_need_not_read_again_unless_the_store
     for path in estate.spool.wal.iterdir():
         known[WalSegment.parse(path.name, SIZE)] = estate.receiver.spool().versions[WalSegment.parse(path.name, SIZE)]
     estate.shipper(known).ship_once()
+    following = estate.shipper(known)
+    assert forget_shipped(estate.receiver, [following]) == 0, "it has not looked yet what is there"
     for key in [found.key for found in estate.store.list("postgres/") if segment(4).name in found.key]:
         estate.store.delete(key)
-    assert code_of(estate.shipper(known).ship_once) == "segment_damaged", "it is not there any more, so it is shipped again"
+    assert code_of(following.ship_once) == "segment_damaged", "it is not there any more, so it is shipped again"
 
 
 @pytest.mark.parametrize("same_shipper", [True, False], ids=["the same shipper", "another shipper"])
@@ -154,6 +156,26 @@ def test_an_unfinished_segment_of_another_history_is_not_put_behind_the_tails_th
     assert code_of(shipper.ship_once) == "wal_conflict"
     assert estate.archive.fetch_segment(segment(3)).rstrip(b"\0") == one_history(3)[:3000]
     assert not estate.archive.contents().holds(segment(3))
+
+
+@pytest.mark.parametrize("same_shipper", [True, False], ids=["the same shipper", "another shipper"])
+def test_less_of_an_unfinished_segment_than_is_stored_counts_only_once_it_is_as_much(estate, same_shipper):
+    """A server that was set back, or the same one of which the receiver writes the segment again: nobody can tell yet."""
+    first = estate.shipper()
+    estate.partial(3, one_history(3)[:3000])
+    first.ship_once()
+    shipper = first if same_shipper else estate.shipper()
+    estate.partial_path(3).unlink()
+    estate.partial(3, another(3)[:2000])
+    shipped = shipper.ship_once()
+    assert (shipped.doubtful, shipped.safe) == (segment(3), segment(3).start)
+    shipped = shipper.ship_once(with_tail=False)
+    assert (shipped.doubtful, shipped.safe) == (segment(3), segment(3).start)
+    estate.partial(3, one_history(3)[:3000])
+    shipped = shipper.ship_once()
+    assert (shipped.doubtful, shipped.safe) == (None, segment(3).start + 3000)
+    estate.partial(3, another(3)[:3000])
+    assert code_of(estate.shipper().ship_once) == "wal_conflict", "also where nothing follows on what is stored"
 
 
 @pytest.mark.parametrize("same_shipper", [True, False], ids=["the same shipper", "another shipper"])

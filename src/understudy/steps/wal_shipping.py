@@ -37,7 +37,8 @@ class Shipped:
     began_after_gap: tuple[WalSegment, ...] = ()
     """Segments right before which WAL is lost for good."""
     doubtful: WalSegment | None = None
-    """The unfinished segment, where the repository holds one of its name, complete: whether it is the same shows at its end."""
+    """The unfinished segment, where the repository holds more of its name than the spool does: whether that is the same shows
+    once the spool holds as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class WalShipper:
         self._compared = compared if compared is not None else {}
         self._histories: dict[Timeline, bytes] = {}
         self._newest: WalSegment | None = None
+        self._shorter: WalSegment | None = None
+        """The unfinished segment, while the spool holds less of it than the repository does."""
         self._gaps: list[WalSegment] = []
 
     def ship_once(
@@ -136,8 +139,12 @@ class WalShipper:
         self._archive.look()
 
     def holds(self, segment: WalSegment, spool: SpoolFacts) -> bool:
-        """Whether the repository holds the very bytes that the spool has under this name: they were stored or compared here."""
-        return segment in self._compared and self._compared[segment] == spool.versions.get(segment)
+        """Whether the repository holds the very bytes that the spool has under this name: they were stored or compared here.
+
+        What an earlier shipper compared counts only once this one has seen that it is still there.
+        """
+        compared = self._compared.get(segment)
+        return self._known and compared is not None and compared == spool.versions.get(segment)
 
     def _learn(self) -> None:
         if self._known:
@@ -192,10 +199,11 @@ class WalShipper:
         offset, begin = (last.stop, last.start) if last is not None else (0, 0)
         content = self._receiver.read_tail(segment, begin)
         tail = content[offset - begin :]
+        self._shorter = segment if len(content) < offset - begin else None
+        if last is not None and self._shorter is None:
+            self._compare_tail(segment, last, content[: offset - begin])
         if not tail:
             return 0
-        if last is not None:
-            self._compare_tail(segment, last, content[: offset - begin])
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_tail(segment, offset, tail, begin_after_gap=begin_after_gap)
@@ -259,7 +267,7 @@ class WalShipper:
         newest, gaps, writing = self._newest, tuple(self._gaps), spool.partial
         if newest is None:
             return Shipped(None, None, segments, tail_bytes, gaps)
-        doubtful = writing if writing in self._complete else None
+        doubtful = writing if writing in self._complete or writing == self._shorter else None
         end = self._end_of(newest)
         if writing is not None and writing.timeline == newest.timeline and writing <= newest:
             end = writing.start if doubtful is not None else self._end_of(writing)
