@@ -9,8 +9,11 @@ import pytest
 from tests.faults.estate import NEAR, RESOURCE
 from tests.faults.test_superseded import SUPERSEDED, successor_of
 from tests.servers.processes import alive, wait_until
+from tests.steps.protected import NobodyLooks
 from understudy.records.run import StepState
+from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.vocabulary.evidence import Outcome
+from understudy.vocabulary.identifiers import RunId
 
 SHIP = f"{RESOURCE}/ship-spooled-wal"
 
@@ -140,6 +143,29 @@ def test_beside_serve_that_ships_itself_both_get_through(spooling):
         assert restored_rows(spooling)[0] == list(range(1, number + 1))
     shown = spooling.seen()
     assert (shown.shipping_faults, shown.receiving_fault, shown.receiver_pid) == ({}, None, receiver)
+
+
+class Mounting(NobodyLooks):
+    """Whoever is told that the work waits for the repository brings it back."""
+
+    def __init__(self, estate):
+        self._estate = estate
+        self.told = []
+
+    def held_up(self, reason):
+        self.told.append(None if reason is None else reason.code)
+        if reason is not None:
+            self._estate.mount()
+
+
+def test_what_a_restore_waits_for_before_it_ships_is_told_as_long_as_it_waits(spooling):
+    server = spooling.installation.databases[RESOURCE].facts()
+    step = ShipSpooledWal(RESOURCE, NEAR, server.system_identifier, server.segment_bytes, faults_fail=False)
+    progress = Mounting(spooling)
+    spooling.unmount()
+    evidence = step.run(spooling.installation.world_for(RunId("by-hand"), progress, progress))
+    assert evidence.outcome is Outcome.DONE and evidence.proof["only_here_bytes"] >= 2 * 2**20
+    assert progress.told == ["store_unreachable", None]
 
 
 def test_a_fault_in_shipping_fails_the_drill_and_not_the_restore(spooling):

@@ -227,13 +227,18 @@ def test_a_damaged_copy_is_told_holds_up_nothing_and_keeps_its_segment_in_the_sp
     sidecar.write_bytes(sidecar.read_bytes().replace(b"segment", b"sogment"))
     estate.spooled(5, one_history(5))
     shipper = estate.shipper()
-    with pytest.raises(GiveUp) as told:
-        shipper.ship_once()
-    assert told.value.code == "wal_corrupt"
-    assert segment(3).name in told.value.found and "move" in told.value.hint
+    shipped = shipper.ship_once()
+    assert set(shipped.damaged) == {segment(3).name}
+    assert shipped.fault.code == "wal_corrupt"
+    assert segment(3).name in shipped.fault.found and "move" in shipped.fault.hint
+    assert (shipped.segments, shipped.safe) == (1, segment(5).end)
     assert estate.archive.contents().holds(segment(5))
     forget_shipped(estate.receiver, [shipper])
     assert estate.names() == [segment(3).name, segment(5).name]
+    other = estate.shipper()
+    assert other.compare_once().code == "wal_corrupt"
+    assert forget_shipped(estate.receiver, [other]) == 0
     sidecar.unlink()  # as the hint says
-    assert estate.shipper().ship_once().segments == 1
+    shipped = shipper.ship_once()
+    assert (shipped.segments, shipped.fault) == (1, None)
     assert estate.archive.fetch_segment(segment(3)) == one_history(3)

@@ -69,6 +69,10 @@ class AwaitWal:
             if not self.may_be_left_out or isinstance(error, Cancelled):
                 raise
             return leave_out(world, witness, self.resource, self.repository, error)
+        needed_files = {each.name for each in needed}
+        for file, fault in shipped.damaged.items():
+            if file in needed_files or file.endswith(".history"):
+                raise fault
         if shipped.doubtful in needed:
             raise TryAgain(
                 "wal_not_compared_yet",

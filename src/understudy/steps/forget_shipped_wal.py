@@ -13,6 +13,7 @@ from understudy.steps.wal_shipping import WalShipper, forget_shipped
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
+from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 
 
@@ -44,10 +45,14 @@ class ForgetShippedWal:
         resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
         receiver = world.receivers[resource]
         shippers = []
+        damaged: list[Json] = []
         for name in self.repositories:
             repository = Repository.of(world, RepositoryName(name))
             archive = repository.wal(resource, system, self.segment_bytes)
             shippers.append(WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)))
-            shippers[-1].compare_once()
+            fault = shippers[-1].compare_once()
+            if fault is not None:
+                damaged.append(f"{name}: {fault}")
         forget_shipped(receiver, shippers)
-        return witness.done(left=[segment.name for segment in receiver.spool().segments])
+        hint = "; ".join(str(each) for each in damaged)
+        return witness.done(hint=hint, left=[segment.name for segment in receiver.spool().segments], damaged=damaged)

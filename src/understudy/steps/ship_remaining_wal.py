@@ -25,7 +25,8 @@ class ShipRemainingWal:
 
     A repository that cannot be reached, or does not take it, does not stop a recovery that reads from another: it is reported,
     and only the first one must succeed. Nor does a spool of another history than the repository's stop it (``wal_conflict``): the
-    server was set back, and what it had before is in the repository.
+    server was set back, and what it had before is in the repository. Nor does a damaged copy there: the replay sees whether that
+    matters.
     """
 
     resource: str
@@ -54,6 +55,7 @@ class ShipRemainingWal:
             return witness.skipped(f"{error.code}: {error.found}", hint=f"nothing is shipped: {error.found}", code=error.code)
         reached: dict[str, Json] = {}
         unreachable: list[str] = []
+        hints: list[str] = []
         for each in self.repositories:
             try:
                 shipped = ship_spool(world, self.resource, each, self.system_identifier, self.segment_bytes)
@@ -67,5 +69,8 @@ class ShipRemainingWal:
                 "segments": shipped.segments,
                 "tail_bytes": shipped.tail_bytes,
             }
-        hint = f"not shipped to {'; '.join(unreachable)}" if unreachable else ""
-        return witness.done(hint=hint, repositories=reached, unreachable=list(unreachable))
+            if shipped.fault is not None:
+                hints.append(f"{each}: {shipped.fault}")
+        if unreachable:
+            hints.append(f"not shipped to {'; '.join(unreachable)}")
+        return witness.done(hint="; ".join(hints), repositories=reached, unreachable=list(unreachable))

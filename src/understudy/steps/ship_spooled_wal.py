@@ -71,12 +71,16 @@ class ShipSpooledWal:
         deadline = world.clock.monotonic_seconds() + _PATIENCE_SECONDS
         while True:
             try:
-                return self._ship(world, witness)
+                shipped = self._ship(world, witness)
             except TryAgain as error:
                 if self.faults_fail or world.clock.monotonic_seconds() >= deadline:
                     raise
                 world.cancellation.raise_if_requested()
+                world.progress.held_up(error)
                 world.clock.wait(error.after.total_seconds())
+            else:
+                world.progress.held_up(None)
+                return shipped
 
     def _ship(self, world: World, witness: Witness) -> Evidence:
         name, repository = ResourceName(self.resource), Repository.of(world, RepositoryName(self.repository))
@@ -93,10 +97,11 @@ class ShipSpooledWal:
                 raise
             # Serve has shipped it meanwhile, and let go of it.
             raise TryAgain(error.code, found=error.found, expected=error.expected, hint=error.hint, after=_LOOK_AGAIN) from error
+        hints = [str(shipped.fault)] if shipped.fault is not None else []
+        if only_here_bytes:
+            hints.append(f"{readable_size(only_here_bytes)} of WAL lay on this host only, and would have been lost with it")
         return witness.done(
-            hint=f"{readable_size(only_here_bytes)} of WAL lay on this host only, and would have been lost with it"
-            if only_here_bytes
-            else "",
+            hint="; ".join(hints),
             repository=self.repository,
             only_here_bytes=only_here_bytes,
             reaches=str(shipped.safe) if shipped.safe else None,

@@ -109,7 +109,8 @@ class StartWalStream:
             try:
                 repository = Repository.of(world, RepositoryName(each))
                 archive = repository.wal(name, facts.system_identifier, facts.segment_bytes)
-                WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)).ship_once()
+                shipped = WalShipper(receiver, archive, repository.own_claim(world.controller, world.clock)).ship_once()
+                not_shipped += [f"{each}: {fault.code}: {fault.found}" for fault in shipped.damaged.values()]
             except UnderstudyError as refused:
                 if number == 0 and isinstance(refused, TryAgain | Cancelled):
                     raise

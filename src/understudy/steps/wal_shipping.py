@@ -6,8 +6,8 @@ Shared by the steps that need WAL to be safe now and by the loop that keeps it s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
@@ -18,7 +18,7 @@ from understudy.repository.layout import TailSpan
 from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, parse_history_file
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, history_file_name, parse_history_file
 
 SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
 
@@ -39,6 +39,14 @@ class Shipped:
     doubtful: WalSegment | None = None
     """The unfinished segment, where the repository holds more of its name than the spool does: whether that is the same shows
     once the spool holds as much."""
+    damaged: Mapping[str, GiveUp] = field(default_factory=dict)
+    """By the name of the segment or the history file: copies that are damaged there. They held up nothing else, and the spool
+    keeps what they should say."""
+
+    @property
+    def fault(self) -> GiveUp | None:
+        """Of the first copy that is damaged."""
+        return next(iter(self.damaged.values()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class WalShipper:
 
         ``before_each``: told before each segment how many are done, of how many.
 
+        A damaged copy of what the spool holds is no reason to stop: it is returned.
+
         Raises what the receiver and the archive raise; ``GiveUp("wal_conflict")`` when other bytes are there under a segment's
         name; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal ``controller_superseded``.
         """
@@ -119,19 +129,27 @@ class WalShipper:
             except GiveUp as error:
                 if error.code != WAL_CORRUPT or not is_there:
                     raise
-                damaged = error
+                damaged[segment.name] = _copy_damaged(error)
         tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
-        if damaged is not None:
-            raise _copy_damaged(damaged)
-        return self._shipped(spool, stored, tail_bytes)
+        return self._shipped(spool, stored, tail_bytes, damaged)
 
-    def compare_once(self) -> None:
-        """Compare what both hold; nothing is stored that is not there. Raises as ``ship_once`` does."""
+    def compare_once(self) -> GiveUp | None:
+        """Compare what both hold; nothing is stored that is not there.
+
+        Returns the fault of a copy that is damaged, which does not count as held. Raises as ``ship_once`` does.
+        """
         self._learn()
         spool = self._receiver.spool()
+        damaged = None
         for segment in spool.segments:
             if segment in self._complete and not self.holds(segment, spool):
-                self._ship_segment(segment, spool, None)
+                try:
+                    self._ship_segment(segment, spool, None)
+                except GiveUp as error:
+                    if error.code != WAL_CORRUPT:
+                        raise
+                    damaged = _copy_damaged(error)
+        return damaged
 
     def look(self) -> None:
         """Whether the repository is there at all, and still this controller's. Raises what the archive raises."""
@@ -157,9 +175,9 @@ class WalShipper:
         self._newest = max([*self._complete, *self._tails], default=None)
         self._known = True
 
-    def _ship_histories(self, spool: SpoolFacts) -> GiveUp | None:
-        """Returns the fault of a copy that is damaged, which holds up nothing else."""
-        damaged = None
+    def _ship_histories(self, spool: SpoolFacts) -> dict[str, GiveUp]:
+        """Returns the faults of copies that are damaged, by the file's name; they hold up nothing else."""
+        damaged: dict[str, GiveUp] = {}
         for timeline in spool.histories:
             content = self._receiver.read_history(timeline)
             if self._histories.get(timeline) == content:
@@ -170,7 +188,7 @@ class WalShipper:
             except GiveUp as error:
                 if error.code != WAL_CORRUPT:
                     raise
-                damaged = error
+                damaged[history_file_name(timeline)] = _copy_damaged(error)
             else:
                 self._histories[timeline] = content
         return damaged
@@ -262,16 +280,16 @@ class WalShipper:
         newest = self._newest
         return segment.timeline > 1 and newest is not None and newest.timeline < segment.timeline
 
-    def _shipped(self, spool: SpoolFacts, segments: int, tail_bytes: int) -> Shipped:
+    def _shipped(self, spool: SpoolFacts, segments: int, tail_bytes: int, damaged: Mapping[str, GiveUp]) -> Shipped:
         """The end of the newest timeline's WAL; where the server writes before that, only what was compared counts."""
         newest, gaps, writing = self._newest, tuple(self._gaps), spool.partial
         if newest is None:
-            return Shipped(None, None, segments, tail_bytes, gaps)
+            return Shipped(None, None, segments, tail_bytes, gaps, damaged=damaged)
         doubtful = writing if writing in self._complete or writing == self._shorter else None
         end = self._end_of(newest)
         if writing is not None and writing.timeline == newest.timeline and writing <= newest:
             end = writing.start if doubtful is not None else self._end_of(writing)
-        return Shipped(newest.timeline, end, segments, tail_bytes, gaps, doubtful)
+        return Shipped(newest.timeline, end, segments, tail_bytes, gaps, doubtful, damaged)
 
     def _end_of(self, segment: WalSegment) -> Lsn:
         if segment in self._complete:
@@ -280,7 +298,10 @@ class WalShipper:
 
 
 def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
-    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled."""
+    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled.
+
+    Of what both hold only the newest is compared, because somebody waits for it.
+    """
     name, place = ResourceName(resource), Repository.of(world, RepositoryName(repository))
     archive = place.wal(name, SystemIdentifier(system_identifier), segment_bytes)
 
@@ -288,8 +309,9 @@ def ship_spool(world: World, resource: str, repository: str, system_identifier: 
         world.cancellation.raise_if_requested()
         world.progress.report("shipping WAL", shipped * segment_bytes, of * segment_bytes)
 
-    claim = place.own_claim(world.controller, world.clock)
-    return WalShipper(world.receivers[name], archive, claim).ship_once(before_each=before_each)
+    claim, receiver = place.own_claim(world.controller, world.clock), world.receivers[name]
+    newest = max(receiver.spool().segments, default=None)
+    return WalShipper(receiver, archive, claim).ship_once(compare_from=newest, before_each=before_each)
 
 
 def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: int) -> WalContents:

@@ -25,13 +25,14 @@ _LOOK_EVERY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What one pass over one repository came to: how far it is safe there, or the fault that kept it."""
+    """What one pass over one repository came to: how far it is safe there, and the fault that kept it or that it came upon."""
 
     resource: ResourceName
     repository: RepositoryName
     safe: WalPosition | None
     """Up to here the repository holds all that the receiver had written when the pass began."""
     fault: UnderstudyError | None
+    """With ``safe`` it is of a single copy there that is damaged, and whose WAL stays in the spool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,34 +135,40 @@ class WalStream:
         told = _Told(self._resource, f"shipping to {repository}")
         passes = _Passes(self._clock, self._ship_every_seconds)
         while not self._stopping.is_set():
-            fault: UnderstudyError | None = None
             try:
-                self._ship_once(repository, passes)
+                fault = self._ship_once(repository, passes)
             except UnderstudyError as error:
-                fault = error
+                fault = self._start_anew(repository, passes, error)
             except OSError as error:
-                fault = _spool_unusable(error)
-            if fault is not None:
-                self._made.pop(repository, None)
-                passes.failed()
-                self._report(StreamReport(self._resource, repository, None, fault))
+                fault = self._start_anew(repository, passes, _spool_unusable(error))
             told.tell(fault)
             self._stopping.wait(passes.pause_seconds)
 
-    def _ship_once(self, repository: RepositoryName, passes: _Passes) -> None:
-        """Nothing happens while the receiver has written nothing since a pass that stored everything."""
+    def _start_anew(self, repository: RepositoryName, passes: _Passes, fault: UnderstudyError) -> UnderstudyError:
+        self._made.pop(repository, None)
+        passes.failed()
+        self._report(StreamReport(self._resource, repository, None, fault))
+        return fault
+
+    def _ship_once(self, repository: RepositoryName, passes: _Passes) -> UnderstudyError | None:
+        """Nothing happens while the receiver has written nothing since a pass that stored everything.
+
+        Returns the fault of a copy there that is damaged: whoever moves it away lets the next pass store it anew.
+        """
         with_tail = passes.is_tail_due()
         written = self._written()
         shipper = self._made.get(repository)
         if shipper is not None and passes.holds_all(written):
             if passes.is_look_due():
                 shipper.look()
-            return
+            return None
         if shipper is None:
             shipper = self._made[repository] = self._make[repository]()
         shipped = shipper.ship_once(with_tail=with_tail)
-        passes.succeeded(written, with_tail)
-        self._report(StreamReport(self._resource, repository, _safe(shipped, written if with_tail else None), None))
+        passes.succeeded(written if shipped.fault is None else None, with_tail)
+        safe = _safe(shipped, written if with_tail else None)
+        self._report(StreamReport(self._resource, repository, safe, shipped.fault))
+        return shipped.fault
 
 
 class _Passes:
