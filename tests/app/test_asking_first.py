@@ -6,12 +6,13 @@ import psycopg
 import pytest
 
 from tests.faults.conftest import make_estate
+from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.records.run import RunState, StepState
 
 __all__ = ["make_estate"]
-REFUSED = 5
+FAILED, REFUSED = 1, 5
 FENCE = "orders/fence-old-server"
 
 
@@ -71,6 +72,19 @@ def test_an_old_server_that_comes_back_while_a_person_thinks_ends_the_run_as_ref
     assert "old_server_not_fenced" in said
     assert out == f"recovery database_corruption: refused; nothing was touched (understudy show {run})\n"
     assert not (elsewhere.server.directory / "recovered").exists()
+
+
+def test_a_listener_that_stays_when_the_server_behind_it_was_stopped_fails_the_run_which_says_what_was_stopped(make_estate):
+    estate = make_estate()
+    estate.command("backup", "orders")
+    with FaultyProxy(estate.server.port) as listener:
+        estate.secret("url", estate.server.url.replace(f":{estate.server.port}/", f":{listener.port}/"))
+        done = estate.command("recover", "database_corruption", "--yes", expect=FAILED)
+    assert "old_server_not_fenced" in done.stderr
+    assert f"the server in {estate.server.data} was stopped before" in done.stderr
+    assert "refused; nothing was touched" not in done.stdout
+    estate.server.start()
+    assert estate.server.sql("select 1") == [(1,)], "its directory was left as it is"
 
 
 def test_a_server_that_appears_in_the_directory_is_not_stopped_by_who_was_told_that_none_runs(make_estate):

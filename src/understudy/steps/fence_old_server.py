@@ -13,7 +13,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.old_server import ask_old_servers, in_the_way, require_gone
 from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.json import Json
@@ -27,7 +27,8 @@ class FenceOldServer(PlacedStep):
     serves from, and at the resource's ``url`` where an earlier recovery left that behind.
 
     Fenced means gone and read back: its host says that nothing listens. A server elsewhere that still answers cannot be stopped
-    from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal.
+    from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal; and a
+    failure that says so, where the server that ran here was stopped already.
     """
 
     system_identifier: str
@@ -48,11 +49,25 @@ class FenceOldServer(PlacedStep):
         stopped = self._stop_local(world)
         name = ResourceName(self.resource)
         answers = ask_old_servers(world.databases[name], world.declared[name], self.system_identifier)
-        require_gone(answers, self.system_identifier, self.override_by)
+        try:
+            require_gone(answers, self.system_identifier, self.override_by)
+        except Refusal as error:
+            if not stopped:
+                raise
+            raise self._refused_too_late(error) from error
         seen: dict[str, Json] = {answer.where: answer.presence.value for answer in answers}
         if self.disrupted is not None:
             seen["disrupted"] = dict[str, Json](self.disrupted)
         return witness.done(seen, stopped_here=stopped, overridden_by=self.override_by if in_the_way(answers) else None)
+
+    def _refused_too_late(self, error: Refusal) -> GiveUp:
+        """A refusal says that nothing was touched."""
+        return GiveUp(
+            error.code,
+            found=f"{error.found}; the server in {self.place.directory} was stopped before",
+            expected=error.expected,
+            hint=f"{error.hint}. Nothing else was touched: whoever needs the server meanwhile can start it in its directory",
+        )
 
     def _stop_local(self, world: World) -> bool:
         """Whether a server ran here; remembered, so that an attempt after a kill says the same.
