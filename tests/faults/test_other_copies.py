@@ -56,3 +56,16 @@ def test_when_every_copy_is_damaged_the_request_ends(estate):
     flip_a_byte(estate.near, the_backup(estate))
     flip_a_byte(estate.directory / "buckets", the_backup(estate, FAR))
     assert failed_step(drilled(estate)) == ("restore-base-backup", "part_corrupt")
+
+
+def test_when_the_only_copy_is_damaged_nobody_is_told_to_take_a_backup_into_the_other_repository(estate):
+    backup = the_backup(estate)
+    flip_a_byte(estate.near, backup)
+    far = estate.installation.stores[FAR]
+    for key in [found.key for found in far.list() if backup.label.text in found.key]:
+        far.delete(key)
+    assert not estate.installation.repository(FAR).backups(RESOURCE).usable
+    view = drilled(estate)
+    error = estate.installation.records.requests.of(view.run.run).error
+    assert error.code == "no_sound_backup"
+    assert "understudy backup" not in error.hint

@@ -21,6 +21,9 @@ class HoldsBackups(Protocol):
 
 H = TypeVar("H", bound=HoldsBackups)
 
+_NO_SOUND_BACKUP = "no_sound_backup"
+_HOLDS_NONE = ("no_backup", "repository_missing")
+
 
 def source_first(installation: Installation, name: ResourceName, source: RepositoryName | None) -> tuple[RepositoryName, ...]:
     """The one that is read from, by default the resource's first; then the others."""
@@ -37,23 +40,29 @@ def source_that_will_do(
 ) -> tuple[RepositoryName, H]:
     """The first repository; the one behind it where runs before this one found no sound backup in it that will do.
 
-    ``look``: what a repository holds without the given labels; refuses with ``no_sound_backup`` where nothing is left.
+    ``look``: what a repository holds without the given labels; refuses with ``no_sound_backup`` where nothing is left. Where that
+    was so, a repository behind it that never held a backup adds nothing: taking one is no advice in the middle of a recovery.
 
     Raises:
         Refusal: ``no_backup``, ``no_sound_backup``; and what the stores raise.
     """
     names = (choice.repository,) if choice.repository else installation.repository_names(name)
-    for repository in names[:-1]:
+    all_tried: Refusal | None = None
+    for repository in names:
         without = choice.left_out_of(repository)
         try:
             held = look(repository, without)
         except Refusal as error:
-            if error.code != "no_sound_backup":
+            if error.code != _NO_SOUND_BACKUP and (all_tried is None or error.code not in _HOLDS_NONE):
                 raise
+            all_tried = all_tried or error
+            if repository == names[-1]:
+                raise all_tried from None
             continue
-        if not without or choice.label is None or any(each.label.text == choice.label for each in held.backups):
+        fits = not without or choice.label is None or any(each.label.text == choice.label for each in held.backups)
+        if fits or repository == names[-1]:
             return repository, held
-    return names[-1], look(names[-1], choice.left_out_of(names[-1]))
+    raise ValueError(f"{name} has no repository")
 
 
 @contextmanager
