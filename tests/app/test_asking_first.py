@@ -1,19 +1,26 @@
 """What a recovery looks at before it asks, and before it asks again."""
 
 import json
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 
 from tests.faults.conftest import make_estate
-from tests.servers.faulty_proxy import FaultyProxy
+from tests.faults.estate import NEAR, RESOURCE
 from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.postgres.processes import servers_processes
+from understudy.app.keeping import shipping_to
 from understudy.records.run import RunState, StepState
 
 __all__ = ["make_estate"]
-FAILED, REFUSED = 1, 5
+REFUSED = 5
 FENCE = "orders/fence-old-server"
+LONGER_THAN_THE_TEST = 3600
+"""Seconds."""
 
 
 @pytest.fixture
@@ -70,21 +77,9 @@ def test_an_old_server_that_comes_back_while_a_person_thinks_ends_the_run_as_ref
     out, said = waiting.communicate(timeout=120)
     assert waiting.returncode == REFUSED, out + said
     assert "old_server_not_fenced" in said
-    assert out == f"recovery database_corruption: refused; nothing was touched (understudy show {run})\n"
+    shown = f"understudy show {run} --stack {elsewhere.stack_file}"
+    assert out == f"recovery database_corruption: refused; nothing was touched ({shown})\n"
     assert not (elsewhere.server.directory / "recovered").exists()
-
-
-def test_a_listener_that_stays_when_the_server_behind_it_was_stopped_fails_the_run_which_says_what_was_stopped(make_estate):
-    estate = make_estate()
-    estate.command("backup", "orders")
-    with FaultyProxy(estate.server.port) as listener:
-        estate.secret("url", estate.server.url.replace(f":{estate.server.port}/", f":{listener.port}/"))
-        done = estate.command("recover", "database_corruption", "--yes", expect=FAILED)
-    assert "old_server_not_fenced" in done.stderr
-    assert f"the server in {estate.server.data} was stopped before" in done.stderr
-    assert "refused; nothing was touched" not in done.stdout
-    estate.server.start()
-    assert estate.server.sql("select 1") == [(1,)], "its directory was left as it is"
 
 
 def test_a_server_that_appears_in_the_directory_is_not_stopped_by_who_was_told_that_none_runs(make_estate):
@@ -146,3 +141,50 @@ def test_serve_asks_anew_too(make_estate):
     wait_until(lambda: asks(estate, run), "serve to take the run up")
     assert question(estate, run).startswith("A server runs in")
     estate.command("cancel", run)
+
+
+@contextmanager
+def listener():
+    """The port of something that takes connections and ends them, as a pooler does whose server is down."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as listening:
+        answering = threading.Thread(target=listening.serve_forever)
+        answering.start()
+        try:
+            yield listening.server_address[1]
+        finally:
+            listening.shutdown()
+            answering.join()
+
+
+def test_a_fence_that_stopped_the_server_and_then_finds_something_in_the_way_does_not_say_that_nothing_was_touched(make_estate):
+    estate = make_estate()
+    estate.command("backup", "orders")
+    with listener() as port:
+        estate.secret("url", estate.server.url.replace(f":{estate.server.port}/", f":{port}/"))
+        done = estate.command("recover", "database_corruption", "--yes", expect=1)
+    assert "old_server_not_fenced" in done.stderr
+    assert f"the server in {estate.server.data} was stopped" in " ".join(done.stderr.split())
+    assert "nothing was touched" not in done.stdout and "refused" not in done.stdout
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(estate.server.url)
+
+
+def test_wal_is_shipped_again_before_serve_has_looked_for_an_old_server_that_says_nothing(make_estate):
+    estate = make_estate()
+    estate.command("backup", "orders")
+    estate.server.kill_everything()
+    killed, run = begin(estate)
+    killed.kill()
+    killed.communicate()
+    records = estate.installation.records
+    shipping = shipping_to(NEAR)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        estate.secret("url", f"postgresql://anna@{address}/postgres?connect_timeout={LONGER_THAN_THE_TEST}")
+        serving = estate.start_command("serve")
+        wait_until(lambda: records.observed(RESOURCE, shipping) or serving.poll() is not None, "serve to ship")
+        assert records.run(run).state is RunState.INTERRUPTED
+    wait_until(lambda: asks(estate, run) or serving.poll() is not None, "serve to take the run up")
+    serving.terminate()
+    _, log = serving.communicate(timeout=60)
+    assert f"resumed run {run}" in log

@@ -66,7 +66,8 @@ def test_no_cancels_the_run_says_so_and_leaves_the_way_free(protected, served):
         os.close(ours)
         run = newest(protected)
         assert f"not agreed to: {run['run']} is cancelled" in said
-        assert out == f"recovery database_corruption: not approved; nothing was touched (understudy show {run['run']})\n"
+        shown = f"understudy show {run['run']} --stack {protected.stack_file} --state {protected.state}"
+        assert out == f"recovery database_corruption: not approved; nothing was touched ({shown})\n"
         assert "By anna's word it does not matter that the old server still answers" in said
         assert (run["state"], recovering.returncode) == ("cancelled", INTERRUPTED)
         assert not (protected.directory / "recovered").exists()
@@ -86,7 +87,8 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
         assert understudy(protected, "cancel", run).returncode == 0
     finally:
         _, said = waiting.communicate(timeout=60)
-    assert f"understudy approve {run}" in said and f"understudy cancel {run}" in said
+    place = f"--stack {protected.stack_file} --state {protected.state}"
+    assert f"understudy approve {run} {place}\n" in said and f"understudy cancel {run} {place}\n" in said
     assert waiting.returncode == INTERRUPTED
 
 

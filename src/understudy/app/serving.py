@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.2
 
 
 def serve(installation: Installation, stopping: threading.Event, ready: Callable[[], None]) -> None:
-    """Run until ``stopping`` is set. What an earlier process left unfinished is resumed first.
+    """Run until ``stopping`` is set. What an earlier process left unfinished is resumed before anything is taken up anew.
 
     Raises:
         Refusal: ``controller_busy``.
@@ -37,11 +37,6 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
-        for interrupted in runner.interrupted():
-            ask_anew_or_warn(installation, interrupted.run)
-        under_way = set(runner.resume_all())
-        for run in under_way:
-            _log.info("resumed run %s", run)
         filing = EvidenceFiling(installation)
         filing.start()
         undo.callback(filing.stop)
@@ -50,6 +45,11 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         undo.callback(requests.stop)
         for name in installation.resource_names():
             Keeping(installation, runner, name).start(undo)
+        for interrupted in runner.interrupted():  # it may knock where nobody answers, and WAL does not wait for that
+            ask_anew_or_warn(installation, interrupted.run)
+        under_way = set(runner.resume_all())
+        for run in under_way:
+            _log.info("resumed run %s", run)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from understudy.cli.options import stack_arguments
+from understudy.cli.options import command_on
 from understudy.cli.watching import TerminalWatcher
 from understudy.records.run import StepState
 from understudy.vocabulary.identifiers import RunId
@@ -51,7 +50,7 @@ def _what_becomes_of(installation: Installation, run: RunId) -> str:
     from understudy.app.carrying_out import is_to_be_followed, serving_pid
 
     def command(verb: str) -> str:
-        return shlex.join(["understudy", verb, run, *stack_arguments()])
+        return command_on(verb, run)
 
     records = installation.past  # a connection of its own: the other one may have been interrupted in the middle of something
     state = records.run(run).state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -53,6 +54,11 @@ def stack_arguments() -> list[str]:
         *(["--stack", str(stack_file)] if str(stack_file) != _STACK_FILE else []),
         *(["--state", str(state)] if state is not None else []),
     ]
+
+
+def command_on(verb: str, run: str) -> str:
+    """What a person types to do that to the run, from the same directory and in a shell where nothing else is set."""
+    return shlex.join(["understudy", verb, run, *stack_arguments()])
 
 
 def looked_at(stack_file: Path, state: Path | None) -> Installation:

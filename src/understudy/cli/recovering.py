@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
 from understudy.vocabulary.identifiers import Person, RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
@@ -314,7 +314,7 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
         print_json(measured_json(view, measured, str(evidence)))
     elif view.touched_nothing:
         told = f"{view.run.procedure} {view.run.subject}: {_why_untouched(view)}"
-        click.echo(f"{told}; nothing was touched (understudy show {view.run.run})")
+        click.echo(f"{told}; nothing was touched ({command_on('show', view.run.run)})")
     else:
         print_measured(measured, real=view.run.procedure == Procedure.RECOVERY)
         print_run(view, as_json=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.options import command_on, json_option, opened, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
@@ -27,7 +27,8 @@ def print_run(view: RunView, as_json: bool) -> None:
         print_json({"run": view.run, "steps": view.steps})
         return
     took = duration(view.run.ended - view.run.submitted) if view.run.ended else "unfinished"
-    say(f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)} in {took} (understudy show {view.run.run})")
+    ended = f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)} in {took}"
+    say(f"{ended} ({command_on('show', view.run.run)})")
 
 
 @click.command(

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import click
 
 from understudy.app.carrying_out import Declined, RunView
+from understudy.cli.options import command_on
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -75,8 +76,9 @@ class TerminalWatcher:
             return person
         self._progress("")
         if not sys.stdin.isatty():
-            say(f"waiting: {question}\n  agree with: understudy approve {step.run}", err=True)
-            say(f"  or end it:  understudy cancel {step.run}", err=True)
+            say(f"waiting: {question}", err=True)
+            click.echo(f"  agree with: {command_on('approve', step.run)}", err=True)  # each in one piece, to be copied
+            click.echo(f"  or end it:  {command_on('cancel', step.run)}", err=True)
             return None
         if click.confirm(folded(question, width_of(sys.stderr), hang=0), err=True):
             return person

@@ -27,8 +27,7 @@ class FenceOldServer(PlacedStep):
     serves from, and at the resource's ``url`` where an earlier recovery left that behind.
 
     Fenced means gone and read back: its host says that nothing listens. A server elsewhere that still answers cannot be stopped
-    from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal; and a
-    failure that says so, where the server that ran here was stopped already.
+    from here, and one that cannot be reached may well serve others: without a named person's override both are a refusal.
     """
 
     system_identifier: str
@@ -51,22 +50,22 @@ class FenceOldServer(PlacedStep):
         answers = ask_old_servers(world.databases[name], world.declared[name], self.system_identifier)
         try:
             require_gone(answers, self.system_identifier, self.override_by)
-        except Refusal as error:
-            if not stopped:
-                raise
-            raise self._refused_too_late(error) from error
+        except Refusal as refusal:
+            if stopped:
+                raise self._given_up(refusal) from refusal
+            raise
         seen: dict[str, Json] = {answer.where: answer.presence.value for answer in answers}
         if self.disrupted is not None:
             seen["disrupted"] = dict[str, Json](self.disrupted)
         return witness.done(seen, stopped_here=stopped, overridden_by=self.override_by if in_the_way(answers) else None)
 
-    def _refused_too_late(self, error: Refusal) -> GiveUp:
-        """A refusal says that nothing was touched."""
+    def _given_up(self, refusal: Refusal) -> GiveUp:
+        """A refusal would say that nothing was touched, and the service that ran here is down."""
         return GiveUp(
-            error.code,
-            found=f"{error.found}; the server in {self.place.directory} was stopped before",
-            expected=error.expected,
-            hint=f"{error.hint}. Nothing else was touched: whoever needs the server meanwhile can start it in its directory",
+            refusal.code,
+            found=f"{refusal.found}; the server in {self.place.directory} was stopped before that was seen",
+            expected=refusal.expected,
+            hint=f"{refusal.hint}; until then nothing serves from {self.place.directory}: start it again if it is to go on",
         )
 
     def _stop_local(self, world: World) -> bool:
