@@ -12,6 +12,7 @@ from understudy.app.carrying_out import view_of
 from understudy.app.exposure_json import watched_from_json
 from understudy.app.keeping import EXPOSURE
 from understudy.app.measuring import measure
+from understudy.judge.disruption import TOLD_JUST_NOW
 from understudy.vocabulary.disruption import KnownBy, disruption_from_json
 
 __all__ = ["make_estate"]
@@ -66,6 +67,25 @@ def test_a_recovery_from_a_server_that_serve_sees_yet_counts_from_the_commands_s
     disruption = disruption_from_json(told["measured"]["disruption"])
     assert disruption.known_by is KnownBy.COMMAND
     assert disruption.latest == disruption.at > began
+
+
+def test_a_recovery_from_a_server_that_lives_counts_from_the_commands_start_although_serve_ended_before(make_estate):
+    estate = make_estate()
+    estate.serve()
+    estate.command("backup", "orders")
+    estate.wait_until_held(estate.write())
+    wait_until(lambda: watched(estate) is not None and watched(estate).answered is not None, "serve to see the server")
+    estate.kill()
+    records = estate.installation.records
+    seen = records.observed(RESOURCE, EXPOSURE)
+    wait_until(lambda: datetime.now(UTC) - seen.at > TOLD_JUST_NOW, "what serve told to be old")
+    began = datetime.now(UTC)
+    told = json.loads(estate.command("recover", "data_loss", "--yes", "--json").stdout)
+    disruption = disruption_from_json(told["measured"]["disruption"])
+    assert disruption.known_by is KnownBy.COMMAND
+    assert disruption.latest == disruption.at > began
+    asked = records.requests.of(records.runs(1)[0].run).asked
+    assert disruption_from_json(asked["disruption"]) == disruption
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.judge.disruption import LONGEST_BLINDNESS, Watched, disruption_of
+from understudy.judge.disruption import LONGEST_BLINDNESS, Watched, beside_a_server_that_lives, disruption_of
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json, disruption_to_json
 
 BEGAN = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -69,6 +69,23 @@ def test_a_watch_that_died_with_the_server_leaves_open_until_when_work_was_commi
 )
 def test_where_nobody_looked_for_long_only_the_commands_start_is_known(seen, reported):
     assert disruption_of(BEGAN, None, seen, reported) == AT_THE_START
+
+
+@pytest.mark.parametrize(
+    ("told", "seen", "counts_from"),
+    [
+        (None, watched(5 * MINUTE), BEGAN),
+        (None, watched(5 * MINUTE, 4 * MINUTE), BEGAN - 5 * MINUTE),
+        (BEGAN - 7 * MINUTE, watched(5 * MINUTE), BEGAN - 7 * MINUTE),
+    ],
+    ids=["serve ended in good order", "serve saw it gone, and it came back", "a person knows better"],
+)
+def test_where_the_old_server_is_found_alive_only_silence_that_was_seen_counts_from_before(told, seen, counts_from):
+    reported = BEGAN - 5 * MINUTE if seen.silent is None else BEGAN - SECOND
+    known = disruption_of(BEGAN, told, seen, reported)
+    found = beside_a_server_that_lives(known, seen)
+    assert found.at == counts_from
+    assert found in (known, AT_THE_START)
 
 
 def test_an_answer_ends_a_silence_and_the_first_silent_look_counts():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from understudy.app.backups import backup_subject
 from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
-from understudy.app.disruption import disruption_at
+from understudy.app.disruption import disruption_at, disruption_beside
 from understudy.app.free_directory import require_free_directory
 from understudy.app.holdings import holdings_of
 from understudy.app.identities import new_plan_id
@@ -30,8 +31,9 @@ from understudy.ports.instance import InstancePlace
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.stack.models import Scenario
+from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.restore_base_backup import RestoreBaseBackup
-from understudy.vocabulary.disruption import Disruption
+from understudy.vocabulary.disruption import Disruption, disruption_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 
@@ -98,11 +100,17 @@ def recover(
         disruption=disruption_at(installation, name, began, since),
     )
     plan = plan_requested_recovery(installation, request, looking)
+    request = replace(request, disruption=_counted_from(plan))  # the runs that follow find no old server any more
     with other_copies_told(installation, name, choice):
         prepare_repository(installation, source, take_over=take_over)
     for other in others:
         _prepare_if_there(installation, other, take_over)
     return _carry_out(installation, request, plan, watcher)
+
+
+def _counted_from(plan: Plan) -> Disruption | None:
+    fences = (each.step for each in plan.steps if isinstance(each.step, FenceOldServer))
+    return next((disruption_from_json(fence.disrupted) for fence in fences if fence.disrupted is not None), None)
 
 
 def _prepare_if_there(installation: Installation, repository: RepositoryName, take_over: bool) -> None:
@@ -299,6 +307,7 @@ def _plan(
     old_server = OldServerFacts()
     if mode is Mode.FAILOVER:
         old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
+        wish = replace(wish, disruption=disruption_beside(installation, name, disruption, old_server))
     facts = RecoveryFacts(
         now=installation.clock.now(),
         plan_id=plan_id or new_plan_id(installation.clock, procedure),

@@ -55,3 +55,15 @@ def disruption_of(began: datetime, told: datetime | None, watched: Watched, repo
     looks_still = began - reported <= LONGEST_LOOK
     latest = silent if silent is not None and looks_still else began
     return Disruption(answered, KnownBy.WATCH, max(answered, latest))
+
+
+def beside_a_server_that_lives(known: Disruption, watched: Watched) -> Disruption:
+    """Of a recovery whose old server was found alive: a watch that ended without having seen silence tells of no loss.
+
+    Args:
+        known: By ``disruption_of``.
+        watched: As there.
+    """
+    if known.known_by is not KnownBy.WATCH or watched.silent is not None:
+        return known
+    return Disruption.exactly(known.latest, KnownBy.COMMAND)

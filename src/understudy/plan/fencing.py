@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from understudy.plan.landing import ask_to_move
+from understudy.ports.database import Presence
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.old_server import AddressAnswer, found_at, in_the_way, require_gone
 from understudy.vocabulary.recovery_target import RecoveryTarget
@@ -20,6 +21,13 @@ class OldServerFacts:
     """The recovery directory is there and not empty."""
     answers: tuple[AddressAnswer, ...] = ()
     """Of each address; but not of what may be the server in the recovery directory, which the fence stops first."""
+
+    @property
+    def lives(self) -> bool:
+        """It runs here, or answers for itself at an address."""
+        return self.runs_here or any(
+            answer.presence is Presence.LISTENING and not answer.stranger and not answer.fault for answer in self.answers
+        )
 
 
 def question(
