@@ -2,15 +2,23 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.processes import alive, wait_until
 from understudy.app.backups import back_up, list_backups
+from understudy.app.carrying_out import Declined, carry_out
 from understudy.app.installation import Installation
+from understudy.app.recoveries import plan_requested_recovery, recover
+from understudy.plan.plan import Procedure
+from understudy.plan.request import Choice, RecoveryRequest, request_from_json, request_to_json
+from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.identifiers import BackupKind, Person, ResourceName
+
+ANNA = Person("anna")
 
 
 @pytest.fixture
@@ -78,3 +86,39 @@ def test_a_backup_that_finds_its_slot_in_use_says_so_while_it_waits_and_goes_on(
     assert said.count("waiting   orders/start-wal-stream") == 1, said
     assert "slot_in_use: " in said
     assert "at 127.0.0.1 streams through the slot" in said
+
+
+class DecliningWatcher(SilentWatcher):
+    def ask(self, step):
+        return Declined(ANNA)
+
+
+def holder(installation):
+    return installation.repository("near").current_epoch().controller
+
+
+def test_a_recovery_that_nobody_agrees_to_takes_nothing_over(before, after):
+    before.receivers["orders"].stop()
+    wish = {"fence_override_by": ANNA, "take_over": True}
+    view = recover(after, Scenario.DATABASE_CORRUPTION, None, Choice(), DecliningWatcher(), **wish)
+    assert view.touched_nothing
+    assert holder(after) == before.records.controller_id()
+    assert back_up(before, "orders", BackupKind.FULL, SilentWatcher()).succeeded
+
+
+def test_a_recovery_that_somebody_agreed_to_takes_over_once_the_old_server_is_fenced(before, after):
+    before.receivers["orders"].stop()
+    request = RecoveryRequest(
+        Procedure.RECOVERY,
+        ResourceName("orders"),
+        Choice(),
+        scenario=Scenario.DATABASE_CORRUPTION.value,
+        fence_override_by=ANNA,
+        take_over=True,
+    )
+    plan = plan_requested_recovery(after, request_from_json(request_to_json(request)))
+    fence, ship = plan.steps[:2]
+    assert (fence.step.key, ship.step.key) == ("orders/fence-old-server", "orders/ship-remaining-wal")
+    assert holder(after) == before.records.controller_id()
+    assert carry_out(after, replace(plan, steps=(fence, ship)), SilentWatcher(), ANNA).succeeded
+    assert holder(after) == after.records.controller_id()

@@ -33,6 +33,7 @@ from understudy.repository.server_manifest import parse_server_manifest
 from understudy.stack.models import Scenario
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.vocabulary.disruption import Disruption, disruption_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
@@ -75,8 +76,8 @@ def recover(
     """Carry out the scenario for real, where the stack file says.
 
     What may refuse it is looked at first, before anybody is asked and before anything is written. It writes to the repositories
-    (the last WAL, the base backup afterwards), so they must be this controller's, or be taken over. Only the one that it reads
-    from must be there.
+    (the last WAL, the base backup afterwards), so they must be this controller's, or be taken over, which happens once somebody
+    has agreed. Only the one that it reads from must be there.
 
     Args:
         since: When the service was lost, as a person knows it.
@@ -98,13 +99,14 @@ def recover(
         approved_by=approved_by,
         fence_override_by=fence_override_by,
         disruption=disruption_at(installation, name, began, since),
+        take_over=take_over,
     )
     plan = plan_requested_recovery(installation, request, looking)
     request = replace(request, disruption=_counted_from(plan))  # the runs that follow find no old server any more
     with other_copies_told(installation, name, choice):
-        prepare_repository(installation, source, take_over=take_over)
+        prepare_repository(installation, source, claim=not take_over)
     for other in others:
-        _prepare_if_there(installation, other, take_over)
+        _prepare_if_there(installation, other, claim=not take_over)
     return _carry_out(installation, request, plan, watcher)
 
 
@@ -113,10 +115,10 @@ def _counted_from(plan: Plan) -> Disruption | None:
     return next((disruption_from_json(fence.disrupted) for fence in fences if fence.disrupted is not None), None)
 
 
-def _prepare_if_there(installation: Installation, repository: RepositoryName, take_over: bool) -> None:
+def _prepare_if_there(installation: Installation, repository: RepositoryName, *, claim: bool) -> None:
     """What it lacks then, the steps say that write to it."""
     try:
-        prepare_repository(installation, repository, take_over=take_over)
+        prepare_repository(installation, repository, claim=claim)
     except UnderstudyError as error:
         _log.warning("%s cannot be written to now: %s", repository, error)
 
@@ -138,7 +140,16 @@ def plan_requested_recovery(installation: Installation, request: Request, lookin
             return plan_drill(installation, Scenario(request.scenario), resource, choice)
         case _:
             scenario, override_by = Scenario(request.scenario), request.fence_override_by
-            return plan_in_place(installation, scenario, resource, choice, override_by, request.disruption, looking)
+            plan = plan_in_place(installation, scenario, resource, choice, override_by, request.disruption, looking)
+            return _taking_over(plan) if request.take_over else plan
+
+
+def _taking_over(plan: Plan) -> Plan:
+    steps = (
+        replace(each, step=replace(each.step, take_over=True)) if isinstance(each.step, ShipRemainingWal) else each
+        for each in plan.steps
+    )
+    return replace(plan, steps=tuple(steps))
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:

@@ -50,20 +50,23 @@ def made_repository(installation: Installation, name: str) -> Repository:
     return installation.repository(named)
 
 
-def prepare_repository(installation: Installation, name: RepositoryName, *, take_over: bool = False) -> Repository:
+def prepare_repository(
+    installation: Installation, name: RepositoryName, *, take_over: bool = False, claim: bool = True
+) -> Repository:
     """Describe an empty place as a repository, once; claim it for this controller; keep the stack file's version in it.
 
     A place that was a repository before and now is empty is never described anew: it is a disk that is not mounted, or a bucket
     that somebody emptied.
 
-    ``take_over`` claims a repository that another controller wrote to last: a person says that this one is gone for good.
+    ``take_over`` claims a repository that another controller wrote to last: a person says that this one is gone for good. Without
+    ``claim`` it stays whose it is.
 
     Raises:
         Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
         GiveUp: ``repository_missing``; and what the store raises.
     """
     with _preparing(name):
-        return _prepared(installation, name, take_over)
+        return _prepared(installation, name, take_over, claim)
 
 
 def _preparing(name: RepositoryName) -> threading.Lock:
@@ -72,7 +75,7 @@ def _preparing(name: RepositoryName) -> threading.Lock:
         return _locks.setdefault(name, threading.Lock())
 
 
-def _prepared(installation: Installation, name: RepositoryName, take_over: bool) -> Repository:
+def _prepared(installation: Installation, name: RepositoryName, take_over: bool, claim: bool) -> Repository:
     controller = installation.records.controller_id()  # before anything is made: a state directory that is no use ends it here
     seen = _seen(installation, name)
     repository = installation.repository(name)
@@ -86,9 +89,10 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool)
         create_store(installation.stack.repositories[name])
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
         seen.write_text(description)
-    if take_over or repository.current_epoch() is None:
-        repository.claim_epoch(controller, installation.clock.now())
-    repository.require_epoch(controller)
+    if claim:
+        if take_over or repository.current_epoch() is None:
+            repository.claim_epoch(controller, installation.clock.now())
+        repository.require_epoch(controller)
     _keep_stack_file(installation, name)
     return repository
 

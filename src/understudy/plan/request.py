@@ -92,6 +92,8 @@ class RecoveryRequest:
     fence_override_by: Person | None = None
     disruption: Disruption | None = None
     """Since when the service is lost, of a recovery: the same for all of its runs."""
+    take_over: bool = False
+    """Whether the repositories are to be this controller's, whoever wrote to them last."""
 
 
 Request = BackupRequest | RecoveryRequest
@@ -172,6 +174,7 @@ def request_to_json(request: Request) -> JsonObject:
         "approved_by": request.approved_by,
         "fence_override_by": request.fence_override_by,
         "disruption": None if request.disruption is None else disruption_to_json(request.disruption),
+        "take_over": request.take_over,
     }
 
 
@@ -196,6 +199,7 @@ def request_from_json(value: JsonObject) -> Request:
         approved_by=_person(value["approved_by"]),
         fence_override_by=_person(value["fence_override_by"]),
         disruption=None if disruption is None else disruption_from_json(disruption),
+        take_over=bool(value.get("take_over", False)),
     )
 
 

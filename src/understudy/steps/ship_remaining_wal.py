@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import ClassVar
 
 from understudy.ports.world import World
+from understudy.repository.catalog import Repository
 from understudy.repository.wal_archive import WAL_CONFLICT
 from understudy.steps.codec import step_kind
 from understudy.steps.wal_shipping import SPOOL_OF_ANOTHER_CLUSTER, ship_spool, spooled_wal
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import ResourceName, StepKey
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 
@@ -27,12 +28,16 @@ class ShipRemainingWal:
     and only the first one must succeed. Nor does a spool of another history than the repository's stop it (``wal_conflict``): the
     server was set back, and what it had before is in the repository. Nor does a damaged copy there: the replay sees whether that
     matters.
+
+    It is the first step that writes to the repositories, so it is here that they are taken over from another controller where a
+    person said so: by now somebody has agreed to the recovery, and the old server is gone.
     """
 
     resource: str
     repositories: tuple[str, ...]
     system_identifier: str
     segment_bytes: int
+    take_over: bool = False
     PHASE: ClassVar = Phase.SHIP
 
     @property
@@ -47,6 +52,7 @@ class ShipRemainingWal:
         witness = Witness.of(world.clock, self.resource, "every received byte of WAL is in the repository")
         receiver = world.receivers[ResourceName(self.resource)]
         receiver.stop()
+        self._take_over(world)
         try:
             spooled_wal(receiver, self.system_identifier, self.segment_bytes)
         except GiveUp as error:
@@ -74,3 +80,12 @@ class ShipRemainingWal:
         if unreachable:
             hints.append(f"not shipped to {'; '.join(unreachable)}")
         return witness.done(hint="; ".join(hints), repositories=reached, unreachable=list(unreachable))
+
+    def _take_over(self, world: World) -> None:
+        """One that cannot be taken over now, the shipping to it tells."""
+        for each in self.repositories if self.take_over else ():
+            try:
+                Repository.of(world, RepositoryName(each)).claim_epoch(world.controller, world.clock.now())
+            except UnderstudyError:
+                if each == self.repositories[0]:
+                    raise
