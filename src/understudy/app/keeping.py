@@ -109,9 +109,10 @@ class Keeping:
             if seen is None:
                 remember_seen(self.installation.state, self.name, self.installation.databases[self.name].facts())
                 return make()
-            prepared = prepare_repository(self.installation, repository)
+            with as_state_faults():
+                prepared = prepare_repository(self.installation, repository)
+                claim = prepared.own_claim(self.installation.records.controller_id(), self.installation.clock)
             archive = prepared.wal(self.name, seen.system_identifier, seen.segment_bytes)
-            claim = prepared.own_claim(self.installation.records.controller_id(), self.installation.clock)
             return WalShipper(self.installation.receivers[self.name], archive, claim, compared)
 
         return make
@@ -124,7 +125,8 @@ class Keeping:
 
     def _newest_backup_begun(self) -> datetime | None:
         try:
-            step = self.installation.records.newest_success(backup_completed_key(self.name))
+            with as_state_faults():
+                step = self.installation.records.newest_success(backup_completed_key(self.name))
         except UnderstudyError:
             return None
         if step is None or step.evidence is None:
@@ -162,7 +164,8 @@ class Keeping:
 
     def _has_usable_backup(self) -> bool:
         """In the first repository, which is where backups are taken to and counted from."""
-        first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
+        with as_state_faults():
+            first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
         server = self.installation.databases[self.name].facts()
         there = bool(first.backups(self.name, server.system_identifier).usable)
         self._see(USABLE_BACKUP, {"there": there})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from understudy.app.stores import create_store, is_bare
 from understudy.records.private_files import make_private_directory
+from understudy.records.state_database import writing_beside
 from understudy.repository.catalog import Repository
 from understudy.repository.description import RepositoryDescription
 from understudy.repository.layout import stack_key
@@ -63,7 +64,7 @@ def prepare_repository(
 
     Raises:
         Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
-        GiveUp: ``repository_missing``; and what the store raises.
+        GiveUp: ``repository_missing``, ``state_unwritable``; and what the store raises.
     """
     with _preparing(name):
         return _prepared(installation, name, take_over, claim)
@@ -79,16 +80,17 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
     controller = installation.records.controller_id()  # before anything is made: a state directory that is no use ends it here
     seen = _seen(installation, name)
     repository = installation.repository(name)
-    make_private_directory(seen.parent)
+    with writing_beside(seen):
+        make_private_directory(seen.parent)
     remembered = seen.read_text().strip() if seen.exists() else ""  # a power cut may have emptied it
     if remembered:
         _require_same(repository.describe(), remembered, installation.stack.repositories[name].url)
     elif seen.exists():
-        seen.write_text(repository.describe().repository_id)
+        _remember(seen, repository.describe().repository_id)
     else:
         create_store(installation.stack.repositories[name])
         description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
-        seen.write_text(description)
+        _remember(seen, description)
     if claim:
         if take_over or repository.current_epoch() is None:
             repository.claim_epoch(controller, installation.clock.now())
@@ -100,6 +102,11 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
 def _seen(installation: Installation, name: RepositoryName) -> Path:
     """What this state directory remembers of a repository that it used."""
     return installation.state / "repositories" / name
+
+
+def _remember(seen: Path, repository_id: str) -> None:
+    with writing_beside(seen):
+        seen.write_text(repository_id)
 
 
 def _require_same(there: RepositoryDescription, remembered: str, url: str) -> None:

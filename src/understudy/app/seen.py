@@ -9,7 +9,7 @@ from pathlib import Path
 
 from understudy.ports.database import ServerFacts
 from understudy.records.private_files import make_private_directory
-from understudy.records.state_database import state_denied
+from understudy.records.state_database import state_denied, writing_beside
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 
 
@@ -40,15 +40,20 @@ def read_seen(state: Path, resource: ResourceName) -> SeenServer | None:
 
 
 def remember_seen(state: Path, resource: ResourceName, facts: ServerFacts) -> None:
-    """Written aside and renamed; nothing happens when it is known already."""
+    """Written aside and renamed; nothing happens when it is known already.
+
+    Raises:
+        GiveUp: ``state_unwritable``, ``state_denied``.
+    """
     seen = SeenServer(facts.system_identifier, facts.version_number, facts.segment_bytes)
     path = _path(state, resource)
-    make_private_directory(path.parent)
-    if read_seen(state, resource) == seen:
-        return
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(asdict(seen)))
-    aside.replace(path)
+    with writing_beside(path):
+        make_private_directory(path.parent)
+        if read_seen(state, resource) == seen:
+            return
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(asdict(seen)))
+        aside.replace(path)
 
 
 def _path(state: Path, resource: ResourceName) -> Path:

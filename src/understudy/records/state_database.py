@@ -246,6 +246,19 @@ def as_state_faults() -> Iterator[None]:
         raise fault from error
 
 
+@contextmanager
+def writing_beside(file: Path) -> Iterator[None]:
+    """For a file of the state directory that is written inside.
+
+    Raises:
+        GiveUp: ``state_unwritable``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise state_unwritable(f"{file}: {error.strerror}") from error
+
+
 def state_unwritable(found: str) -> GiveUp:
     return GiveUp(
         STATE_UNWRITABLE,
