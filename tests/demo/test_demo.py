@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from understudy.demo.ledger import read_ledger
+from understudy.demo.story import Demo
 
 INTERRUPTED = 130
 
@@ -21,9 +22,9 @@ def environment(tmp_path):
 
 
 def begin(environment, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen:
-    """In a session of its own, as in a terminal."""
+    """In a session of its own, as in a terminal, also where the tests run in the background and ignore what ends a demo."""
     return subprocess.Popen(
-        [sys.executable, "-m", "understudy", "demo", *arguments],
+        ["env", "--default-signal=INT,HUP", sys.executable, "-m", "understudy", "demo", *arguments],
         stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
 
@@ -125,6 +126,19 @@ def test_make_demo_prints_nothing_of_its_own_where_its_output_is_piped():
     command = ["make", "--no-print-directory", "-C", str(root), f"VENV={venv}", f"--assume-old={venv}/.installed", "demo"]
     done = subprocess.run([*command, "ARGS=--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: understudy demo")
+
+
+def test_signals_are_handled_afterwards_as_before_and_one_that_is_ignored_stays_so():
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        with Demo(synchronous=True, tell=print):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != before[1]
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, kept)
 
 
 @pytest.mark.timeout(300)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import cast
 
 import psycopg
@@ -98,12 +99,16 @@ class Demo:
         self._clock = SystemClock()
         self._writers: subprocess.Popen[bytes] | None = None
         self._interruptible = True
+        self._handled_before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int] = {}
         self.can_be_kept = False
         self._undo = ExitStack()
 
     def __enter__(self) -> Demo:
         for number in _INTERRUPTIONS:
-            signal.signal(number, self._interrupt)
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:  # as nohup has it, so that the end of a terminal ends nothing
+                signal.signal(number, self._interrupt)
+                self._handled_before[number] = before or signal.SIG_DFL
         self.home = make_home()
         self._undo.callback(lambda: shutil.rmtree(self.home))
         self.stack_file = self.home / STACK_FILE
@@ -114,7 +119,11 @@ class Demo:
         self._interruptible = False
         if kind is KeyboardInterrupt:
             self._tell("interrupted: stopping and cleaning up")
-        self._undo.close()
+        try:
+            self._undo.close()
+        finally:
+            for number, before in self._handled_before.items():
+                signal.signal(number, before)
 
     def _interrupt(self, *_: object) -> None:
         """Once, and not while it is cleaned up: whoever is impatient then would leave servers behind."""
