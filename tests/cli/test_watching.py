@@ -12,7 +12,7 @@ import pytest
 from tests.records.cast import NOON, submission, succeeded
 from understudy.adapters.clock.system import SystemClock
 from understudy.app.carrying_out import RunView
-from understudy.cli.watching import TerminalWatcher
+from understudy.cli.watching import TerminalWatcher, said_when_long
 from understudy.records.records import Records
 from understudy.records.run import HoldClaim, RecordedError, RunState, StepConclusion, StepState
 from understudy.vocabulary.evidence import Evidence, Outcome
@@ -141,3 +141,17 @@ def test_what_a_step_notes_although_it_went_well_is_told(records, capsys):
     records.conclude_step(RUN, STEP, StepConclusion(StepState.SUCCEEDED, noted))
     TerminalWatcher().show(view_of(records))
     assert "note: WAL was lost, and the stream begins anew" in capsys.readouterr().err
+
+
+def test_what_takes_long_is_said_in_one_line_that_the_terminal_does_not_fold(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with said_when_long("looking whether the old server of customer-orders-europe-west still answers"):
+            shown = os.read(ours, 4096).decode()
+        monkeypatch.undo()
+    os.close(ours)
+    line = shown.removeprefix("\r\033[K")
+    assert line.startswith("  … looking whether")
+    assert len(line) == 39

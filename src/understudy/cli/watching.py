@@ -172,11 +172,11 @@ def said_when_long(what: str, *, quiet: bool = False) -> Iterator[None]:
         return
     said = threading.Event()
 
-    def say() -> None:
+    def tell() -> None:
         said.set()
-        click.echo(f"\r\033[K  … {what}"[:110], nl=False, err=True)
+        click.echo(f"\r\033[K{_cut(f'  … {what}')}", nl=False, err=True)
 
-    timer = threading.Timer(_PATIENCE_SECONDS, say)
+    timer = threading.Timer(_PATIENCE_SECONDS, tell)
     timer.daemon = True
     timer.start()
     try:
