@@ -69,11 +69,13 @@ def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
     assert status(installation).resources[0].failed_backup is None
 
 
-def test_a_chain_that_stands_on_a_full_backup_from_long_ago_is_told(desk, installation):
+def test_a_chain_that_stands_on_a_full_backup_from_long_ago_is_told(desk, server, installation):
     record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F")
     assert "stands on an old full one" not in understudy(desk, "status").stdout
     record(installation, "r2", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F_20261123-030000I")
     assert "stands on an old full one (understudy backup orders --full)" in understudy(desk, "status").stdout
+    desk.write(server, "backup: {full: '0 3 29 2 *'}", url=server.url)
+    assert "stands on an old full one" not in understudy(desk, "status").stdout, "a schedule says when the next full one is due"
 
 
 def test_what_was_set_aside_of_wal_is_shown(desk, installation):

@@ -304,8 +304,9 @@ def _newest_backup(installation: Installation, name: ResourceName) -> TakenBacku
     if step is None or step.evidence is None or step.ended is None:
         return None
     label = BackupLabel(str(step.evidence.proof["label"]))
+    scheduled = installation.resource(name).backup.full is not None
     stands = label.kind is BackupKind.INCREMENTAL and is_old_chain(label.chain, installation.clock.now())
-    return TakenBackup(step.run, label.text, step.ended, stands)
+    return TakenBackup(step.run, label.text, step.ended, stands and not scheduled)
 
 
 def _is_recoverable(installation: Installation, name: ResourceName, newest: TakenBackup | None) -> bool:
