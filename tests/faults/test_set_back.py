@@ -48,7 +48,8 @@ def test_a_server_that_was_set_back_is_told_nothing_of_it_is_stored_and_a_recove
     assert "understudy recover database_corruption" in shown.receiving_fault.hint
     shown = estate.wait_for(lambda seen: not seen.exposure.known, "an exposure that is not known")
     assert shown.exposure.gap == "went_backwards"
-    assert "set back" in estate.command("status").stdout
+    assert "set back" in (said := estate.command("status").stdout)
+    assert "understudy backup orders --full" in said
 
     # A person who moves the spool away all the same lets the stream go on, and nothing of it passes for what is stored.
     estate.terminate()

@@ -16,6 +16,7 @@ from understudy.vocabulary.sizes import readable_size
 if TYPE_CHECKING:
     from understudy.app.looking import EndedRun, HeldUpStep, LiveExposure, ResourceStatus, SeenFault, SetAside, Status
     from understudy.judge.slot_room import SlotRoom
+    from understudy.vocabulary.identifiers import ResourceName
 
 
 @click.command(
@@ -84,8 +85,11 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
     rows = [
         ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
         *([] if resource.recoverable or not whole else [("protection", _NO_BACKUP)]),
-        ("exposure now" if resource.recoverable or not whole else "WAL not stored", _exposure(resource.exposure)),
-        *((f"  {name}", _exposure(each)) for name, each in resource.exposure_by_repository.items()),
+        (
+            "exposure now" if resource.recoverable or not whole else "WAL not stored",
+            _exposure(resource.exposure, resource.resource),
+        ),
+        *((f"  {name}", _exposure(each, resource.resource)) for name, each in resource.exposure_by_repository.items()),
         ("receiver", f"process {resource.receiver_pid}" if resource.receiver_running else "not running"),
         *([("slot", _slot(resource.slot))] if resource.slot is not None else []),
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
@@ -118,18 +122,20 @@ _GAPS = {
     "never_sampled": "serve has not seen the server yet",
     "nothing_safe": "no repository holds WAL of this server yet",
     "older_than_samples": "the repositories are further behind than serve has watched the server",
-    "went_backwards": "the server's WAL is at an earlier position than before: it was replaced or rewound",
+    "went_backwards": "the server was set back, or is another one; known again from a new timeline on, or a backup that begins "
+    "from now on (understudy backup {resource} --full)",
 }
 """Why an exposure is unknown, by the code that ``--json`` gives."""
 
 
-def _exposure(exposure: LiveExposure | None) -> str:
+def _exposure(exposure: LiveExposure | None, resource: ResourceName) -> str:
     if exposure is None:
         return "unknown: nobody watches (understudy serve)"
+    why = _GAPS.get(exposure.gap or "", exposure.gap or "").format(resource=resource)
     if exposure.gap == "went_backwards":
-        return click.style("unknown", fg="red") + f" for {duration(exposure.seconds)}: the server was set back, or is another one"
+        return click.style("unknown", fg="red") + f" for {duration(exposure.seconds)}: {why}"
     if not exposure.known:
-        return f"unknown, at least {duration(exposure.seconds)}: {_GAPS.get(exposure.gap or '', exposure.gap)}"
+        return f"unknown, at least {duration(exposure.seconds)}: {why}"
     amount = f", {readable_size(exposure.size_bytes)}" if exposure.size_bytes is not None else ""
     return f"{duration(exposure.seconds)}{amount}"
 
