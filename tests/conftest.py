@@ -1,10 +1,9 @@
 """Fixtures that every room may use."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-
-import signal
 
 import pytest
 

@@ -22,9 +22,9 @@ def environment(tmp_path):
 
 
 def begin(environment, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen:
-    """In a session of its own, as in a terminal, also where the tests run in the background and ignore what ends a demo."""
+    """In a session of its own, as in a terminal."""
     return subprocess.Popen(
-        ["env", "--default-signal=INT,HUP", sys.executable, "-m", "understudy", "demo", *arguments],
+        [sys.executable, "-m", "understudy", "demo", *arguments],
         stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
 
