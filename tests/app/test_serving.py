@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 
 import psycopg
 import pytest
@@ -129,6 +130,26 @@ def test_a_run_that_serve_carries_out_is_followed_and_answered_by_resume(make_es
     assert records.steps(run)[0].approval.by == getpass.getuser()
     for part in ("recovery time", "from backup:", "The recovered server is not supervised"):
         assert part in followed.stdout
+
+
+def test_wal_is_shipped_while_serve_still_knocks_at_a_host_that_does_not_answer(make_estate):
+    """A recovery that waits for a person is asked anew first, by what is at its addresses."""
+    estate = make_estate()
+    estate.command("backup", "orders")
+    waiting = estate.start_command("recover", "database_corruption")
+    records, archive = estate.installation.records, estate.archive()
+    wait_until(lambda: records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
+    waiting.kill()
+    waiting.communicate()
+    segment = estate.write(2)
+    wait_until((estate.spool / segment.name).exists, "the receiver to have it")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        there, elsewhere = (f":{port}/" for port in (estate.server.port, mute.getsockname()[1]))
+        estate.secret("url", f"{estate.server.url.replace(there, elsewhere)}?connect_timeout=120")
+        estate.start_serving()
+        wait_until(lambda: archive.contents().holds(segment), f"{segment} to be shipped")
+        assert "serving faults-" not in estate.log_text(), "it serves only when it has asked"
+        estate.kill()
 
 
 def test_a_run_that_serve_never_picked_up_is_begun_by_resume(make_estate):

@@ -83,6 +83,13 @@ class Estate:
     def serve(self) -> None:
         """Start the control plane; returns once it says that it serves."""
         before = self.log_text().count("serving faults-")
+        self.start_serving()
+        assert self.serving is not None
+        pid = self.serving.pid
+        wait_until(lambda: self.log_text().count("serving faults-") > before or not alive(pid), "serve to be ready")
+        assert self.serving.poll() is None, self.log_text()
+
+    def start_serving(self) -> None:
         with self.log.open("ab") as log:
             self.serving = subprocess.Popen(
                 [sys.executable, "-m", "understudy.cli.main", "serve"],
@@ -92,8 +99,6 @@ class Estate:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(lambda: self.log_text().count("serving faults-") > before or not alive(self.serving.pid), "serve to be ready")
-        assert self.serving.poll() is None, self.log_text()
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""

@@ -58,6 +58,7 @@ def test_a_run_that_it_cuts_off_is_given_up_wal_is_shipped_and_the_next_serve_go
         assert estate.serving.poll() is None, estate.log_text()
     assert estate.serving.wait(timeout=60) == 1
     assert "state_unwritable" in estate.log_text()
+    assert "serve ends here, and its next start resumes what was cut off" in estate.log_text()
     [run] = records.runs(1)
     estate.serve()
     wait_until(lambda: records.run(run.run).state.is_final, "the run to be gone on with")

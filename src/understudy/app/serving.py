@@ -70,7 +70,12 @@ def _look_after_runs(installation: Installation, runner: Runner, under_way: set[
                 _look_once(installation, runner, under_way)
             told = False
         except GiveUp as error:
-            if error.code != STATE_UNWRITABLE or (runner.gave_up and installation.records.is_writable()):
+            if error.code != STATE_UNWRITABLE:
+                raise
+            if runner.gave_up and installation.records.is_writable():
+                _log.error(
+                    "the state directory can be written to again: serve ends here, and its next start resumes what was cut off"
+                )
                 raise
             if not told:
                 _log.error("no run can be carried out now, and WAL goes on being received and shipped: %s", error)
