@@ -103,7 +103,7 @@ class OpenRequests(RepeatedLook):
             self._see_to(request)
 
     def _open(self) -> tuple[RequestRecord, ...]:
-        """None while the state directory cannot be read; that is told once."""
+        """Empty while the state directory cannot be read; that is told once."""
         try:
             with as_state_faults():
                 found = self._installation.records.requests.open()
