@@ -52,6 +52,7 @@ class Keeping:
     _told: dict[str, JsonObject] = field(default_factory=dict)
 
     def start(self, undo: ExitStack) -> None:
+        """All but the schedules."""
         installation, resource = self.installation, self.installation.resource(self.name)
         repositories = installation.repository_names(self.name)
         watch = ExposureWatch(
@@ -80,25 +81,28 @@ class Keeping:
             shipped,
             self._see_receiving,
         )
+        watch.start()
+        undo.callback(watch.stop)
+        stream.start()
+        undo.callback(stream.stop)
+        if resource.heartbeat is not None:
+            heartbeats = Heartbeats(installation.databases[self.name], resource.heartbeat.database, resource.heartbeat.every)
+            heartbeats.start()
+            undo.callback(heartbeats.stop)
+
+    def start_schedules(self, undo: ExitStack) -> None:
+        """Apart, because what an earlier process left unfinished comes before new backups."""
         schedules = BackupSchedules(
             self.name,
             self._entries(),
-            installation.clock,
+            self.installation.clock,
             self._handled,
             self._mark_handled,
             self._has_usable_backup,
             self._back_up,
         )
-        watch.start()
-        undo.callback(watch.stop)
-        stream.start()
-        undo.callback(stream.stop)
         schedules.start()
         undo.callback(schedules.stop)
-        if resource.heartbeat is not None:
-            heartbeats = Heartbeats(installation.databases[self.name], resource.heartbeat.database, resource.heartbeat.every)
-            heartbeats.start()
-            undo.callback(heartbeats.stop)
 
     def _shipper(self, repository: RepositoryName) -> Callable[[], WalShipper]:
         compared: dict[WalSegment, str] = {}

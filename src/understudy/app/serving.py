@@ -43,13 +43,16 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         requests = OpenRequests(installation, planner(installation), runner.submit)
         requests.start()
         undo.callback(requests.stop)
-        for name in installation.resource_names():
-            Keeping(installation, runner, name).start(undo)
+        kept = [Keeping(installation, runner, name) for name in installation.resource_names()]
+        for keeping in kept:
+            keeping.start(undo)
         for interrupted in runner.interrupted():  # it may knock where nobody answers, and WAL does not wait for that
             ask_anew_or_warn(installation, interrupted.run)
         under_way = set(runner.resume_all())
         for run in under_way:
             _log.info("resumed run %s", run)
+        for keeping in kept:
+            keeping.start_schedules(undo)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:
