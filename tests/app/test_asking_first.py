@@ -104,6 +104,9 @@ def test_a_run_that_is_resumed_asks_by_what_is_there_by_then(make_estate):
     killed.communicate()
     estate.server.start()
     estate.server.sql("create table kept as select 7 n")
+    # A server that is stopped sends its last WAL to whoever streams; the receiver comes back some seconds after the server.
+    streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
+    wait_until(lambda: estate.server.sql(streaming)[0][0] == 1, "the receiver to be back")
     assert estate.installation.records.run(run).state is RunState.INTERRUPTED
     waiting = estate.start_command("resume", run)
     wait_until(lambda: "A server runs in" in question(estate, run) and asks(estate, run), "the run to ask anew")
