@@ -248,6 +248,11 @@ def test_work_that_another_process_hands_over_is_picked_up(runner: Runner, recor
     assert runner.pick_up() == ()
 
 
+def test_what_the_engine_warns_of_goes_where_our_own_warnings_go(runner: Runner, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("dbos").warning("the disk is slow")
+    assert "the disk is slow" in caplog.messages
+
+
 def test_a_second_controller_is_refused(runner: Runner, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="controller_busy"), runner_for(tmp_path / "state"):
         pass

@@ -261,6 +261,16 @@ def _quieten_the_library() -> None:
     log = logging.getLogger("dbos")
     log.setLevel(logging.WARNING)
     log.addFilter(_says_more_than_what_it_runs_on)
+    if not log.handlers:  # else it would make one of its own, for the standard error of that moment
+        log.addHandler(_AmongOurs())
+    log.propagate = False
+
+
+class _AmongOurs(logging.Handler):
+    """What the library says goes where ours goes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.handle(record)
 
 
 def _says_more_than_what_it_runs_on(record: logging.LogRecord) -> bool:
