@@ -154,7 +154,8 @@ class Shop:
 
 @pytest.fixture
 def shop(postgres_servers):
-    server = postgres_servers(Flavour.WHEEL_18, settings={"summarize_wal": "on"})
+    # No receiver takes the WAL here: without wal_keep_size it is gone with the next checkpoint, once it is summarized.
+    server = postgres_servers(Flavour.WHEEL_18, settings={"summarize_wal": "on", "wal_keep_size": "1GB"})
     space = server.new_directory("space")
     server.sql(f"create tablespace space location '{space}'")
     server.sql("create table a as select generate_series(1, 50000) id; create table b (id int) tablespace space")
