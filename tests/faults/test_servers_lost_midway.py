@@ -25,8 +25,8 @@ Protect = Callable[[PostgresServer], Estate]
 
 
 @pytest.fixture
-def protect() -> Iterator[Protect]:
-    """Estates around servers, their receivers ended with the test."""
+def protect(postgres_servers: object) -> Iterator[Protect]:
+    """Estates around servers, their receivers ended with the test: before the servers, in whose directories their spools lie."""
     with ExitStack() as undo:
 
         def make(server: PostgresServer) -> Estate:
