@@ -37,7 +37,8 @@ class IncomingFile:
         is about to read, pushes less out of the page cache.
         """
         fresh_bytes = self._written_bytes - self._handed_on_bytes
-        os.posix_fadvise(self.descriptor, self._handed_on_bytes, fresh_bytes, os.POSIX_FADV_DONTNEED)
+        with suppress(OSError):  # advice only: a file system that takes none still gets the file
+            os.posix_fadvise(self.descriptor, self._handed_on_bytes, fresh_bytes, os.POSIX_FADV_DONTNEED)
         self._handed_on_bytes = self._written_bytes
 
     def discard(self) -> None:
