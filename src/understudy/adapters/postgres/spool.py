@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from understudy.adapters.files.incoming import flush_directory
 from understudy.ports.wal_receiver import SpoolFacts
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
@@ -280,11 +281,7 @@ class WalSpool:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self._identity_file)
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_directory(self.directory)
 
     def _names(self) -> set[str]:
         """What lies in the directory, once two readings agree: a file renamed during a reading may show in neither form."""
