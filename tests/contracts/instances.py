@@ -171,8 +171,8 @@ class InstancesContract:
         found = read["postgres"]
         assert (found.relations, found.large_objects, found.foreign_tables) == (7, 2500, 1)
         assert found.relation_bytes > 20_000 * 8192
-        left = instances.query(place, "select count(*) from pg_stat_activity where backend_type = 'client backend'")
-        assert left == [("1",)]
+        clients = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+        wait_until(lambda: instances.query(place, clients) == [("1",)], "the readers' connections to be gone")
 
     def test_a_server_that_does_not_answer_yet_is_tried_again(self, clusters):
         cluster = clusters()
