@@ -36,11 +36,11 @@ class Cost:
 
 def costs(work: Callable[[], str], server_pid: int | None = None) -> Cost:
     """Carry out ``work`` and say what it cost; what it returns is kept as output."""
-    before, server_before, machine_before = _children_cpu(), _tree_cpu(server_pid), machine_cpu_seconds()
+    before, server_before, machine_before = _children_cpu(), tree_cpu_seconds(server_pid), machine_cpu_seconds()
     started = time.monotonic()
     output = work()
     wall = time.monotonic() - started
-    cpu = _children_cpu() - before + _tree_cpu(server_pid) - server_before
+    cpu = _children_cpu() - before + tree_cpu_seconds(server_pid) - server_before
     disturbed = max(0.0, machine_cpu_seconds() - machine_before - cpu) / (wall * (os.cpu_count() or 1))
     return Cost(wall, cpu, disturbed, output)
 
@@ -122,7 +122,7 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _tree_cpu(pid: int | None) -> float:
+def tree_cpu_seconds(pid: int | None) -> float:
     """A running process, its living descendants, and those that it has reaped."""
     if pid is None:
         return 0.0

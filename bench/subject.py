@@ -18,7 +18,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree
 
 from bench.ground import Ground
-from bench.processes import Cost, costs, run
+from bench.processes import Cost, costs, run, tree_cpu_seconds
 from understudy.app.installation import Installation
 from understudy.vocabulary.identifiers import ResourceName
 
@@ -140,6 +140,11 @@ resources:
                 break
             pause.wait(0.1)
         raise RuntimeError(f"understudy serve does not stream:\n{(self.directory / 'serve.log').read_text()[-2000:]}")
+
+    @property
+    def serving_cpu_seconds(self) -> float:
+        """What ``understudy serve`` and all that it started have used so far."""
+        return tree_cpu_seconds(None if self._serving is None else self._serving.pid)
 
     def stop_serving(self) -> None:
         if self._serving is not None:

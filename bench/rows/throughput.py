@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from tests.servers.flavours import Flavour
+from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.postgres import PostgresServer
 
 from bench.databases import database
@@ -22,12 +25,16 @@ TITLE = "Throughput under streaming (PostgreSQL 18)"
 
 _SECONDS = 12
 _CLIENTS = 8
+_SETTLE_SHARE = 0.05
+_SETTLE_LOOKS = 120
 _NONE, _ASYNCHRONOUS, _SYNCHRONOUS = "no archiving", "asynchronous", "synchronous"
+_BARE = {_ASYNCHRONOUS: "pg_receivewal alone, asynchronous", _SYNCHRONOUS: "pg_receivewal alone, synchronous"}
 _HOW = (
     f"`pgbench -M prepared -c {_CLIENTS} -j 2 -T {_SECONDS}` on the machine that also runs the server and, where it "
-    "streams, `understudy serve` (receiver, shipping of segments and tails every 10 s, exposure, heartbeats). No "
-    "archiving: no receiver, no slot. Synchronous: the receiver is the only name in synchronous_standby_names. A "
-    "checkpoint before each."
+    "streams, `understudy serve` (receiver, shipping of segments and tails every 10 s, exposure, heartbeats), which has been "
+    "started before and has come to rest. No archiving: no receiver, no slot. Synchronous: the receiver is the only name in "
+    "synchronous_standby_names. pg_receivewal alone: the raw limit, PostgreSQL's own program with a slot and nothing behind it. "
+    "A checkpoint before each."
 )
 
 
@@ -37,11 +44,17 @@ def measure(ground: Ground, options: Options) -> RowResult:
         subjects = {_NONE: lambda _: _figures(_pgbench(server))}
         for name in (_ASYNCHRONOUS, _SYNCHRONOUS):
             subjects[name] = partial(_streaming, ground, server, name)
+            subjects[_BARE[name]] = partial(_received, ground, server, name)
         series = take_turns(ground, options.rounds, subjects)
-    compared = [
-        Compared(f"throughput, {name} against no archiving", series.of(name, "tps"), series.of(_NONE, "tps"), target, True)
-        for name, target in ((_ASYNCHRONOUS, 0.93), (_SYNCHRONOUS, 0.65))
-    ]
+    none = series.of(_NONE, "tps")
+    compared = []
+    for name, target in ((_ASYNCHRONOUS, 0.93), (_SYNCHRONOUS, 0.65)):
+        bare = series.of(_BARE[name], "tps")
+        compared += [
+            Compared(f"throughput, {name} against no archiving", series.of(name, "tps"), none, target, True),
+            Compared(f"throughput, {_BARE[name]} against no archiving", bare, none, None, True),
+            Compared(f"throughput, {name} against {_BARE[name]}", series.of(name, "tps"), bare, None, True),
+        ]
     return RowResult(
         NAME, TITLE, _HOW, [Measured(name, what, values) for (name, what), values in series.values.items()], compared
     )
@@ -52,6 +65,7 @@ def _streaming(ground: Ground, server: PostgresServer, name: str, _: int) -> Fig
     with UnderstudySubject(ground, server, synchronous=name == _SYNCHRONOUS, stack=name) as subject:
         subject.serve()
         try:
+            _wait_until_settled(subject)
             _wait_for(server, "*" if name == _SYNCHRONOUS else "")
             return _figures(_pgbench(server))
         finally:
@@ -59,6 +73,47 @@ def _streaming(ground: Ground, server: PostgresServer, name: str, _: int) -> Fig
             subject.stop_serving()
             subject.stop_receiver()
             _drop_slots(server)
+
+
+def _wait_until_settled(subject: UnderstudySubject) -> None:
+    """Its start belongs to no second of streaming; it is over when a second of it costs next to nothing."""
+    for _ in range(_SETTLE_LOOKS):
+        before = subject.serving_cpu_seconds
+        threading.Event().wait(1)
+        if subject.serving_cpu_seconds - before < _SETTLE_SHARE:
+            return
+    raise RuntimeError(f"understudy serve does not come to rest within {_SETTLE_LOOKS} s")
+
+
+def _received(ground: Ground, server: PostgresServer, name: str, _: int) -> Figures:
+    with _pg_receivewal(ground, server, synchronous=name == _SYNCHRONOUS):
+        try:
+            _wait_for(server, "*" if name == _SYNCHRONOUS else "")
+            return _figures(_pgbench(server))
+        finally:
+            _wait_for(server, "")
+
+
+@contextmanager
+def _pg_receivewal(ground: Ground, server: PostgresServer, *, synchronous: bool) -> Iterator[None]:
+    spool = ground.new_directory("received")
+    server.sql("select pg_create_physical_replication_slot('bare', true)")
+    command = [str(server.programs / "pg_receivewal"), "-D", str(spool), "--slot", "bare", "-d", server.url]
+    command += ["--synchronous"] if synchronous else []
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **run_as_owner()
+    )
+    try:
+        while not server.sql("select count(*) from pg_stat_replication where state = 'streaming'")[0][0]:
+            if process.poll() is not None:
+                raise RuntimeError(f"pg_receivewal ended with {process.returncode}")
+            threading.Event().wait(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        _drop_slots(server)
+        shutil.rmtree(spool)
 
 
 def _drop_slots(server: PostgresServer) -> None:
