@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import random
 import shutil
 import subprocess
 
@@ -128,3 +129,37 @@ def test_the_tracker_agrees_with_the_encoder_on_where_frames_end(plains, checksu
     tracker = FrameTracker()
     tracker.feed(packed[:-1])
     assert not tracker.between_frames
+
+
+def frames_at(level: int, plain: bytes, frames: int):
+    compressor = zstandard.ZstdCompressor(level=level)
+    return [compressor.compress(plain[at : at + FRAME_BYTES]) for at in range(0, frames * FRAME_BYTES, FRAME_BYTES)]
+
+
+def words(frames: int, seed: int) -> bytes:
+    """Prose of sorts: a higher level finds more in it."""
+    of = random.Random(seed)
+    vocabulary = ["".join(of.choices("etaoinshrdlu", k=of.randint(2, 9))) for _ in range(5000)]
+    return " ".join(of.choices(vocabulary, k=frames * FRAME_BYTES // 3)).encode()[: frames * FRAME_BYTES]
+
+
+def noise(frames: int, seed: int) -> bytes:
+    return random.Random(seed).randbytes(frames * FRAME_BYTES)
+
+
+def test_what_a_higher_level_makes_smaller_is_compressed_at_the_level_asked_for():
+    plain = words(20, seed=1)
+    at_three, at_one = frames_at(3, plain, 20), frames_at(1, plain, 20)
+    assert len(b"".join(at_three)) < 0.98 * len(b"".join(at_one))
+    assert list(compress([plain], level=3, threads=1)) == at_three
+
+
+def test_what_a_higher_level_does_not_make_smaller_costs_no_more_than_the_fastest():
+    plain = noise(4, seed=2)
+    assert list(compress([plain], level=9, threads=1))[1:] == frames_at(1, plain, 4)[1:]
+
+
+def test_a_table_of_text_behind_one_of_noise_is_noticed_within_sixteen_frames():
+    plain = noise(16, seed=3) + words(17, seed=4)
+    packed = list(compress([plain], level=3, threads=1))
+    assert packed[16:] == frames_at(3, plain[16 * FRAME_BYTES :], 17)

@@ -2,10 +2,15 @@
 
 Frames of 1 MiB compressed in parallel gave 1,207 MB/s where one long frame gave 941, at the same size; ``zstd -d`` reads the
 concatenation like any file of its own. The library releases the interpreter lock.
+
+A level is what is asked for, not what every frame gets: of PostgreSQL's files, tables of text come out 11 % smaller at level 3
+than at level 1, while random bytes, numbers and many indexes come out the same or larger at 1.3 to 2.6 times the processor time.
+So one frame of every sixteen is compressed at both, and the others follow what it showed.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,6 +27,9 @@ DEFAULT_LEVEL = 3
 WAL_LEVEL = 1
 """192 MiB of pgbench's WAL came to 52.5 MiB at both levels, in 0.19 s of processor time at 1 and 0.25 s at 3."""
 DEFAULT_THREADS = 2
+_FASTEST_LEVEL = 1
+_TRIED_EVERY_FRAMES = 16
+_WORTHWHILE_SAVING = 0.02
 _WAITING_FRAMES_PER_THREAD = 2
 
 
@@ -30,25 +38,45 @@ def compress(chunks: Iterable[bytes], level: int = DEFAULT_LEVEL, threads: int =
 
     Holds at most ``2 * threads + 2`` frames of plain text. An exception of ``chunks`` passes through.
     """
-    own = threading.local()
-
-    def frame(plain: bytes) -> bytes:
-        if not hasattr(own, "compressor"):
-            own.compressor = zstandard.ZstdCompressor(level=level)
-        compressed: bytes = own.compressor.compress(plain)
-        return compressed
+    levels = _Levels(level)
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
     waiting: deque[Future[bytes]] = deque()
     try:
         for plain in _frames_of(chunks):
-            waiting.append(pool.submit(frame, plain))
+            waiting.append(pool.submit(levels.frame, plain))
             if len(waiting) > _WAITING_FRAMES_PER_THREAD * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Levels:
+    """Compresses frames at the level asked for while that saves something worth its time over the fastest one."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._chosen = level
+        self._count = itertools.count()
+        self._own = threading.local()
+
+    def frame(self, plain: bytes) -> bytes:
+        """What the threads do. Which frames are tried depends on who comes first; what they decompress to does not."""
+        if self._level <= _FASTEST_LEVEL or next(self._count) % _TRIED_EVERY_FRAMES:
+            return self._compressed(plain, self._chosen)
+        small, fast = self._compressed(plain, self._level), self._compressed(plain, _FASTEST_LEVEL)
+        worthwhile = len(small) <= len(fast) * (1 - _WORTHWHILE_SAVING)
+        self._chosen = self._level if worthwhile else _FASTEST_LEVEL
+        return min(small, fast, key=len)
+
+    def _compressed(self, plain: bytes, level: int) -> bytes:
+        compressors = self._own.__dict__.setdefault("compressors", {})
+        if level not in compressors:
+            compressors[level] = zstandard.ZstdCompressor(level=level)
+        compressed: bytes = compressors[level].compress(plain)
+        return compressed
 
 
 def _frames_of(chunks: Iterable[bytes]) -> Iterator[bytes]:

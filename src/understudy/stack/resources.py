@@ -93,7 +93,10 @@ class BackupSettings(StackPart):
         description="Plain size at which a part of a backup ends and the next begins. No file is split, so a part can grow to "
         "the largest file (1GiB). Smaller parts restore on more cores, larger ones make fewer objects.",
     )
-    compression_level: CompressionLevel = Field(default=3, description="zstd level.")
+    compression_level: CompressionLevel = Field(
+        default=3,
+        description="zstd level; what it makes hardly smaller than level 1 does is compressed at level 1, which is faster.",
+    )
 
 
 class KeepSettings(StackPart):
