@@ -1,6 +1,7 @@
 """What a receiver that is gone does to commits that wait for it."""
 
 import os
+import re
 import signal
 import threading
 
@@ -47,6 +48,20 @@ def test_commits_wait_while_no_receiver_runs_and_go_on_when_it_is_back(synchrono
     assert done.wait(60), estate.log_text()
     writer.join()
     assert estate.server.sql(WAITING) == [(0,)]
+
+
+def test_where_commits_are_meant_to_wait_and_do_not_a_backup_says_so_with_the_line_to_change(make_estate):
+    """So does a recovery, which ends with one: it brings back the configuration of the backup, not what was changed since."""
+    estate = make_estate(wal={"ship_every": "1s", "synchronous": "true"})
+    told = estate.command("backup", "orders", "--json").stdout
+    line = re.search(r"ALTER SYSTEM SET synchronous_standby_names = '[^']+'", told)
+    assert line is not None, told
+    estate.server.sql(line.group())
+    estate.server.sql("select pg_reload_conf()")
+    wait_until(
+        lambda: estate.server.sql("select sync_state from pg_stat_replication") == [("sync",)], "the receiver to be synchronous"
+    )
+    assert "wait for nobody" not in estate.command("backup", "orders", "--json").stdout
 
 
 def test_a_heartbeat_never_waits_for_the_receiver_and_serve_ends_meanwhile(make_estate):

@@ -22,7 +22,8 @@ _KIBIBYTE = 1024
 
 def backup_subject(installation: Installation, name: ResourceName, repositories: tuple[RepositoryName, ...]) -> BackupSubject:
     """What the stack file says of the resource's backups; ``repositories`` in the order in which they get one."""
-    backup = installation.resource(name).backup
+    resource = installation.resource(name)
+    backup = resource.backup
     return BackupSubject(
         resource=name,
         slot=installation.stack.slot_of(name),
@@ -30,6 +31,7 @@ def backup_subject(installation: Installation, name: ResourceName, repositories:
         part_bytes=backup.part_size,
         compression_level=backup.compression_level,
         max_rate_kilobytes=backup.max_rate // _KIBIBYTE if backup.max_rate else None,
+        synchronous=resource.wal.synchronous,
     )
 
 

@@ -37,6 +37,8 @@ class BackupSubject:
     part_bytes: int
     compression_level: int
     max_rate_kilobytes: int | None
+    synchronous: bool = False
+    """Commits are meant to wait for the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
     resource = subject.resource
     # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
     anew = subject.repositories if decision.kind is BackupKind.FULL else ()
-    stream = StartWalStream(resource, subject.slot, begin_anew_in=anew)
+    stream = StartWalStream(resource, subject.slot, begin_anew_in=anew, synchronous=subject.synchronous)
     steps = backup_steps(subject, _free_label(decision, facts), decision, facts.stack_digest, facts.origin)
     holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
     if decision.parent:

@@ -224,7 +224,8 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
         case Mode.FAILOVER:
             address = PlannedStep(CheckAddress(resource, place, landing=landing.named))
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
-            stream = PlannedStep(StartWalStream(resource, wish.reprotection.slot, fresh=True))
+            again = wish.reprotection
+            stream = PlannedStep(StartWalStream(resource, again.slot, fresh=True, synchronous=again.synchronous))
             return [open_to_clients, address, stream, write, PlannedStep(release), *_protect_again(wish, facts), discard]
 
 

@@ -16,6 +16,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
+from understudy.vocabulary.synchronous_names import SynchronousNames
 from understudy.vocabulary.wal import WalSegment
 
 _SLOT_PATIENCE_SECONDS = 10.0
@@ -34,12 +35,16 @@ class StartWalStream:
     ``begin_anew_in``: repositories of a plan that goes on with a full backup. Where the server no longer has the WAL that comes
     next, what the spool holds is shipped to them and moved aside, and streaming begins behind the gap: that backup starts there.
     Nothing else may pass over a gap, because WAL behind it is worth nothing without such a backup.
+
+    ``synchronous``: commits are meant to wait for the receiver. Whether they do is the server's configuration, of which a recovery
+    brings back what the backup held, not what was changed since: where they don't, it is said.
     """
 
     resource: str
     slot: str
     fresh: bool = False
     begin_anew_in: tuple[str, ...] = ()
+    synchronous: bool = False
     PHASE: ClassVar = Phase.CUT_OVER
 
     @property
@@ -81,8 +86,12 @@ class StartWalStream:
         facts = database.facts()
         restart = slot.restart_lsn
         gap = world.receipts.read(self.gap_receipt)
+        notes = [_began_anew(gap)] if gap else []
+        names = SynchronousNames.parse(facts.settings.get("synchronous_standby_names", ""))
+        if self.synchronous and not names.names(self.slot):
+            notes.append(_waits_for_nobody(names.with_first(self.slot)))
         return witness.done(
-            hint=_began_anew(gap) if gap else "",
+            hint="; ".join(notes),
             slot=self.slot,
             slot_restart_lsn=str(restart) if restart else None,
             wal_status=slot.wal_status,
@@ -92,6 +101,7 @@ class StartWalStream:
             timeline=facts.timeline,
             streaming_segment=WalSegment.holding(facts.timeline, facts.wal_flushed, facts.segment_bytes).name,
             began_anew=gap,
+            named_synchronous=names.names(self.slot),
         )
 
     def _begin_anew(self, world: World, error: GiveUp) -> None:
@@ -141,6 +151,14 @@ class StartWalStream:
     @property
     def receipt(self) -> str:
         return f"{self.resource}-spool-quarantined"
+
+
+def _waits_for_nobody(line: str) -> str:
+    return (
+        "wal.synchronous is true, and the server's commits wait for nobody here: a disaster would lose the newest of them. A recovery "
+        f"brings back the configuration of the backup. On the server: ALTER SYSTEM SET synchronous_standby_names = '{line}'; "
+        "SELECT pg_reload_conf();"
+    )
 
 
 def _began_anew(gap: JsonObject) -> str:
