@@ -20,7 +20,8 @@ Points are labels that do not change from one process to the next:
 
 So that polling loops do not make points without end, only the first two calls of a method (and the first two pieces of each
 iterator) in each execution of a step count; ``Scene.caps`` changes that for patterns of ``port.method``, in
-``fnmatch`` notation, first match wins. Calls of ``clock``, ``progress`` and ``cancellation`` are no points.
+``fnmatch`` notation, first match wins. Calls of ``clock``, ``progress`` and ``cancellation`` are no points, nor are those that
+``Scene.reads`` names: they change nothing, so what is killed beside them is what is killed beside the effects around them.
 
 The run is one, so what a step did before it was killed is there when it runs again: a step that looks first takes another path
 then, and a point that only an untouched start leads to (``put#2:after``, when the first object is found and not put again) is

@@ -18,11 +18,14 @@ _NO_POINTS = {"clock.*": 0, "progress.*": 0, "cancellation.*": 0}
 class KillSwitch:
     """Shared by the threads of a process; ``visited`` is a file that outlives it, one label a line."""
 
-    def __init__(self, visited: Path | None, caps: Mapping[str, int], points: Collection[str] = ("*",)) -> None:
+    def __init__(
+        self, visited: Path | None, caps: Mapping[str, int], points: Collection[str] = ("*",), reads: Collection[str] = ()
+    ) -> None:
         """Without ``visited`` it never kills."""
         self._visited = visited
         self._caps = {**_NO_POINTS, **caps}
         self._points = points
+        self._reads = reads
         self._lock = threading.Lock()
         self._known = set(visited.read_text().splitlines()) if visited is not None and visited.exists() else set()
 
@@ -38,6 +41,9 @@ class KillSwitch:
                 os.fsync(file.fileno())
             # Still under the lock, so that no other thread gets past a point of its own meanwhile.
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def only_looks(self, method: str) -> bool:
+        return any(fnmatchcase(method, pattern) for pattern in self._reads)
 
     def calls_counted(self, method: str) -> int:
         return next((cap for pattern, cap in self._caps.items() if fnmatchcase(method, pattern)), CALLS_COUNTED)
@@ -58,6 +64,9 @@ class PointCounter:
             self._calls[method] += 1
             number = self._calls[method]
         return f"{method}#{number}" if number <= self._switch.calls_counted(method) else None
+
+    def only_looks(self, method: str) -> bool:
+        return self._switch.only_looks(method)
 
     def point(self, label: str) -> None:
         self._switch.point(f"{self._step}:{label}")

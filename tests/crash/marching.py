@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -35,6 +36,7 @@ _NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/[a-z/]+/ust
 _POINTS_FILE = "points"
 _EARLIER_FILE = "earlier-runs"
 _ROOT = Path(__file__).parents[2]
+_RARELY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,11 @@ def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> No
 
 def _play_all(scene: Scene, directory: Path, how: str) -> int:
     """Fork process after process from this one, which has everything imported and no threads, until one gets through."""
-    for slow_to_import in ("dbos", *_modules_of_understudy()):
+    for slow_to_import in ("dbos", "dbos._sys_db_sqlite", "sqlalchemy.dialects.sqlite", *_modules_of_understudy()):
         importlib.import_module(slow_to_import)
     boto3.client("s3", region_name="us-east-1")  # reads its description of the service, once for all processes
+    gc.freeze()  # so that no child looks through what was imported, and copies its pages
+    gc.set_threshold(_RARELY)
     points = directory / _POINTS_FILE if how == "march" else None
     visited = 0
     while True:
@@ -159,7 +163,7 @@ def _modules_of_understudy() -> Iterator[str]:
 def _play_and_exit(scene: Scene, directory: Path, points: Path | None) -> None:
     code = 1
     try:
-        _play(scene, directory, KillSwitch(points, scene.caps, scene.points))
+        _play(scene, directory, KillSwitch(points, scene.caps, scene.points, scene.reads))
         code = 0
     except BaseException:
         traceback.print_exc()

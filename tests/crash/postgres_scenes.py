@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from tests.crash.postgres_stage import FAR, ORDERS, PERSON, installed
@@ -35,16 +36,29 @@ REPLAY_FIGURES = {
     "written", "address", "start_again", "only_here_bytes", "hint",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
+_READS = (
+    "receipts.read", "places.facts", "declared.*", "landings.*", "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
+    "databases.*.facts", "databases.*.wal_flushed", "databases.*.slot", "databases.*.query", "databases.*.ask",
+    "databases.*.standbys", "databases.*.presence", "databases.*.timeline_history",
+    "receivers.*.facts", "receivers.*.spool", "receivers.*.read_*",
+    "instances.*.facts", "instances.*.query", "instances.*.ask", "instances.*.control_data", "instances.*.command_to_start",
+    "instances.*.major",
+)  # fmt: skip
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))
+
+
+_installed = cache(installed)
+"""Once in each process, which plays one scene in one directory."""
 
 
 def _scene(plan: Callable[[Installation, Path], Plan], points: tuple[str, ...] = ("*",), **caps: int) -> Scene:
     return Scene(
-        plan=lambda directory: plan(installed(directory), directory),
-        world_for=lambda directory: installed(directory).world_for,
-        signer=lambda directory: installed(directory).keys.evidence_signer,
+        plan=lambda directory: plan(_installed(directory), directory),
+        world_for=lambda directory: _installed(directory).world_for,
+        signer=lambda directory: _installed(directory).keys.evidence_signer,
         approved_by=PERSON,
-        caps={**caps, "*": _CALLS},
+        caps={"sealer.*": 0, **caps, "*": _CALLS},  # what a sealer's pieces pass through is a point where they are stored
+        reads=_READS,
         points=points,
     )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from tests.crash.marching import assert_same_story, story
 from tests.crash.postgres_scenes import BACKUP_FIGURES, REPLAY_FIGURES, STREAM_FIGURES
 from tests.crash.postgres_stage import PERSON, Stage
+from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
 from understudy.records.run import RequestRecord, RunState
 from understudy.vocabulary.identifiers import BackupKind
@@ -23,6 +25,7 @@ BETWEEN = ("run:records.finish:after", 1)
 BEFORE_THE_SECOND = ("run:records.submit:before", 2)
 BEFORE_IT_STARTS = ("run:records.submit:after", 2)
 BUSY = 4
+Calm: TypeAlias = Callable[[str, Callable[[Stage], None], tuple[str, ...]], Stage]
 
 
 def ask_and_kill(stage: Stage, what: str, point: tuple[str, int]) -> None:
@@ -62,6 +65,35 @@ def serve(stage: Stage) -> None:
 CARRY_ON = {"resume": resume, "serve": serve}
 
 
+@pytest.fixture(scope="module")
+def calm_stages() -> Iterator[Calm]:
+    """Each request played once without being killed, for all that are compared with it, which only look."""
+    played: dict[str, Stage] = {}
+
+    def play(what: str, prepare: Callable[[Stage], None], command: tuple[str, ...]) -> Stage:
+        if what not in played:
+            played[what] = Stage(PostgresServer().start())
+            prepare(played[what])
+            assert played[what].call(*command)[0] == 0
+        return played[what]
+
+    yield play
+    for stage in played.values():
+        stage.close()
+
+
+def after_a_full_backup_without_identity(stage: Stage) -> None:
+    stage.back_up(BackupKind.FULL)
+    stage.give_away_identity()
+
+
+def after_two_backups_of_which_the_newer_is_damaged(stage: Stage) -> None:
+    stage.back_up(BackupKind.FULL)
+    stage.back_up(BackupKind.FULL)
+    stage.ship()
+    stage.damage(stage.backups()[-1])
+
+
 def assert_finished_like(calm: Stage, killed: Stage, figures: Collection[str]) -> None:
     for stage in (calm, killed):
         request, runs = the_request(stage), stage.installation.records.runs(2)
@@ -79,13 +111,11 @@ def assert_finished_like(calm: Stage, killed: Stage, figures: Collection[str]) -
     [(BETWEEN, "resume"), (BEFORE_THE_SECOND, "resume"), (BEFORE_IT_STARTS, "resume"), (BETWEEN, "serve")],
 )
 def test_a_refused_incremental_backup_is_followed_by_a_full_one(
-    make_stage: Callable[[], Stage], point: tuple[str, int], carry_on: str
+    make_stage: Callable[[], Stage], calm_stages: Calm, point: tuple[str, int], carry_on: str
 ) -> None:
-    calm, killed = make_stage(), make_stage()
-    for stage in (calm, killed):
-        stage.back_up(BackupKind.FULL)
-        stage.give_away_identity()
-    assert calm.call("backup", "orders", "--incremental")[0] == 0
+    calm = calm_stages("backup", after_a_full_backup_without_identity, ("backup", "orders", "--incremental"))
+    killed = make_stage()
+    after_a_full_backup_without_identity(killed)
     ask_and_kill(killed, "backup", point)
     assert len(the_request(killed).runs) == (2 if point == BEFORE_IT_STARTS else 1)
     assert the_request(killed).ended is None
@@ -126,14 +156,10 @@ def test_what_keeps_the_next_run_from_beginning_is_told_to_who_follows_and_it_be
 
 
 @pytest.mark.parametrize("carry_on", CARRY_ON)
-def test_a_drill_goes_on_from_an_older_backup(make_stage: Callable[[], Stage], carry_on: str) -> None:
-    calm, killed = make_stage(), make_stage()
-    for stage in (calm, killed):
-        stage.back_up(BackupKind.FULL)
-        stage.back_up(BackupKind.FULL)
-        stage.ship()
-        stage.damage(stage.backups()[-1])
-    assert calm.call("drill", "database_corruption")[0] == 0
+def test_a_drill_goes_on_from_an_older_backup(make_stage: Callable[[], Stage], calm_stages: Calm, carry_on: str) -> None:
+    calm = calm_stages("drill", after_two_backups_of_which_the_newer_is_damaged, ("drill", "database_corruption"))
+    killed = make_stage()
+    after_two_backups_of_which_the_newer_is_damaged(killed)
     ask_and_kill(killed, "drill", BETWEEN)
     CARRY_ON[carry_on](killed)
     assert_finished_like(calm, killed, REPLAY_FIGURES)

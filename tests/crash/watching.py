@@ -83,11 +83,14 @@ class WatchedPort:
             label = self._points.call(f"{method}({arguments[0]})" if method in _COUNTED_BY_NAME else method)
             if label is None:
                 return found(*arguments, **named)
-            self._points.point(f"{label}:before")
+            looks = self._points.only_looks(method)
+            if not looks:
+                self._points.point(f"{label}:before")
             taken = [_watched_input(each, label, self._points) for each in arguments]
             taken_by_name = {key: _watched_input(each, label, self._points) for key, each in named.items()}
             result = found(*taken, **taken_by_name)
-            self._points.point(f"{label}:after")
+            if not looks:
+                self._points.point(f"{label}:after")
             return _watched_result(result, method, label, self._points)
 
         return call

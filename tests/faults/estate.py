@@ -20,7 +20,7 @@ from understudy.app.installation import Installation
 from understudy.app.looking import ResourceStatus, Status, status
 from understudy.repository.wal_archive import WalArchive
 from understudy.vocabulary.errors import TryAgain
-from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, WalSegment
 
 RESOURCE = ResourceName("orders")
@@ -37,6 +37,7 @@ class Estate:
         self.directory.chmod(0o711)
         self.near = self.directory / "near"
         self.serving: subprocess.Popen[bytes] | None = None
+        self._cluster: tuple[SystemIdentifier, int] | None = None
         self.log = self.directory / "serve.log"
         self.s3: RcloneS3 | None = None
         identity, self._recipient = new_identity()
@@ -169,8 +170,11 @@ class Estate:
         return self.directory / "state" / "wal" / RESOURCE / "wal"
 
     def archive(self, repository: RepositoryName = NEAR) -> WalArchive:
-        facts = self.installation.databases[RESOURCE].facts()
-        return self.installation.repository(repository).wal(RESOURCE, facts.system_identifier, facts.segment_bytes)
+        """Of the cluster that the resource's address led to first; each look to ask it anew would be a connection of its own."""
+        if self._cluster is None:
+            facts = self.installation.databases[RESOURCE].facts()
+            self._cluster = facts.system_identifier, facts.segment_bytes
+        return self.installation.repository(repository).wal(RESOURCE, *self._cluster)
 
     def holds(self, segment: WalSegment, repository: RepositoryName = NEAR) -> bool:
         try:
@@ -213,6 +217,7 @@ class Estate:
 
     def move_to(self, server: PostgresServer) -> None:
         """The resource's address now leads to another server."""
+        self._cluster = None
         self.secret("url", server.url)
         self.server = server
         self.installation = Installation.open(self.stack_file)

@@ -16,6 +16,7 @@ from understudy.vocabulary.wal import Lsn, WalSegment
 MIB = 1024 * 1024
 SERVERS = [(Flavour.WHEEL_18, 1), (Flavour.DEBIAN_15, 1), (Flavour.WHEEL_16, 4)]
 
+_LOOKED_AT_ONCE_BYTES = 64 * 1024
 HEADER_ONLY = 24
 """So long is a switch of segments, and nothing else: it ends where the next segment begins."""
 
@@ -30,17 +31,33 @@ class WrittenWal:
         self.segment_bytes = segment_bytes
         self.listed = listed
 
-    def records(self, content=None, upto=None):
-        """Over these bytes, or over the first ``upto`` as a tail holds them: up to the last that is not zero."""
-        content = self.content if content is None else content
-        held = content if upto is None else content[:upto].rstrip(b"\0")
-        padded = held.ljust(len(self.content), b"\0")
+    def records(self, changed=(0, b""), upto=None):
+        """Over what is there but for ``changed``, which lies at its offset; only over the first ``upto`` bytes, as a tail holds
+        them: up to the last that is not zero."""
+        whole = len(self.content)
+        held = whole if upto is None else self._last_byte_before(upto, changed)
 
         def fetch(number):
             offset = number * self.segment_bytes - self.starts.position
-            return padded[offset : offset + self.segment_bytes]
+            segment = bytearray(self.content[offset : offset + self.segment_bytes])
+            _lay_over(segment, offset, changed)
+            if held < offset + len(segment):
+                cut = max(0, held - offset)
+                segment[cut:] = bytes(len(segment) - cut)
+            return bytes(segment)
 
-        return WalRecords(SegmentPages.of(fetch, self.segment_bytes), self.starts + len(held))
+        return WalRecords(SegmentPages.of(fetch, self.segment_bytes), self.starts + held)
+
+    def _last_byte_before(self, upto, changed):
+        stop = min(upto, len(self.content))
+        while stop:
+            start = max(0, stop - _LOOKED_AT_ONCE_BYTES)
+            piece = bytearray(self.content[start:stop])
+            _lay_over(piece, start, changed)
+            if last := len(piece.rstrip(b"\0")):
+                return start + last
+            stop = start
+        return 0
 
     def at(self, offset):
         return self.starts + offset
@@ -68,6 +85,14 @@ class WrittenWal:
     def spanning(self):
         """Records that lie on several pages."""
         return [index for index in range(len(self.listed)) if len(self.bytes_of(index)) > 1]
+
+
+def _lay_over(piece, offset, changed):
+    """The part of the change that falls into this piece of the whole, which begins at ``offset``."""
+    at, put = changed
+    begin, stop = max(at, offset), min(at + len(put), offset + len(piece))
+    if begin < stop:
+        piece[begin - offset : stop - offset] = put[begin - at : stop - at]
 
 
 def write_wal(flavour, segment_megabytes):
@@ -131,8 +156,7 @@ def test_wal_that_was_cut_off_anywhere_is_never_called_damaged(written, data):
     begin, end = written.begins[index], written.end_of(index)
     cut = data.draw(st.one_of(st.integers(begin // 8, -(-end // 8)).map(lambda n: n * 8), st.just(-(-begin // 8192) * 8192)))
     records = written.records(upto=cut)
-    padded = written.content[:cut].ljust(len(written.content), b"\0")
-    whole = padded[begin:end] == written.content[begin:end]
+    whole = not any(written.content[cut:end])
     expected = {Behind.RECORD} if whole else {Behind.CUT_OFF, Behind.NOTHING}
     assert records.behind(written.at(begin)) in expected
     if records.reaches > written.at(begin):
@@ -149,10 +173,9 @@ def test_a_flipped_bit_in_a_record_is_damage_where_another_record_follows(writte
     at = data.draw(
         st.one_of(st.integers(piece.start, piece.stop - 1), st.integers(piece.start, min(piece.stop, piece.start + 24) - 1))
     )
-    content = bytearray(written.content)
-    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    flipped = (at, bytes([written.content[at] ^ 1 << data.draw(st.integers(0, 7))]))
     last = data.draw(st.integers(index + 1, min(index + 40, len(written.listed) - 1)))
-    records = written.records(bytes(content), upto=-(-written.end_of(last) // 8) * 8)
+    records = written.records(flipped, upto=-(-written.end_of(last) // 8) * 8)
     assert records.behind(written.at(written.begins[index])) is Behind.DAMAGE
     assert not records.record_ends_at(written.at(-(-written.end_of(index) // 8) * 8))
 
@@ -163,10 +186,9 @@ def test_a_flipped_bit_in_the_very_last_record_is_never_taken_for_the_end(writte
     index = data.draw(any_record(written))
     piece = data.draw(st.sampled_from(written.bytes_of(index)))
     at = data.draw(st.integers(piece.start, piece.stop - 1))
-    content = bytearray(written.content)
-    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    flipped = (at, bytes([written.content[at] ^ 1 << data.draw(st.integers(0, 7))]))
     end = written.end_of(index)
-    records = written.records(bytes(content), upto=-(-end // 8) * 8)
+    records = written.records(flipped, upto=-(-end // 8) * 8)
     found = records.behind(written.at(written.begins[index]))
     in_length = at - written.begins[index] < 4
     ends_in_zeros = -(-records.reaches.position // 8) * 8 < written.at(end).position
@@ -178,10 +200,8 @@ def test_a_flipped_bit_in_the_very_last_record_is_never_taken_for_the_end(writte
 def test_zeros_in_place_of_records_are_damage_where_anything_follows(written, data):
     index = data.draw(any_record(written).filter(lambda each: each < len(written.listed) - 1))
     begin = written.begins[index]
-    content = bytearray(written.content)
     stop = data.draw(st.sampled_from([each.stop for each in written.bytes_of(index)]))
-    content[begin:stop] = bytes(stop - begin)
-    records = written.records(bytes(content), upto=-(-written.end_of(index + 1) // 8) * 8)
+    records = written.records((begin, bytes(stop - begin)), upto=-(-written.end_of(index + 1) // 8) * 8)
     assert records.behind(written.at(begin)) is Behind.DAMAGE
 
 

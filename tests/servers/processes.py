@@ -6,18 +6,22 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 from understudy.adapters.postgres.processes import servers_processes
 
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.25
+
 
 def state_and_parent(pid: int) -> tuple[str, int] | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (read for every process, at every look)
+            text = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[1])
+    fields = text.rpartition(b")")[2].split()
+    return fields[0].decode(), int(fields[1])
 
 
 def alive(pid: int) -> bool:
@@ -28,9 +32,9 @@ def alive(pid: int) -> bool:
 
 def descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (found := state_and_parent(int(entry.name))):
-            children.setdefault(found[1], []).append(int(entry.name))
+    for name in os.listdir("/proc"):  # noqa: PTH208 (see above)
+        if name.isdigit() and (found := state_and_parent(int(name))):
+            children.setdefault(found[1], []).append(int(name))
     found_pids: list[int] = []
     waiting = [pid]
     while waiting:
@@ -57,11 +61,17 @@ def kill_servers_in(directory: Path) -> None:
         kill_tree(pid)
 
 
-def wait_until(condition, what: str, seconds: float = 60.0) -> None:
-    """Look every 20 ms until ``condition()`` holds; fails the test with ``what`` after a generous limit."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.02)):
+def wait_until(condition, what: str, seconds: float = 120.0) -> None:
+    """Look until ``condition()`` holds, less often the more a look costs; fails the test with ``what`` after a generous limit.
+
+    A look may open a connection, or read a repository's listing: waiting takes at most a quarter of a processor.
+    """
+    pause, waited_seconds = threading.Event(), 0.0
+    while waited_seconds < seconds:
+        began = time.perf_counter()
         if condition():
             return
-        pause.wait(0.02)
+        rest_seconds = min(_LONGEST_PAUSE_SECONDS, max(_SHORTEST_PAUSE_SECONDS, 3 * (time.perf_counter() - began)))
+        pause.wait(rest_seconds)
+        waited_seconds += rest_seconds
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
