@@ -37,7 +37,8 @@ REPLAY_FIGURES = {
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _READS = (
-    "receipts.read", "places.facts", "declared.*", "landings.*", "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
+    "receipts.read", "places.facts", "declared.*", "landings.*",
+    "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
     "databases.*.facts", "databases.*.wal_flushed", "databases.*.slot", "databases.*.query", "databases.*.ask",
     "databases.*.standbys", "databases.*.presence", "databases.*.timeline_history",
     "receivers.*.facts", "receivers.*.spool", "receivers.*.read_*",

@@ -25,8 +25,8 @@ class Scene:
     caps: Mapping[str, int] = field(default_factory=dict)
     """How many calls in one execution of a step are points, by pattern of ``port.method``: ``{"instances.*.facts": 1}``."""
     reads: tuple[str, ...] = ()
-    """Patterns of ``port.method`` that look at something in a moment and change nothing. To be killed right before or after one is
-    to be killed after the effect before it, or before the one that follows, which are points; so these are none. What is read in
-    pieces still has a point at each."""
+    """Patterns of ``port.method`` that look at something in a moment and change nothing. To be killed right before or after one
+    is to be killed after the effect before it, or before the one that follows, which are points; so these are none. What is
+    read in pieces still has a point at each."""
     points: tuple[str, ...] = ("*",)
     """Patterns of labels: only what fits one is a point. For a scene whose other points another scene visits."""

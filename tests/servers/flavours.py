@@ -147,7 +147,7 @@ class _locked:
 
 
 def new_cluster(options: ClusterOptions, data: Path, *, fresh: bool = False) -> None:
-    """Fill ``data`` with an initialised cluster: a copy of the session's template, with an identifier of its own when ``fresh``."""
+    """Fill ``data`` with an initialised cluster: a copy of the session's template; ``fresh``: with its own identifier."""
     template = session_directory() / f"{options.flavour.value}-{options.auth}-{options.segment_megabytes}"
     with _locked(template.name):
         if not template.exists():

@@ -22,7 +22,7 @@ from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.lock_file import LOCK_FILE_NAME
-from understudy.adapters.postgres.processes import servers_processes
+from understudy.adapters.postgres.processes import process_facts, servers_processes
 from understudy.adapters.postgres.programs import PostgresPrograms, find_programs
 from understudy.demo.home import copy_directory, database_directory
 from understudy.ports.instance import InstancePlace, StopMode
@@ -111,21 +111,23 @@ class DemoPostgres:
 
     def kill_every_process(self) -> int:
         """SIGKILL to the postmaster and all its children, until none is left; how many there were."""
-        memory = self._shared_memory()
+        lines = (self.data / LOCK_FILE_NAME).read_text().splitlines()
+        postmaster, memory = int(lines[0]), int(lines[6].split()[1])  # the seventh line is "key id" (pidfile.h)
         killed: set[int] = set()
         while alive := servers_processes(str(self.data)):
             for pid in alive:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
-        # Takes note of our child's end: as long as it is a zombie, the lock beside its socket counts as a living server's.
-        self.instances.facts(self.place)
+        # As long as our child is a zombie, the lock beside its socket counts as a living server's: facts() takes note of its end,
+        # which may come a moment after it left its directory.
+        clock = SystemClock()
+        deadline = clock.monotonic_seconds() + _START_SECONDS
+        while process_facts(postmaster) is not None and clock.monotonic_seconds() < deadline:
+            self.instances.facts(self.place)
+            clock.wait(_LOOK_SECONDS)
         _remove_shared_memory(memory)
         return len(killed)
-
-    def _shared_memory(self) -> int:
-        """The id of the server's System V segment; the seventh line of its lock file is "key id" (pidfile.h)."""
-        return int((self.data / LOCK_FILE_NAME).read_text().splitlines()[6].split()[1])
 
     def remove_data_directory(self) -> None:
         shutil.rmtree(self.data)
@@ -164,7 +166,7 @@ class DemoPostgres:
 
 
 def _remove_shared_memory(segment: int) -> None:
-    """``shmctl(2)``: a server that was killed can't, and a new one only would in the same data directory."""
+    """By its id. ``shmctl(2)``: a server that was killed can't, and a new one only would in the same data directory."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.shmctl(segment, _REMOVE_SEGMENT, None) != 0 and ctypes.get_errno() not in (errno.EINVAL, errno.EIDRM):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), f"shared memory segment {segment}")

@@ -36,8 +36,8 @@ class StartWalStream:
     next, what the spool holds is shipped to them and moved aside, and streaming begins behind the gap: that backup starts there.
     Nothing else may pass over a gap, because WAL behind it is worth nothing without such a backup.
 
-    ``synchronous``: commits are meant to wait for the receiver. Whether they do is the server's configuration, of which a recovery
-    brings back what the backup held, not what was changed since: where they don't, it is said.
+    ``synchronous``: commits are meant to wait for the receiver. Whether they do is the server's configuration, of which a
+    recovery brings back what the backup held, not what was changed since: where they don't, it is said.
     """
 
     resource: str
@@ -155,9 +155,9 @@ class StartWalStream:
 
 def _waits_for_nobody(line: str) -> str:
     return (
-        "wal.synchronous is true, and the server's commits wait for nobody here: a disaster would lose the newest of them. A recovery "
-        f"brings back the configuration of the backup. On the server: ALTER SYSTEM SET synchronous_standby_names = '{line}'; "
-        "SELECT pg_reload_conf();"
+        "wal.synchronous is true, and the server's commits wait for nobody here: a disaster would lose the newest of them. A "
+        "recovery brings back the configuration of the backup. On the server: "
+        f"ALTER SYSTEM SET synchronous_standby_names = '{line}'; SELECT pg_reload_conf();"
     )
 
 
