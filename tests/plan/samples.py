@@ -76,7 +76,7 @@ def recovery_wish(mode=Mode.ROUTINE, target=LATEST, tablespaces=None, **changes)
         "repositories": (NEAR, FAR),
         "target": target,
         "place": InstancePlace("/srv/copy", "/run/understudy/0badcafe"),
-        "workers": 2,
+        "processors": 2,
         "tablespaces": {16385: "/srv/fast-copy"} if tablespaces is None else tablespaces,
         "checks": ({"sql": "select 1", "equals": "1"},),
         "staging_directory": "/srv/copy.wal",

@@ -224,3 +224,9 @@ def test_steps_in_sequence_come_each_after_all_before():
     chained = in_sequence(*(PlannedStep(step) for step in steps))
     for index, planned in enumerate(chained):
         assert planned.after == {step.key for step in steps[:index]}
+
+
+def test_what_takes_memory_for_each_worker_has_a_bound_and_rows_are_read_on_all_processors():
+    plan = plan_recovery(recovery_wish(processors=64), recovery_facts([BACKUP]))
+    workers = {each.step.VERB: each.step.workers for each in plan.steps if hasattr(each.step, "workers")}
+    assert workers == {"restore-base-backup": 8, "replay-wal": 4, "verify-database": 64}

@@ -55,10 +55,12 @@ class PackingWorld:
     def place(self, label: str, attempt: str = "a1") -> PackingPlace:
         return PackingPlace(self.store, self.sealer, [self.recipient], f"backups/{label}/", attempt)
 
-    def pack(self, stream, label: str, *, part_bytes: int = 8 * 1024 * 1024, attempt: str = "a1", listener=None) -> PackedBackup:
+    def pack(
+        self, stream, label: str, *, part_bytes: int = 8 * 1024 * 1024, attempt: str = "a1", listener=None, **options
+    ) -> PackedBackup:
         listener = listener or Listener()
         return pack_base_backup(
-            stream, self.place(label, attempt), progress=listener, cancellation=listener, part_bytes=part_bytes
+            stream, self.place(label, attempt), progress=listener, cancellation=listener, part_bytes=part_bytes, **options
         )
 
     def sealed(self, packed: PackedBackup, label: str) -> SealedBackup:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.repository.archives_on_disk import base_backup
+from tests.repository.counting_store import CountingStore
 from tests.repository.packing_world import Listener, PackingWorld
 from tests.repository.synthetic_backup import SyntheticBackup
 from tests.servers.flavours import Flavour
@@ -221,3 +222,11 @@ def test_small_parts_do_not_pile_up_in_memory_before_a_store_that_is_slow(world)
     packed = world.pack(SyntheticBackup(files), "full", part_bytes=MEGABYTE, listener=listener)
     assert len(packed.parts) == 48
     assert world.store.read_meanwhile < 8 * MEGABYTE
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_as_many_parts_as_asked_are_under_way_at_once(world, at_once):
+    world.store = CountingStore(world.store, at_once)
+    packed = world.pack(SyntheticBackup(LARGE), "full", part_bytes=2 * MEGABYTE, parts_at_once=at_once)
+    assert world.store.most_under_way == at_once
+    assert sum(part.files for part in packed.parts) == len(LARGE)

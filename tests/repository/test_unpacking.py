@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository.archives_on_disk import base_backup
+from tests.repository.counting_store import CountingStore
 from tests.repository.packing_world import Interrupted, Listener, PackingWorld, owner_ids
 from tests.repository.synthetic_backup import SyntheticBackup
 from tests.repository.test_packing import LARGE, MEGABYTE, NOISE
@@ -321,3 +322,12 @@ def closed_to_writers(directory):
 def test_a_target_that_cannot_be_written_to_is_named(world, target):
     with closed_to_writers(target.directory), pytest.raises(GiveUp, match="target_unwritable"):
         world.unpack(packed(world), target)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_as_many_parts_as_workers_are_under_way_at_once(world, target, workers):
+    backup = packed(world, SyntheticBackup(LARGE), part_bytes=2 * MEGABYTE)
+    store = CountingStore(backup.store, workers)
+    unpacked = world.unpack(replace(backup, store=store), target, workers=workers)
+    assert store.most_under_way == workers
+    assert unpacked.files == len(LARGE)

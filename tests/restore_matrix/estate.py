@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,10 +119,12 @@ class Estate:
         expect_success(self.restore(choice, copy.data))
         return copy.start()
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, check: bool = True, program: Sequence[str] = (sys.executable, "-m", "understudy.cli.main")
+    ) -> subprocess.CompletedProcess[str]:
         """The program itself, in a process of its own."""
         done = subprocess.run(
-            [sys.executable, "-m", "understudy.cli.main", *arguments],
+            [*program, *arguments],
             env={**os.environ, "UNDERSTUDY_STACK": str(self.stack_file)},
             cwd=self.directory,
             stdin=subprocess.DEVNULL,

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from bench.processes import MemoryWatch
 
+from tests.restore_matrix.stores import StoreKind
 from tests.servers.flavours import give_to_owner
 from tests.servers.processes import wait_until
+from tests.servers.processors import understudy_on
 
 MIB = 2**20
 LIMIT_BYTES = 400 * MIB
 FILE_BYTES = 320 * MIB
 """A part is at least as large as its largest file, so one that is held in memory shows, as does the whole of the two."""
-
 
 CHANGED_BLOCKS = 41_160
 """In one file of one incremental backup, as much as one of the files of noise."""
@@ -29,11 +30,11 @@ create table t with (fillfactor = 10, autovacuum_enabled = off) as
 """  # noqa: S608
 
 
-def write_noise(path: Path) -> None:
+def write_noise(path: Path, size_bytes: int = FILE_BYTES) -> None:
     """Zstandard does not look back as far as this repeats. It is sent as any file of the data directory is."""
     block = os.urandom(32 * MIB)
     with path.open("wb") as file:
-        for _ in range(FILE_BYTES // len(block)):
+        for _ in range(size_bytes // len(block)):
             file.write(block)
     give_to_owner(path)
 
@@ -56,6 +57,27 @@ def test_a_backup_and_a_restore_of_640_mb_that_do_not_compress_stay_within_400_m
         estate.command("restore", "orders", "--to", str(copy.data))
     assert_bounded(watch)
     assert (copy.data / "noise-1").stat().st_size == FILE_BYTES
+
+
+def test_over_s3_and_with_64_processors_a_backup_a_deep_check_and_a_restore_of_320_mb_stay_within_400_mb(make_estate):
+    """As many parts as files, so that everything that is done at once there has something to do."""
+    estate = make_estate(store=StoreKind.S3, resource={"backup": {"part_size": "32MiB"}})
+    for number in range(10):
+        write_noise(estate.server.data / f"noise-{number}", 32 * MIB)
+
+    def carry_out(*command: str) -> None:
+        with MemoryWatch(leave_out=("postgres", "rclone")) as watch:
+            estate.command(*command, program=understudy_on(64))
+        assert_bounded(watch)
+
+    carry_out("backup", "orders", "--full")
+    for _ in range(6):
+        estate.server.sql("select pg_logical_emit_message(false, 'x', repeat('x', 15000000)); select pg_switch_wal()")
+    estate.ship()
+    carry_out("verify", "--deep")
+    copy = estate.server.sibling()
+    carry_out("restore", "orders", "--to", str(copy.data))
+    assert (copy.data / "noise-9").stat().st_size == 32 * MIB
 
 
 def test_an_incremental_backup_of_one_large_file_and_the_restore_of_its_chain_stay_within_400_mb(make_estate):

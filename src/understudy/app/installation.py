@@ -31,6 +31,7 @@ from understudy.ports.world import World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
+from understudy.repository.at_once import share_arenas
 from understudy.repository.catalog import Repository
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
@@ -89,6 +90,7 @@ class Installation:
             Refusal: ``stack_file_invalid``, ``stack_file_missing``.
             GiveUp: ``state_unwritable``.
         """
+        share_arenas()
         installation = cls.looked_at(load_stack(stack_file), state)
         try:
             installation.state.mkdir(parents=True, exist_ok=True, mode=0o711)

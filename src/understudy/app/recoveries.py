@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +27,7 @@ from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
 from understudy.plan.restore_choice import require_known_tablespaces
 from understudy.ports.instance import InstancePlace
+from understudy.repository.at_once import processors
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.stack.models import Scenario
@@ -40,7 +40,6 @@ from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, Repos
 
 _log = logging.getLogger(__name__)
 
-_WORKERS = max(2, os.cpu_count() or 2)
 _STANDARD_PORT = 5432
 _STAGED_SEGMENTS = 20
 """Room for the WAL that is fetched ahead."""
@@ -301,7 +300,7 @@ def _plan(
         repositories=repositories,
         target=choice.target,
         place=place,
-        workers=_WORKERS,
+        processors=processors(),
         tablespaces=_by_oid(holdings.backups, tablespaces, place),
         checks=tuple(_check_fields(check.model_dump(exclude_none=True)) for check in settings.checks),
         heartbeat_database=settings.heartbeat.database if settings.heartbeat else None,

@@ -12,6 +12,7 @@ from understudy.plan.landing import Landing
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_history, require_wal
 from understudy.ports.instance import InstancePlace
+from understudy.repository.at_once import parts_read, segments_opened
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_contents import WalContents
 from understudy.steps.check_address import CheckAddress
@@ -52,7 +53,8 @@ class RecoveryWish:
     repositories: tuple[RepositoryName, ...]
     target: RecoveryTarget
     place: InstancePlace
-    workers: int
+    processors: int
+    """How many the steps may use; some use fewer, because of the memory that each takes."""
     tablespaces: Mapping[int, str]
     """Where each tablespace of the source goes, by its oid."""
     checks: tuple[Mapping[str, str], ...]
@@ -165,7 +167,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         system_identifier=system,
         labels=labels,
         tablespaces={str(oid): directory for oid, directory in wish.tablespaces.items()},
-        workers=wish.workers,
+        workers=parts_read(wish.processors),
     )
     replay = ReplayWal(
         wish.resource,
@@ -176,7 +178,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         timeline=choice.timeline,
         target_kind=wish.target.kind.value,
         target_value=wish.target.value,
-        workers=wish.workers,
+        workers=segments_opened(wish.processors, choice.backup.segment_bytes),
         staging_directory=wish.staging_directory,
         ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
@@ -187,7 +189,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         wish.place,
         checks=wish.checks,
         heartbeat_database=wish.heartbeat_database,
-        workers=wish.workers,
+        workers=wish.processors,
         label=labels[-1],
     )
     check_pages = CheckPages(wish.resource, wish.place, label=labels[-1])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import google_crc32c
 
 from understudy.ports.object_store import ObjectStore
+from understudy.repository.at_once import parts_read, processors
 from understudy.repository.layout import SUMS_NAME, backup_prefix
 from understudy.repository.manifests import BackupManifest, PartEntry, sums_text
 from understudy.repository.sealing import close, part_corrupt, read_sealed
@@ -24,7 +25,6 @@ from understudy.repository.tar_stream import MemberKind, read_members
 from understudy.repository.unpacking import SealedBackup
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 
-_WORKERS = 2
 _LARGEST_SUMS_BYTES = 64 * 1024 * 1024
 
 FilesFound = dict[str, ManifestFile]
@@ -61,7 +61,7 @@ class CheckedObjects:
 def check_backup(
     store: ObjectStore, backup: BackupManifest, passed: Passed, opened: SealedBackup | None = None
 ) -> CheckedObjects:
-    """Every object that the signed manifest names, two at a time, in bounded memory.
+    """Every object that the signed manifest names, several at a time, in bounded memory.
 
     Args:
         opened: With it each part is also opened, and every file in it compared with the server's own manifest.
@@ -84,7 +84,7 @@ class _BackupCheck:
         faults = [*self._check_sums()]
         files: list[FilesFound] = []
         objects = sealed_bytes = 0
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="check") as threads:
+        with ThreadPoolExecutor(parts_read(processors()), thread_name_prefix="check") as threads:
             pending = {threads.submit(self._check_entry, entry): entry for entry in self._backup.entries}
             try:
                 for future in as_completed(pending):

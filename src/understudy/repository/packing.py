@@ -13,6 +13,7 @@ import google_crc32c
 
 from understudy.ports.database import BackupStart, BackupStop, BaseBackupStream
 from understudy.ports.running import Cancellation, Progress
+from understudy.repository.at_once import parts_packed, processors
 from understudy.repository.layout import SEALED_SUFFIX, SERVER_MANIFEST_NAME
 from understudy.repository.manifests import PartEntry
 from understudy.repository.part_uploads import PackingPlace, PartUploads
@@ -45,12 +46,17 @@ def pack_base_backup(
     progress: Progress,
     cancellation: Cancellation,
     part_bytes: int = DEFAULT_PART_BYTES,
+    parts_at_once: int | None = None,
 ) -> PackedBackup:
     """Store everything that the stream holds, check it against the server's manifest, and end the backup on the server.
 
     A part is a complete tar of about ``part_bytes`` of one tablespace or of the data directory; a file is never split, so a
     part can grow to the largest file. Parts already stored stay in the store when this raises: they are no backup until a
-    manifest names them. Memory is bounded by about 100 MB and 300 bytes for each file.
+    manifest names them. Memory is bounded as ``at_once`` says, and
+    300 bytes for each file.
+
+    Args:
+        parts_at_once: None for what processors and memory allow.
 
     Raises:
         GiveUp: ``backup_file_missing``, ``backup_file_unexpected``, ``backup_file_differs``, ``manifest_corrupt``; what the
@@ -59,7 +65,8 @@ def pack_base_backup(
         Cancelled: asked for between two pieces.
     """
     files: dict[str, ManifestFile] = {}
-    with PartUploads(place, part_bytes, stream.start.estimated_bytes, progress, cancellation) as parts:
+    at_once = parts_at_once or parts_packed(processors())
+    with PartUploads(place, part_bytes, stream.start.estimated_bytes, progress, cancellation, at_once) as parts:
         for archive in stream.archives():
             for member, content in read_members(archive.chunks):
                 parts.begin_member(archive.tablespace_oid, member)

@@ -11,6 +11,7 @@ from types import TracebackType
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.repository.at_once import HANDED_OFF_BYTES
 from understudy.repository.compression import DEFAULT_LEVEL
 from understudy.repository.handoff import Handoff, ReceiverGone
 from understudy.repository.layout import part_name
@@ -20,8 +21,6 @@ from understudy.repository.tar_stream import END_OF_ARCHIVE, MemberKind, TarMemb
 from understudy.vocabulary.errors import Cancelled, GiveUp
 
 _PIECE_BYTES = 1024 * 1024
-_WAITING_BYTES = 16 * _PIECE_BYTES
-_PARTS_AT_ONCE = 2
 _LOOK_EVERY_SECONDS = 0.2
 _ACTIVITY = "base backup"
 
@@ -47,12 +46,12 @@ class PackingPlace:
 class _Part:
     """One part: what was put into it, and the pipe to the thread that stores it."""
 
-    def __init__(self, name: str, tablespace_oid: int | None) -> None:
+    def __init__(self, name: str, tablespace_oid: int | None, waiting_bytes: int) -> None:
         self.name = name
         self.tablespace_oid = tablespace_oid
         self.files = 0
         self.plain_bytes = 0
-        self.handoff = Handoff(_WAITING_BYTES)
+        self.handoff = Handoff(waiting_bytes)
         self.stored: Future[SealedObject] = Future()
 
     def entry(self) -> PartEntry:
@@ -70,21 +69,30 @@ class _Part:
 
 
 class PartUploads:
-    """Groups members into parts and stores them, two parts at once: the one before finishes while the next is filled.
+    """Groups members into parts and stores them, several at once: those before finish while the next is filled.
 
     Used in a ``with``: leaving it by an error abandons what is under way and waits for its threads, so that nothing of an
     unfinished part appears in the store.
     """
 
     def __init__(
-        self, place: PackingPlace, part_bytes: int, estimated_bytes: int | None, progress: Progress, cancellation: Cancellation
+        self,
+        place: PackingPlace,
+        part_bytes: int,
+        estimated_bytes: int | None,
+        progress: Progress,
+        cancellation: Cancellation,
+        parts_at_once: int,
     ) -> None:
         self._place = place
         self._estimated_bytes = estimated_bytes
         self._progress = progress
         self._cancellation = cancellation
         self._part_bytes = part_bytes
-        self._threads = ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part")
+        self._parts_at_once = parts_at_once
+        self._waiting_bytes = HANDED_OFF_BYTES // (parts_at_once + 1)
+        """One more part than there are threads is filled already: see ``_wait_for_a_thread``."""
+        self._threads = ThreadPoolExecutor(parts_at_once, thread_name_prefix="part")
         self._parts: list[_Part] = []
         self._under_way: list[_Part] = []
         self._numbers: Counter[int | None] = Counter()
@@ -136,14 +144,15 @@ class PartUploads:
 
     def _wait_for_a_thread(self) -> None:
         """Until one is free, or nearly: parts smaller than what a handoff holds would pile up in memory before a slow store."""
-        while len(self._under_way) > _PARTS_AT_ONCE:
+        while len(self._under_way) > self._parts_at_once:
             wait([part.stored for part in self._under_way], timeout=_LOOK_EVERY_SECONDS, return_when=FIRST_COMPLETED)
             self._raise_failures()
 
     def _start_part(self, tablespace_oid: int | None) -> _Part:
         self._wait_for_a_thread()
         self._numbers[tablespace_oid] += 1
-        part = _Part(part_name(self._place.attempt, self._numbers[tablespace_oid], tablespace_oid), tablespace_oid)
+        name = part_name(self._place.attempt, self._numbers[tablespace_oid], tablespace_oid)
+        part = _Part(name, tablespace_oid, self._waiting_bytes)
         part.stored = self._threads.submit(self._place.store_sealed, part.name, part.handoff)
         # However the storing thread ends, nobody may wait for it to take more.
         part.stored.add_done_callback(lambda _: part.handoff.abandon())

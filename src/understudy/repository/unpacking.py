@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.repository.at_once import parts_read, processors
 from understudy.repository.incremental_files import full_path
 from understudy.repository.manifests import PartEntry
 from understudy.repository.member_writing import MemberWriter
@@ -74,7 +75,7 @@ def unpack_backup(
     parent: ServerManifest | None = None,
     done_parts: Mapping[str, Sequence[str]] | None = None,
     part_done: Callable[[str, Sequence[str]], None] | None = None,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> UnpackedBackup:
     """Unpack every part into the target, which exists and is claimed by the caller.
 
@@ -84,6 +85,8 @@ def unpack_backup(
     ``part_done`` is called with a part's name and directories when its content is on the disks, from the calling thread; what
     it was called with may be given as ``done_parts`` to a later attempt on the same target, which then skips those parts.
     Without it the disks are waited for only once, at the end.
+
+    ``workers``: how many parts at once; None for what processors and memory allow.
 
     Raises:
         Refusal: ``tablespace_unmapped``; nothing was touched.
@@ -105,7 +108,7 @@ def unpack_backup(
         for oid in oids:
             target.link_tablespace(oid)
     run = _Unpacking(backup, target, MemberWriter(backup.manifest, parent, target), progress, cancellation, part_done)
-    unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers)
+    unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers or parts_read(processors()))
     _expect_all_files(backup, unpacked)
     with target_faults():
         if parent is not None:
