@@ -2,17 +2,20 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.app.desk import Desk
+from tests.repository.test_backup_checks import first_page
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
 from understudy.app.verifying import parse_target, verify
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+from understudy.vocabulary.wal import WalSegment
 
 
 class SilentWatcher:
@@ -46,7 +49,17 @@ class Chain:
                     server.sql("insert into t select generate_series(1, 2000); select pg_switch_wal()")
             assert back_up(installation, "orders", BackupKind.INCREMENTAL, SilentWatcher()).succeeded
             installation.receivers[ResourceName("orders")].stop()
+            self._store_a_tail(installation)
         self.labels = sorted(path.name for path in self.desk.directory.glob("repository/postgres/orders/*/backups/*"))
+
+    def _store_a_tail(self, installation):
+        """The beginning of the segment behind the last one, as it is shipped while it is not complete."""
+        repository = installation.repository(RepositoryName("near"))
+        newest = repository.backups(ResourceName("orders")).usable[-1]
+        archive = repository.wal(newest.resource, newest.system_identifier, newest.segment_bytes)
+        last = archive.contents().segments[-1]
+        segment = WalSegment(last.timeline, last.number + 1, last.size_bytes)
+        archive.put_tail(segment, 0, first_page(segment.start.position, int(newest.system_identifier), segment.size_bytes))
 
     def copy(self, to):
         shutil.copytree(self.desk.directory / "repository", to / "repository")
@@ -78,6 +91,9 @@ class Copied:
     def segments(self):
         return sorted(self.cluster.glob("wal/00000001/????????????????????????.zst.age"))
 
+    def tails(self):
+        return sorted(self.cluster.glob("wal/00000001/*.tail/*.zst.age"))
+
 
 @pytest.fixture(scope="module")
 def chain():
@@ -97,6 +113,10 @@ def flip(path):
     path.write_bytes(content)
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_what_nobody_touched_is_as_it_was_stored(stored, deep):
     result = stored.verify(deep=deep)
@@ -105,6 +125,7 @@ def test_what_nobody_touched_is_as_it_was_stored(stored, deep):
     assert all(each.objects > 1 and (each.files is not None) == deep for each in result.backups)
     (wal,) = result.wal
     assert wal.segments >= 6
+    assert wal.objects == wal.segments
     assert wal.decoded == (wal.segments if deep else None)
 
 
@@ -122,8 +143,7 @@ def test_a_flipped_bit_is_found(stored, deep):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_part_cut_short_is_found(stored, deep):
-    part = stored.part(stored.labels[1])
-    part.write_bytes(part.read_bytes()[:-1])
+    cut(stored.part(stored.labels[1]))
     assert stored.codes(deep=deep) == {"part_corrupt"}
 
 
@@ -173,10 +193,27 @@ def test_a_hole_behind_the_backup_is_found(stored):
     assert stored.codes() == {"wal_missing"}
 
 
-def test_wal_that_cannot_be_decoded_is_found_by_the_deep_check_only(stored):
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+def test_wal_that_was_flipped_cut_or_lost_is_found_also_where_nothing_is_opened(stored, harm, deep):
+    harm(stored.segments()[-2])
+    assert stored.codes(deep=deep) == {"wal_corrupt"}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_damaged_tail_is_found_also_where_nothing_is_opened(stored, deep):
+    flip(stored.tails()[-1])
+    assert stored.codes(deep=deep) == {"wal_corrupt"}
+
+
+def test_without_an_identity_the_stored_wal_is_read_all_the_same(stored):
+    text = stored.stack_file.read_text()
+    stored.stack_file.write_text("\n".join(line for line in text.splitlines() if "identity:" not in line))
+    result = stored.verify()
+    assert result.passed
+    assert result.wal[0].objects == result.wal[0].segments
     flip(stored.segments()[-2])
-    assert stored.codes() == set()
-    assert stored.codes(deep=True) == {"wal_corrupt"}
+    assert stored.codes() == {"wal_corrupt"}
 
 
 def test_one_label_is_checked_with_all_that_it_stands_on(stored):

@@ -66,12 +66,12 @@ def test_each_error_ends_in_the_documented_exit_code(error, code):
     assert ExitCode.of(error) is code
 
 
-SENTENCE = "WAL of orders in near: 12 segments present, without a hole up to 0/3000060"
+SENTENCE = "WAL of orders in near: 12 segments read, without a hole up to 0/3000060"
 
 
 def test_a_line_is_folded_between_words_and_goes_on_indented():
     assert folded(f"  hint: {SENTENCE}", 40) == (
-        "  hint: WAL of orders in near: 12\n    segments present, without a hole up\n    to 0/3000060"
+        "  hint: WAL of orders in near: 12\n    segments read, without a hole up to\n    0/3000060"
     )
     assert folded(SENTENCE, None) == folded(SENTENCE, 200) == SENTENCE
 

@@ -18,7 +18,8 @@ from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import read_history
 from understudy.repository.unpacking import SealedBackup
 from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.repository.wal_checks import decode_segment, segments_behind, wal_of_backup
+from understudy.repository.wal_checks import wal_of_backup
+from understudy.repository.wal_reading import read_wal
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
@@ -59,8 +60,11 @@ class WalCheckResult:
     system_identifier: SystemIdentifier
     reaches: Lsn | None
     segments: int
+    """Complete ones, and those of which only tails are there."""
+    objects: int
+    """Segments, tails and history files of which every stored byte was compared with what was signed."""
     decoded: int | None
-    """None where nothing was opened."""
+    """Segments; None where nothing was opened."""
     faults: tuple[ObjectFault, ...]
 
 
@@ -263,12 +267,15 @@ class _Verifier:
         for backup in backups:
             found = wal_of_backup(contents, histories, backup, goes_on=goes_on(backup))
             faults += [fault for fault in found if fault not in faults]
-        segments = segments_behind(contents, backups)
-        if self._deep:
-            for index, segment in enumerate(segments, start=1):
-                fault = decode_segment(archive, segment, cluster)
-                faults += [fault] if fault else []
-                self._report(f"{name} WAL of {resource}", index * segment_bytes, len(segments) * segment_bytes)
+        read = read_wal(
+            archive,
+            contents,
+            backups,
+            lambda done, total: self._report(f"{name} WAL of {resource}", done, total),
+            histories=self._installation.keys.keys.identity is None,
+            decoded_for=cluster if self._deep else None,
+        )
+        faults += [fault for fault in read.faults if fault not in faults]
         newest = max(contents.timelines(), default=None)
         self._wal.append(
             WalCheckResult(
@@ -276,8 +283,9 @@ class _Verifier:
                 resource=resource,
                 system_identifier=cluster,
                 reaches=contents.reaches(newest) if newest is not None else None,
-                segments=len(segments),
-                decoded=len(segments) if self._deep else None,
+                segments=read.segments,
+                objects=read.objects,
+                decoded=read.segments if self._deep else None,
                 faults=tuple(faults),
             )
         )

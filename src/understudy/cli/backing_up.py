@@ -157,20 +157,22 @@ Examples:
       everything, everywhere: signatures, digests, WAL without a hole
   understudy verify orders --repository far
   understudy verify orders/20261123-030000F --deep
-      also open each part and compare every file with the server's manifest
+      also open each part and WAL segment, and compare every file with the
+      server's manifest
 
 Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, backup or repository, 3 no backup or no identity.
 """
 )
 @click.argument("target", required=False)
-@click.option("--deep", is_flag=True, help="Also open and decode everything; needs the age identity.")
+@click.option("--deep", is_flag=True, help="Also open everything and compare what is inside; needs the age identity.")
 @click.option("--repository", metavar="NAME", help="Only this one.")
 @stack_options
 @json_option
 def verify(target: str | None, deep: bool, repository: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Read backups back and check every byte, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
+    """Read backups and the WAL behind them back, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
 
-    It tells that nothing was changed, cut off or lost since it was stored. That the database comes up, only a drill tells.
+    Every stored byte is compared with what was signed, so it tells that nothing of them was changed, cut off or lost since it was
+    stored. It needs no age identity. That the database comes up, only a drill tells.
     """
     from understudy.app.verifying import parse_target
     from understudy.app.verifying import verify as carry_out_verify
@@ -202,7 +204,7 @@ def _print_verified(result: VerifyResult) -> None:
     headings = ("RESOURCE", "LABEL", "REPOSITORY", "OBJECTS", "STORED", "FILES", "RESULT")
     table(headings, rows, shed=("FILES", "OBJECTS", "STORED"), fold="RESULT")
     for wal in result.wal:
-        depth = "decoded" if wal.decoded is not None else "present"
+        depth = "opened" if wal.decoded is not None else "read"
         state = f"faults: {len(wal.faults)}" if wal.faults else f"without a hole up to {wal.reaches}"
         say(f"WAL of {wal.resource} in {wal.repository}: {wal.segments} segments {depth}, {state}")
     for backup in result.backups:

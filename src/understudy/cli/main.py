@@ -19,7 +19,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),
     "backup": ("understudy.cli.backing_up:backup", "Take a base backup now."),
     "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
-    "verify": ("understudy.cli.backing_up:verify", "Read backups back and check every byte."),
+    "verify": ("understudy.cli.backing_up:verify", "Read backups and WAL back and check every byte."),
     "expire": ("understudy.cli.expiring:expire", "Remove the backups and the WAL that the rules let go."),
     "restore": ("understudy.cli.recovering:restore", "Restore a database into an empty directory."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),

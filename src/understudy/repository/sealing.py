@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -114,15 +114,19 @@ def read_sealed(
         raise part_corrupt(key, f"SHA-256 {meter.digest.hexdigest()} over {meter.size_bytes} bytes", sealed_sha256)
 
 
-def check_sealed(store: ObjectStore, key: str, sealed_sha256: str) -> int:
+def check_sealed(store: ObjectStore, key: str, sealed_sha256: str, between_pieces: Callable[[], None] = lambda: None) -> int:
     """Read the sealed bytes against their digest, without any key; returns their number.
+
+    Args:
+        between_pieces: Called with each piece; raises to end it early.
 
     Raises:
         GiveUp: ``part_corrupt``, ``object_missing``.
     """
     meter = _Meter(hashed=True)
-    for _ in meter.measure(store.read(key)):
-        pass
+    with closing(cast(Generator[bytes], meter.measure(store.read(key)))) as pieces:
+        for _ in pieces:
+            between_pieces()
     if not hmac.compare_digest(meter.digest.hexdigest(), sealed_sha256):
         raise part_corrupt(key, f"SHA-256 {meter.digest.hexdigest()} over {meter.size_bytes} bytes", sealed_sha256)
     return meter.size_bytes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from understudy.ports.object_store import ObjectStore
@@ -13,7 +14,7 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys
 from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan, WalKeys, wal_prefix
-from understudy.repository.sealing import SealedObject, read_sealed, store_sealed
+from understudy.repository.sealing import SealedObject, check_sealed, read_sealed, store_sealed
 from understudy.repository.signing import Signer, read_document
 from understudy.repository.wal_contents import WalContents, unbroken_reaches
 from understudy.repository.wal_sidecars import WalOwner, WalSidecar, WalSubject
@@ -21,11 +22,14 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, SET_BACK_HINT, Timeline, WalSegment
 
-__all__ = ["PutOutcome", "WalArchive", "WalContents"]
+__all__ = ["PutOutcome", "WalArchive", "WalContents", "WalPiece"]
 
 WAL_HOLE = "wal_hole"
 WAL_CONFLICT = "wal_conflict"
 WAL_CORRUPT = "wal_corrupt"
+
+WalPiece = WalSegment | TailSpan | Timeline
+"""What one signed sidecar stands for; a timeline, for the history file that begins it."""
 
 
 class PutOutcome(StrEnum):
@@ -37,7 +41,7 @@ class WalArchive:
     """Segments, tails and history files of one (resource, system identifier).
 
     Data goes first, its signed sidecar last; without a sidecar nothing counts. A second put of the same bytes succeeds, one of
-    other bytes never does. Not for two threads at once.
+    other bytes never does. Putting is not for two threads at once; reading is.
     """
 
     def __init__(
@@ -161,6 +165,42 @@ class WalArchive:
             )
         return self._content(stem, sidecar, self._owner.history(Timeline(timeline), sidecar.subject.stop))
 
+    def check_sealed(self, piece: WalPiece, between_pieces: Callable[[], None]) -> None:
+        """Read the sealed bytes of one object against its signed sidecar. Needs no identity.
+
+        Args:
+            between_pieces: Called every MiB; raises to end it early.
+
+        Raises:
+            GiveUp: ``wal_missing`` (no sidecar, so it does not count), ``wal_corrupt`` (a sidecar or its data is damaged,
+                absent, not trusted, or of something else).
+        """
+        stem = self._stem(piece)
+        sidecar = self._sidecar(stem)
+        if sidecar is None:
+            raise GiveUp("wal_missing", found=f"{stem}{SIDECAR_SUFFIX}, which was listed, is not in {self._store.url}",
+                         expected="what was listed", hint="it was removed meanwhile, as expire does: verify again")  # fmt: skip
+        key = self._data_key(stem, sidecar, self._subject(piece, sidecar))
+        with self._damage_of(key):
+            check_sealed(self._store, key, sidecar.sealed_sha256, between_pieces)
+
+    def _stem(self, piece: WalPiece) -> str:
+        match piece:
+            case WalSegment():
+                return self._paths.segment(piece)
+            case TailSpan():
+                return self._paths.tail(piece.segment, piece.start, piece.stop)
+        return self._paths.history(piece)
+
+    def _subject(self, piece: WalPiece, sidecar: WalSidecar) -> WalSubject:
+        """What the piece's sidecar must say that it is of; how long a history file is, only the sidecar says."""
+        match piece:
+            case WalSegment():
+                return self._owner.segment(piece)
+            case TailSpan():
+                return self._owner.tail(piece.segment, piece.start, piece.stop)
+        return self._owner.history(piece, sidecar.subject.stop)
+
     def _put(self, stem: str, subject: WalSubject, content: bytes, after_gap: bool) -> PutOutcome:
         digest = hashlib.sha256(content).hexdigest()
         there = self._sidecar(stem)
@@ -223,8 +263,7 @@ class WalArchive:
             raise self._corrupt(stem + SIDECAR_SUFFIX, str(error)) from error
 
     def _content(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> bytes:
-        if sidecar.subject != subject:
-            raise self._corrupt(stem + SIDECAR_SUFFIX, f"a sidecar of {sidecar.subject}")
+        key = self._data_key(stem, sidecar, subject)
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
@@ -232,17 +271,27 @@ class WalArchive:
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )
-        key = f"{stem.rpartition('/')[0]}/{sidecar.data}"
-        try:
+        with self._damage_of(key):
             content = b"".join(read_sealed(self._store, self._sealer, key, self._keys.identity, sidecar.sealed_sha256))
-        except GiveUp as error:
-            if error.code not in {"part_corrupt", "object_missing"}:
-                raise
-            raise self._corrupt(key, error.found) from error
         digest = hashlib.sha256(content).hexdigest()
         if not hmac.compare_digest(digest, sidecar.plain_sha256) or len(content) != sidecar.plain_bytes:
             raise self._corrupt(key, f"{len(content)} plain bytes with SHA-256 {digest}")
         return content
+
+    def _data_key(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> str:
+        """Of the sealed object; raises ``wal_corrupt`` where the sidecar is of something else than its key says."""
+        if sidecar.subject != subject:
+            raise self._corrupt(stem + SIDECAR_SUFFIX, f"a sidecar of {sidecar.subject}")
+        return f"{stem.rpartition('/')[0]}/{sidecar.data}"
+
+    @contextmanager
+    def _damage_of(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except GiveUp as error:
+            if error.code not in {"part_corrupt", "object_missing"}:
+                raise
+            raise self._corrupt(key, error.found) from error
 
     def _tail_content(self, tail: TailSpan) -> bytes:
         stem = self._paths.tail(tail.segment, tail.start, tail.stop)

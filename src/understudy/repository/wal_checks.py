@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from understudy.repository.backup_checks import ObjectFault
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over
 from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.repository.wal_records import page_end
-from understudy.vocabulary.errors import GiveUp, UnderstudyError
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, segments_covering
 
 _LONG_PAGE_HEADER = struct.Struct("<HHIQI4xQII")
 """``XLogLongPageHeaderData`` (``access/xlog_internal.h``) on the little-endian machines that PostgreSQL is run on: magic, info,
 timeline, page address, remaining length, system identifier, segment size, block size."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedWal:
-    """The WAL of one cluster, as far as the checked backups need it."""
-
-    reaches: Lsn | None
-    """On the newest timeline."""
-    segments: int
-    """Looked for; with a deep check decoded."""
-    faults: tuple[ObjectFault, ...]
 
 
 def wal_of_backup(
@@ -58,21 +46,12 @@ def _ends(contents: WalContents, histories: Mapping[Timeline, Sequence[TimelineF
             yield timeline
 
 
-def segments_behind(contents: WalContents, backups: Iterable[BackupManifest]) -> tuple[WalSegment, ...]:
-    """All that is there and that a restore of any of the backups could read, ascending."""
-    held = sorted({*contents.segments, *contents.tail_reaches()})
-    wanted: set[WalSegment] = set()
-    for backup in backups:
-        wanted.update(each for each in held if each.timeline >= backup.timeline and each.end > backup.start_lsn)
-    return tuple(sorted(wanted))
-
-
 def decode_segment(archive: WalArchive, segment: WalSegment, system_identifier: SystemIdentifier) -> ObjectFault | None:
-    """Open it, compare every digest, and see that its first page is of this cluster and of this place in the WAL."""
-    try:
-        content = archive.fetch_segment(segment)
-    except UnderstudyError as error:
-        return ObjectFault.of(segment.name, error)
+    """Open it, compare every digest, and see that its first page is of this cluster and of this place in the WAL.
+
+    Raises as ``WalArchive.fetch_segment`` does.
+    """
+    content = archive.fetch_segment(segment)
     _, _, _, address, _, system, segment_bytes, _ = _LONG_PAGE_HEADER.unpack_from(content)
     if (address, str(system), segment_bytes) == (segment.start.position, system_identifier, segment.size_bytes):
         return None
