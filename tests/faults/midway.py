@@ -13,13 +13,15 @@ from understudy.ports.object_store import ObjectStore, Written
 from understudy.records.run import RecordedError
 from understudy.vocabulary.identifiers import RepositoryName
 
-PART = ".tar.zst.age"
-
 
 class StoreWithAFault:
-    """Passes everything on; in the middle of the second part that is written or read, ``fault`` happens. Once."""
+    """Passes everything on; in the middle of the second part that is written or read, ``fault`` happens. Once.
 
-    def __init__(self, store: ObjectStore, fault: Callable[[], None]) -> None:
+    Instead of parts, objects with keys that ``counts`` agrees to.
+    """
+
+    def __init__(self, store: ObjectStore, fault: Callable[[], None], counts: Callable[[str], bool]) -> None:
+        self._counts = counts
         self._store = store
         self._fault = fault
         self._counting = threading.Lock()
@@ -36,7 +38,7 @@ class StoreWithAFault:
         return self._passed(pieces) if self._is_second(key) else pieces
 
     def _is_second(self, key: str) -> bool:
-        if not key.endswith(PART):
+        if not self._counts(key):
             return False
         with self._counting:
             self._parts += 1
@@ -49,10 +51,23 @@ class StoreWithAFault:
             yield piece
 
 
-def break_midway(installation: Installation, fault: Callable[[], None], repository: RepositoryName = NEAR) -> None:
+def is_part(key: str) -> bool:
+    return key.endswith(".tar.zst.age")
+
+
+def is_segment(key: str) -> bool:
+    return "/wal/" in key and ".tail/" not in key and key.endswith(".zst.age")
+
+
+def break_midway(
+    installation: Installation,
+    fault: Callable[[], None],
+    repository: RepositoryName = NEAR,
+    counts: Callable[[str], bool] = is_part,
+) -> None:
     """Let ``fault`` happen in the middle of what is written into or read from the repository next."""
     stores = dict(installation.stores)
-    stores[repository] = cast(ObjectStore, StoreWithAFault(stores[repository], fault))
+    stores[repository] = cast(ObjectStore, StoreWithAFault(stores[repository], fault, counts))
     vars(installation)["stores"] = stores
 
 

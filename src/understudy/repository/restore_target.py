@@ -94,6 +94,9 @@ class RestoreTarget:
             if self.owner is not None:
                 os.fchown(descriptor, *self.owner)
             yield descriptor
+        except OSError as error:
+            error.filename = error.filename or str(place)  # a write itself does not say which file, nor so which disk, it was
+            raise
         finally:
             os.close(descriptor)
 

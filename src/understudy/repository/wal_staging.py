@@ -180,7 +180,7 @@ def place_fault(directory: Path, error: OSError) -> GiveUp:
         "wal_directory_fault",
         found=f"{directory / str(error.filename or '')}: {error.strerror}",
         expected="a directory that can be written to, with room for the WAL that is fetched ahead",
-        hint="free space or correct the permissions there, then resume",
+        hint="free space or correct the permissions there, then start again",
     )
 
 

@@ -108,7 +108,7 @@ _RULES = (
         "that restore_command delivers each segment, or says that it is not there",
         "the process that fetches WAL reported a fault or was gone: resume the run",
     ),
-    _rule("disk_full", r"No space left on device", "free space", "free space on the file system that is named, and resume"),
+    _rule("disk_full", r"No space left on device", "free space", "free space on the file system that is named, then start again"),
     _rule(
         "memory_missing",
         r"could not (map anonymous|create) shared memory|could not resize shared memory|Cannot allocate memory",
