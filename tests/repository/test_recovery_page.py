@@ -84,7 +84,10 @@ class Shop:
         return backup
 
     def ship_wal(self, first, timeline=1):
-        """What is complete as segments, the newest as a tail in two pieces: as a receiver would have it at the disaster."""
+        """What is complete as segments, the newest as tails: as a receiver would have it at the disaster.
+
+        The first two were stored again as one, so that nobody needs them any more: of one of them the data is gone.
+        """
         archive = self.repository.wal(ORDERS, self.facts.system_identifier, self.facts.segment_bytes)
         names = sorted(path.name for path in (self.server.data / "pg_wal").glob(f"{timeline:08X}*") if is_segment_name(path.name))
         current = self.server.sql("select pg_walfile_name(pg_current_wal_flush_lsn())")[0][0]
@@ -97,8 +100,11 @@ class Shop:
                 archive.put_segment(segment, content)
                 continue
             tail = content.rstrip(b"\0")
-            archive.put_tail(segment, 0, tail[: len(tail) // 2])
-            archive.put_tail(segment, len(tail) // 2, tail[len(tail) // 2 :])
+            quarter, half = len(tail) // 4, len(tail) // 2
+            for start, stop in ((0, quarter), (quarter, half), (0, half), (half, len(tail))):
+                archive.put_tail(segment, start, tail[start:stop])
+            for small in (self.root / "postgres/orders").glob(f"*/wal/*/{name}.tail/{0:010d}-{quarter:010d}.zst.age"):
+                small.unlink()
 
     def remove_from_wal(self, name):
         """The sidecar, and all that it stands for."""

@@ -12,7 +12,7 @@ from understudy.adapters.age import choose_sealer
 from understudy.adapters.files import FileStore
 from understudy.repository.layout import TailSpan, WalKeys
 from understudy.repository.wal_archive import PutOutcome, WalArchive
-from understudy.repository.wal_contents import WalContents, unbroken_reaches
+from understudy.repository.wal_contents import WalContents
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
@@ -268,16 +268,6 @@ def test_the_contents_are_what_has_a_sidecar(archive, store):
     assert contents.gap_between(segment(3), segment(5)) is None
     assert contents.gap_between(segment(3), segment(6)) == segment(5)
     assert contents.gap_between(segment(2), segment(3)) == segment(2)
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=15))
-def test_tails_reach_as_far_as_their_bytes_are_unbroken(spans):
-    tails = [TailSpan(segment(1), start, start + size) for start, size in spans]
-    covered = {offset for tail in tails for offset in range(tail.start, tail.stop)}
-    reach = 0
-    while reach in covered:
-        reach += 1
-    assert unbroken_reaches(tails).get(segment(1), 0) == reach
 
 
 @given(st.sets(st.integers(0, 30)), st.integers(0, 30), st.integers(0, 30))

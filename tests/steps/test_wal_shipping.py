@@ -10,6 +10,7 @@ from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.spool import WalSpool
 from understudy.repository.catalog import Repository
+from understudy.repository.tail_cover import cover_of
 from understudy.steps.wal_shipping import WalShipper, forget_shipped
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
@@ -42,7 +43,8 @@ class Estate:
         self.spool = WalSpool(directory / "spool")
         self.spool.prepare(SYSTEM, SIZE)
         self.store = FileStore.create(directory / "store")
-        self.repository = Repository(self.store, choose_sealer(), fresh_keys())
+        self.keys = fresh_keys()
+        self.repository = Repository(self.store, choose_sealer(), self.keys)
         self.repository.claim_epoch(CONTROLLER, clock.now())
         self.archive = self.repository.wal(ORDERS, SYSTEM, SIZE)
 
@@ -242,3 +244,39 @@ def test_a_damaged_copy_is_told_holds_up_nothing_and_keeps_its_segment_in_the_sp
     shipped = shipper.ship_once()
     assert (shipped.segments, shipped.fault) == (1, None)
     assert estate.archive.fetch_segment(segment(3)) == one_history(3)
+
+
+def test_a_segment_that_grows_in_small_steps_is_read_back_in_few_pieces_and_no_step_lists_what_is_there(estate):
+    listings, pieces = [], 70
+
+    class Counted:
+        def list(self, prefix=""):
+            listings.append(prefix)
+            return estate.store.list(prefix)
+
+        def __getattr__(self, name):
+            return getattr(estate.store, name)
+
+    estate.repository = Repository(Counted(), choose_sealer(), estate.keys)
+    shipper = estate.shipper()
+    for number in range(1, pieces + 1):
+        estate.partial(3, one_history(3)[: 10 * number])
+        if number == 40:
+            shipper = estate.shipper()
+        shipper.ship_once()
+    assert len(listings) < 10, "at its beginning only"
+    tails = [tail for tail in estate.archive.contents().tails if tail.segment == segment(3)]
+    assert len(tails) == pieces + 2
+    assert len(cover_of(tails)) == 2 + pieces % 32
+    small = next(found.key for found in estate.store.list("postgres/") if "0000000010-0000000020.zst" in found.key)
+    estate.store.delete(small)
+    assert estate.archive.fetch_segment(segment(3)) == one_history(3)[: 10 * pieces].ljust(SIZE, b"\0")
+
+
+def test_small_steps_of_another_history_are_a_conflict_also_where_they_were_put_together(estate):
+    shipper = estate.shipper()
+    for number in range(1, 33):
+        estate.partial(3, one_history(3)[: 40 * number])
+        shipper.ship_once()
+    estate.partial(3, another(3)[:2000])
+    assert code_of(estate.shipper().ship_once) == "wal_conflict"

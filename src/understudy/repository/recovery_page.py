@@ -131,8 +131,8 @@ fi
 ## 5. Decode the write-ahead log
 
 All of it first, into a directory; then PostgreSQL reads it from there. A segment counts only with its `.json` beside it, which
-names the data (usually the same name with `.zst.age`) and its SHA-256. Of a segment that is not there complete, the pieces in
-its folder `.tail` are put one behind the other and padded with zeros.
+names the data (usually the same name with `.zst.age`) and its SHA-256. Of a segment that is not there complete, pieces in its
+folder `.tail` are put one behind the other and padded with zeros: always the one that reaches furthest of those that join.
 
 ```sh
 mkdir "$WORK/wal" || exit 1
@@ -161,15 +161,25 @@ for TAIL in "$CLUSTER"/wal/*/*.tail; do
   NAME=$(basename "$TAIL" .tail)
   test ! -e "$WORK/wal/$NAME" || continue
   : > "$WORK/assembled" || exit 1
-  for SIDECAR in "$TAIL"/*.json; do
-    SPAN=$(basename "$SIDECAR" .json)
-    HAVE=$(wc -c < "$WORK/assembled")
-    FROM=$(echo "${SPAN%-*}" | sed 's/^0*\\([0-9]\\)/\\1/')
-    UPTO=$(echo "${SPAN#*-}" | sed 's/^0*\\([0-9]\\)/\\1/')
-    test "$FROM" -le "$HAVE" && test "$UPTO" -gt "$HAVE" || continue
-    decode "${SIDECAR%.json}" "$WORK/piece" || exit 1
-    tail -c +$((HAVE - FROM + 1)) "$WORK/piece" > "$WORK/piece.new" || exit 1
-    cat "$WORK/piece.new" >> "$WORK/assembled" || exit 1
+  HAVE=0
+  while :; do
+    BEST=$HAVE
+    for SIDECAR in "$TAIL"/[0-9]?????????-[0-9]?????????.json; do
+      test -e "$SIDECAR" || break
+      SPAN=${SIDECAR##*/}
+      SPAN=${SPAN%.json}
+      FROM=$((1${SPAN%-*} - 10000000000))
+      UPTO=$((1${SPAN#*-} - 10000000000))
+      test "$FROM" -le "$HAVE" || break
+      test "$UPTO" -gt "$BEST" || continue
+      BEST=$UPTO
+      BEGIN=$FROM
+      PIECE=${SIDECAR%.json}
+    done
+    test "$BEST" -gt "$HAVE" || break
+    decode "$PIECE" "$WORK/piece" || exit 1
+    tail -c +$((HAVE - BEGIN + 1)) "$WORK/piece" >> "$WORK/assembled" || exit 1
+    HAVE=$BEST
   done
   truncate -s "$SEGMENT_BYTES" "$WORK/assembled" || exit 1
   mv "$WORK/assembled" "$WORK/wal/$NAME" || exit 1

@@ -16,7 +16,8 @@ from understudy.repository.compression import WAL_LEVEL
 from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan, WalKeys, wal_prefix
 from understudy.repository.sealing import SealedObject, check_sealed, read_sealed, store_sealed
 from understudy.repository.signing import Signer, read_document
-from understudy.repository.wal_contents import WalContents, unbroken_reaches
+from understudy.repository.tail_cover import cover_of
+from understudy.repository.wal_contents import WalContents
 from understudy.repository.wal_sidecars import WalOwner, WalSidecar, WalSubject
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
@@ -61,6 +62,8 @@ class WalArchive:
         self._signer: Signer | None = None
         self._seen_complete: WalSegment | None = None
         """The newest segment known to be there: its successor needs no look at the store."""
+        self._tail_reach: tuple[WalSegment, int] | None = None
+        """How far the tails of the segment that is being filled are known to reach: the next one needs no listing."""
 
     def contents(self) -> WalContents:
         """One listing of everything below ``wal/``."""
@@ -105,13 +108,11 @@ class WalArchive:
             raise ValueError(f"not a tail of {segment}: bytes [{from_offset}, {stop}) of {segment.size_bytes}")
         if self._is_there(segment):
             return PutOutcome.ALREADY_THERE
-        if not begin_after_gap:
-            self._require_predecessor(segment)
-        reach = unbroken_reaches(self._tails(segment)).get(segment, 0)
-        if from_offset > reach:
-            raise wal_hole(f"a tail of {segment} from byte {from_offset} on, where the earlier ones end at {reach}")
+        reach = self._reach_for(segment, from_offset, begin_after_gap)
         stem = self._paths.tail(segment, from_offset, stop)
-        return self._put(stem, self._owner.tail(segment, from_offset, stop), content, begin_after_gap)
+        outcome = self._put(stem, self._owner.tail(segment, from_offset, stop), content, begin_after_gap)
+        self._tail_reach = (segment, max(reach, stop))
+        return outcome
 
     def put_history(self, timeline: Timeline, content: bytes) -> PutOutcome:
         """Store a ``.history`` file.
@@ -124,7 +125,7 @@ class WalArchive:
     def fetch_segment(self, segment: WalSegment) -> bytes:
         """The segment's bytes, exactly ``segment.size_bytes``.
 
-        Where it is not there complete, its tails are put together and padded with zeros.
+        Where it is not there complete, the fewest of its tails that hold all their bytes are put together and padded with zeros.
 
         Raises:
             GiveUp: ``wal_missing`` (on the store's authoritative word), ``wal_corrupt`` (a sidecar or its data is damaged, not
@@ -136,13 +137,12 @@ class WalArchive:
         if sidecar is not None:
             return self._content(stem, sidecar, self._owner.segment(segment))
         content = bytearray()
-        for tail in sorted(self._tails(segment)):
-            if tail.start <= len(content) < tail.stop:
-                piece = self._tail_content(tail)
-                overlap = len(content) - tail.start
-                if content[tail.start :] != piece[:overlap]:
-                    raise self._corrupt(self._paths.tail(segment, tail.start, tail.stop), "bytes that contradict an earlier tail")
-                content += piece[overlap:]
+        for tail in cover_of([*self._tails(segment)]):
+            piece = self._tail_content(tail)
+            overlap = len(content) - tail.start
+            if content[tail.start :] != piece[:overlap]:
+                raise self._corrupt(self._paths.tail(segment, tail.start, tail.stop), "bytes that contradict an earlier tail")
+            content += piece[overlap:]
         if not content:
             raise GiveUp(
                 "wal_missing",
@@ -305,6 +305,18 @@ class WalArchive:
             span = self._paths.recognise(found.key, self._owner.segment_bytes)
             if isinstance(span, TailSpan):
                 yield span
+
+    def _reach_for(self, segment: WalSegment, offset: int, begin_after_gap: bool) -> int:
+        """How far the stored tails of the segment reach: as far as is known here, if a tail from ``offset`` on joins that."""
+        if self._tail_reach is not None and self._tail_reach[0] == segment and offset <= self._tail_reach[1]:
+            return self._tail_reach[1]
+        if not begin_after_gap:
+            self._require_predecessor(segment)
+        cover = cover_of([*self._tails(segment)])
+        reach = cover[-1].stop if cover else 0
+        if offset > reach:
+            raise wal_hole(f"a tail of {segment} from byte {offset} on, where the earlier ones end at {reach}")
+        return reach
 
     def _is_there(self, segment: WalSegment) -> bool:
         if segment == self._seen_complete:

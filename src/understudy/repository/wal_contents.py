@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from understudy.repository.layout import TailSpan, WalKeys
+from understudy.repository.tail_cover import covers_of
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
 
@@ -26,7 +27,7 @@ class WalContents:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_complete", frozenset(self.segments))
-        object.__setattr__(self, "_last_tails", _unbroken(self.tails))
+        object.__setattr__(self, "_last_tails", {segment: cover[-1] for segment, cover in covers_of(self.tails).items()})
         object.__setattr__(self, "_tail_reaches", {segment: tail.stop for segment, tail in self._last_tails.items()})
 
     @classmethod
@@ -56,6 +57,14 @@ class WalContents:
     def last_tails(self) -> Mapping[WalSegment, TailSpan]:
         """The tail with which each of these reaches ends."""
         return self._last_tails
+
+    def tails_of_unfinished(self) -> Mapping[WalSegment, tuple[TailSpan, ...]]:
+        """All tails of each segment that is not complete, ascending."""
+        of_one: dict[WalSegment, list[TailSpan]] = {}
+        for tail in self.tails:
+            if tail.segment not in self._complete:
+                of_one.setdefault(tail.segment, []).append(tail)
+        return {segment: tuple(tails) for segment, tails in of_one.items()}
 
     def timelines(self) -> tuple[Timeline, ...]:
         """Those of which any WAL is there, ascending."""
@@ -105,17 +114,3 @@ class WalContents:
                 begun.add(segment.timeline)
         tails.update(tail for tail in others.tails if joins(tail.segment))
         return WalContents(self.segment_bytes, tuple(sorted(segments)), tuple(sorted(tails)), tuple(sorted(histories)))
-
-
-def unbroken_reaches(tails: Iterable[TailSpan]) -> Mapping[WalSegment, int]:
-    """How far the tails of each segment reach from its beginning on, without a hole; segments without such are left out."""
-    return {segment: tail.stop for segment, tail in _unbroken(tails).items()}
-
-
-def _unbroken(tails: Iterable[TailSpan]) -> Mapping[WalSegment, TailSpan]:
-    last: dict[WalSegment, TailSpan] = {}
-    for tail in sorted(tails):
-        reach = last[tail.segment].stop if tail.segment in last else 0
-        if tail.start <= reach < tail.stop:
-            last[tail.segment] = tail
-    return last

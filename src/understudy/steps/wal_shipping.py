@@ -15,6 +15,7 @@ from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
 from understudy.repository.layout import TailSpan
+from understudy.repository.tail_cover import TailCover
 from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
@@ -82,6 +83,7 @@ class WalShipper:
         self._claim = claim
         self._known = False
         self._tails: dict[WalSegment, _StoredTail] = {}
+        self._covers: dict[WalSegment, TailCover] = {}
         self._complete: set[WalSegment] = set()
         self._compared = compared if compared is not None else {}
         self._histories: dict[Timeline, bytes] = {}
@@ -172,6 +174,7 @@ class WalShipper:
         for segment in self._compared.keys() - self._complete:
             del self._compared[segment]
         self._tails.update({segment: _StoredTail(tail.start, tail.stop, None) for segment, tail in known.last_tails().items()})
+        self._covers.update({segment: TailCover.of(tails) for segment, tails in known.tails_of_unfinished().items()})
         self._newest = max([*self._complete, *self._tails], default=None)
         self._known = True
 
@@ -206,6 +209,7 @@ class WalShipper:
         self._complete.add(segment)
         self._compared[segment] = spool.versions.get(segment, "")
         self._tails.pop(segment, None)
+        self._covers.pop(segment, None)
         self._newest = max(segment, self._newest or segment)
         return outcome
 
@@ -228,8 +232,25 @@ class WalShipper:
 
         self._put(segment, put, spool, backup_begins_in)
         self._tails[segment] = _StoredTail(offset, offset + len(tail), hashlib.sha256(tail).hexdigest())
+        self._covers[segment] = self._covers.get(segment, TailCover()).followed_by(offset, offset + len(tail))
         self._newest = max(segment, self._newest or segment)
+        self._put_together(segment, spool, backup_begins_in)
         return len(tail)
+
+    def _put_together(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> None:
+        """Store many small tails once more as one: so a segment that fills slowly is read back in a few pieces."""
+        due = self._covers[segment].put_together()
+        if due is None:
+            return
+        cover, start, stop = due
+        content = self._receiver.read_tail(segment, start)[: stop - start]
+
+        def put(begin_after_gap: bool) -> PutOutcome:
+            return self._archive.put_tail(segment, start, content, begin_after_gap=begin_after_gap)
+
+        if len(content) == stop - start:  # else the receiver has just begun it again
+            self._put(segment, put, spool, backup_begins_in)
+            self._covers[segment] = cover
 
     def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: bytes) -> None:
         """``piece``: what the spool holds now where the repository's last tail is. The archive says what a difference means."""
