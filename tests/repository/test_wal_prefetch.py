@@ -1,5 +1,6 @@
 """The prefetcher, asked by a shell as a server would ask it."""
 
+import errno
 import json
 import os
 import shutil
@@ -104,8 +105,8 @@ def test_a_final_fault_is_recorded_and_never_looks_like_the_end(archive, tmp_pat
     archive.before = before
     directory = tmp_path / "prefetch"
     with prefetcher(archive, directory, names(1, 5), workers=1) as fetching:
-        wait_until(lambda: (directory / "error").exists(), "the fault to be recorded")
         assert [ask(fetching, tmp_path / "x", name) for name in names(1, 4)] == [0, 0, 0, 255]
+        wait_until(lambda: (directory / "error").exists(), "the fault to be recorded")
         assert ask(fetching, tmp_path / "x", names(9, 9)[0]) == 1
         with pytest.raises(GiveUp) as refused:
             fetching.raise_if_failed()
@@ -114,6 +115,32 @@ def test_a_final_fault_is_recorded_and_never_looks_like_the_end(archive, tmp_pat
     archive.before = lambda name: None
     with prefetcher(archive, directory, names(1, 5)) as fetching:
         assert ask(fetching, tmp_path / "x", names(4, 4)[0]) == 0
+
+
+def test_what_cannot_be_had_ends_nothing_before_the_server_asks_for_it_and_what_follows_is_fetched(archive, tmp_path):
+    damaged, tried = names(3, 3)[0], threading.Event()
+
+    def before(name):
+        if name == damaged:
+            tried.set()
+            raise GiveUp("wal_corrupt", found="the seal is broken")
+
+    archive.before = before
+    directory = tmp_path / "prefetch"
+    with prefetcher(archive, directory, names(1, 5), workers=1) as fetching:
+        wait_until(lambda: ready(directory) == [*names(1, 2), *names(4, 5)], "what lies before and behind it")
+        assert tried.is_set()
+        assert [ask(fetching, tmp_path / "x", name) for name in names(1, 2)] == [0, 0]
+        fetching.raise_if_failed()
+        assert not (directory / "error").exists()
+        fetching.leave(names(1, 2), lambda: None)
+        with pytest.raises(GiveUp) as refused:
+            fetching.leave([damaged], lambda: None)
+        assert refused.value.code == "wal_corrupt"
+        assert ask(fetching, tmp_path / "x", damaged) == 255
+        with pytest.raises(GiveUp) as refused:
+            fetching.raise_if_failed()
+    assert refused.value.code == "wal_corrupt"
 
 
 def test_a_segment_of_the_wrong_size_is_a_final_fault(archive, tmp_path):
@@ -212,3 +239,63 @@ def test_a_prefetcher_that_is_killed_is_a_fault_and_its_successor_serves_who_wai
     with fetching:
         waiting.join(timeout=60)
     assert answers == [0]
+
+
+def test_what_is_to_stay_is_not_taken_away_by_a_request_that_comes_at_the_same_time(archive, tmp_path):
+    directory = tmp_path / "prefetch"
+    with prefetcher(archive, directory, names(1, 20), window=2) as fetching:
+        wait_until(lambda: ready(directory) == names(1, 2), "the first window")
+        listed, leaving = fetching._staging.ready, []
+
+        def ready_while_somebody_leaves():
+            if not leaving:
+                leaving.append(threading.Thread(target=fetching.leave, args=(names(1, 1), lambda: None)))
+                leaving[0].start()
+                leaving[0].join(timeout=0.5)  # in vain, where it has to wait for what is under way here
+            return listed()
+
+        fetching._staging.ready = ready_while_somebody_leaves
+        assert ask(fetching, tmp_path / "x", names(10, 10)[0]) == 0
+        wait_until(lambda: leaving and not leaving[0].is_alive(), "both to be through")
+        wait_until(lambda: names(11, 11)[0] in ready(directory), "the window")
+        assert names(1, 1)[0] in ready(directory)
+
+
+def test_a_directory_that_cannot_be_looked_at_is_a_final_fault(archive, tmp_path):
+    directory, asked = tmp_path / "prefetch", names(1, 1)[0]
+
+    def unreadable(name):
+        raise OSError(errno.EIO, "Input/output error", name)
+
+    with prefetcher(archive, directory, names(1, 30), window=2) as fetching:
+        wait_until(lambda: ready(directory) == names(1, 2), "the first window")
+        fetching._staging.is_ready = unreadable
+        assert ask(fetching, tmp_path / "x", asked) == 0
+        assert ask(fetching, tmp_path / "x", names(9, 9)[0]) == 255
+        with pytest.raises(GiveUp) as refused:
+            fetching.raise_if_failed()
+    assert refused.value.code == "wal_directory_fault"
+
+
+_NO_THREAD_TO_BE_HAD = """
+import resource, sys, threading
+from pathlib import Path
+from tests.repository.directory_archive import DirectoryArchive
+from tests.repository.test_wal_prefetch import names, prefetcher
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+threading.stack_size(256 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (held + (480 << 20), resource.RLIM_INFINITY))
+try:
+    prefetcher(DirectoryArchive(Path(sys.argv[1])), Path(sys.argv[2]), names(1, 5)).__enter__()
+except RuntimeError as error:
+    print(error, [thread.name for thread in threading.enumerate()])
+"""
+
+
+def test_where_no_thread_is_to_be_had_those_that_began_are_ended(archive, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _NO_THREAD_TO_BE_HAD, str(archive.directory), str(tmp_path / "prefetch")],
+        check=False, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "can't start new thread ['MainThread']\n"

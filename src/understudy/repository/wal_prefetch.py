@@ -115,6 +115,8 @@ class WalPrefetcher:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: UnderstudyError | None = None
+        self._unusable: dict[str, GiveUp] = {}
+        """What cannot be had, and why. It ends nothing before the server asks for it: its target may lie before that."""
         self._passing: TryAgain | None = None
         self._fetched = 0
 
@@ -135,7 +137,7 @@ class WalPrefetcher:
         return self._fetched
 
     def raise_if_failed(self) -> None:
-        """Raises the final fault that ended fetching, if one did."""
+        """Raises the final fault that ended fetching, if one did; a file that cannot be had does once the server asks for it."""
         if self._failure is not None:
             raise self._failure
 
@@ -154,8 +156,9 @@ class WalPrefetcher:
         with self._changed:
             known = self._window.leave(names)
         for name in known:
-            if not self._staging.is_ready(name):
-                self._fetch(name, between_tries)
+            fault = None if self._staging.is_ready(name) else self._fetch(name, between_tries)
+            if fault is not None:
+                raise fault
 
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:
@@ -166,20 +169,23 @@ class WalPrefetcher:
             threads += [
                 threading.Thread(target=self._work, name=f"wal-fetch-{number}", daemon=True) for number in range(self._workers)
             ]
+            started: list[threading.Thread] = []
+            undo.callback(self._end, started)
             for thread in threads:
                 thread.start()
-                undo.callback(thread.join)
-            undo.callback(self._close)
+                started.append(thread)
             self._exit = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def _close(self) -> None:
+    def _end(self, started: Sequence[threading.Thread]) -> None:
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
+        for thread in started:
+            thread.join()
 
     @property
     def _script(self) -> Path:
@@ -208,21 +214,25 @@ class WalPrefetcher:
     def _move_to(self, asked_for: Sequence[str]) -> None:
         """The window to the newest of these requests, and away with what has come to lie outside of it."""
         with self._changed:
-            if not self._window.move_to(asked_for):
-                return
-            kept = self._window.kept()
-            self._changed.notify_all()
-        for name in self._staging.ready():
-            if is_segment_name(name) and name not in kept:
-                self._staging.take_away(name)
+            fault = next((self._unusable[name] for name in asked_for if name in self._unusable), None)
+            if fault is None and self._window.move_to(asked_for):
+                kept = self._window.kept()
+                self._changed.notify_all()
+                for name in self._staging.ready():
+                    if is_segment_name(name) and name not in kept:
+                        self._staging.take_away(name)
+        if fault is not None:
+            self._fail(fault)
 
     def _work(self) -> None:
-        while (name := self._next()) is not None:
-            with self._recording_faults():
-                self._fetch(name)
-            with self._changed:
-                self._window.in_progress.discard(name)
-                self._changed.notify_all()
+        with self._recording_faults():
+            while (name := self._next()) is not None:
+                fault = self._fetch(name)
+                with self._changed:
+                    if fault is not None:
+                        self._unusable[name] = fault
+                    self._window.in_progress.discard(name)
+                    self._changed.notify_all()
 
     @contextlib.contextmanager
     def _recording_faults(self) -> Iterator[None]:
@@ -249,13 +259,15 @@ class WalPrefetcher:
         with self._changed:
             while not self._closing.is_set() and self._failure is None:
                 for name in (*self._histories, *self._window.wanted()):
-                    if name not in self._window.in_progress and not self._staging.is_ready(name):
+                    passed_over = name in self._window.in_progress or name in self._unusable
+                    if not passed_over and not self._staging.is_ready(name):
                         self._window.in_progress.add(name)
                         return name
                 self._changed.wait()
             return None
 
-    def _fetch(self, name: str, between_tries: Callable[[], None] = lambda: None) -> None:
+    def _fetch(self, name: str, between_tries: Callable[[], None] = lambda: None) -> GiveUp | None:
+        """Returns why it cannot be had, and raises what is wrong here."""
         while not self._closing.is_set():
             try:
                 content = self._content(name)
@@ -264,10 +276,14 @@ class WalPrefetcher:
                 between_tries()
                 self._closing.wait(passing.after.total_seconds())
                 continue
+            except GiveUp as final:
+                self._passing = None
+                return final
             self._passing = None
             self._staging.make_ready(name, content)
             self._fetched += 1
-            return
+            break
+        return None
 
     def _content(self, name: str) -> bytes:
         timeline = timeline_of_history_file(name)
