@@ -28,7 +28,6 @@ def server_facts(version_number=180004, timeline=1, **settings):
         wal_flushed=Lsn.parse("0/5000000"),
         segment_bytes=SEGMENT_BYTES,
         data_checksums=True,
-        size_bytes=10**9,
         tablespaces=(),
         settings={"summarize_wal": "on"} | settings,
         observed=NOW,

@@ -1,5 +1,6 @@
 """How often the tail of the WAL goes into a repository: every ``ship_every``, and each tail begins where the one before ended."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -121,3 +122,32 @@ def test_what_was_shipped_before_a_restart_is_not_shipped_again(streamed):
     streamed.write("words of a second shipper")
     streamed.shipper().ship_once()
     assert [start for start, _ in streamed.tails] == [0, first_stop]
+
+
+class NotingStop(threading.Event):
+    """Notes how long a thread would wait, does not wait, and is set after so many times."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.noted, self._times = [], times
+
+    def wait(self, timeout=None):
+        self.noted.append(timeout)
+        if len(self.noted) == self._times:
+            self.set()
+        return self.is_set()
+
+
+def test_a_server_that_cannot_be_asked_is_asked_less_and_less_often(tmp_path):
+    nowhere = Secret(f"host={tmp_path} port=1")
+    database = PostgresDatabase(nowhere, SystemClock())
+    receiver = PostgresWalReceiver(
+        nowhere, lambda: database, SystemClock(), ReceiverOptions("slot", tmp_path / "spool", 2**30, "x")
+    )
+    faults, clock = [], OwnedClock()
+    stream = WalStream(ORDERS, receiver, lambda: None, {}, SHIP_EVERY, clock, lambda report: None, faults.append)
+    stream._stopping = NotingStop(6)
+    stream.start()
+    wait_until(lambda: len(stream._stopping.noted) == 6, "six tries")
+    assert stream._stopping.noted == [1, 2, 4, 8, 8, 8]
+    assert all(report.fault is not None for report in faults)

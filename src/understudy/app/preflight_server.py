@@ -30,7 +30,7 @@ from understudy.judge.preflight_host import (
     restore_need,
     spool_need,
 )
-from understudy.ports.database import Database, ServerFacts
+from understudy.ports.database import Database
 from understudy.stack.resources import PostgresResource, SqlCheck
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
@@ -87,12 +87,13 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
         findings += _check_questions(subject, resource, database)
     except UnderstudyError as error:
         findings.append(finding_of(error, subject, _aspect_of(error)))
-    server: ServerFacts | None = None
+    size_bytes = 0
     if database is not None and major is not None and major >= FIRST_MAJOR:
         try:
             server = database.facts()
             findings.append(Finding(subject, "replication", Grade.OK, "a replication connection was opened"))
             findings += judge_tablespaces(server.tablespaces, _protection(installation, name))
+            size_bytes = database.size_bytes()
         except UnderstudyError as error:
             failed = {finding.aspect for finding in findings if finding.grade is Grade.FAILURE}
             if _aspect_of(error) not in failed:  # the settings told it already, with the statement that changes it
@@ -102,7 +103,7 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
     if major is not None:
         yield from _check_programs(subject, resource, major)
     yield from check_landing(installation, name, settings)
-    yield from _check_directories(installation, name, server)
+    yield from _check_directories(installation, name, size_bytes)
 
 
 def _seen_major(installation: Installation, name: ResourceName) -> int | None:
@@ -228,14 +229,13 @@ def _check_programs(subject: str, resource: PostgresResource, major: int) -> Ite
         yield finding_of(error, subject, "programs_restoring")
 
 
-def _check_directories(installation: Installation, name: ResourceName, server: ServerFacts | None) -> Iterator[Finding]:
+def _check_directories(installation: Installation, name: ResourceName, size_bytes: int) -> Iterator[Finding]:
     subject = f"resource {name}"
     resource = installation.resource(name)
     spool = Path(resource.wal.spool) if resource.wal.spool else installation.state / "wal" / name
     yield judge_directory(subject, "spool", look_at_directory(spool), spool_need(name, resource.wal.spool_limit))
     if installation.stack.encryption.identity is None:
         return
-    size_bytes = server.size_bytes if server else 0
     drill = Path(resource.drill.directory) if resource.drill.directory else installation.state / "drills"
     need = restore_need(f"resources.{name}.drill.directory", size_bytes)
     yield judge_directory(subject, "drill_directory", look_at_directory(drill), need)

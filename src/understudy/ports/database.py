@@ -35,8 +35,6 @@ class ServerFacts:
     """How far the WAL is safe on the server (on a standby: how far it was received or replayed)."""
     segment_bytes: int
     data_checksums: bool
-    size_bytes: int
-    """Sum over all databases, as ``pg_database_size`` counts; 0 when the role may not ask."""
     tablespaces: tuple[Tablespace, ...]
     settings: Mapping[str, str]
     """The settings that backup and recovery depend on, by name, as ``SHOW`` prints them; absent in older majors, absent here."""
@@ -169,7 +167,13 @@ class Database(Protocol):
         """Raises nothing: what cannot be told is ``UNKNOWN``."""
         ...
 
-    def facts(self) -> ServerFacts: ...
+    def facts(self) -> ServerFacts:
+        """Cheap, however large the server is."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Sum over all databases, as ``pg_database_size`` counts: it looks at each file. 0 when the role may not ask."""
+        ...
 
     def wal_flushed(self) -> tuple[Timeline, Lsn]:
         """Cheap: how far the WAL is safe on the server now."""

@@ -94,11 +94,13 @@ class WalStream:
 
     def _keep_receiving(self) -> None:
         told = _Told(self._resource, "receiving")
+        pause_seconds = _SEGMENTS_EVERY_SECONDS
         while not self._stopping.is_set():
             fault = self._receive_once()
             told.tell(fault)
             self._report_receiving(ReceivingReport(self._resource, fault))
-            self._stopping.wait(_SEGMENTS_EVERY_SECONDS)
+            self._stopping.wait(pause_seconds)
+            pause_seconds = _SEGMENTS_EVERY_SECONDS if fault is None else min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def _receive_once(self) -> UnderstudyError | None:
         try:

@@ -1,4 +1,5 @@
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,28 @@ def test_wal_that_the_server_removed_is_a_final_fault_with_the_servers_own_words
         assert again.value.code == "wal_removed"
     assert "has already been removed" in failed.value.found
     assert not receiver.facts().running
+
+
+def test_why_the_receiver_failed_is_told_also_where_the_role_may_not_look_for_removed_wal(server, receivers, tmp_path):
+    receiver = receivers(server)
+    receiver.ensure_running()
+    write_segments(server, 2)
+    wait_for_segments(receiver, 2)
+    receiver.stop()
+    write_segments(server, 2)
+    failing = tmp_path / "programs"
+    failing.mkdir()
+    for program in Path(server.programs).iterdir():
+        (failing / program.name).symlink_to(program)
+    (failing / "pg_receivewal").unlink()
+    (failing / "pg_receivewal").write_text(
+        f'#!/bin/sh\ntest "$1" = --version && exec {server.programs}/pg_receivewal "$1"\n'
+        "echo 'pg_receivewal: error: it broke' >&2\nexit 1\n"
+    )
+    (failing / "pg_receivewal").chmod(0o755)
+    server.sql(f"revoke pg_monitor from {REPLICATION_ROLE}")
+    with pytest.raises(GiveUp) as failed:
+        receivers(server, programs_directory=str(failing)).ensure_running()
+    assert failed.value.code == "receiver_failed"
+    assert "it broke" in failed.value.found
+    assert "GRANT pg_monitor" in failed.value.hint

@@ -13,7 +13,7 @@ from tests.adapters.postgres.streaming import (
 from tests.servers.processes import wait_until
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.database import PostgresDatabase
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import Lsn
 
@@ -59,8 +59,12 @@ def test_a_receiver_ahead_on_a_dead_timeline_is_told_and_goes_on_once_that_wal_i
     receiver.stop()
     server.kill_everything()
     standby.start()
-    standby.promote()
     follower = receivers(standby)
+    for attempt in (follower.ensure_running, lambda: follower.quarantine_diverged("a test")):
+        with pytest.raises(TryAgain) as behind:  # it may only not have replayed yet what it has
+            attempt()
+        assert behind.value.code == "standby_behind"
+    standby.promote()
     with pytest.raises(GiveUp) as diverged:
         follower.ensure_running()
     assert diverged.value.code == "receiver_diverged"

@@ -48,12 +48,15 @@ select current_setting('server_version_num'),
        pg_is_in_recovery(),
        (select setting from pg_settings where name = 'wal_segment_size'),
        current_setting('data_checksums'),
-       (select case when bool_and(visible) then sum(case when visible then pg_database_size(oid) end) else 0 end
-          from (select oid, has_database_privilege(oid, 'CONNECT') or pg_has_role('pg_read_all_stats', 'USAGE') as visible
-                  from pg_database) as databases),
        (select coalesce(json_agg(json_build_array(oid::bigint, spcname, pg_tablespace_location(oid)) order by oid), '[]')
           from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
        (select json_object_agg(name, current_setting(name)) from pg_settings where name = any(string_to_array(%s, ',')))
+"""
+
+_SIZE = """
+select case when bool_and(visible) then sum(case when visible then pg_database_size(oid) end) else 0 end
+  from (select oid, has_database_privilege(oid, 'CONNECT') or pg_has_role('pg_read_all_stats', 'USAGE') as visible
+          from pg_database) as databases
 """
 
 _WAL_FLUSHED = """
@@ -101,7 +104,7 @@ class PostgresDatabase:
         replication, identity = self._connector.replication()
         replication.close()
         row = self._ask(_FACTS, [_SETTINGS])[0]
-        version_number, version, in_recovery, segment_bytes, checksums, size, tablespaces, settings = row
+        version_number, version, in_recovery, segment_bytes, checksums, tablespaces, settings = row
         return ServerFacts(
             system_identifier=identity.system_identifier,
             version_number=int(version_number or 0),
@@ -111,11 +114,14 @@ class PostgresDatabase:
             wal_flushed=identity.wal_flushed,
             segment_bytes=int(segment_bytes or 0),
             data_checksums=checksums == "on",
-            size_bytes=int(size or 0),
             tablespaces=tuple(Tablespace(oid, name, location) for oid, name, location in json.loads(tablespaces or "[]")),
             settings=json.loads(settings or "{}"),
             observed=self._clock.now(),
         )
+
+    def size_bytes(self) -> int:
+        [(size,)] = self.query(_SIZE)
+        return int(size or 0)
 
     def wal_flushed(self) -> tuple[Timeline, Lsn]:
         [(name, position)] = self._ask(_WAL_FLUSHED)

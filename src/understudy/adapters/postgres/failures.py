@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.wal import Lsn
 
 _RESTARTING = frozenset({"57P01", "57P02", "57P03", "57P05"})
 _HBA = re.compile(r"no pg_hba\.conf entry for|pg_hba\.conf rejects")
@@ -174,3 +176,14 @@ _CONNECTION_RULES: tuple[tuple[re.Pattern[str], _Make], ...] = (
     (re.compile(r"database \"[^\"]*\" does not exist"), _database_missing),
     (re.compile(r"certificate|server does not support SSL|root certificate|SSL error: (?!unexpected eof)"), _tls_failed),
 )
+
+
+def standby_behind(address: str, flushed: Lsn, spool: Path, reaches: Lsn) -> TryAgain:
+    """After a crash a standby says how far it has replayed, until its own server sends again; it may hold far more."""
+    return TryAgain(
+        "standby_behind",
+        found=f"{address}, a standby, is at {flushed}, and the spool reaches {reaches}",
+        expected="a standby that has replayed, or received again, what it sent before",
+        hint="wait: it is tried again. If it stays so, look whether the standby receives from its primary (pg_stat_wal_receiver); one "
+        f"that was set back for good, as by a snapshot, needs another spool: move {spool} away",
+    )

@@ -19,7 +19,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from understudy.adapters.postgres.connection import NETWORK_DEFAULTS, ConnectionString, connection_parameters, current
-from understudy.adapters.postgres.failures import connection_failure
+from understudy.adapters.postgres.failures import connection_failure, standby_behind
 from understudy.adapters.postgres.processes import is_alive
 from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, find_programs
 from understudy.adapters.postgres.receiver_log import ReceiverLog
@@ -247,6 +247,8 @@ class PostgresWalReceiver:
             return _Divergence(start, f"the server is on timeline {timeline}", None, None)
         if start.timeline == timeline:
             if start.lsn > flushed:
+                if self._database.query("select pg_is_in_recovery()") == [("t",)]:
+                    raise standby_behind(self._database.address, flushed, self._options.spool_directory, start.lsn)
                 return _Divergence(start, f"the server has written up to {flushed} only", flushed, None)
             return None
         forks = parse_history_file(self._database.timeline_history(timeline).decode())
@@ -329,8 +331,12 @@ class PostgresWalReceiver:
         """
         if error.code != "receiver_failed" or start is None or kept_from is None:
             return None
-        if start.lsn >= kept_from and not self._is_gone(start):
-            return None
+        try:
+            if start.lsn >= kept_from and not self._is_gone(start):
+                return None
+        except GiveUp as unseen:
+            hint = f"{error.hint}. Whether it was removed can be seen here after {unseen.hint}"
+            return GiveUp(error.code, found=error.found, expected=error.expected, hint=hint)
         kept = f"from {kept_from} on only" if start.lsn < kept_from else "no longer"
         return GiveUp(
             "wal_removed",
