@@ -3,6 +3,8 @@
 import hashlib
 import os
 import threading
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,11 +24,22 @@ def broken_source(before: bytes):
 
 
 class ObjectStoreContract:
-    """Inherit, and supply ``store``: an empty store."""
+    """Inherit, and supply ``store``: an empty store; where that is no directory, ``put_stray``, too."""
 
     @pytest.fixture
     def store(self) -> ObjectStore:
         raise NotImplementedError
+
+    @pytest.fixture
+    def put_stray(self, store):
+        """Puts an empty object there, under whatever name, as another program would."""
+
+        def put(name):
+            path = Path(urlsplit(store.url).path) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+        return put
 
     def test_what_was_put_is_read_back(self, store):
         chunks = [b"one ", b"", b"two ", b"three"]
@@ -116,6 +129,14 @@ class ObjectStoreContract:
         store.delete("p/2/x/deep/down")
         assert list(store.folders("p/")) == ["1"]
 
+    def test_what_another_program_left_there_under_no_name_of_ours_is_not_shown(self, store, put_stray):
+        store.put("a/b/x", [b""])
+        for stray in ("a/b (copy)/x", "a/b/x (1)", "a/ä/x", "notes (old)"):
+            put_stray(stray)
+        assert [each.key for each in store.list()] == ["a/b/x"]
+        assert [each.key for each in store.list("a/b")] == ["a/b/x"]
+        assert list(store.folders("a/")) == ["b"]
+
     def test_deleting_is_final_and_repeatable(self, store):
         store.put("gone/1", [b"x"])
         store.put("gone/2", [b"x"])
@@ -131,7 +152,7 @@ class ObjectStoreContract:
         assert list(store.list()) == []
 
     def test_a_key_that_leaves_the_store_is_refused(self, store):
-        for key in ("", "/etc/passwd", "../up", "a/../b", "a//b", "a/", "a b", "ä"):
+        for key in ("", "/etc/passwd", "../up", "a/../b", "a//b", "a/", "a b", "ä", "a\n", ".."):
             with pytest.raises(ValueError, match="not a key"):
                 store.put(key, [b""])
 

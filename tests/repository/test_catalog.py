@@ -1,5 +1,6 @@
 """The catalog is what signed manifests say; nothing unsigned is believed, nothing unusable is hidden."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,10 +11,11 @@ from tests.repository.sample_keys import fresh_keys
 from tests.supervise.owned_clock import OwnedClock
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.files import FileStore
-from understudy.repository.catalog import Repository
+from understudy.repository.catalog import BackupListing, Repository
 from understudy.repository.epochs import LOOK_AGAIN_SECONDS
 from understudy.repository.layout import backup_prefix
 from understudy.repository.manifests import sums_digest, sums_text
+from understudy.repository.removal import Remover
 from understudy.repository.sealing import store_sealed
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, SystemIdentifier
@@ -114,6 +116,17 @@ def test_a_manifest_is_not_written_over_an_absent_or_short_part(store, repositor
     path.unlink()
     assert code_of(lambda: repository.write_backup_manifest(backup)) == "part_corrupt"
     assert repository.backups(ORDERS).usable == ()
+
+
+def test_a_copy_that_a_person_made_of_a_folder_hides_no_backup_and_is_no_obstacle(store, repository, tmp_path):
+    backup = stored_backup(store)
+    repository.write_backup_manifest(backup)
+    folder = tmp_path / "store" / backup_prefix(ORDERS, SYSTEM, backup.label)
+    shutil.copytree(folder, folder.with_name(f"{FULL} (copy)"))
+    (folder / "notes (old).txt").touch()
+    assert repository.backups(ORDERS) == BackupListing((backup,), ())
+    assert Remover(store).remove_backup(backup_prefix(ORDERS, SYSTEM, backup.label))
+    assert repository.backups(ORDERS) == BackupListing((), ())
 
 
 def test_an_unusable_backup_is_reported_and_hides_no_other(store, repository, tmp_path):

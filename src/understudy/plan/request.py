@@ -29,8 +29,8 @@ REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hol
 
 DAMAGE = (
     "part_corrupt", "part_missing", "part_incomplete", "sealed_corrupt", "compressed_corrupt", "object_missing",
-    "backup_file_missing", "backup_file_unexpected", "backup_file_differs", "manifest_corrupt", "archive_cut_short",
-    "archive_corrupt", "incremental_corrupt",
+    "object_unreadable", "backup_file_missing", "backup_file_unexpected", "backup_file_differs", "manifest_corrupt",
+    "archive_cut_short", "archive_corrupt", "incremental_corrupt",
 )  # fmt: skip
 """What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
 

@@ -9,12 +9,17 @@ from typing import Protocol
 
 from understudy.vocabulary.errors import GiveUp
 
-_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|$))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!$)|$))+$")
+_KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|\Z))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!\Z)|\Z))+\Z")
+
+
+def is_key(text: str) -> bool:
+    """Whether an object may lie under it. A store shows nothing else, whatever another program put there."""
+    return bool(_KEY.match(text))
 
 
 def require_key(key: str) -> None:
     """Raises ValueError for what no store takes: it may come from a document that somebody else wrote."""
-    if not _KEY.match(key):
+    if not is_key(key):
         raise ValueError(f"not a key: {key!r}; expected a relative path of printable ASCII without blanks")
 
 
@@ -60,7 +65,8 @@ class ObjectStore(Protocol):
     """Keeps objects under keys. Keys are relative, ``/``-separated, printable ASCII.
 
     Every failure is in the error tree: ``TryAgain("store_unreachable")`` for what passes by itself (after the adapter's own few
-    quick retries), ``GiveUp`` with ``store_denied``, ``store_full``, ``object_exists``, ``object_missing`` or ``object_changed``.
+    quick retries), ``GiveUp`` with ``store_denied``, ``store_full``, ``object_exists``, ``object_missing``, ``object_changed`` or
+    ``object_unreadable`` (damage: the store answers, and will never give these bytes).
     """
 
     @property
@@ -91,7 +97,10 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Every object whose key begins with ``prefix``, in ascending order of key, without holding them all in memory."""
+        """Every object whose key begins with ``prefix``, in ascending order of key, without holding them all in memory.
+
+        What lies there under a name that is no key (a copy that a person made, say) is left out, here and in ``folders``.
+        """
         ...
 
     def folders(self, prefix: str) -> Iterator[str]:

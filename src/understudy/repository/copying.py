@@ -11,7 +11,7 @@ from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.layout import SUMS_NAME, backup_prefix
 from understudy.repository.manifests import BackupManifest, PartEntry, sums_text
-from understudy.repository.sealing import check_sealed, part_corrupt
+from understudy.repository.sealing import check_sealed, part_corrupt, stored_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def copy_backup_objects(
 def _checked(source: ObjectStore, key: str, entry: PartEntry) -> Iterator[bytes]:
     """The object's bytes. Raises before the last is out when they are not those that were sealed, so that nothing is stored."""
     digest = hashlib.sha256()
-    for chunk in source.read(key):
+    for chunk in stored_bytes(source, key):
         digest.update(chunk)
         yield chunk
     if not hmac.compare_digest(digest.hexdigest(), entry.sealed_sha256):

@@ -98,12 +98,12 @@ def read_sealed(
         sealed_sha256: What the sealed bytes must hash to; None where only age's own authentication is wanted.
 
     Raises:
-        GiveUp: ``part_corrupt`` (changed, or cut off; raised at the latest when the stream ends), ``wrong_key``,
+        GiveUp: ``part_corrupt`` (changed, cut off, or not to be read; raised at the latest when the stream ends), ``wrong_key``,
             ``object_missing``; and as ``ObjectStore.read`` and ``Sealer.open`` do.
     """
     meter = _Meter(hashed=sealed_sha256 is not None)
     try:
-        opened = cast(Generator[bytes], sealer.open(meter.measure(store.read(key)), identity))
+        opened = cast(Generator[bytes], sealer.open(meter.measure(stored_bytes(store, key)), identity))
         with closing(opened), closing(cast(Generator[bytes], decompress(opened))) as plain:
             yield from plain
     except GiveUp as error:
@@ -112,6 +112,16 @@ def read_sealed(
         raise
     if sealed_sha256 is not None and not hmac.compare_digest(meter.digest.hexdigest(), sealed_sha256):
         raise part_corrupt(key, f"SHA-256 {meter.digest.hexdigest()} over {meter.size_bytes} bytes", sealed_sha256)
+
+
+def stored_bytes(store: ObjectStore, key: str) -> Iterator[bytes]:
+    """As ``ObjectStore.read``; what the store cannot read any more is damage like any other: ``part_corrupt``."""
+    try:
+        yield from store.read(key)
+    except GiveUp as error:
+        if error.code == "object_unreadable":
+            raise part_corrupt(key, error.found) from error
+        raise
 
 
 def check_sealed(store: ObjectStore, key: str, sealed_sha256: str, between_pieces: Callable[[], None] = lambda: None) -> int:
@@ -124,7 +134,7 @@ def check_sealed(store: ObjectStore, key: str, sealed_sha256: str, between_piece
         GiveUp: ``part_corrupt``, ``object_missing``.
     """
     meter = _Meter(hashed=True)
-    with closing(cast(Generator[bytes], meter.measure(store.read(key)))) as pieces:
+    with closing(cast(Generator[bytes], meter.measure(stored_bytes(store, key)))) as pieces:
         for _ in pieces:
             between_pieces()
     if not hmac.compare_digest(meter.digest.hexdigest(), sealed_sha256):

@@ -254,7 +254,9 @@ class WalArchive:
         except GiveUp as error:
             if error.code == "object_missing":
                 return None
-            raise
+            if error.code != "object_unreadable":
+                raise
+            raise self._corrupt(stem + SIDECAR_SUFFIX, error.found) from error
         try:
             return WalSidecar.from_json(read_document(stored, self._keys.trusted_signers))
         except GiveUp as error:

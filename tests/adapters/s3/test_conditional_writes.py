@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from functools import partial
 
 import boto3
 import pytest
 
+from tests.adapters.s3.strays import put_stray
 from tests.contracts.object_store import ObjectStoreContract
 from tests.servers.faulty_proxy import Direction, FaultyProxy
 from tests.servers.moto_s3 import MotoS3
@@ -56,6 +58,10 @@ class TestStoreThatHonoursConditions(ObjectStoreContract):
     def store(self, store):
         return store
 
+    @pytest.fixture
+    def put_stray(self, server, store):
+        return partial(put_stray, server.endpoint, store)
+
 
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory):
@@ -67,6 +73,10 @@ class TestStoreThatRefusesConditions(ObjectStoreContract):
     @pytest.fixture
     def store(self, refusing):
         return store_at(refusing.endpoint, "plain")
+
+    @pytest.fixture
+    def put_stray(self, refusing, store):
+        return partial(put_stray, refusing.endpoint, store)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import os
 import secrets
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
+from tests.adapters.s3.strays import put_stray
 from tests.contracts.object_store import ObjectStoreContract, SourceFailed, broken_source
 from tests.servers.faulty_proxy import Direction, FaultyProxy
 from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
@@ -58,6 +60,10 @@ class TestS3Store(ObjectStoreContract):
     @pytest.fixture
     def store(self, store):
         return store
+
+    @pytest.fixture
+    def put_stray(self, server, store):
+        return partial(put_stray, server.endpoint, store)
 
 
 def test_a_store_can_be_a_whole_bucket(tmp_path):

@@ -12,6 +12,7 @@ from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+NOT_TO_BE_WRITTEN = _FULL | _DENIED
 
 
 @contextmanager
@@ -57,3 +58,14 @@ def _free_bytes(root: Path) -> int:
     except OSError:
         return 0
     return found.f_bavail * found.f_frsize
+
+
+def unreadable(root: Path, found: str) -> GiveUp:
+    """Of one object, while the disk does what else it is asked for: trying again for hours would not help."""
+    return GiveUp(
+        "object_unreadable",
+        found=found,
+        expected="its bytes, as the disk took them",
+        hint=f"the disk below {root} is failing (see dmesg): this copy is damaged, use another repository, or an older backup, "
+        "and replace the disk",
+    )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from understudy.adapters.files.faults import as_store_faults, unreachable
+from understudy.adapters.files.faults import NOT_TO_BE_WRITTEN, as_store_faults, unreachable, unreadable
 from understudy.adapters.files.incoming import IncomingFile, flush_directory, sweep
 from understudy.adapters.files.renaming import name_if_free
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written, key_taken, require_key
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, is_key, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
 _INCOMING = ".incoming"
 _PIECE_BYTES = 1024 * 1024
+_READ_TRIES = 3
 
 
 class FileStore:
@@ -61,8 +63,10 @@ class FileStore:
         path = self._path(key)
         self._require_prepared()
         self._sweep_once()
-        if path.exists():
-            raise key_taken(f"{key} is there already")
+        with self._faults(f"looking at {key}"):
+            if path.exists():
+                flush_directory(path.parent)  # who stored it may have died, or failed, before that
+                raise key_taken(f"{key} is there already")
         digest, size_bytes = hashlib.sha256(), 0
         with self._faults(f"writing {key}"):
             incoming = IncomingFile(self._incoming)
@@ -85,13 +89,12 @@ class FileStore:
         try:
             with self._faults(f"reading {key}"):
                 announced = os.fstat(descriptor).st_size
-                position = os.lseek(descriptor, offset, os.SEEK_SET)
+            position = offset
             if offset > announced:
                 raise GiveUp("object_changed", found=f"{key} has {announced} bytes", expected=f"more than {offset}",
                              hint="it is not the object that was read before; start again from its beginning")  # fmt: skip
             while position < announced:
-                with self._faults(f"reading {key} at {position}"):
-                    piece = os.read(descriptor, min(_PIECE_BYTES, announced - position))
+                piece = self._piece(descriptor, key, position, min(_PIECE_BYTES, announced - position))
                 if not piece:
                     raise TryAgain("store_unreachable", found=f"{key} ended at {position}", expected=f"{announced} bytes",
                                    hint=f"look whether its disk is failing: dmesg, and findmnt -T {self._root}")  # fmt: skip
@@ -117,10 +120,10 @@ class FileStore:
 
     def folders(self, prefix: str) -> Iterator[str]:
         self._require_prepared()
-        for name, entry in self._entries(prefix):
+        for name, _ in self._entries(prefix):
             below = f"{prefix}{name}"
-            if entry.is_dir(follow_symlinks=False) and next(self._walk(below, below), None) is not None:
-                yield name.removesuffix("/")
+            if name.endswith("/") and is_key(below[:-1]) and next(self._walk(below, below), None) is not None:
+                yield name[:-1]
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -180,7 +183,7 @@ class FileStore:
         self._make_directories(directory.parent, mode)
         with suppress(FileExistsError):
             directory.mkdir(mode)
-            flush_directory(directory.parent)
+            self._flush_or_undo(directory.parent, directory.rmdir)
 
     def _publish(self, incoming: Path, path: Path, key: str) -> None:
         """Give the file its own name, which is refused where that is taken; an ordinary rename would replace."""
@@ -196,7 +199,16 @@ class FileStore:
                 if not incoming.exists():
                     raise
                 # A delete tidied the empty folder away between the two calls: make it again.
-        flush_directory(path.parent)
+        self._flush_or_undo(path.parent, path.unlink)
+
+    def _flush_or_undo(self, folder: Path, undo: Callable[[], None]) -> None:
+        """What could not be flushed must not be found by the next try, which would take it for safe."""
+        try:
+            flush_directory(folder)
+        except OSError:
+            with suppress(OSError):
+                undo()
+            raise
 
     def _open(self, path: Path, key: str) -> int:
         self._require_prepared()
@@ -207,6 +219,33 @@ class FileStore:
                 raise GiveUp("object_missing", found=f"nothing under {key}", expected=f"an object in {self.url}",
                              hint="somebody removed it: understudy verify says what else is lost; another repository may hold it "
                              "(--repository)") from None  # fmt: skip
+
+    def _piece(self, descriptor: int, key: str, position: int, size_bytes: int) -> bytes:
+        """A sector that cannot be read is this object's damage; a disk that does nothing any more is a fault that may pass."""
+        for tries_left in reversed(range(_READ_TRIES)):
+            try:
+                return os.pread(descriptor, size_bytes, position)
+            except OSError as error:
+                doing = f"reading {key} at {position}"
+                if error.errno == errno.EIO and not tries_left and self._works():
+                    raise unreadable(self._root, f"{doing}: {error.strerror}") from error
+                if error.errno != errno.EIO or not tries_left:
+                    with self._faults(doing):
+                        raise
+        raise AssertionError("the last try returns or raises")
+
+    def _works(self) -> bool:
+        """Whether the disk takes something; where it may not be written to, whether it answers. A look alone is often cached."""
+        try:
+            probe = IncomingFile(self._incoming)
+            try:
+                probe.write(b"?")
+                os.fsync(probe.descriptor)
+            finally:
+                probe.discard()
+        except OSError as error:
+            return error.errno in NOT_TO_BE_WRITTEN and self._incoming.is_dir()
+        return True
 
     def _entries(self, folder: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
         """What lies directly in a folder, directories with a slash behind their name: so they sort as their keys do."""
@@ -221,10 +260,14 @@ class FileStore:
     def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
         for name, entry in self._entries(folder):
             key = folder + name
-            if not key.startswith(prefix) and not prefix.startswith(key):
+            if not is_key(key.removesuffix("/")) or not (key.startswith(prefix) or prefix.startswith(key)):
                 continue
             if name.endswith("/"):
                 yield from self._walk(key, prefix)
             elif key.startswith(prefix):
-                with suppress(FileNotFoundError):  # removed since it was listed
-                    yield StoredObject(key, entry.stat().st_size)
+                with self._faults(f"listing {key}"):
+                    try:
+                        found = entry.stat()
+                    except FileNotFoundError:  # removed since it was listed
+                        continue
+                yield StoredObject(key, found.st_size)

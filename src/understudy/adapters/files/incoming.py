@@ -19,9 +19,13 @@ class IncomingFile:
         while True:
             self.path = directory / secrets.token_hex(8)
             self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
-            if os.fstat(self.descriptor).st_nlink:
-                return
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+                if os.fstat(self.descriptor).st_nlink:
+                    return
+            except OSError:  # a file system without locks, for one
+                self.discard()
+                raise
             os.close(self.descriptor)  # swept away between the two calls
 
     def write(self, chunk: bytes) -> None:
@@ -42,10 +46,14 @@ class IncomingFile:
         self._handed_on_bytes = self._written_bytes
 
     def discard(self) -> None:
-        """Remove the name under which it came in; the object's own name, if it got one, stays."""
-        with suppress(FileNotFoundError):
+        """Remove the name under which it came in; the object's own name, if it got one, stays.
+
+        What a failing disk says to that is not told: why it ends here is, and what is left is swept by the next process.
+        """
+        with suppress(OSError):
             self.path.unlink()
-        os.close(self.descriptor)
+        with suppress(OSError):
+            os.close(self.descriptor)
 
 
 def sweep(directory: Path) -> None:

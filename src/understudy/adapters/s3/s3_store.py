@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from understudy.ports.object_store import StoreAbilities, StoredObject, Written, key_taken, require_key
+from understudy.ports.object_store import StoreAbilities, StoredObject, Written, is_key, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
@@ -73,13 +73,16 @@ class S3Store:
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         for page in self._wire.pages(self._prefix + prefix):
             for found in page.objects:
-                yield StoredObject(found.key.removeprefix(self._prefix), found.size_bytes)
+                key = found.key.removeprefix(self._prefix)
+                if is_key(key):
+                    yield StoredObject(key, found.size_bytes)
 
     def folders(self, prefix: str) -> Iterator[str]:
         below = self._prefix + prefix
         for page in self._wire.pages(below, delimiter="/"):
             for folder in page.folders:
-                yield folder.removeprefix(below).removesuffix("/")
+                if is_key(prefix + (name := folder.removeprefix(below).removesuffix("/"))):
+                    yield name
 
     def delete(self, key: str) -> None:
         self._wire.delete(self._full(key))
