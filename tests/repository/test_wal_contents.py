@@ -1,11 +1,15 @@
 """What an archive holds, and what it will hold once a spool is shipped into it."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.plan.samples import SEGMENT_BYTES, contents
+from tests.repository.sample_backups import sample_backup
 from understudy.repository.layout import TailSpan
-from understudy.vocabulary.wal import Timeline, WalSegment
+from understudy.repository.wal_checks import wal_of_backup
+from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
 
 def segment(number, timeline=1):
@@ -52,3 +56,16 @@ def test_continuing_invents_nothing_and_forgets_nothing(here, there):
     both = held.continued_by(others)
     assert set(held.segments) <= set(both.segments) <= set(held.segments) | set(others.segments)
     assert both.bytes_lacking(held) == 0
+
+
+def test_what_a_backup_needs_is_not_there_where_its_last_segment_is_lost_but_for_an_early_tail():
+    backup = sample_backup(stop_lsn=Lsn.parse("0/3000158"))
+    needed, lost = backup.own_wal(), segment(3)
+    behind = (1, 2), (1, 4)
+    assert contents(*behind, tails=[tail(3, 0x158)]).lacking_of(needed, backup.stop_lsn) is None
+    assert contents(*behind, tails=[tail(3, 1)]).lacking_of(needed, backup.stop_lsn) is None, "zeros up to the end of the page"
+    assert contents(*behind, (1, 3)).lacking_of(needed, backup.stop_lsn) is None
+    far = replace(backup, stop_lsn=Lsn.parse("0/3002158"))
+    for early in (contents(*behind, tails=[tail(3, 0x158)]), contents(*behind), contents((1, 2))):
+        assert early.lacking_of(needed, far.stop_lsn) == lost
+        assert [(fault.key, fault.code) for fault in wal_of_backup(early, {}, far, goes_on=False)] == [(lost.name, "wal_missing")]

@@ -12,7 +12,6 @@ from understudy.plan.restore_choice import Histories, leads_to
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over
 from understudy.repository.wal_contents import WalContents
-from understudy.repository.wal_records import page_end
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
@@ -65,7 +64,7 @@ def restorable_backups(cluster: ClusterHoldings) -> tuple[BackupManifest, ...]:
     """Those whose chain and own WAL are complete in this repository, in the order of the WAL."""
     by_label = {backup.label: backup for backup in cluster.backups}
     whole = [each for each in cluster.backups if chain_of(each, by_label)[-1].parent is None]
-    sound = [each for each in whole if _holds_own_wal(cluster.wal, each)]
+    sound = [each for each in whole if cluster.wal.lacking_of(each.own_wal(), each.stop_lsn) is None]
     return tuple(sorted(sound, key=_in_wal))
 
 
@@ -141,15 +140,6 @@ def _reason(
 
 def _in_wal(backup: BackupManifest) -> tuple[int, Lsn, BackupLabel]:
     return backup.timeline, backup.start_lsn, backup.label
-
-
-def _holds_own_wal(contents: WalContents, backup: BackupManifest) -> bool:
-    needed = backup.own_wal()
-    if contents.gap_between(needed[0], needed[-1]) is not None:
-        return False
-    # A tail ends with its last byte that is not zero, and what it leaves out ends with the page.
-    reach = needed[-1].start + contents.tail_reaches().get(needed[-1], 0)
-    return contents.holds(needed[-1]) or page_end(reach) >= backup.stop_lsn
 
 
 def _leads_to(cluster: ClusterHoldings, backup: BackupManifest, timeline: Timeline) -> bool:

@@ -9,10 +9,9 @@ from understudy.repository.backup_checks import ObjectFault
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over
 from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.repository.wal_records import page_end
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
-from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment, segments_covering
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment
 
 _LONG_PAGE_HEADER = struct.Struct("<HHIQI4xQII")
 """``XLogLongPageHeaderData`` (``access/xlog_internal.h``) on the little-endian machines that PostgreSQL is run on: magic, info,
@@ -23,11 +22,8 @@ def wal_of_backup(
     contents: WalContents, histories: Mapping[Timeline, Sequence[TimelineFork]], backup: BackupManifest, *, goes_on: bool
 ) -> Iterator[ObjectFault]:
     """From the backup's start to its stop, without which it is none; then, if it ``goes_on``, to the newest that is there."""
-    needed = segments_covering(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_bytes)
-    gap = contents.gap_between(needed[0], needed[-1])
-    reach = contents.reaches(backup.timeline)
-    if gap is not None or reach is None or page_end(reach) < backup.stop_lsn:
-        missing = gap or needed[-1]
+    missing = contents.lacking_of(backup.own_wal(), backup.stop_lsn)
+    if missing is not None:
         yield _hole(missing, f"{backup.label} needs it, and cannot be restored without", "use another backup or repository")
         return
     if not goes_on:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from understudy.repository.layout import TailSpan, WalKeys
 from understudy.repository.tail_cover import covers_of
+from understudy.repository.wal_records import page_end
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
 
@@ -85,6 +86,18 @@ class WalContents:
             if segment not in self._complete and not (segment == last and self._tail_reaches.get(segment)):
                 return segment
         return None
+
+    def lacking_of(self, needed: Sequence[WalSegment], stop: Lsn) -> WalSegment | None:
+        """The first of the needed segments that is not there; the last, too, if only a tail of it is that ends before ``stop``.
+
+        A tail ends with its last byte that is not zero, and what it leaves out ends with the page.
+        """
+        gap = self.gap_between(needed[0], needed[-1])
+        return needed[-1] if gap is None and page_end(self.reach_of(needed[-1])) < stop else gap
+
+    def reach_of(self, segment: WalSegment) -> Lsn:
+        """How far this one segment is there: to its end, or as far as its tails go."""
+        return segment.end if self.holds(segment) else segment.start + self._tail_reaches.get(segment, 0)
 
     def bytes_lacking(self, others: WalContents) -> int:
         """How many bytes of WAL the others hold, and these do not."""

@@ -83,7 +83,8 @@ class AwaitWal:
             )
         missing = contents.gap_between(needed[0], needed[-1])
         reach = contents.reaches(backup.timeline)
-        held = reach is not None and (reach >= backup.stop_lsn or _only_zeros_are_missing(receiver, backup, reach))
+        own = contents.reach_of(needed[-1])
+        held = own >= backup.stop_lsn or _only_zeros_are_missing(receiver, backup, own)
         if missing is not None or not held:
             raise TryAgain(
                 "wal_not_there_yet",

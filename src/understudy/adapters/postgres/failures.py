@@ -184,6 +184,6 @@ def standby_behind(address: str, flushed: Lsn, spool: Path, reaches: Lsn) -> Try
         "standby_behind",
         found=f"{address}, a standby, is at {flushed}, and the spool reaches {reaches}",
         expected="a standby that has replayed, or received again, what it sent before",
-        hint="wait: it is tried again. If it stays so, look whether the standby receives from its primary (pg_stat_wal_receiver); one "
+        hint="wait: it is tried again. If it stays so: does the standby receive from its primary (pg_stat_wal_receiver)? One "
         f"that was set back for good, as by a snapshot, needs another spool: move {spool} away",
     )
