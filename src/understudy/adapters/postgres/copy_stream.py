@@ -86,7 +86,7 @@ class CopyStream:
 
     def discard(self, patience_seconds: float) -> None:
         """Throw away what still comes of a cancelled command: until it is over, nothing came for so long, or it does not end."""
-        self._patience_seconds = patience_seconds
+        self._patience_seconds, self._idle_seconds = patience_seconds, 0.0
         left = _DISCARDED_BYTES
         with contextlib.suppress(psycopg.Error, TimeoutError):
             while left > 0:
