@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.places import OURS, THEIRS, PlacesContract
-from understudy.adapters.places import LocalPlaces
+from understudy.adapters.places import LocalPlaces, local
 from understudy.adapters.places.markers import MARKER_NAME
 from understudy.vocabulary.errors import GiveUp, Refusal
 
@@ -110,7 +110,7 @@ def test_a_marker_that_was_being_written_when_the_process_died_is_no_content(pla
 
 _REMOVE = """
 import os, signal, sys
-from understudy.adapters.places import LocalPlaces
+from understudy.adapters.places import LocalPlaces, local
 remaining = [int(sys.argv[2])]
 def count(event, arguments):
     if event in ("os.remove", "os.rmdir", "os.rename"):
@@ -156,3 +156,21 @@ def test_a_file_in_the_way_is_refused(places, tmp_path):
     with pytest.raises((Refusal, GiveUp)):
         places.claim(str(tmp_path / "file"), OURS)
     assert places.set_aside(str(tmp_path / "file"), OURS) == str(tmp_path / f"file.before-{OURS}")
+
+
+def test_a_link_that_is_put_in_the_place_of_a_directory_while_it_is_claimed_is_not_followed(places, tmp_path, monkeypatch):
+    directory, elsewhere = tmp_path / "claimed", tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    marked = local.write_marker
+
+    def marked_and_exchanged(path, run, owner):
+        written = marked(path, run, owner)
+        path.rename(tmp_path / "away")
+        path.symlink_to(elsewhere)
+        return written
+
+    monkeypatch.setattr(local, "write_marker", marked_and_exchanged)
+    with pytest.raises(GiveUp) as refused:
+        places.claim(str(directory), OURS, (os.geteuid(), os.getegid()))
+    assert refused.value.code == "place_fault"
+    assert elsewhere.stat().st_mode & 0o777 == 0o755

@@ -12,9 +12,11 @@ from tests.adapters.postgres.clusters import CLOSED, clusters
 from tests.contracts.instances import InstancesContract, read_everything
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import alive, descendants, wait_until
+from understudy.adapters.postgres.instance_questions import ask_state
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.adapters.postgres.shared_catalogs import databases, superusers
 from understudy.ports.instance import StopMode
+from understudy.vocabulary.errors import GiveUp
 
 __all__ = ["clusters"]
 
@@ -173,3 +175,44 @@ def test_a_link_in_the_place_of_the_request_for_promotion_is_not_followed(cluste
     cluster.wait_until_ready()
     assert cluster.instances.facts(cluster.place).in_recovery is False
     assert not elsewhere.exists()
+
+
+def test_of_the_log_that_the_server_is_said_to_write_only_a_plain_file_of_its_own_user_is_read(clusters, tmp_path):
+    cluster = clusters()
+    collected, named = cluster.data / "collected.log", cluster.data / "current_logfiles"
+    collected.write_text("FATAL: in our own words\n")
+    for ours in (collected, named):
+        ours.touch()
+        os.chown(ours, *cluster.instances.owner)
+
+    def words():
+        return cluster.instances.facts(cluster.place).last_words
+
+    named.write_text("stderr collected.log\n")
+    assert words() == ("FATAL: in our own words",)
+    (cluster.data / "link").symlink_to(collected)
+    os.mkfifo(cluster.data / "pipe")
+    os.chown(cluster.data / "pipe", *cluster.instances.owner)
+    for other in ("/proc/1/environ", "/etc/hostname", "/etc/passwd", "link", "pipe", "absent", "\0"):
+        named.write_text(f"stderr {other}\n")
+        assert words() == (), other
+    named.unlink()
+    named.symlink_to("/etc/passwd")
+    assert words() == ()
+    named.unlink()
+    os.mkfifo(named)
+    assert words() == ()
+
+
+def test_a_server_that_is_promoted_between_two_questions_is_asked_again():
+    class PromotedMeanwhile:
+        asked = 0
+
+        def rows(self, sql):
+            self.asked += 1
+            if self.asked == 1:
+                raise GiveUp("database_error", found="ERROR: recovery is not in progress")
+            return [("f", None, None, None, "00000002")]
+
+    found = ask_state(PromotedMeanwhile(), ())
+    assert (found.in_recovery, found.timeline) == (False, 2)

@@ -47,9 +47,7 @@ class LocalPlaces:
                     raise _not_empty(path, "it holds files")
                 if not write_marker(path, run, owner) and (claimed_by := read_marker(path)) != run:
                     raise _claimed(path, claimed_by)
-            path.chmod(_MODE)
-            if owner is not None:
-                os.chown(path, *owner)
+            _close_to_others(path, owner)
 
     def release(self, directory: str, run: RunId) -> None:
         path = _resolved(directory)
@@ -138,6 +136,17 @@ def _make(path: Path) -> None:
         if made != path:
             made.chmod(_MODE_OF_PARENTS)  # whatever the umask: the server's user must be able to pass
         flush_directory(made.parent)
+
+
+def _close_to_others(path: Path, owner: tuple[int, int] | None) -> None:
+    """Of the directory itself: a link that was put in its place meanwhile is refused, not followed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, _MODE)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
 
 
 def _contents(path: Path) -> list[Path]:

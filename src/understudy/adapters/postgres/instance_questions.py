@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from understudy.adapters.postgres.local_session import LocalSession
 from understudy.ports.instance import InstanceFacts
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.wal import Lsn, Timeline
 
 STATE = """
@@ -26,6 +28,15 @@ SELECT (SELECT count(*) FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam
   FROM pg_extension WHERE extname = 'amcheck'
 """
 """How many relations ``pg_amcheck`` will look at; no row where the extension is absent."""
+
+
+def ask_state(session: LocalSession, last_words: tuple[str, ...]) -> InstanceFacts:
+    """Raises as ``LocalSession.rows`` does."""
+    try:
+        rows = session.rows(STATE)
+    except GiveUp:  # promoted between two of these questions, maybe; that happens once
+        rows = session.rows(STATE)
+    return parse_state(rows[0], last_words)
 
 
 def parse_state(row: Sequence[str | None], last_words: tuple[str, ...]) -> InstanceFacts:

@@ -29,8 +29,8 @@ from understudy.adapters.postgres.configuration import (
     write_own_authentication,
 )
 from understudy.adapters.postgres.entrances import Entrances, ServerRefuses, in_one_line, instance_refuses_us, names_no_database
-from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, STATE, parse_state
-from understudy.adapters.postgres.last_words import log_tail, why_it_ended
+from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, ask_state
+from understudy.adapters.postgres.last_words import collected_log_tail, log_tail, why_it_ended
 from understudy.adapters.postgres.local_session import LocalSession, Rows, local_session
 from understudy.adapters.postgres.lock_file import LockFile, ServerStatus
 from understudy.adapters.postgres.logical_read import LogicalReader
@@ -106,7 +106,7 @@ class LocalInstances:
             return _without_connection(running, words)
         try:
             with self._entrances.session(place) as session:
-                return parse_state(session.rows(STATE)[0], words)
+                return ask_state(session, words)
         except ServerRefuses as refused:
             return _without_connection(running, words, str(refused))
         except psycopg.OperationalError:
@@ -345,13 +345,8 @@ class LocalInstances:
 
     def _words(self, place: InstancePlace) -> tuple[str, ...]:
         """Of the log that it was started with, then of the one that its own logging collector writes, if it does."""
-        ours = log_tail(Path(place.log_file), STARTED_MARK)
-        try:
-            current = (Path(place.directory) / "current_logfiles").read_text().splitlines()
-        except OSError:
-            return ours
-        named = [line.partition(" ")[2] for line in current if line.startswith("stderr ")]
-        return ours + (log_tail(Path(place.directory) / named[0]) if named else ())
+        collected = collected_log_tail(Path(place.directory), self._account.user_id)
+        return log_tail(Path(place.log_file), STARTED_MARK) + collected
 
 
 def _check_tablespaces(directory: str) -> None:

@@ -5,10 +5,13 @@ The texts are those of PostgreSQL 13 to 18 under ``lc_messages=C``. What no rule
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from understudy.vocabulary.errors import GiveUp
 
@@ -140,15 +143,38 @@ def log_tail(log: Path, mark: str | None = None) -> tuple[str, ...]:
     """The newest lines of a log, as far back as the last line that is ``mark``; none when it does not exist."""
     try:
         with log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
+            lines = _last_lines(file)
     except FileNotFoundError:
         return ()
-    lines = text.splitlines()
     if mark is not None and mark in lines:
         del lines[: len(lines) - lines[::-1].index(mark)]
     return tuple(lines[-_TAIL_LINES:])
+
+
+def collected_log_tail(directory: Path, user_id: int) -> tuple[str, ...]:
+    """The newest lines of the log that the server's own logging collector writes, if it does.
+
+    What lies in its directory, and the name that stands there, are the server's user's choice, and root may be asking: so only a
+    plain file is read that belongs to this user, and no pipe is waited for.
+    """
+    named = [line.partition(" ")[2] for line in _own_lines(directory / "current_logfiles", user_id) if line.startswith("stderr ")]
+    return tuple(_own_lines(directory / named[0], user_id)[-_TAIL_LINES:]) if named else ()
+
+
+def _own_lines(path: Path, user_id: int) -> list[str]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return []
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        return _last_lines(file) if stat.S_ISREG(found.st_mode) and found.st_uid == user_id else []
+
+
+def _last_lines(file: BinaryIO) -> list[str]:
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL_BYTES))
+    return file.read().decode(errors="replace").splitlines()
 
 
 def why_it_ended(words: Sequence[str], directory: str, log: str) -> GiveUp:
