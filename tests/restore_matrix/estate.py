@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.postgres import PostgresServer
-from tests.servers.processes import wait_until
+from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.age import new_identity
 from understudy.app.backups import back_up
 from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
-from understudy.app.recoveries import Choice, restore
+from understudy.app.recoveries import Choice, drill, restore
 from understudy.ports.database import StandbyFacts
 from understudy.records.run import StepState
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.wal_archive import WalArchive
+from understudy.stack.models import Scenario
 from understudy.steps.wal_shipping import WalShipper
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
@@ -119,6 +121,9 @@ class Estate:
         expect_success(self.restore(choice, copy.data))
         return copy.start()
 
+    def drill(self, choice: Choice) -> RunView:
+        return drill(self.installation, Scenario.DATA_LOSS, RESOURCE, choice, SilentWatcher())
+
     def command(
         self, *arguments: str, check: bool = True, program: Sequence[str] = (sys.executable, "-m", "understudy.cli.main")
     ) -> subprocess.CompletedProcess[str]:
@@ -200,13 +205,28 @@ def proof_of(view: RunView, verb: str) -> JsonObject:
 def dump_of(server: PostgresServer) -> str:
     """Roles, tablespaces, definitions and every row of every database, without what recovery changes by definition.
 
-    Unlogged tables come back empty. A sequence comes back up to 32 values further, because that many are logged at once
-    (manual, CREATE SEQUENCE). ``\\restrict`` lines hold a random word.
+    Unlogged tables come back empty. A sequence comes back up to 32 values further, because that many are logged at once:
+    that is for ``assert_sequences_not_behind``. ``\\restrict`` lines hold a random word.
     """
     text = server.program("pg_dumpall", "--no-unlogged-table-data", "-h", str(server.socket_directory)).stdout
     for pattern in (_RANDOM_WORD, _SEQUENCE_VALUE, _REPLICATION_STATE):
         text = pattern.sub("", text)
     return text
+
+
+def files_in(directory: Path) -> Mapping[Path, tuple[int, int, int]]:
+    """Each file below it, with what any change to it would change."""
+    found = {path: path.stat() for path in directory.rglob("*") if path.is_file()}
+    return {path: (status.st_ino, status.st_size, status.st_mtime_ns) for path, status in found.items()}
+
+
+def end_recovered_server(server: PostgresServer) -> None:
+    """The one that a recovery started in its directory: nobody's child. The fifth line of a lock file names its socket's."""
+    lock = server.data / "postmaster.pid"
+    if lock.exists():
+        lines = lock.read_text().splitlines()
+        kill_tree(int(lines[0]))
+        shutil.rmtree(lines[4])
 
 
 def _is_ours(standby: StandbyFacts) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.restore_matrix.estate import Estate, dump_of
+from tests.restore_matrix.sequences import Sequences, sequences_of
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.vocabulary.identifiers import BackupKind
@@ -29,6 +30,7 @@ class Moment:
     lsn: Lsn
     """The end of the WAL then: the next record begins here."""
     dump: str
+    sequences: Sequences
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def tell(estate: Estate) -> Story:
     server = estate.server
     load_chinook(server)
     server.program("pgbench", "-i", "-q", "-s", "1", "postgres")
-    server.sql("create table marks (name text primary key)")
+    server.sql("create table marks (name text primary key); create sequence tickets")
+    draw_tickets(server)
     estate.back_up_well(BackupKind.FULL)
     if server.flavour is Flavour.WHEEL_18:
         for _ in range(2):
@@ -53,12 +56,14 @@ def tell(estate: Estate) -> Story:
             assert estate.back_up_well().kind is BackupKind.INCREMENTAL
     as_of_backup = dump_of(server)
     work(server)
+    draw_tickets(server)
     mark(server, "before")
     good = mark(server, "good")
     server.sql(f"select pg_create_restore_point('{RESTORE_POINT}')")
     mark(server, "mistake")
     server.sql("drop table invoice_line, invoice", db="chinook")
     work(server)
+    draw_tickets(server)
     end = mark(server, "end")
     estate.ship()
     return Story(estate, as_of_backup, good, end)
@@ -75,6 +80,11 @@ def work(server: PostgresServer) -> None:
     server.program("pgbench", "-n", "-t", "40", "-c", "2", "postgres")
 
 
+def draw_tickets(server: PostgresServer) -> None:
+    """More than are logged at once, so that no two moments of the story are taken for one another."""
+    server.sql("select nextval('tickets') from generate_series(1, 100)")
+
+
 def mark(server: PostgresServer, name: str) -> Moment:
     """Commit a row of this name, alone in its transaction."""
     with server.connect() as connection:
@@ -83,7 +93,7 @@ def mark(server: PostgresServer, name: str) -> Moment:
     committed = server.sql(f"select pg_xact_commit_timestamp('{xid}'::xid)")[0][0]
     lsn = Lsn.parse(str(server.sql("select pg_current_wal_lsn()::text")[0][0]))
     assert isinstance(committed, datetime)
-    return Moment(committed.astimezone(UTC), str(xid), lsn, dump_of(server))
+    return Moment(committed.astimezone(UTC), str(xid), lsn, dump_of(server), sequences_of(server))
 
 
 def marks_in(server: PostgresServer) -> set[str]:

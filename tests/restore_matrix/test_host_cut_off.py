@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.restore_matrix.estate import RESOURCE, Estate
-from tests.restore_matrix.test_no_commit_lost import WRITERS, end_recovered_server
+from tests.restore_matrix.estate import RESOURCE, Estate, end_recovered_server
+from tests.restore_matrix.test_no_commit_lost import WRITERS
 from tests.servers.flavours import Flavour
 from tests.servers.isolated_host import IsolatedHost
 from tests.servers.ledger import Ledger

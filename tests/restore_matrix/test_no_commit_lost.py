@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
+from tests.restore_matrix.estate import end_recovered_server
 from tests.restore_matrix.stores import StoreKind
 from tests.servers.flavours import Flavour
 from tests.servers.ledger import Ledger
-from tests.servers.processes import kill_tree
 
 WRITERS = 8
 
@@ -44,12 +44,3 @@ def test_no_acknowledged_commit_is_lost_when_every_process_of_the_server_is_kill
     finally:
         end_recovered_server(server)
     assert estate.command("backups", "orders").stdout.count("full") == 2, "protection is back: a second full backup"
-
-
-def end_recovered_server(server):
-    """It is nobody's child any more; its lock file names it, and in its fifth line the directory of its socket."""
-    lock = server.data / "postmaster.pid"
-    if lock.exists():
-        lines = lock.read_text().splitlines()
-        kill_tree(int(lines[0]))
-        shutil.rmtree(lines[4])

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.restore_matrix.estate import dump_of, failed_step
+from tests.restore_matrix.sequences import assert_sequences_not_behind, sequences_of
 from tests.restore_matrix.stores import StoreKind
 from tests.restore_matrix.story import RESTORE_POINT, SETTINGS, Story, marks_in, tell
 from tests.servers.flavours import Flavour
@@ -61,6 +62,7 @@ def test_the_latest_commit_comes_back_with_all_that_was_before_it(stories, sourc
     story = stories(source)
     copy = story.estate.restored(Choice(LATEST))
     assert dump_of(copy) == story.end.dump
+    assert_sequences_not_behind(story.end.sequences, sequences_of(copy))
 
 
 @pytest.mark.parametrize(("source", "target"), [on(*pair) for pair in GOOD])
@@ -69,6 +71,7 @@ def test_a_target_brings_back_exactly_the_moment_that_it_names(stories, source, 
     copy = story.estate.restored(Choice(TARGETS_THAT_MEAN_THE_GOOD_MOMENT[target](story)))
     assert marks_in(copy) == {"before", "good"}
     assert dump_of(copy) == story.good.dump
+    assert_sequences_not_behind(story.good.sequences, sequences_of(copy))
 
 
 @pytest.mark.parametrize("source", [on("18-file"), on("16-s3")])
