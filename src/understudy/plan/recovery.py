@@ -182,6 +182,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         staging_directory=wish.staging_directory,
         ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
+        is_copy=wish.mode is not Mode.FAILOVER,
     )
     promote = Promote(wish.resource, wish.place)
     verify = VerifyDatabase(

@@ -20,6 +20,10 @@ from understudy.vocabulary.errors import GiveUp, Refusal
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
+_LINKS = "pg_tblspc"
+_FROZEN_MODE = 0o500
+_CONTENTS = "PG_*"
+"""Every tablespace has one such directory, named after the server's version, from when it is made until it is dropped."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,19 @@ class RestoreTarget:
         link.symlink_to(mapped.absolute())
         self._give(link)
 
+    def freeze_tablespaces(self) -> None:
+        """The server can make none from now on: WAL that makes one names the source's path, and would lead the copy there."""
+        self.make_directory(_LINKS)
+        self._set_mode(_LINKS, _FROZEN_MODE)
+
+    def thaw_tablespaces(self) -> None:
+        """Let it again. The links of those that the WAL dropped meanwhile could not be removed, and are now."""
+        self.make_directory(_LINKS)
+        self._set_mode(_LINKS, _DIRECTORY_MODE)
+        for link in self.locate(_LINKS).iterdir():
+            if link.is_symlink() and not any(link.glob(_CONTENTS)):
+                link.unlink()
+
     @contextmanager
     def open_file(self, path: str, *, keep_content: bool = False) -> Iterator[int]:
         """A descriptor to write the file with, made if need be, emptied unless its content is to be kept."""
@@ -125,6 +142,13 @@ class RestoreTarget:
             if device not in seen:
                 seen.add(device)
                 _sync_file_system(place)
+
+    def _set_mode(self, path: str, mode: int) -> None:
+        descriptor = os.open(self.locate(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
     def _give(self, place: Path) -> None:
         if self.owner is not None:

@@ -155,6 +155,8 @@ class ReplayWal(PlacedStep):
     """For whoever asks for a moment that is not shipped yet. A plan from before this was told has the usual one."""
     other_repositories: tuple[str, ...] = ()
     """Of the resource: each may hold a sound copy of what is damaged in this one."""
+    is_copy: bool = False
+    """The source may run beside it, so no WAL may lead it to the source's tablespaces."""
     VERB = "replay-wal"
     PHASE: ClassVar = Phase.REPLAY
 
@@ -200,6 +202,8 @@ class ReplayWal(PlacedStep):
                     ending = self._same(ending, self._play(world, prefetcher, path, records, follow))
             facts = ending.facts
             prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes), lambda: _look_up(world, prefetcher))
+        with target_faults():
+            self._directory(instances).thaw_tablespaces()
         result: JsonObject = {
             "target": str(self.target),
             "timeline": self.timeline,
@@ -220,8 +224,15 @@ class ReplayWal(PlacedStep):
 
     def _mark_as_standby(self, instances: Instances) -> None:
         """The server's own file, as if it had been restored; a link that was put in its place is refused, not followed."""
-        with target_faults(), RestoreTarget(Path(self.place.directory), owner=instances.owner).open_file(_STANDBY_SIGNAL):
-            pass  # empty: its being there is what counts
+        directory = self._directory(instances)
+        with target_faults():
+            with directory.open_file(_STANDBY_SIGNAL):
+                pass  # empty: its being there is what counts
+            if self.is_copy:
+                directory.freeze_tablespaces()
+
+    def _directory(self, instances: Instances) -> RestoreTarget:
+        return RestoreTarget(Path(self.place.directory), owner=instances.owner)
 
     def _play(
         self, world: World, prefetcher: WalPrefetcher, path: ReplayPath, records: WalRecords, target: Mapping[str, str]

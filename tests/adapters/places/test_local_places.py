@@ -1,6 +1,7 @@
 """Directories on a real file system: mount points, links, crashes in the middle."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.places import OURS, THEIRS, PlacesContract
+from tests.room import new_path
 from understudy.adapters.places import LocalPlaces, local
 from understudy.adapters.places.markers import MARKER_NAME
 from understudy.vocabulary.errors import GiveUp, Refusal
@@ -149,6 +151,26 @@ def test_what_this_user_may_not_do_is_named(tmp_path):
         capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
     assert "place_denied" in done.stderr
+
+
+def test_what_a_restore_closed_to_writing_is_removed_also_by_who_is_not_root():
+    """While WAL is replayed into a copy the directory of its tablespaces' links is closed."""
+    if os.geteuid() != 0:
+        pytest.skip("root becomes somebody else here")
+    above = new_path()
+    above.mkdir()
+    os.chown(above, 65534, 65534)
+    script = (
+        "places = local.LocalPlaces(); target = Path(sys.argv[1]); places.claim(str(target), 'run-1'); "
+        "links = target / 'pg_tblspc'; links.mkdir(); (links / '1').symlink_to('/'); links.chmod(0o500); "
+        "places.remove(str(target), 'run-1')"
+    )
+    before = "import os, sys; from pathlib import Path; from understudy.adapters.places import local; os.setuid(65534)"
+    try:
+        subprocess.run([sys.executable, "-c", f"{before}; {script}", str(above / "copy")], check=True, cwd="/")
+        assert list(above.iterdir()) == []
+    finally:
+        shutil.rmtree(above)
 
 
 def test_a_file_in_the_way_is_refused(places, tmp_path):

@@ -177,10 +177,18 @@ def _empty(path: Path) -> None:
     """Everything but the markers. Links are removed, never followed: a tablespace behind one is not ours by that."""
     for each in _contents(path):
         if each.is_dir() and not each.is_symlink():
+            _open_to_ourselves(each)
             shutil.rmtree(each)
         else:
             each.unlink(missing_ok=True)
     flush_directory(path)
+
+
+def _open_to_ourselves(path: Path) -> None:
+    """Directories that a restore closed to writing: whoever is not root could not empty them either."""
+    for where, _, _ in os.walk(path):
+        if not os.access(where, os.W_OK):
+            Path(where).chmod(_MODE)
 
 
 @contextlib.contextmanager

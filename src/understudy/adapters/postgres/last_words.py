@@ -18,8 +18,10 @@ from understudy.vocabulary.errors import GiveUp
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 30
 _FATAL = re.compile(r"\b(FATAL|PANIC): ")
-_EXPLANATION = re.compile(r"\b(DETAIL|HINT): ")
-_CONSEQUENCE = re.compile(r"the database system is (starting up|shutting down)|terminating .* due to|not accepting connections")
+_EXPLANATION = re.compile(r"\b(DETAIL|HINT|CONTEXT): ")
+_CONSEQUENCE = re.compile(
+    r"the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting connections)|terminating .* due to"
+)
 """Refused clients and bystanders: never the cause."""
 
 
@@ -70,10 +72,23 @@ _RULES = (
         "this data directory is damaged or incomplete: restore it again",
     ),
     _rule(
+        "tablespace_not_in_backup",
+        r"could not (create|remove) (symbolic link|directory) \"pg_tblspc/\d+[^\"]*\": Permission denied",
+        "only tablespaces that the backup holds: a copy makes none out of the WAL, because it would lie on the source's path",
+        "take a new backup, which holds it, and start again; or choose a target before the position that is named. A real "
+        "recovery makes it where it was",
+    ),
+    _rule(
         "tablespace_missing",
         r"pg_tblspc/\d+\S*.*(No such file|does not exist)|could not open tablespace directory",
         "the directory of each tablespace",
         "restore with a mapping for each tablespace, into directories that exist",
+    ),
+    _rule(
+        "tablespace_missing",
+        r"FATAL: directory \"[^\"]+\" does not exist",
+        "the directory of a tablespace that was made after the backup was taken: WAL makes it anew where it was",
+        "make the directory that is named, for the server's user alone, and start again",
     ),
     _rule(
         "backup_label_missing",
@@ -208,5 +223,5 @@ def cause_of_death(words: Sequence[str]) -> str:
 
 def _without_prefix(line: str) -> str:
     """Without time and process id; the severity stays."""
-    found = re.search(r"\b(FATAL|PANIC|DETAIL|HINT): .*", line)
+    found = re.search(r"\b(FATAL|PANIC|DETAIL|HINT|CONTEXT): .*", line)
     return " ".join((found.group(0) if found else line).split())
