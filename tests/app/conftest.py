@@ -1,3 +1,4 @@
 from tests.app.desk import desk
+from tests.app.recovered import recovered
 
-__all__ = ["desk"]
+__all__ = ["desk", "recovered"]

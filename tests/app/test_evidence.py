@@ -8,13 +8,16 @@ import sys
 
 import pytest
 
+from tests.app.recovered import edited, findings_of_edited, verify_here
 from tests.restore_matrix.estate import SilentWatcher
 from understudy.app.backups import back_up
 from understudy.app.filing import file_evidence
 from understudy.app.installation import Installation
 from understudy.app.proving import export_evidence, verify_evidence
+from understudy.records.verification import ChainFault
 from understudy.repository.layout import evidence_key
-from understudy.repository.sealing import read_sealed
+from understudy.repository.sealing import read_sealed, store_sealed
+from understudy.vocabulary.canonical import canonical_json
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind
 
@@ -37,7 +40,7 @@ def test_a_sealed_copy_of_each_runs_evidence_lies_in_the_repository(backed_up):
     )
     copy = json.loads(b"".join(sealed))
     assert copy["run"]["state"] == "succeeded"
-    assert copy["head"]["signed"]["count"] == len(view.steps)
+    assert copy["head"]["signed"]["count"] == len(view.steps) + 1
 
 
 def test_evidence_is_filed_once_however_often_it_is_asked_for(backed_up):
@@ -57,7 +60,7 @@ def test_the_chain_of_a_state_directory_verifies(backed_up):
     installation, view = backed_up
     verdict = verify_evidence(installation, None)
     assert verdict.findings == ()
-    assert verdict.links == len(view.steps)
+    assert verdict.links == len(view.steps) + 1
 
 
 def test_an_exported_run_verifies_and_an_edited_one_does_not(backed_up, tmp_path):
@@ -171,7 +174,7 @@ def test_records_that_began_anew_show_by_the_copies_in_the_state_directory(backe
     shutil.rmtree(desk.state / "evidence")
     done = verify(desk)
     assert done.returncode == 0, done.stdout
-    assert list(json.loads(done.stdout)["of_others"].values()) == [len(backed_up[1].steps)]
+    assert list(json.loads(done.stdout)["of_others"].values()) == [len(backed_up[1].steps) + 1]
 
 
 def test_an_older_state_database_that_was_put_back_shows(backed_up, desk, tmp_path):
@@ -200,6 +203,16 @@ def test_a_copy_that_was_edited_here_shows(backed_up, desk):
     assert "record_edited" in faults(verify(desk))
 
 
+def test_a_copy_in_a_repository_that_was_sealed_anew_with_another_end_shows(backed_up, desk):
+    installation, view = backed_up
+    store, keys, key = installation.stores["near"], installation.keys.keys, evidence_key(view.run.run)
+    copy = json.loads(b"".join(read_sealed(store, installation.sealer, key, keys.identity)))
+    copy["run"]["state"] = "failed"
+    store.delete(key)
+    store_sealed(store, installation.sealer, key, [canonical_json(copy)], keys.recipients)
+    assert faults(verify(desk)) == {"record_edited"}
+
+
 def test_where_nothing_was_recorded_nothing_is_said_to_be_as_it_was_signed(desk, postgres_servers):
     desk.write(postgres_servers("wheel18"))
     done = verify(desk)
@@ -222,8 +235,73 @@ def test_a_third_party_verifies_with_a_public_key_and_nothing_else(backed_up, de
     elsewhere = ["evidence", "verify", tmp_path / "run.json", "--stack", tmp_path / "none.yaml", "--signer"]
     done = understudy(desk, *elsewhere, signer)
     assert done.returncode == 0, done.stderr
-    assert f"{len(view.steps)} links" in done.stdout
+    assert f"{len(view.steps) + 1} links" in done.stdout
     stranger = understudy(desk, *elsewhere, "A" * 43 + "=")
     assert stranger.returncode == 1
     assert "signer unknown" in stranger.stdout
     assert understudy(desk, *elsewhere, "nonsense").returncode == 2
+
+
+def test_what_nobody_edited_passes_in_the_state_database_and_as_a_file(recovered, tmp_path):
+    code, said = verify_here(recovered)
+    assert (code, "all as they were signed" in said, "not proven" in said) == (0, True, False), said
+    file = tmp_path / "run.json"
+    export_evidence(recovered.installation, recovered.run, file)
+    verdict = verify_evidence(recovered.installation, file)
+    assert (verdict.findings, verdict.unproven) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("state", "failed"),
+        ("mode", "drill"),
+        ("subject", "data_loss"),
+        ("ended", "2026-11-24T12:00:00+00:00"),
+        ("error", {"code": "disk_full", "found": "no room", "expected": "room", "hint": "make some"}),
+    ],
+)
+def test_a_run_whose_end_alone_was_edited_is_found(recovered, tmp_path, name, value):
+    [finding] = findings_of_edited(recovered, tmp_path / "run.json", lambda exported: exported["run"].update({name: value}))
+    assert finding.fault is ChainFault.RECORD_EDITED
+    assert f"{recovered.run} shows something else than the chain: {name}" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("attempts", 7), ("started", "2026-11-24T12:00:00+00:00"), ("ended", None), ("asked", "Really?"), ("approval", None)],
+)
+def test_a_step_whose_times_or_approval_alone_were_edited_is_found(recovered, tmp_path, name, value):
+    [finding] = findings_of_edited(recovered, tmp_path / "run.json", lambda exported: exported["steps"][0].update({name: value}))
+    assert (finding.fault, name in finding.found) == (ChainFault.RECORD_EDITED, True)
+
+
+def test_a_step_that_was_taken_out_or_invented_is_found(recovered, tmp_path):
+    file = tmp_path / "run.json"
+    assert findings_of_edited(recovered, file, lambda exported: exported["steps"].pop())
+    invented = {"step": "orders/blessed", "state": "succeeded", "evidence": None}
+    assert findings_of_edited(recovered, file, lambda exported: exported["steps"].append(invented))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("steps", "state", "skipped"),
+        ("steps", "state", "waiting"),
+        ("steps", "evidence", '{"outcome": "done"}'),
+        ("steps", "evidence", "blessed"),
+        ("steps", "evidence", None),
+        ("steps", "approved_by", "mallory"),
+        ("steps", "ended", "2026-11-24T12:00:00+00:00"),
+        ("runs", "state", "failed"),
+        ("runs", "state", "blessed"),
+        ("runs", "subject", "customers"),
+        ("runs", "ended", None),
+        ("runs", "plan", "{}"),
+    ],
+)
+def test_a_step_or_run_edited_in_the_state_database_is_found(recovered, table, column, value):
+    with edited(recovered.desk, table, column, value):
+        code, said = verify_here(recovered)
+    assert (code, "record edited: " in said, "all as they were signed" in said) == (1, True, False), said
+    assert column.removesuffix("_by") in said or column == "plan"

@@ -40,8 +40,8 @@ How to use it for a procedure:
        assert_same_story(calm_directory, directory, forget={"duration_seconds"})
 
    ``assert_same_story`` compares the run's end, the steps' states, claims and proofs (but for the keys in ``forget``, at any
-   depth), and sees that the chain is whole and holds each step exactly once. What the world looks like afterwards (stores,
-   data directories, rows, processes) only the test knows how to compare: do that too.
+   depth), and sees that the chain is whole, holds each step and the run's end exactly once, and says what is shown of them. What
+   the world looks like afterwards (stores, data directories, rows, processes) only the test knows how to compare: do that too.
 3. Look at ``marched.points`` once: are the points you fear among them?
 
 The real procedures are in ``postgres_scenes``; ``postgres_stage`` makes their servers and installations, and says what must be

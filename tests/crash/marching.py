@@ -25,6 +25,8 @@ from tests.crash.kill_switch import KillSwitch
 from tests.crash.scene import Scene
 from tests.crash.watching import WatchedRecords, watched_loader
 from understudy.adapters.clock.system import SystemClock
+from understudy.records.chained_form import RUN_ENDED
+from understudy.records.comparison import compare_shown
 from understudy.records.evidence_json import evidence_to_json
 from understudy.records.records import Records
 from understudy.records.run import RunRecord, RunState
@@ -85,11 +87,12 @@ def assert_same_story(calm: Path, marched: Path, forget: Collection[str] = ()) -
     assert not differences, "\n".join(differences)
     records = Records(marched / "state", SystemClock())
     try:
-        links, head = records.chain()
-        findings = [each for each in verify_chain(links, head, ()) if each.fault not in _OF_THE_SIGNER]
-        assert findings == []
-        told = Counter((each.run, each.step) for each in links)
-        assert told == Counter((run.run, each.key) for run in records.runs() for each in records.steps(run.run))
+        ledger = records.ledger()
+        found = [*verify_chain(ledger.links, ledger.head, ()), *compare_shown(ledger.links, ledger.shown).findings]
+        assert [each for each in found if each.fault not in _OF_THE_SIGNER] == []
+        told = Counter((each.run, each.step) for each in ledger.links)
+        ended = {run.run: [*(each.key for each in records.steps(run.run)), RUN_ENDED] for run in records.runs()}
+        assert told == Counter((run, key) for run, keys in ended.items() for key in keys)
     finally:
         records.close()
 

@@ -171,7 +171,7 @@ class WatchedRecords(Records):
         self.switch.point(f"{step}:records.conclude_step:after")
         return concluded
 
-    def finish(self, run: RunId, state: RunState, error: RecordedError | None = None) -> None:
+    def finish(self, run: RunId, state: RunState, error: RecordedError | None = None, report: JsonObject | None = None) -> None:
         self.switch.point("run:records.finish:before")
-        super().finish(run, state, error)
+        super().finish(run, state, error, report)
         self.switch.point("run:records.finish:after")

@@ -16,6 +16,7 @@ import pytest
 from tests.runner.stage import NoteStep, lines, plan_of, runner_for
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep, in_sequence
+from understudy.records.chained_form import RUN_ENDED
 from understudy.records.controller_lock import controller_pid
 from understudy.records.records import Records
 from understudy.records.run import RunState, StepState
@@ -103,8 +104,10 @@ def test_a_new_runner_does_not_carry_on_what_another_left_until_it_is_told(
     assert [(each.run, each.step) for each in records.chain()[0]] == [
         (killed_run, "a"),
         (other, "x"),
+        (other, RUN_ENDED),
         (killed_run, "b"),
         (killed_run, "c"),
+        (killed_run, RUN_ENDED),
     ]
 
 

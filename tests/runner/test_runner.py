@@ -23,6 +23,7 @@ from tests.runner.stage import (
 from tests.servers.tiny_disk import filled, tiny_file_system
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import Approval, PlannedStep, When, in_sequence
+from understudy.records.chained_form import RUN_ENDED
 from understudy.records.export import export_run
 from understudy.records.records import Records
 from understudy.records.run import RunState, StepState
@@ -77,7 +78,7 @@ def test_steps_run_in_the_plans_order_and_leave_evidence(runner: Runner, records
     run, state = runner.carry_out(plan_of(*in_sequence(*(step(name, notes) for name in "abc"))))
     assert state is RunState.SUCCEEDED
     assert lines(notes) == ["a", "b", "c"]
-    assert [each.step for each in records.chain()[0]] == ["a", "b", "c"]
+    assert [each.step for each in records.chain()[0]] == ["a", "b", "c", RUN_ENDED]
     assert all(each.evidence and each.evidence.proof == {"line": each.key} for each in records.steps(run))
     assert records.holds() == ()
 

@@ -12,7 +12,9 @@ from understudy.app.installation import Installation
 from understudy.app.key_ring import trusted_signers
 from understudy.app.witnesses import Testimony, hear
 from understudy.records.chain import ChainLink
-from understudy.records.export import export_chain, export_run, verify_export, write_export
+from understudy.records.chained_form import Ledger
+from understudy.records.comparison import compare_shown
+from understudy.records.export import END_UNTOLD, export_chain, export_run, unproven, verify_export, write_export
 from understudy.records.verification import ChainFault, ChainFinding, check_known_head, verify_chain
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
@@ -30,13 +32,16 @@ class EvidenceVerdict:
     """By place: why it bore no witness."""
     of_others: Mapping[str, int] = field(default_factory=dict)
     """Controllers that wrote to the repositories before this one, and the links that their copies count: not to be found here."""
+    unproven: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)
+    """By reason: runs whose steps were compared with the chain, and whose own state and times nothing proves or disproves."""
 
 
 def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVerdict:
     """The chain of this state directory, or an exported file: as the signers that the stack file trusts signed it.
 
     The chain must hold nothing less than is said elsewhere: by the copies in the state directory and in each repository that can
-    be read, and by signed manifests, which name runs. So records that were removed, or put back from an older copy, show.
+    be read, and by signed manifests, which name runs. So records that were removed, or put back from an older copy, show. What is
+    shown of runs and steps must be what it says of them.
 
     Raises:
         Refusal: ``no_evidence``: no run has ended here yet, as far as anybody says.
@@ -49,13 +54,9 @@ def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVe
     controller = installation.past.controller_id() if there else None
     # Heard before the chain is read: what ends meanwhile is then in the chain, and not the other way round.
     testimony = hear(installation, controller, signers)
-    links, head = installation.past.chain() if there else ((), None)
-    findings = [*verify_chain(links, head, signers), *testimony.findings]
-    if there:
-        findings += [
-            ChainFinding(ChainFault.RECORD_MISSING, None, f"{step} of {run} has ended, and the chain holds nothing of it")
-            for run, step in installation.past.filing.unchained()
-        ]
+    ledger = installation.past.ledger() if there else Ledger((), None, {})
+    links, compared = ledger.links, compare_shown(ledger.links, ledger.shown)
+    findings = [*verify_chain(links, ledger.head, signers), *testimony.findings, *compared.findings]
     findings += _missing(links, controller, testimony, signers)
     if not links and not findings:
         raise _no_evidence(str(installation.state), testimony.silent)
@@ -63,8 +64,15 @@ def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVe
     for seen in testimony.heads:
         if links and not seen.ours:
             of_others[seen.head.controller] = max(seen.head.count, of_others.get(seen.head.controller, 0))
-    compared = sum(seen.head.controller == controller for seen in testimony.heads)
-    return EvidenceVerdict(str(installation.state), len(links), tuple(findings), compared, testimony.silent, of_others)
+    return EvidenceVerdict(
+        subject=str(installation.state),
+        links=len(links),
+        findings=tuple(findings),
+        copies=sum(seen.head.controller == controller for seen in testimony.heads),
+        not_compared=testimony.silent,
+        of_others=of_others,
+        unproven={END_UNTOLD: compared.end_untold} if compared.end_untold else {},
+    )
 
 
 def verify_exported(file: Path, signers: Collection[str]) -> EvidenceVerdict:
@@ -80,7 +88,7 @@ def verify_exported(file: Path, signers: Collection[str]) -> EvidenceVerdict:
     count = len(links) if isinstance(links, list) else 0
     if not count and not findings:
         raise _no_evidence(str(file), {})
-    return EvidenceVerdict(str(file), count, findings)
+    return EvidenceVerdict(str(file), count, findings, unproven=unproven(exported))
 
 
 def export_evidence(installation: Installation, run: RunId | None, file: Path) -> JsonObject:

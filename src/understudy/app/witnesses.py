@@ -50,7 +50,7 @@ def hear(installation: Installation, controller: str | None, trusted_signers: Co
     _hear_state_directory(installation.state, trusted_signers, testimony)
     for name in installation.repository_names():
         try:
-            _hear_repository(installation, name, controller, testimony)
+            _hear_repository(installation, name, controller, trusted_signers, testimony)
         except UnderstudyError as error:
             testimony.silent[f"repository {name}"] = str(error)
     return testimony
@@ -69,7 +69,13 @@ def _hear_state_directory(state: Path, trusted_signers: Collection[str], testimo
             testimony.heads.append(HeadSeen(str(file), head, ours=True))
 
 
-def _hear_repository(installation: Installation, name: RepositoryName, controller: str | None, testimony: Testimony) -> None:
+def _hear_repository(
+    installation: Installation,
+    name: RepositoryName,
+    controller: str | None,
+    trusted_signers: Collection[str],
+    testimony: Testimony,
+) -> None:
     place, store = f"repository {name}", installation.stores[name]
     copies = [found.key for found in store.list(EVIDENCE_PREFIX)]
     if copies:
@@ -84,11 +90,14 @@ def _hear_repository(installation: Installation, name: RepositoryName, controlle
         try:
             copy = json.loads(b"".join(read_sealed(store, installation.sealer, key, identity)))
             head = head_of_export(copy)
+            ours = head is not None and head.controller == controller
+            findings = verify_export(copy, trusted_signers) if ours else ()
         except (UnderstudyError, ValueError) as error:
             testimony.silent[f"{place}, {key}"] = str(error)
             continue
+        testimony.findings += [ChainFinding(each.fault, each.sequence, f"{place}, {key}: {each.found}") for each in findings]
         if head is not None:
-            testimony.heads.append(HeadSeen(f"{place}, {key}", head, ours=head.controller == controller))
+            testimony.heads.append(HeadSeen(f"{place}, {key}", head, ours=ours))
 
 
 def _hear_manifests(installation: Installation, name: RepositoryName, controller: str | None, testimony: Testimony) -> None:

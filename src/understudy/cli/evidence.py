@@ -16,6 +16,8 @@ from understudy.vocabulary.identifiers import RunId
 if TYPE_CHECKING:
     from understudy.app.proving import EvidenceVerdict
 
+_NAMED = 3
+
 
 @click.group()
 def evidence() -> None:
@@ -44,7 +46,8 @@ Exit codes: 0 all is as it was signed, 1 something is not, 2 an option or the st
 def verify(file: Path | None, signers: tuple[str, ...], stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Find records that were edited, removed, reordered or cut off, or put back from an older copy.
 
-    Without FILE the chain is also held against its copies in the state directory and in each repository that can be reached.
+    Whatever is shown of a run and its steps must be what the signed chain says. Without FILE the chain is also held against its
+    copies in the state directory and in each repository that can be reached.
     """
     from understudy.app.proving import verify_evidence, verify_exported
 
@@ -80,6 +83,9 @@ def _print(verdict: EvidenceVerdict) -> None:
         say(f"{verdict.subject}: {verdict.links} links, all as they were signed{copies}")
     for controller, links in verdict.of_others.items():
         say(f"not here: {links} links of controller {controller}, which wrote to these repositories, too")
+    for reason, runs in verdict.unproven.items():
+        named = ", ".join(runs[-_NAMED:]) if len(runs) <= _NAMED else f"{len(runs)} runs, the newest of them {runs[-1]}"
+        say(f"not proven, but for the steps: {named}: {reason}")
     for place, why in verdict.not_compared.items():
         say(f"not compared: {place}: {why}")
 

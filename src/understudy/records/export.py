@@ -1,25 +1,30 @@
-"""Evidence as one JSON object, for a file that leaves the house, and its check against the signed head."""
+"""Evidence as one JSON object, for a file that leaves the house, and its check against the chain and the signed head."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import cast
 
 from understudy.records.chain import ChainHead, ChainLink, head_from_json, head_to_json, link_from_json, link_to_json
-from understudy.records.evidence_json import error_to_json, evidence_to_json
+from understudy.records.chained_form import RUN_ENDED, ShownRun
+from understudy.records.comparison import Comparison, compare_shown
 from understudy.records.receipts import write_durably
 from understudy.records.records import Records
-from understudy.records.run import RunRecord, StepRecord
-from understudy.records.verification import ChainFault, ChainFinding, verify_chain, verify_run_chain
+from understudy.records.run import RunState
+from understudy.records.verification import ChainFinding, verify_chain, verify_run_chain
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RunId
-from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.json import Json, JsonObject
 
 FORMAT_CHAIN = "understudy evidence chain v1"
 FORMAT_RUN = "understudy run evidence v1"
+
+END_UNTOLD = "it ended before the chain recorded how a run ends"
+
+_STAND_IN_STEPS = frozenset({"step", "steps"})
+"""Of what the link of a run's end holds: said by the list of steps, or by nothing that concerns who reads the export."""
 
 
 def export_chain(records: Records) -> JsonObject:
@@ -35,17 +40,25 @@ def export_chain(records: Records) -> JsonObject:
 def export_run(records: Records, run: RunId) -> JsonObject:
     """``{format, run, steps, links, head}``: one run, with its links up to the signed head.
 
-    What other runs recorded in between is left out; their links stay, or the chain could not be followed.
+    ``run`` and ``steps`` are what is shown of it; of a run that has ended, ``run`` says what the link of its end says. What other
+    runs recorded in between is left out; their links stay, or the chain could not be followed.
+
+    Raises:
+        Refusal: ``run_unknown``.
     """
-    links, head = records.chain()
-    first = next((each.sequence for each in links if each.run == run), None)
-    following = [] if first is None else [each for each in links if each.sequence >= first]
+    seen = records.run(run)
+    ledger = records.ledger()
+    shown = ledger.shown[run]
+    end = next((each.record for each in ledger.links if each.run == run and each.step == RUN_ENDED), None)
+    state = {"state": seen.state.value} if end is None and seen.state is RunState.INTERRUPTED else {}
+    first = next((each.sequence for each in ledger.links if each.run == run), None)
+    following = [] if first is None else [each for each in ledger.links if each.sequence >= first]
     return {
         "format": FORMAT_RUN,
-        "run": _run_to_json(records.run(run)),
-        "steps": [_step_to_json(each) for each in records.steps(run)],
+        "run": {name: each for name, each in {**(end or {}), **shown.run, **state}.items() if name not in _STAND_IN_STEPS},
+        "steps": [{name: each for name, each in step.items() if name != "run"} for step in shown.steps],
         "links": [link_to_json(each if each.run == run else _without_record(each)) for each in following],
-        "head": None if head is None else head_to_json(head),
+        "head": None if ledger.head is None else head_to_json(ledger.head),
     }
 
 
@@ -84,69 +97,39 @@ def verify_export(
             return verify_chain(links, head, trusted_signers, known_heads)
         if kind == FORMAT_RUN:
             run = RunId(str(cast(JsonObject, value["run"])["run"]))
-            findings = verify_run_chain(links, head, trusted_signers, run)
-            return findings + _check_steps(cast("Sequence[JsonObject]", value["steps"]), links, run)
+            return verify_run_chain(links, head, trusted_signers, run) + _compared(value, links).findings
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from error
     raise _unreadable(f"its format is {kind!r}")
 
 
-def _check_steps(steps: Sequence[JsonObject], links: Sequence[ChainLink], run: RunId) -> tuple[ChainFinding, ...]:
-    """The readable list of steps says what the chain says."""
-    chained: Mapping[str, JsonObject] = {each.step: each.record for each in links if each.run == run and each.record is not None}
-    findings: list[ChainFinding] = []
-    for step in steps:
-        key = str(step["step"])
-        record = chained.get(key)
-        if record is None:
-            if step["evidence"] is not None:
-                findings.append(ChainFinding(ChainFault.RECORD_MISSING, None, f"{key} shows evidence that is not in the chain"))
-            continue
-        if any(step[name] != record[name] for name in ("state", "evidence", "error")):
-            findings.append(ChainFinding(ChainFault.RECORD_EDITED, None, f"{key} shows something else than the chain"))
-    listed = {str(step["step"]) for step in steps}
-    findings += [
-        ChainFinding(ChainFault.RECORD_MISSING, None, f"{key} is in the chain and not among the steps")
-        for key in chained
-        if key not in listed
-    ]
-    return tuple(findings)
+def unproven(value: JsonObject) -> Mapping[str, tuple[RunId, ...]]:
+    """By reason: the exported run, where nothing proves or disproves its own state and times.
+
+    Raises:
+        GiveUp: ``evidence_unreadable``.
+    """
+    try:
+        if value["format"] != FORMAT_RUN:
+            return {}
+        compared = _compared(value, [link_from_json(each) for each in cast("Sequence[JsonObject]", value["links"])])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable(f"{type(error).__name__}: {error}") from error
+    reasons = {END_UNTOLD: compared.end_untold, "the file was written while it was under way": compared.under_way}
+    return {reason: runs for reason, runs in reasons.items() if runs}
+
+
+def _compared(value: JsonObject, links: Sequence[ChainLink]) -> Comparison:
+    """The readable part of an exported run says what the chain says."""
+    run, steps = cast(JsonObject, value["run"]), cast("Sequence[JsonObject]", value["steps"])
+    states: list[Json] = [{"step": each["step"], "state": each["state"]} for each in steps]
+    name = RunId(str(run["run"]))
+    own = [each for each in links if each.run == name]
+    return compare_shown(own, {name: ShownRun({**run, "steps": states}, steps)}, exported=True)
 
 
 def _without_record(link: ChainLink) -> ChainLink:
     return ChainLink(link.sequence, link.run, link.step, None, link.record_sha256, link.previous, link.digest)
-
-
-def _run_to_json(record: RunRecord) -> JsonObject:
-    return {
-        "run": record.run,
-        "plan": record.plan_id,
-        "procedure": record.procedure,
-        "mode": record.mode,
-        "subject": record.subject,
-        "stack_digest": record.stack_digest,
-        "state": record.state.value,
-        "submitted": record.submitted.isoformat(),
-        "started": _iso(record.started),
-        "ended": _iso(record.ended),
-        "error": None if record.error is None else error_to_json(record.error),
-    }
-
-
-def _step_to_json(record: StepRecord) -> JsonObject:
-    return {
-        "step": record.key,
-        "state": record.state.value,
-        "attempts": record.attempts,
-        "started": _iso(record.started),
-        "ended": _iso(record.ended),
-        "evidence": None if record.evidence is None else evidence_to_json(record.evidence),
-        "error": None if record.error is None else error_to_json(record.error),
-    }
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
 
 
 def _unreadable(found: str) -> GiveUp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from understudy.ports.clock import Clock
 from understudy.records.state_database import StateDatabase
-from understudy.vocabulary.identifiers import RunId, StepKey
+from understudy.vocabulary.identifiers import RunId
 
 _FILED = "evidence_filed"
 
@@ -33,11 +33,3 @@ class Filing:
                 "INSERT OR REPLACE INTO observations (subject, kind, value, at) VALUES (?, ?, '{}', ?)",
                 (run, _FILED, self._clock.now().isoformat()),
             )
-
-    def unchained(self) -> tuple[tuple[RunId, StepKey], ...]:
-        """Steps that ended with evidence, and are not in the chain: none, unless somebody took the links away."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT run, step FROM steps WHERE evidence IS NOT NULL EXCEPT SELECT run, step FROM chain ORDER BY run, step"
-            ).fetchall()
-        return tuple((RunId(row["run"]), StepKey(row["step"])) for row in rows)

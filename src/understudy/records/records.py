@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import cast
 
 from understudy.ports.clock import Clock
-from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, append_link, read_head, read_links
+from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, read_head, read_links
+from understudy.records.chained_form import Ledger, read_ledger
+from understudy.records.concluding import conclude, end_run
 from understudy.records.controller_lock import controller_pid
-from understudy.records.evidence_json import error_to_json, evidence_to_json
 from understudy.records.filing import Filing
 from understudy.records.observations import note_observation, read_observation
-from understudy.records.requests import Requests, end_request, is_awaited, join_request, settle_request
+from understudy.records.requests import Requests, end_request, is_awaited, join_request
 from understudy.records.rows import (
     approval_of,
     conclusion_of,
@@ -122,14 +123,17 @@ class Records:
             ).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
 
-    def finish(self, run: RunId, state: RunState, error: RecordedError | None = None) -> None:
-        """Record how the run ended and release its holds, unless its request may go on. Twice is the same as once."""
+    def finish(self, run: RunId, state: RunState, error: RecordedError | None = None, report: JsonObject | None = None) -> None:
+        """Record and chain how the run ended, and release its holds, unless its request may go on. Twice is the same as once.
+
+        ``report``: what it came to as a whole; chained with its end.
+        """
         if not state.is_final:
             raise ValueError(f"a run does not end as {state}")
         with self._database.writing() as connection:
             record = run_of(require_run(connection, run))
             if not record.state.is_final:
-                _end_run(connection, record, state, self._now(), error)
+                end_run(connection, record, state, self._clock.now(), self._signer, error, report)
 
     # What people ask for
 
@@ -154,7 +158,7 @@ class Records:
             )
             if record.state is RunState.WAITING and record.executor is None:
                 connection.execute("UPDATE steps SET state = ?, ended = ? WHERE run = ?", (StepState.CANCELLED, now, run))
-                _end_run(connection, record, RunState.CANCELLED, now)
+                end_run(connection, record, RunState.CANCELLED, self._clock.now(), self._signer)
 
     def cancel_requested(self, runs: Collection[RunId]) -> frozenset[RunId]:
         """Those of ``runs`` that were asked to stop."""
@@ -178,7 +182,8 @@ class Records:
                     hint=f"`understudy show {run}` says which step waits",
                 )
             connection.execute(
-                "UPDATE steps SET approved_by = ?, approved = ? WHERE run = ? AND step = ? AND approved_by IS NULL",
+                """UPDATE steps SET approved_by = ?, approved = ?
+                   WHERE run = ? AND step = ? AND approved_by IS NULL AND ended IS NULL""",
                 (by, self._now(), run, step),
             )
 
@@ -227,36 +232,10 @@ class Records:
         Returns what counts: the first conclusion, when the step had ended already.
         """
         with self._database.writing() as connection:
-            row = require_step(connection, run, step)
-            earlier = conclusion_of(row)
+            earlier = conclusion_of(require_step(connection, run, step))
             if earlier is not None:
                 return earlier
-            evidence = evidence_to_json(conclusion.evidence)
-            error = None if conclusion.error is None else error_to_json(conclusion.error)
-            approval = approval_of(row)
-            connection.execute(
-                """UPDATE steps SET state = ?, ended = ?, again_at = NULL, held_up_since = NULL, evidence = ?, error = ?
-                   WHERE run = ? AND step = ?""",
-                (
-                    conclusion.state,
-                    self._now(),
-                    json.dumps(evidence, ensure_ascii=False),
-                    None if error is None else json.dumps(error, ensure_ascii=False),
-                    run,
-                    step,
-                ),
-            )
-            connection.execute("DELETE FROM progress WHERE run = ? AND step = ?", (run, step))
-            record: JsonObject = {
-                "run": run,
-                "step": step,
-                "state": conclusion.state.value,
-                "attempts": row["attempts"],
-                "evidence": evidence,
-                "error": error,
-                "approval": None if approval is None else {"by": approval.by, "at": approval.at.isoformat()},
-            }
-            append_link(connection, run, step, record, self._clock.now(), self._signer)
+            conclude(connection, run, step, conclusion, self._clock.now(), self._signer)
             _follow_steps(connection, run)
         return conclusion
 
@@ -348,6 +327,11 @@ class Records:
             rows = connection.execute("SELECT * FROM holds ORDER BY subject, run").fetchall()
         return tuple((RunId(row["run"]), hold_of(row)) for row in rows)
 
+    def ledger(self) -> Ledger:
+        """Everything that was chained, and what is shown of runs and steps; of one moment."""
+        with self._database.reading() as connection:
+            return read_ledger(connection)
+
     def chain(self) -> tuple[tuple[ChainLink, ...], ChainHead | None]:
         """Every link in order, and the signed head; of one moment."""
         with self._database.reading() as connection:
@@ -379,14 +363,6 @@ def require_unended(run: RunRecord) -> None:
             expected="a run that is under way or interrupted",
             hint=f"how it ended: understudy show {run.run}; those that are under way: understudy runs",
         )
-
-
-def _end_run(
-    connection: sqlite3.Connection, run: RunRecord, state: RunState, now: str, error: RecordedError | None = None
-) -> None:
-    text = None if error is None else json.dumps(error_to_json(error), ensure_ascii=False)
-    connection.execute("UPDATE runs SET state = ?, ended = ?, error = ? WHERE run = ?", (state, now, text, run.run))
-    settle_request(connection, run, state, now)
 
 
 def _follow_steps(connection: sqlite3.Connection, run: RunId) -> None:

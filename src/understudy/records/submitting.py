@@ -12,9 +12,10 @@ from understudy.vocabulary.json import JsonObject
 
 
 def reword_question(connection: sqlite3.Connection, run: RunId, plan: JsonObject, step: StepKey, question: str) -> None:
-    """Nothing happens where somebody has agreed meanwhile, or the step has begun."""
+    """Nothing happens where somebody has agreed meanwhile, or the step has begun or ended."""
     asking = connection.execute(
-        "UPDATE steps SET approval_question = ? WHERE run = ? AND step = ? AND approved_by IS NULL AND attempts = 0",
+        """UPDATE steps SET approval_question = ?
+           WHERE run = ? AND step = ? AND approved_by IS NULL AND attempts = 0 AND ended IS NULL""",
         (question, run, step),
     )
     if asking.rowcount:
