@@ -10,16 +10,20 @@ import pytest
 
 from tests.app.recovered import edited, findings_of_edited, verify_here
 from tests.restore_matrix.estate import SilentWatcher
+from understudy import __version__
 from understudy.app.backups import back_up
 from understudy.app.filing import file_evidence
 from understudy.app.installation import Installation
+from understudy.app.measuring import measure
 from understudy.app.proving import export_evidence, verify_evidence
+from understudy.app.run_report import report_of
 from understudy.records.verification import ChainFault
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import read_sealed, store_sealed
 from understudy.vocabulary.canonical import canonical_json
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.json_form import to_json
 
 
 @pytest.fixture
@@ -305,3 +309,38 @@ def test_a_step_or_run_edited_in_the_state_database_is_found(recovered, table, c
         code, said = verify_here(recovered)
     assert (code, "record edited: " in said, "all as they were signed" in said) == (1, True, False), said
     assert column.removesuffix("_by") in said or column == "plan"
+
+
+def test_the_evidence_of_a_recovery_says_what_was_measured_checked_by_which_versions_and_who_agreed(recovered, tmp_path):
+    told = export_evidence(recovered.installation, recovered.run, tmp_path / "run.json")["run"]
+    measured = measure(recovered.installation, recovered.view)
+    assert (told["measured"], told["met"], told["not_measured"]) == (to_json(measured), measured.met, "")
+    assert {"fence", "restore", "replay", "verify", "cut_over"} <= told["measured"]["measurement"]["phases"].keys()
+    assert told["measured"]["measurement"]["verdict"] == told["measured"]["tier_verdict"] == "met"
+    assert told["measured"]["recovery_point"]["source"] != "none"
+    assert told["measured"]["objectives"] == to_json(measured.objectives)
+    outcomes = {each["step"].partition("/")[2]: each["outcome"] for each in told["checked"]}
+    assert outcomes.items() >= {"verify-database": "done", "check-pages": "done", "write-and-read-back": "done"}.items()
+    assert (told["understudy_version"], told["server_version"]) == (__version__, recovered.server_version)
+    [agreed] = told["approved"]
+    assert (agreed["step"], agreed["by"]) == ("orders/fence-old-server", "anna")
+    assert "Recover orders there" in agreed["asked"] and agreed["at"]
+
+
+@pytest.mark.parametrize("name", ["measured", "met", "checked", "understudy_version", "server_version", "approved"])
+def test_what_the_evidence_says_of_a_recovery_as_a_whole_cannot_be_edited_or_taken_out_unseen(recovered, tmp_path, name):
+    def edit(exported):
+        exported["run"][name] = "blessed"
+
+    for change in (edit, lambda exported: exported["run"].pop(name)):
+        [finding] = findings_of_edited(recovered, tmp_path / "run.json", change)
+        assert (finding.fault, name in finding.found) == (ChainFault.RECORD_EDITED, True)
+
+
+def test_a_run_whose_resource_the_stack_file_names_no_more_says_why_it_was_not_measured(recovered, tmp_path):
+    renamed = tmp_path / "understudy.yaml"
+    renamed.write_text(recovered.desk.stack_file.read_text().replace("\n  orders:\n", "\n  customers:\n"))
+    report = report_of(Installation.open(renamed, recovered.desk.state), recovered.run, recovered.view.run.state)
+    assert (report["measured"], report["met"]) == (None, None)
+    assert "no_such_resource" in report["not_measured"]
+    assert report["checked"] and report["server_version"] == recovered.server_version

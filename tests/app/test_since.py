@@ -8,10 +8,10 @@ import pytest
 from tests.faults.conftest import make_estate
 from tests.faults.estate import RESOURCE
 from tests.servers.processes import wait_until
-from understudy.app.carrying_out import view_of
 from understudy.app.exposure_json import watched_from_json
 from understudy.app.keeping import EXPOSURE
 from understudy.app.measuring import measure
+from understudy.app.run_view import view_of
 from understudy.judge.disruption import TOLD_JUST_NOW
 from understudy.vocabulary.disruption import KnownBy, disruption_from_json
 

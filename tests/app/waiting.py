@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tests.restore_matrix.estate import SilentWatcher
 from understudy.adapters.clock.system import SystemClock
-from understudy.app.carrying_out import RunView
+from understudy.app.run_view import RunView
 from understudy.records.run import RecordedError
 
 

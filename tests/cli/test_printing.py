@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.looking import _GAPS
-from understudy.cli.printing import duration, folded, table_lines, to_json
+from understudy.cli.printing import duration, folded, table_lines
 from understudy.cli.proofs import proof_lines
 from understudy.judge.exposure import ExposureGap
 from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel
+from understudy.vocabulary.json_form import to_json
 from understudy.vocabulary.wal import Lsn
 
 

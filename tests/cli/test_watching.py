@@ -11,7 +11,7 @@ import pytest
 
 from tests.records.cast import NOON, submission, succeeded
 from understudy.adapters.clock.system import SystemClock
-from understudy.app.carrying_out import RunView
+from understudy.app.run_view import RunView
 from understudy.cli.watching import TerminalWatcher, said_when_long
 from understudy.records.records import Records
 from understudy.records.run import HoldClaim, RecordedError, RunState, StepConclusion, StepState

@@ -24,9 +24,9 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
 from tests.servers.rclone_s3 import RcloneS3
 from understudy.app.backups import back_up
-from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
 from understudy.app.recoveries import Choice, drill
+from understudy.app.run_view import RunView
 from understudy.records.run import StepRecord
 from understudy.repository.manifests import BackupManifest
 from understudy.stack.models import Scenario

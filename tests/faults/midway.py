@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from tests.restore_matrix.estate import NEAR, SilentWatcher
-from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
+from understudy.app.run_view import RunView
 from understudy.ports.object_store import ObjectStore, Written
 from understudy.records.run import RecordedError
 from understudy.vocabulary.identifiers import RepositoryName

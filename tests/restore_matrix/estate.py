@@ -16,9 +16,9 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
 from understudy.adapters.age import new_identity
 from understudy.app.backups import back_up
-from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
 from understudy.app.recoveries import Choice, drill, restore
+from understudy.app.run_view import RunView
 from understudy.ports.database import StandbyFacts
 from understudy.records.run import StepState
 from understudy.repository.catalog import Repository

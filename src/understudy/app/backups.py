@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
+from understudy.app.carrying_out import Asked, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade, prepare_repository, was_used
+from understudy.app.run_view import RunView
 from understudy.app.seen import remember_seen
 from understudy.app.streaming import require_free_slot
 from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +10,13 @@ from understudy.app.filing import file_or_warn
 from understudy.app.installation import Installation
 from understudy.app.old_server import Looking, ask_anew, unseen
 from understudy.app.requests import PlanRequest, go_on
+from understudy.app.run_view import RunView, view_of
+from understudy.app.runners import runner_of
 from understudy.plan.plan import Plan
 from understudy.plan.request import Request, request_to_json
 from understudy.records.controller_lock import controller_pid
 from understudy.records.records import Records, require_unended
-from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord, StepState
+from understudy.records.run import StepRecord, StepState
 from understudy.runner.runner import Runner
 from understudy.runner.submission import hand_over
 from understudy.vocabulary.errors import Refusal
@@ -23,41 +24,6 @@ from understudy.vocabulary.identifiers import Person, RunId, StepKey
 
 _LOOK_SECONDS = 0.1
 SERVING_FILE = "serving"
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run and its steps, in the order of the plan."""
-
-    run: RunRecord
-    steps: tuple[StepRecord, ...]
-    seen: datetime
-    """When it was looked at."""
-    follows: RunView | None = None
-    """The run before it of the same request, which called for another one."""
-    put_off: RecordedError | None = None
-    """Why the run that has to follow cannot begin yet."""
-
-    @property
-    def began(self) -> datetime:
-        """When the request's first run was submitted: what a recovery took counts from there."""
-        return self.follows.began if self.follows is not None else self.run.submitted
-
-    @property
-    def touched_nothing(self) -> bool:
-        """It was refused by its first step, or ended before that: nobody agreed to it, or somebody cancelled it."""
-        first = self.steps[0]
-        refused = first.error is not None and first.error.refused
-        ended_unbegun = self.run.state is RunState.CANCELLED and first.attempts == 0
-        return self.follows is None and (ended_unbegun or (self.run.state is RunState.FAILED and refused))
-
-    @property
-    def succeeded(self) -> bool:
-        return self.run.state is RunState.SUCCEEDED
-
-    def failure(self, *codes: str) -> RecordedError | None:
-        """The first step's error with one of these codes."""
-        return next((step.error for step in self.steps if step.error is not None and step.error.code in codes), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +51,6 @@ class Watcher(Protocol):
         ...
 
 
-def view_of(installation: Installation, run: RunId) -> RunView:
-    record = installation.records.run(run)
-    follows = None if record.follows is None else view_of(installation, record.follows)
-    return RunView(record, installation.records.steps(run), installation.clock.now(), follows)
-
-
 def carry_out(
     installation: Installation,
     plan: Plan,
@@ -112,7 +72,7 @@ def carry_out(
     if serving_pid(installation.state) is not None:
         run = hand_over(installation.records, installation.clock, plan, approved_by, request)
         return _follow_elsewhere(installation, run, watcher)
-    with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+    with runner_of(installation) as runner:
         run = runner.submit(plan, approved_by, request)
         return _follow_request(installation, run, None if asked is None else asked.plan, watcher, runner)
 
@@ -130,7 +90,7 @@ def resume(
     last = _unended(installation, run)
     if serving_pid(installation.state) is not None:
         return _follow_elsewhere(installation, last, watcher)
-    with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+    with runner_of(installation) as runner:
         last = _unended(installation, run)  # another process may have come between
         if not installation.records.run(last).state.is_final:
             ask_anew(installation, last, looking)
@@ -266,7 +226,7 @@ def cancel(installation: Installation, run: RunId, by: Person, watcher: Watcher)
         Refusal: ``run_ended``, ``run_unknown``, ``controller_busy``; ``controller_gone``: who carried it out ended meanwhile.
     """
     if controller_pid(installation.state) is None:
-        with Runner(installation.state, installation.records, installation.clock, installation.world_for) as runner:
+        with runner_of(installation) as runner:
             runner.cancel(run, by)
             return _follow(installation, run, watcher, runner.approve, runner)
     installation.records.request_cancel(run, by)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from understudy.app.carrying_out import RunView
 from understudy.app.installation import Installation
+from understudy.app.run_view import RunView
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
 from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
@@ -59,7 +59,7 @@ def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
     Raises:
         GiveUp: ``plan_unreadable``.
     """
-    plan = _plan(installation, view)
+    plan = plan_of(installation, view)
     disruption = _disruption(plan) or Disruption.exactly(view.began, KnownBy.COMMAND)
     scenario = installation.stack.objective_of(Scenario(view.run.subject))
     resource = ResourceName(view.steps[0].key.partition("/")[0])
@@ -83,7 +83,7 @@ def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
     )
 
 
-def _plan(installation: Installation, view: RunView) -> Plan:
+def plan_of(installation: Installation, view: RunView) -> Plan:
     """
     Raises:
         GiveUp: ``plan_unreadable``.

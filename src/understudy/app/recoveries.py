@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from understudy.app.backups import backup_subject
-from understudy.app.carrying_out import Asked, RunView, Watcher, carry_out
+from understudy.app.carrying_out import Asked, Watcher, carry_out
 from understudy.app.disruption import disruption_at, disruption_beside
 from understudy.app.free_directory import require_free_directory
 from understudy.app.holdings import holdings_of
@@ -18,6 +18,7 @@ from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.old_server import Looking, look_for_old_server, unseen
 from understudy.app.repositories import made_repository, prepare_repository
+from understudy.app.run_view import RunView
 from understudy.app.sources import other_copies_told, source_first, source_that_will_do
 from understudy.app.spooled import with_spooled
 from understudy.plan.fencing import OldServerFacts

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from understudy.app.carrying_out import RunView, Watcher, carry_out
+from understudy.app.carrying_out import Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import made_repository, prepare_repository
+from understudy.app.run_view import RunView
 from understudy.plan.expiry import DecidedFor, plan_expiry
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.restore_choice import Histories

@@ -16,6 +16,7 @@ from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
 from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
+from understudy.app.runners import runner_of
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
@@ -34,7 +35,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         GiveUp: ``loop_died``: something that is kept going stopped on an error nobody foresaw; ``state_unwritable``.
     """
     with ExitStack() as undo:
-        runner = undo.enter_context(Runner(installation.state, installation.records, installation.clock, installation.world_for))
+        runner = undo.enter_context(runner_of(installation))
         undo.enter_context(_announced(installation.state))
         died = undo.enter_context(_dead_threads(stopping))
         filing = EvidenceFiling(installation)

@@ -18,8 +18,8 @@ from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
     from understudy.app.backups import BackupsEverywhere
-    from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
+    from understudy.app.run_view import RunView
     from understudy.app.streaming import LeftStreaming
     from understudy.app.verifying import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault

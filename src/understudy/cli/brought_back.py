@@ -11,7 +11,7 @@ from typing import cast
 
 import click
 
-from understudy.app.carrying_out import RunView
+from understudy.app.run_view import RunView
 from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
 from understudy.vocabulary.json import Json

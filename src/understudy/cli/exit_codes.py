@@ -10,7 +10,7 @@ from understudy.records.run import RunState
 from understudy.vocabulary.errors import Cancelled, Refusal, UnderstudyError
 
 if TYPE_CHECKING:
-    from understudy.app.carrying_out import RunView
+    from understudy.app.run_view import RunView
 
 
 class ExitCode(IntEnum):

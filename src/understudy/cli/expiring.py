@@ -15,8 +15,8 @@ from understudy.cli.printing import moment, print_error, print_json, say, table
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.carrying_out import RunView
     from understudy.app.retention import Retention
+    from understudy.app.run_view import RunView
     from understudy.plan.retention import BackupFate, Kept, RetentionDecision
     from understudy.plan.wal_retention import WalStretch
     from understudy.vocabulary.json import JsonObject

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from understudy.app.carrying_out import RunView
 from understudy.app.measuring import MeasuredRecovery
-from understudy.cli.printing import duration, moment, say, to_json
+from understudy.app.run_view import RunView
+from understudy.cli.printing import duration, moment, say
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.json_form import to_json
 from understudy.vocabulary.phases import Phase
 
 PHASE_NAMES = {

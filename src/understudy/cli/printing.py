@@ -7,18 +7,15 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import Enum
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from understudy.records.run import RecordedError
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import BackupLabel
-from understudy.vocabulary.wal import Lsn, WalSegment
+from understudy.vocabulary.json_form import to_json
 
 
 def duration(value: timedelta | float | None) -> str:
@@ -161,25 +158,6 @@ def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
             if cell:
                 lines.append(TableLine(folded(f"{heading.ljust(names)}  {cell}", width, names + 2)))
     return lines
-
-
-def to_json(value: object) -> Any:
-    """Values as JSON knows them: times with an offset, durations in seconds, enums by value."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, BackupLabel | Lsn | WalSegment | Path):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
-        return [to_json(item) for item in value]
-    return value
 
 
 def print_json(value: object) -> None:

@@ -17,8 +17,8 @@ from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, Target
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
-    from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
+    from understudy.app.run_view import RunView
     from understudy.plan.request import Choice
 
 P = ParamSpec("P")

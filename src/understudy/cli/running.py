@@ -16,8 +16,8 @@ from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:
-    from understudy.app.carrying_out import RunView
     from understudy.app.installation import Installation
+    from understudy.app.run_view import RunView
     from understudy.records.run import RequestRecord, StepRecord
 
 
@@ -71,7 +71,7 @@ Examples:
 @json_option
 def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Show RUN, as runs names it, step by step: states, durations, proofs, errors."""
-    from understudy.app.carrying_out import view_of
+    from understudy.app.run_view import view_of
 
     installation = opened(stack_file, state)
     view = view_of(installation, RunId(run))

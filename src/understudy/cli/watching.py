@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 import click
 
-from understudy.app.carrying_out import Declined, RunView
+from understudy.app.carrying_out import Declined
+from understudy.app.run_view import RunView
 from understudy.cli.options import command_on
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
 from understudy.records.run import RecordedError, StepRecord, StepState

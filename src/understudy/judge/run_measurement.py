@@ -48,7 +48,8 @@ class RunMeasurement:
 
 
 _AFTERWARDS = frozenset({Phase.PROTECT, Phase.CLEAN_UP})
-_VALIDATING = frozenset({Phase.VERIFY, Phase.CUT_OVER})
+VALIDATING = frozenset({Phase.VERIFY, Phase.CUT_OVER})
+"""Phases whose steps look at what came back: with the last of them the service is validated."""
 _GOOD = frozenset({Outcome.DONE, Outcome.SKIPPED})
 
 
@@ -94,7 +95,7 @@ def _validated_at(records: Sequence[MeasuredStep], planned: Mapping[StepKey, Pha
     """When the last step that validates had ended well; None while one that recovery needs is missing or went wrong."""
     good = {record.key: record.evidence.ended for record in records if record.evidence.outcome in _GOOD}
     needed = [key for key, phase in planned.items() if phase not in _AFTERWARDS]
-    validating = [key for key in needed if planned[key] in _VALIDATING]
+    validating = [key for key in needed if planned[key] in VALIDATING]
     if not validating or any(key not in good for key in needed):
         return None
     return max(good[key] for key in validating)

@@ -6,7 +6,7 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,9 @@ from understudy.vocabulary.json import JsonObject
 
 _LEAVE_SECONDS = 30.0
 
+ReportOf = Callable[[RunId, RunState], JsonObject]
+"""What a run came to as a whole, all of whose steps have ended and which is about to end so."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,13 +43,24 @@ class Runner:
     """
 
     def __init__(
-        self, state: Path, records: Records, clock: Clock, world_for: WorldFor, load_step: StepLoader = step_from_json
+        self,
+        state: Path,
+        records: Records,
+        clock: Clock,
+        world_for: WorldFor,
+        load_step: StepLoader = step_from_json,
+        report_of: ReportOf = lambda run, state: {},
     ) -> None:
-        """``world_for`` is called for each attempt of each step, with that step's progress and cancellation."""
+        """
+        Args:
+            world_for: Called for each attempt of each step, with that step's progress and cancellation.
+            report_of: Called before a run's end is recorded, again where a process died in between; what it says is chained.
+        """
         self._records = records
         self._clock = clock
         self._world_for = world_for
         self._load_step = load_step
+        self._report_of = report_of
         self._executor = f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         self._lock = ControllerLock(state)
         self._engine = DurableEngine(state, self._executor, self._carry_out, self._carry_out_step)
@@ -198,11 +212,15 @@ class Runner:
                 _log.warning("the plan of %s cannot be read", run, exc_info=True)
                 found = f"the plan of {run} cannot be read: {type(error).__name__}"
                 hint = "it was planned by another version: upgrade, or cancel it"
-                self._records.finish(run, RunState.FAILED, RecordedError("plan_unreadable", found, hint=hint))
+                self._finish(run, RunState.FAILED, RecordedError("plan_unreadable", found, hint=hint))
             else:
                 self._play(run, outlines, engine)
-                self._records.finish(run, final_state(self._records.concluded(run).values()))
+                self._finish(run, final_state(self._records.concluded(run).values()))
             self._let_go(run)
+
+    def _finish(self, run: RunId, state: RunState, error: RecordedError | None = None) -> None:
+        if not self._records.run(run).state.is_final:
+            self._records.finish(run, state, error, self._report_of(run, state))
 
     def _play(self, run: RunId, outlines: tuple[StepOutline, ...], engine: RunEngine) -> None:
         """Every step once, in an order that a replay repeats: it follows from the plan and the engine's answers alone."""

@@ -23,6 +23,7 @@ _NEWEST_HEARTBEAT = (
     f"SELECT to_char(max(written) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM {HEARTBEAT_TABLE}"  # noqa: S608
 )
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY datname"
+_SERVER_VERSION = "SELECT current_setting('server_version')"
 _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
 
@@ -74,7 +75,11 @@ class VerifyDatabase(PlacedStep):
             databases[name] = self._examine(instances, read[name], hints)
         results: list[Json] = [self._ask(instances, check) for check in self.checks]
         return witness.done(
-            hint="; ".join(hints), databases=databases, checks=results, newest_heartbeat=self._newest_heartbeat(instances)
+            hint="; ".join(hints),
+            server_version=instances.query(self.place, _SERVER_VERSION)[0][0],
+            databases=databases,
+            checks=results,
+            newest_heartbeat=self._newest_heartbeat(instances),
         )
 
     def _newest_heartbeat(self, instances: Instances) -> str | None:
