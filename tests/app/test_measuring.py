@@ -20,7 +20,7 @@ from understudy.vocabulary.identifiers import BackupKind
 @pytest.fixture(scope="module")
 def quiet():
     """A protected server that nobody has written to for two seconds."""
-    with PostgresServer(Flavour.WHEEL_18) as server:
+    with PostgresServer(Flavour.WHEEL_18, settings={"autovacuum": "off"}) as server:  # which commits what it analyzed
         desk = Desk()
         try:
             server.sql("create table words (word text primary key); insert into words values ('kept')")
