@@ -299,3 +299,20 @@ def test_where_no_thread_is_to_be_had_those_that_began_are_ended(archive, tmp_pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "can't start new thread ['MainThread']\n"
+
+
+def test_what_was_read_of_the_log_of_requests_is_not_read_again(archive, tmp_path):
+    directory, target = tmp_path / "prefetch", tmp_path / "x"
+    with prefetcher(archive, directory, names(1, 5)) as fetching:
+        assert ask(fetching, target, names(1, 1)[0]) == 0
+        assert [request.name for request in fetching.requests()] == names(1, 1)
+        log = directory / "requests"
+        with log.open("r+b") as file:
+            file.write(b"?" * (log.stat().st_size - 1))
+        assert ask(fetching, target, names(2, 2)[0]) == 0
+        with log.open("ab") as file:
+            file.write(b"cut sho")
+        assert [request.name for request in fetching.requests()] == names(1, 2)
+        with log.open("ab") as file:
+            file.write(f"rt\n{names(3, 3)[0]} 0 7\n".encode())
+        assert [request.name for request in fetching.requests()] == names(1, 3)

@@ -119,6 +119,9 @@ class WalPrefetcher:
         """What cannot be had, and why. It ends nothing before the server asks for it: its target may lie before that."""
         self._passing: TryAgain | None = None
         self._fetched = 0
+        self._requests: list[WalRequest] = []
+        self._log_read_bytes = 0
+        """So much of the log is parsed: it grows with every request, and is looked at several times a second."""
 
     @property
     def restore_command(self) -> str:
@@ -143,7 +146,10 @@ class WalPrefetcher:
 
     def requests(self) -> tuple[WalRequest, ...]:
         """What servers asked for here so far, and were answered."""
-        return parse_requests(self._staging.read("requests") or b"")
+        fresh, newline, _ = (self._staging.read("requests", self._log_read_bytes) or b"").rpartition(b"\n")
+        self._log_read_bytes += len(fresh) + len(newline)
+        self._requests += parse_requests(fresh + newline)
+        return tuple(self._requests)
 
     def leave(self, names: Sequence[str], between_tries: Callable[[], None]) -> None:
         """See that these segments lie ready, and stay so when this is closed; names that are not expected count for nothing.

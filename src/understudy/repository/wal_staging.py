@@ -75,8 +75,8 @@ class WalStaging:
         with self._faults():
             self._write(name, content, self._at)
 
-    def read(self, name: str) -> bytes | None:
-        """None where there is no such file. Raises as ``held`` does."""
+    def read(self, name: str, offset: int = 0) -> bytes | None:
+        """From ``offset`` on; None where there is no such file. Raises as ``held`` does."""
         with self._faults():
             try:
                 descriptor = os.open(name, os.O_RDONLY | _PLAIN, dir_fd=self._at)
@@ -84,6 +84,7 @@ class WalStaging:
                 return None
             with os.fdopen(descriptor, "rb") as file:
                 self._require_plain(descriptor, name)
+                file.seek(offset)
                 return file.read()
 
     def remove(self, name: str) -> None:
