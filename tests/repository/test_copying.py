@@ -47,8 +47,8 @@ def prefix_of(backup: BackupManifest) -> str:
     return backup_prefix(backup.resource, backup.system_identifier, backup.label)
 
 
-def copy(backup: BackupManifest, source: FileStore, target: FileStore):
-    listener = Listener()
+def copy(backup: BackupManifest, source: FileStore, target: FileStore, listener: Listener | None = None):
+    listener = listener or Listener()
     return copy_backup_objects(backup, source, target, progress=listener, cancellation=listener)
 
 
@@ -61,8 +61,10 @@ def test_everything_but_the_signed_manifest_is_copied_and_a_second_time_only_com
     assert (first.objects, first.already_there) == (4, 0)
     assert names_in(target) == {*CONTENTS, "backup_manifest.zst.age", SUMS_NAME}
     assert b"".join(target.read(prefix_of(backup) + SUMS_NAME)) == sums_text(backup.entries)
-    second = copy(backup, source, target)
+    again = Listener()
+    second = copy(backup, source, target, again)
     assert (second.objects, second.size_bytes, second.already_there) == (0, 0, 4)
+    assert again.reports[-1] == (backup.sealed_bytes, backup.sealed_bytes), "what is there already counts, too"
 
 
 @pytest.mark.parametrize(

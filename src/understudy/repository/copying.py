@@ -32,7 +32,7 @@ def copy_backup_objects(
         GiveUp: ``part_corrupt`` (in the source, or of another content in the target); and as the stores do.
     """
     prefix = backup_prefix(backup.resource, backup.system_identifier, backup.label)
-    objects = size_bytes = already = 0
+    objects = size_bytes = done_bytes = already = 0
     for entry in backup.entries:
         cancellation.raise_if_requested()
         key = prefix + entry.name
@@ -43,7 +43,8 @@ def copy_backup_objects(
             target.put(key, _checked(source, key, entry))
             objects += 1
             size_bytes += entry.sealed_bytes
-        progress.report(f"copying {backup.label}", size_bytes, backup.sealed_bytes)
+        done_bytes += entry.sealed_bytes
+        progress.report(f"copying {backup.label}", done_bytes, backup.sealed_bytes)
     if target.head(prefix + SUMS_NAME) is None:
         target.put(prefix + SUMS_NAME, [sums_text(backup.entries)])
     return Copied(objects, size_bytes, already)
