@@ -16,6 +16,7 @@ from tests.repository.test_packing import LARGE, MEGABYTE, NOISE
 from tests.repository.test_tar_stream import archive
 from tests.repository.trees import tree
 from tests.servers.flavours import Flavour
+from understudy.ports.places import MARKER_NAME
 from understudy.repository.manifests import PartEntry
 from understudy.repository.restore_target import RestoreTarget
 from understudy.repository.sealing import store_sealed
@@ -66,6 +67,19 @@ def test_what_lies_in_the_target_already_stays(world, target):
     (target.directory / ".understudy").write_text("run")
     world.unpack(packed(world), target)
     assert (target.directory / ".understudy").read_text() == "run"
+
+
+def test_a_marker_that_a_backup_brings_along_does_not_take_the_place_of_this_runs(world, target):
+    """The source may have been restored itself; of a chain only the full backup may hold it."""
+    theirs = {MARKER_NAME: b"theirs", f"{MARKER_NAME}.4711-1": b""}
+    full = world.sealed(world.pack(SyntheticBackup(SMALL | theirs), "full"), "full")
+    incremental = world.sealed(world.pack(SyntheticBackup(SMALL | {"backup_label": PARENT_LINES}), "incremental"), "incremental")
+    (target.directory / MARKER_NAME).write_text("ours")
+    world.unpack(full, target)
+    assert (target.directory / MARKER_NAME).read_text() == "ours"
+    world.unpack(incremental, target, parent=full.manifest)
+    assert (target.directory / MARKER_NAME).read_text() == "ours"
+    assert tree(target.directory).keys() == SMALL.keys() | {MARKER_NAME}
 
 
 @pytest.mark.parametrize("flavour", [Flavour.WHEEL_18, Flavour.DEBIAN_15])

@@ -11,6 +11,7 @@ from understudy.app.backups import back_up
 from understudy.app.installation import Installation
 from understudy.app.recoveries import Choice, recover
 from understudy.ports.instance import InstancePlace, StopMode
+from understudy.ports.places import MARKER_NAME
 from understudy.stack.models import Scenario
 from understudy.steps.check_address import ADDRESS_TIME_LIMIT
 from understudy.vocabulary.identifiers import BackupKind, Person
@@ -43,6 +44,10 @@ def test_an_override_recovers_the_data_and_stops_before_the_old_server_would_pas
         assert timedelta(minutes=15) == ADDRESS_TIME_LIMIT
         assert "within 15 minutes, move the name or the address" in nobody_moves_it.told.hint
         assert server.sql("select count(*) from pg_replication_slots") == [(1,)]
+        left = next(step.evidence for step in view.steps if step.key == "orders/discard-unfinished")
+        assert f"{desk.directory}/recovered holds all data at the target; its server runs on port {place.port}" in left.hint
+        assert not (desk.directory / "recovered" / MARKER_NAME).exists(), "its next backup would carry it"
+        assert not (desk.directory / "recovered.wal").exists()
     finally:
         installation.receivers["orders"].stop()
         installation.instances["orders"].stop(place, StopMode.IMMEDIATE)

@@ -7,6 +7,15 @@ from typing import Protocol
 
 from understudy.vocabulary.identifiers import RunId
 
+MARKER_NAME = ".understudy-run"
+"""The file that says which run a directory belongs to."""
+UNFINISHED_MARKER_PREFIX = f"{MARKER_NAME}."
+
+
+def is_marker(name: str) -> bool:
+    """Markers, and what a crash left of one that was being written."""
+    return name == MARKER_NAME or name.startswith(UNFINISHED_MARKER_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceFacts:
@@ -37,7 +46,8 @@ class Places(Protocol):
         ...
 
     def set_aside(self, directory: str, run: RunId) -> str | None:
-        """Rename what stands there to a sibling named after the run, and return its path; None when there was nothing.
+        """Rename what stands there to a sibling named after the run, and return its path; the same path when it was
+        renamed before, None when there was nothing.
 
         Raises:
             Refusal: ``target_is_mount_point``: it cannot be renamed, a person must empty it.

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from understudy.ports.object_store import ObjectStore
+from understudy.ports.places import is_marker
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
 from understudy.repository.at_once import parts_read, processors
@@ -207,7 +208,8 @@ class _Unpacking:
 
 
 def _restored_paths(manifest: ServerManifest, parent: ServerManifest | None) -> set[str]:
-    """The files that a restored backup consists of.
+    """The files that a restored backup consists of. The marker of a run that made the source is none: here it would be another
+    run's, and may stand in the place of this one's.
 
     Raises GiveUp ``incremental_parent_missing`` for an incremental backup that is to be restored on nothing.
     """
@@ -221,7 +223,8 @@ def _restored_paths(manifest: ServerManifest, parent: ServerManifest | None) -> 
                 expected="the backups that this one stands on, restored first, full one first",
                 hint="restore by this backup's label: its whole chain is then restored in order",
             )
-        restored.add(full or path)
+        if not is_marker(path):
+            restored.add(full or path)
     return restored
 
 

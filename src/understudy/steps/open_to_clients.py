@@ -64,4 +64,9 @@ class OpenToClients(PlacedStep):
 
     @property
     def receipt(self) -> str:
-        return f"{self.resource}-restarted"
+        return restart_receipt(self.resource)
+
+
+def restart_receipt(resource: str) -> str:
+    """The name of the receipt that is there once the server was ended to be opened."""
+    return f"{resource}-restarted"

@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.places import OURS, THEIRS, PlacesContract
 from tests.room import new_path
 from understudy.adapters.places import LocalPlaces, local
-from understudy.adapters.places.markers import MARKER_NAME
+from understudy.ports.places import MARKER_NAME
 from understudy.vocabulary.errors import GiveUp, Refusal
 
 

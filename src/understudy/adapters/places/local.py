@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.adapters.files.incoming import flush_directory
-from understudy.adapters.places.markers import is_marker, read_marker, remove_marker, write_marker
-from understudy.ports.places import PlaceFacts
+from understudy.adapters.places.markers import read_marker, remove_marker, write_marker
+from understudy.ports.places import PlaceFacts, is_marker
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
 
@@ -200,15 +200,15 @@ def _faults_of(path: Path) -> Iterator[None]:
         hints = {
             errno.EACCES: "run this as root, or as the user that owns the directory above",
             errno.EPERM: "run this as root, or as the user that owns the directory above",
-            errno.ENOSPC: "free space there, and resume",
+            errno.ENOSPC: "free space there, and start again",
             errno.EROFS: "the file system is mounted read-only: see dmesg for the reason",
-            errno.EBUSY: "something is mounted below it: unmount it, and resume",
+            errno.EBUSY: "something is mounted below it: unmount it, and start again",
         }
         raise GiveUp(
             "place_denied" if error.errno in (errno.EACCES, errno.EPERM) else "place_fault",
             found=f"{where}: {error.strerror or error}",
             expected="that the directory can be made, read, renamed and removed",
-            hint=hints.get(error.errno or 0, "look at the directory and its file system, and resume"),
+            hint=hints.get(error.errno or 0, "look at the directory and its file system, and start again"),
         ) from error
 
 

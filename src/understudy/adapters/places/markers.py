@@ -8,15 +8,8 @@ import threading
 from pathlib import Path
 
 from understudy.adapters.files.incoming import flush_directory
+from understudy.ports.places import MARKER_NAME, UNFINISHED_MARKER_PREFIX
 from understudy.vocabulary.identifiers import RunId
-
-MARKER_NAME = ".understudy-run"
-_UNFINISHED_PREFIX = f"{MARKER_NAME}."
-
-
-def is_marker(name: str) -> bool:
-    """Markers, and what a crash left of one that was being written."""
-    return name == MARKER_NAME or name.startswith(_UNFINISHED_PREFIX)
 
 
 def read_marker(directory: Path) -> RunId | None:
@@ -33,7 +26,7 @@ def read_marker(directory: Path) -> RunId | None:
 
 def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None) -> bool:
     """False when another marker is there: of two that come at once, one wins. Appears whole or not at all."""
-    unfinished = directory / f"{_UNFINISHED_PREFIX}{os.getpid()}-{threading.get_ident()}"
+    unfinished = directory / f"{UNFINISHED_MARKER_PREFIX}{os.getpid()}-{threading.get_ident()}"
     try:
         with unfinished.open("w") as file:
             json.dump({"run": run}, file)
@@ -53,7 +46,7 @@ def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None) -> 
 
 def remove_marker(directory: Path) -> None:
     for each in directory.iterdir():
-        if each.name.startswith(_UNFINISHED_PREFIX):
+        if each.name.startswith(UNFINISHED_MARKER_PREFIX):
             each.unlink(missing_ok=True)
     (directory / MARKER_NAME).unlink(missing_ok=True)
     flush_directory(directory)
