@@ -90,6 +90,22 @@ def test_a_check_holds_exactly_when_its_rule_does(protected, sql, rule, bound, h
     assert sql in failure.value.found
 
 
+def test_all_bounds_of_a_check_must_hold_and_its_failure_names_all_of_them(protected):
+    world, sql = world_of(protected.installation()), "select count(*) from words"
+
+    def check(at_least, at_most):
+        bounds = {"sql": sql, "name": "no word was lost", "at_least": at_least, "at_most": at_most}
+        return VerifyDatabase("orders", protected.place, checks=(bounds,))
+
+    for at_least, at_most in (("0", "0"), ("2", "3")):
+        with pytest.raises(GiveUp) as failure:
+            check(at_least, at_most).run(world)
+        assert failure.value.code == "check_failed"
+        assert failure.value.expected == f"at least {at_least} and at most {at_most}"
+        assert failure.value.found == f"no word was lost: '{sql}' answered '1'"
+    assert check("1", "1").run(world).proof["checks"] == [{"name": "no word was lost", "sql": sql, "answer": "1"}]
+
+
 def test_a_check_that_writes_fails_and_has_changed_nothing(protected):
     step = VerifyDatabase("orders", protected.place, checks=({"sql": "delete from words returning 1", "at_least": "1"},))
     with pytest.raises(GiveUp) as failure:

@@ -26,6 +26,7 @@ _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 
 _SERVER_VERSION = "SELECT current_setting('server_version')"
 _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
+_BOUNDS = ("at_least", "at_most", "equals")
 
 _INVALID_PAGE = "invalid page in block"
 """What the server, which we start in English, says of a page that disagrees with its checksum. Rows that cannot be read for
@@ -37,7 +38,8 @@ another reason may well be so in every backup."""
 class VerifyDatabase(PlacedStep):
     """A full logical read of every database, amcheck where the server has it, and the stack file's checks.
 
-    ``checks`` are mappings with ``sql``, ``name``, ``database`` and one of ``at_least``, ``at_most``, ``equals`` (as text).
+    ``checks`` are mappings with ``sql``, ``name``, ``database`` and bounds, each as text: ``equals`` alone, or ``at_least``,
+    ``at_most`` or both; all must hold.
     """
 
     checks: tuple[Mapping[str, str], ...] = ()
@@ -120,17 +122,16 @@ class VerifyDatabase(PlacedStep):
     def _ask(self, instances: Instances, check: Mapping[str, str]) -> JsonObject:
         rows = instances.ask(self.place, check["sql"], check.get("database", "postgres"), self.time_limit)
         answer = rows[0][0] if rows and rows[0] else None
+        name = check.get("name", "")
         if not _holds(answer, check):
-            wanted = next(
-                f"{rule.replace('_', ' ')} {check[rule]}" for rule in ("at_least", "at_most", "equals") if rule in check
-            )
             raise GiveUp(
                 "check_failed",
-                found=f"{check['sql']!r} answered {answer!r}",
-                expected=wanted,
+                found=f"{f'{name}: ' if name else ''}{check['sql']!r} answered {answer!r}",
+                expected=" and ".join(f"{bound.replace('_', ' ')} {check[bound]}" for bound in _BOUNDS if bound in check),
                 hint="the restored data break a rule of the stack file: recover to an earlier moment, or correct the check",
             )
-        return {"sql": check["sql"], "answer": answer}
+        named: JsonObject = {"name": name} if name else {}
+        return {**named, "sql": check["sql"], "answer": answer}
 
 
 def _holds(answer: str | None, check: Mapping[str, str]) -> bool:
@@ -139,8 +140,7 @@ def _holds(answer: str | None, check: Mapping[str, str]) -> bool:
     if "equals" in check:
         return answer == check["equals"]
     try:
-        if "at_least" in check:
-            return float(answer) >= float(check["at_least"])
-        return float(answer) <= float(check["at_most"])
+        number = float(answer)
     except ValueError:
         return False
+    return number >= float(check.get("at_least", "-inf")) and number <= float(check.get("at_most", "inf"))
