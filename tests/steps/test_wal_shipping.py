@@ -11,6 +11,7 @@ from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverO
 from understudy.adapters.postgres.spool import WalSpool
 from understudy.repository.catalog import Repository
 from understudy.repository.tail_cover import cover_of
+from understudy.steps.spooled_wal import spooled_wal
 from understudy.steps.wal_shipping import WalShipper, forget_shipped
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
@@ -280,3 +281,70 @@ def test_small_steps_of_another_history_are_a_conflict_also_where_they_were_put_
         shipper.ship_once()
     estate.partial(3, another(3)[:2000])
     assert code_of(estate.shipper().ship_once) == "wal_conflict"
+
+
+class WithServeBeside:
+    """A receiver; right before the first piece of its spool is read, somebody else does something to that."""
+
+    def __init__(self, receiver, beside):
+        self._receiver = receiver
+        self._beside = [beside]
+
+    def __getattr__(self, name):
+        return getattr(self._receiver, name)
+
+    def _meanwhile(self):
+        while self._beside:
+            self._beside.pop()()
+
+    def read_segment(self, segment):
+        self._meanwhile()
+        return self._receiver.read_segment(segment)
+
+    def read_tail(self, segment, offset):
+        self._meanwhile()
+        return self._receiver.read_tail(segment, offset)
+
+
+def serve_ships_and_forgets(estate):
+    serve = estate.shipper()
+    serve.ship_once()
+    forget_shipped(estate.receiver, [serve])
+
+
+@pytest.mark.parametrize("use", ["ship", "compare"])
+def test_what_serve_has_shipped_and_let_go_of_meanwhile_is_held_and_fails_nothing(estate, use):
+    estate.spooled(3, one_history(3))
+    estate.shipper().ship_once()
+    for number in (4, 5):
+        estate.spooled(number, one_history(number))
+    receiver = estate.receiver
+    estate.receiver = WithServeBeside(receiver, lambda: serve_ships_and_forgets(estate))
+    shipper, estate.receiver = estate.shipper(), receiver
+    if use == "compare":
+        assert shipper.compare_once() is None
+    shipped = shipper.ship_once()
+    assert (shipped.safe, shipped.segments, shipped.fault) == (segment(5).end, 0, None)
+    assert estate.names() == [segment(5).name]
+
+
+def test_a_segment_that_vanishes_and_is_held_nowhere_is_a_hole(estate):
+    for number in (3, 4, 5):
+        estate.spooled(number, one_history(number))
+    receiver = estate.receiver
+    estate.receiver = WithServeBeside(receiver, (estate.spool.wal / segment(4).name).unlink)
+    shipper, estate.receiver = estate.shipper(), receiver
+    assert code_of(shipper.ship_once) == "wal_hole"
+    assert not estate.archive.contents().holds(segment(5))
+
+
+def test_an_unfinished_segment_that_is_complete_and_let_go_of_meanwhile_is_looked_for_anew(estate):
+    estate.partial(3, one_history(3)[:1000])
+
+    def goes_on():
+        for number in (3, 4):
+            estate.spooled(number, one_history(number))
+        serve_ships_and_forgets(estate)
+
+    found = spooled_wal(WithServeBeside(estate.receiver, goes_on), SYSTEM, SIZE)
+    assert (found.segments, found.tails) == ((segment(4),), ())

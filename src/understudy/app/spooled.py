@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from understudy.app.holdings import Holdings
 from understudy.app.installation import Installation
-from understudy.steps.wal_shipping import spooled_wal
+from understudy.steps.spooled_wal import spooled_wal
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName
 from understudy.vocabulary.wal import Timeline, TimelineFork, parse_history_file

@@ -14,6 +14,7 @@ from understudy.repository.wal_contents import WalContents
 from understudy.repository.wal_records import SegmentPages, WalRecords
 from understudy.steps.codec import step_kind
 from understudy.steps.left_out import leave_out, left_out
+from understudy.steps.spooled_wal import SEGMENT_MISSING
 from understudy.steps.wal_shipping import Shipped, WalShipper
 from understudy.steps.witness import Witness
 from understudy.steps.write_backup_manifest import taken_backup
@@ -121,9 +122,6 @@ def _only_zeros_are_missing(receiver: WalReceiver, backup: BackupManifest, reach
     Behind the last record of an idle server nothing comes that they could be stored with.
     """
     segment = WalSegment.holding(backup.timeline, Lsn(backup.stop_lsn.position - 1), backup.segment_bytes)
-    spool = receiver.spool()
-    if spool.partial != segment or reach < segment.start or receiver.read_tail(segment, reach.bytes_since(segment.start)):
-        return False
 
     def fetch(number: int) -> bytes:
         wanted = WalSegment(segment.timeline, number, segment.size_bytes)
@@ -132,8 +130,12 @@ def _only_zeros_are_missing(receiver: WalReceiver, backup: BackupManifest, reach
         return receiver.read_tail(segment, 0).ljust(segment.size_bytes, b"\0")
 
     try:
+        if receiver.spool().partial != segment or reach < segment.start:
+            return False
+        if receiver.read_tail(segment, reach.bytes_since(segment.start)):
+            return False
         return WalRecords(SegmentPages.of(fetch, segment.size_bytes), reach).record_ends_at(backup.stop_lsn)
     except GiveUp as error:
-        if error.code != "segment_missing":
+        if error.code != SEGMENT_MISSING:
             raise
         return False

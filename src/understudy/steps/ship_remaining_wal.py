@@ -10,7 +10,8 @@ from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.wal_archive import WAL_CONFLICT
 from understudy.steps.codec import step_kind
-from understudy.steps.wal_shipping import SPOOL_OF_ANOTHER_CLUSTER, ship_spool, spooled_wal
+from understudy.steps.spooled_wal import SPOOL_OF_ANOTHER_CLUSTER, spooled_wal
+from understudy.steps.wal_shipping import ship_spool
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 from understudy.vocabulary.evidence import Evidence

@@ -10,15 +10,15 @@ from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.wal_archive import WAL_CONFLICT
 from understudy.steps.codec import step_kind
-from understudy.steps.wal_shipping import SPOOL_OF_ANOTHER_CLUSTER, ship_spool, spooled_wal
+from understudy.steps.spooled_wal import SPOOL_OF_ANOTHER_CLUSTER, spooled_wal
+from understudy.steps.wal_shipping import ship_spool
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.errors import Cancelled, TryAgain, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey, SystemIdentifier
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.sizes import readable_size
 
-_LOOK_AGAIN = timedelta(milliseconds=200)
 _PATIENCE_SECONDS = 30.0
 """Of a restore, with a repository that takes nothing just now."""
 
@@ -85,18 +85,12 @@ class ShipSpooledWal:
     def _ship(self, world: World, witness: Witness) -> Evidence:
         name, repository = ResourceName(self.resource), Repository.of(world, RepositoryName(self.repository))
         archive = repository.wal(name, SystemIdentifier(self.system_identifier), self.segment_bytes)
-        try:
-            spooled = spooled_wal(world.receivers[name], self.system_identifier, self.segment_bytes)
-            if not spooled.timelines():
-                return witness.skipped("this host's spool holds no WAL of it")
-            repository.require_epoch(world.controller)
-            only_here_bytes = self._only_here_bytes(world, archive.contents().bytes_lacking(spooled))
-            shipped = ship_spool(world, self.resource, self.repository, self.system_identifier, self.segment_bytes)
-        except GiveUp as error:
-            if error.code != "segment_missing":
-                raise
-            # Serve has shipped it meanwhile, and let go of it.
-            raise TryAgain(error.code, found=error.found, expected=error.expected, hint=error.hint, after=_LOOK_AGAIN) from error
+        spooled = spooled_wal(world.receivers[name], self.system_identifier, self.segment_bytes)
+        if not spooled.timelines():
+            return witness.skipped("this host's spool holds no WAL of it")
+        repository.require_epoch(world.controller)
+        only_here_bytes = self._only_here_bytes(world, archive.contents().bytes_lacking(spooled))
+        shipped = ship_spool(world, self.resource, self.repository, self.system_identifier, self.segment_bytes)
         hints = [str(shipped.fault)] if shipped.fault is not None else []
         if only_here_bytes:
             hints.append(f"{readable_size(only_here_bytes)} of WAL lay on this host only, and would have been lost with it")

@@ -14,14 +14,12 @@ from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
-from understudy.repository.layout import TailSpan
 from understudy.repository.tail_cover import TailCover
-from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, WalContents, wal_hole
+from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome, WalArchive, wal_hole
+from understudy.steps.spooled_wal import SEGMENT_MISSING, has_moved_on
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, history_file_name, parse_history_file
-
-SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,7 @@ class WalShipper:
         self._shorter: WalSegment | None = None
         """The unfinished segment, while the spool holds less of it than the repository does."""
         self._gaps: list[WalSegment] = []
+        self._stored = 0
 
     def ship_once(
         self,
@@ -110,30 +109,27 @@ class WalShipper:
 
         ``before_each``: told before each segment how many are done, of how many.
 
-        A damaged copy of what the spool holds is no reason to stop: it is returned.
+        A damaged copy of what the spool holds is no reason to stop: it is returned. Nor is a segment that vanishes from the spool
+        meanwhile: who lets go of one has seen that every repository holds it, so it is looked anew what there is.
 
         Raises what the receiver and the archive raise; ``GiveUp("wal_conflict")`` when other bytes are there under a segment's
         name; ``GiveUp("wal_hole")`` when a segment between the two is lost; Refusal ``controller_superseded``.
         """
-        self._learn()
-        self._gaps = []
-        spool = self._receiver.spool()
-        damaged = self._ship_histories(spool)
-        stored = 0
-        older = [each for each in spool.segments if each in self._complete and compare_from is not None and each < compare_from]
-        wanted = [each for each in spool.segments if not self.holds(each, spool) and each not in older[:-1]]
-        for number, segment in enumerate(wanted):
-            if before_each is not None:
-                before_each(number, len(wanted))
-            is_there = segment in self._complete
+        self._gaps, self._stored = [], 0
+        damaged: dict[str, GiveUp] = {}
+        while True:
+            self._learn()
+            spool = self._receiver.spool()
+            damaged |= self._ship_histories(spool)
             try:
-                stored += self._ship_segment(segment, spool, backup_begins_in) is PutOutcome.STORED
+                damaged |= self._ship_segments(spool, backup_begins_in, compare_from, before_each)
+                tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
             except GiveUp as error:
-                if error.code != WAL_CORRUPT or not is_there:
+                if error.code != SEGMENT_MISSING or not has_moved_on(self._receiver, spool):
                     raise
-                damaged[segment.name] = _copy_damaged(error)
-        tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
-        return self._shipped(spool, stored, tail_bytes, damaged)
+                self._known = False
+            else:
+                return self._shipped(spool, self._stored, tail_bytes, damaged)
 
     def compare_once(self) -> GiveUp | None:
         """Compare what both hold; nothing is stored that is not there.
@@ -148,6 +144,8 @@ class WalShipper:
                 try:
                     self._ship_segment(segment, spool, None)
                 except GiveUp as error:
+                    if error.code == SEGMENT_MISSING:
+                        continue  # who let go of it has seen that every repository holds it
                     if error.code != WAL_CORRUPT:
                         raise
                     damaged = _copy_damaged(error)
@@ -194,6 +192,29 @@ class WalShipper:
                 damaged[history_file_name(timeline)] = _copy_damaged(error)
             else:
                 self._histories[timeline] = content
+        return damaged
+
+    def _ship_segments(
+        self,
+        spool: SpoolFacts,
+        backup_begins_in: WalSegment | None,
+        compare_from: WalSegment | None,
+        before_each: Callable[[int, int], None] | None,
+    ) -> dict[str, GiveUp]:
+        """Returns the faults of copies that are damaged, by the segment's name."""
+        damaged: dict[str, GiveUp] = {}
+        older = [each for each in spool.segments if each in self._complete and compare_from is not None and each < compare_from]
+        wanted = [each for each in spool.segments if not self.holds(each, spool) and each not in older[:-1]]
+        for number, segment in enumerate(wanted):
+            if before_each is not None:
+                before_each(number, len(wanted))
+            is_there = segment in self._complete
+            try:
+                self._stored += self._ship_segment(segment, spool, backup_begins_in) is PutOutcome.STORED
+            except GiveUp as error:
+                if error.code != WAL_CORRUPT or not is_there:
+                    raise
+                damaged[segment.name] = _copy_damaged(error)
         return damaged
 
     def _ship_segment(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> PutOutcome:
@@ -333,33 +354,6 @@ def ship_spool(world: World, resource: str, repository: str, system_identifier: 
     claim, receiver = place.own_claim(world.controller, world.clock), world.receivers[name]
     newest = max(receiver.spool().segments, default=None)
     return WalShipper(receiver, archive, claim).ship_once(compare_from=newest, before_each=before_each)
-
-
-def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: int) -> WalContents:
-    """What the spool holds of this cluster, as the archive that it would make by itself.
-
-    Raises:
-        GiveUp: ``spool_unreadable``, ``spool_of_another_cluster``; ``segment_missing`` where others forget meanwhile.
-    """
-    try:
-        spool = receiver.spool()
-        reach = len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
-    except OSError as error:
-        raise GiveUp(
-            "spool_unreadable",
-            found=f"{error.filename}: {error.strerror}",
-            expected="this host's spool of WAL, which can be read",
-            hint="run this as the user that serve runs as, or as root",
-        ) from error
-    tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
-    if (spool.segments or tails) and spool.system_identifier != system_identifier:
-        raise GiveUp(
-            SPOOL_OF_ANOTHER_CLUSTER,
-            found=f"this host's spool holds WAL of cluster {spool.system_identifier or '(not noted)'}",
-            expected=f"WAL of cluster {system_identifier}, of which the backup is",
-            hint="the server was replaced since the backup was taken: take a new one, understudy backup RESOURCE --full",
-        )
-    return WalContents(segment_bytes, spool.segments, tails, spool.histories)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:

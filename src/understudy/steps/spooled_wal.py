@@ -1,0 +1,54 @@
+"""What this host's spool holds, as an archive: for who counts on it, or looks whether it is of the right cluster."""
+
+from __future__ import annotations
+
+from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.repository.layout import TailSpan
+from understudy.repository.wal_contents import WalContents
+from understudy.vocabulary.errors import GiveUp
+
+SPOOL_OF_ANOTHER_CLUSTER = "spool_of_another_cluster"
+SEGMENT_MISSING = "segment_missing"
+
+
+def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: int) -> WalContents:
+    """What the spool holds of this cluster, as the archive that it would make by itself.
+
+    Raises:
+        GiveUp: ``spool_unreadable``, ``spool_of_another_cluster``.
+    """
+    try:
+        spool, reach = _spool_and_reach(receiver)
+    except OSError as error:
+        raise GiveUp(
+            "spool_unreadable",
+            found=f"{error.filename}: {error.strerror}",
+            expected="this host's spool of WAL, which can be read",
+            hint="run this as the user that serve runs as, or as root",
+        ) from error
+    tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
+    if (spool.segments or tails) and spool.system_identifier != system_identifier:
+        raise GiveUp(
+            SPOOL_OF_ANOTHER_CLUSTER,
+            found=f"this host's spool holds WAL of cluster {spool.system_identifier or '(not noted)'}",
+            expected=f"WAL of cluster {system_identifier}, of which the backup is",
+            hint="the server was replaced since the backup was taken: take a new one, understudy backup RESOURCE --full",
+        )
+    return WalContents(segment_bytes, spool.segments, tails, spool.histories)
+
+
+def _spool_and_reach(receiver: WalReceiver) -> tuple[SpoolFacts, int]:
+    """With how many bytes its unfinished segment holds; looked at anew where others let go of that one meanwhile."""
+    while True:
+        spool = receiver.spool()
+        try:
+            return spool, len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
+        except GiveUp as error:
+            if error.code != SEGMENT_MISSING or not has_moved_on(receiver, spool):
+                raise
+
+
+def has_moved_on(receiver: WalReceiver, seen: SpoolFacts) -> bool:
+    """Whether the spool holds other segments than it was seen to."""
+    now = receiver.spool()
+    return (now.segments, now.partial) != (seen.segments, seen.partial)
