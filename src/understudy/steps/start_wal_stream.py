@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, cast
 
+from understudy.ports.database import Database, SlotFacts
+from understudy.ports.wal_receiver import ReceiverFacts, WalReceiver
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.steps.codec import step_kind
@@ -27,7 +29,7 @@ _GAPS = frozenset({"slot_lost", "wal_removed"})
 @step_kind("start_wal_stream")
 @dataclass(frozen=True, slots=True)
 class StartWalStream:
-    """Reserves the slot, starts or adopts the receiver, and waits until the server sees it stream.
+    """Starts or adopts the receiver on a reserved slot, and waits until the server sees it stream.
 
     ``fresh`` is for a server that just came back from a recovery: what the spool still holds belongs to the server before it,
     and a receiver would try to go on from there. It is moved aside (it was shipped before), and streaming begins at the new slot.
@@ -66,14 +68,12 @@ class StartWalStream:
             moved = receiver.quarantine(leftovers, f"before recovery {world.run}") if leftovers else None
             world.receipts.write(self.receipt, {"quarantined_to": moved})
         try:
-            slot = database.reserve_slot(self.slot)
-            running = receiver.ensure_running()
+            slot, running = self._start(database, receiver)
         except GiveUp as error:
             if not self.begin_anew_in or error.code not in _GAPS:
                 raise
             self._begin_anew(world, error)
-            slot = database.reserve_slot(self.slot)
-            running = receiver.ensure_running()
+            slot, running = self._start(database, receiver)
         standbys = [each for each in database.standbys() if each.application_name == self.slot]
         if not any(each.state == "streaming" and each.flushed is not None for each in standbys):
             raise TryAgain(
@@ -103,6 +103,14 @@ class StartWalStream:
             began_anew=gap,
             named_synchronous=names.names(self.slot),
         )
+
+    def _start(self, database: Database, receiver: WalReceiver) -> tuple[SlotFacts, ReceiverFacts]:
+        """A slot that is not there yet is left to the receiver, which reserves it behind all that may keep it from starting: one
+        that nobody streams from fills the server's disk with WAL."""
+        if database.slot(self.slot) is not None:
+            database.reserve_slot(self.slot)
+        running = receiver.ensure_running()
+        return database.reserve_slot(self.slot), running
 
     def _begin_anew(self, world: World, error: GiveUp) -> None:
         """Ship what is left, move it aside, and give up the slot. Done twice, the second time finds nothing left to move.

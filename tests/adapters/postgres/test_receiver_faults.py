@@ -77,6 +77,7 @@ def test_secrets_that_pg_receivewal_takes_on_its_command_line_only_are_refused(s
     assert refused.value.code == "connection_string_unsupported"
     assert "sslpassword" in refused.value.found
     assert "Pass-phrase" not in str(refused.value)
+    assert server.sql("select slot_name from pg_replication_slots") == [], "one without a receiver would hold WAL"
 
 
 def test_a_wrong_password_is_told_as_such(server, receivers):

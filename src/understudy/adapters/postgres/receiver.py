@@ -195,14 +195,16 @@ class PostgresWalReceiver:
         with self._process.locked() as lock_descriptor:
             self._spool.mend_unpadded()
             self._align_with_history()
+            command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
+            command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
+            command += ["--synchronous"] if options.synchronous else []
+            environment = self._environment()
+            # Behind all that may refuse: a slot without a receiver fills the server's disk with WAL, and nobody knows of it.
             slot = self._database.reserve_slot(options.slot)
             start = self._spool.stream_start()
             self._wait_for_slot()
             self._log.begin()
-            command = [programs.path("pg_receivewal"), "-D", str(self._spool.wal), "--slot", options.slot, "--verbose"]
-            command += ["--no-password", "--status-interval=1", "-d", self._conninfo_without_secrets()]
-            command += ["--synchronous"] if options.synchronous else []
-            pid = self._process.launch(command, self._environment(), self._log.path, lock_descriptor)
+            pid = self._process.launch(command, environment, self._log.path, lock_descriptor)
         try:
             self._wait_for_stream(pid)
         except GiveUp as error:
