@@ -1,6 +1,7 @@
 """Room is looked for where it will be used: on each file system, for all the directories that share it."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -55,3 +56,14 @@ def test_directories_that_share_a_file_system_need_room_for_all_of_them(protecte
     assert list(small_disk.iterdir()) == []
     fits = provision(data, fast=(small_disk / "fast", 3 * _MEGABYTE), wal=(small_disk / "wal", 3 * _MEGABYTE)).run(world)
     assert [each["bytes_needed"] for each in fits.proof["room"]] == [7 * _MEGABYTE]
+
+
+def test_where_the_old_data_went_is_said_also_by_the_attempt_after_a_kill(protected, tmp_path):
+    world, data = world_of(protected.installation(), "recovery-1"), tmp_path / "data"
+    data.mkdir()
+    (data / "precious").write_text("data")
+    step = replace(provision(data), set_aside=True)
+    world.places.set_aside(str(data), world.run)  # and here the first attempt is killed
+    for _ in range(2):
+        assert step.run(world).proof["set_aside"] == [f"{data}.before-recovery-1"]
+    assert (tmp_path / "data.before-recovery-1" / "precious").read_text() == "data"

@@ -40,10 +40,9 @@ class ProvisionTarget(PlacedStep):
         room = _require_room({directory: world.places.facts(directory) for directory in self.bytes_needed}, self.bytes_needed)
         moved: list[str] = []
         for directory in (self.place.directory, *self.other_directories):
-            facts = world.places.facts(directory)
-            if self.set_aside and facts.exists and not facts.empty and facts.claimed_by != world.run:
-                aside = world.places.set_aside(directory, world.run)
-                moved += [aside] if aside else []
+            # Asked also where nothing stands: an attempt that was killed may have set it aside, and only this tells where it is.
+            aside = world.places.set_aside(directory, world.run) if self.set_aside else None
+            moved += [aside] if aside else []
             world.places.claim(directory, world.run, self.instances(world).owner)
         return witness.done(directory=self.place.directory, room=room, set_aside=moved)
 
