@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.app.desk import desk
 from tests.cli.commands import understudy
 from tests.records.cast import submission, succeeded
 from tests.servers.postgres import PostgresServer
+from tests.supervise.owned_clock import OwnedClock
 from understudy.app.installation import Installation
 from understudy.app.looking import status
 from understudy.records.run import RunState
@@ -106,3 +108,12 @@ def test_a_drill_that_failed_after_a_good_one_is_shown_beside_it_and_a_restore_i
     assert "last drill" in said and "(understudy show r3)" in said
     record(installation, "r4", "drill", RunState.SUCCEEDED)
     assert status(installation).resources[0].failed_proof is None
+
+
+def test_an_exposure_that_was_seen_before_the_clock_was_put_back_is_not_live(installation):
+    ahead = replace(installation, clock=OwnedClock(installation.clock.now() + timedelta(hours=1)))
+    overall = {"known": True, "seconds": 1.0, "size_bytes": 0, "gap": None}
+    seen = {"overall": overall, "repositories": {}, "server_fault": "", "slot": None}
+    for there, is_live in ((installation, True), (ahead, False)):
+        there.records.observe("orders", "exposure", seen)
+        assert (status(installation).resources[0].exposure is not None) is is_live

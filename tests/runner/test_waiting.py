@@ -11,13 +11,15 @@ import pytest
 
 from tests.app.waiting import AheadClock
 from tests.records.cast import submission
-from tests.runner.stage import CONDUCTS, NoteStep, plan_of, runner_for
+from tests.runner.stage import CONDUCTS, NoteStep, plan_of, runner_for, world_of
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep
 from understudy.ports.world import World
 from understudy.records.records import Records
-from understudy.records.run import RecordedError, RunState, StepRecord
+from understudy.records.run import RecordedError, RunState, StepRecord, StepState
+from understudy.runner.runner import Runner
 from understudy.runner.signals import RecordedProgress
+from understudy.runner.submission import hand_over
 from understudy.vocabulary.errors import TryAgain
 from understudy.vocabulary.identifiers import RunId, StepKey
 
@@ -105,3 +107,17 @@ def test_what_held_up_an_earlier_attempt_is_over_once_the_next_one_still_comes_f
     progress.report("sending", 4)
     assert records.step(RUN, A).held_up_by is None
     assert records.step(RUN, A).held_up_since is None
+
+
+def test_a_delay_of_an_earlier_process_is_cut_short_where_the_clock_was_put_back_since(tmp_path: Path, records: Records) -> None:
+    clock = AheadClock()
+    run = hand_over(records, clock, plan_of(PlannedStep(NoteStep("a", str(tmp_path / "notes")))))
+    records.postpone_step(run, A, clock.now() + timedelta(days=3650), RecordedError("store_unreachable", "no route"))
+
+    def ended(step: StepRecord) -> bool:
+        clock.put_forward(timedelta(minutes=10))
+        return step.state.is_final
+
+    with Runner(tmp_path / "state", records, clock, lambda *wiring: world_of(tmp_path / "state", *wiring)) as runner:
+        assert runner.pick_up() == (run,)
+        assert once(records, run, ended).state is StepState.SUCCEEDED

@@ -148,3 +148,24 @@ def test_a_run_that_failed_is_logged_as_an_error_that_names_it(caplog):
     desk.failed = None
     desk.pass_by(days=1)
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
+
+
+def test_a_clock_that_ran_ahead_once_and_was_put_right_stops_no_schedule(desk):
+    desk.clock.set_by(timedelta(days=365))
+    desk.schedules.look()
+    desk.clock.set_by(timedelta(days=-365))
+    desk.taken.clear()
+    desk.schedules.look()
+    assert desk.taken == [], "nothing is known to be missed"
+    desk.pass_by(hours=1)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+    assert all(mark <= desk.clock.now() for mark in desk.marks.values())
+
+
+def test_a_pause_lasts_as_long_as_it_says_also_where_the_clock_is_put_back():
+    desk = Desk(has_backup=False)
+    desk.late = GiveUp("store_full", found="no space")
+    desk.schedules.look()
+    desk.clock.set_by(timedelta(days=-1))
+    desk.pass_by(minutes=5)
+    assert desk.taken == [BackupKind.FULL] * 2

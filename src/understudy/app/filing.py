@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from understudy.app.installation import Installation
@@ -92,13 +92,13 @@ class EvidenceFiling(RepeatedLook):
     def __init__(self, installation: Installation) -> None:
         super().__init__("evidence", _LOOK_SECONDS)
         self._installation = installation
-        self._not_before: datetime | None = None
+        self._not_before_seconds: float | None = None
         self._told: Mapping[RepositoryName, str] = {}
 
     def look(self) -> None:
-        now = self._installation.clock.now()
-        if self._not_before is None or now >= self._not_before:
-            self._not_before = now + _LATER if self._is_left() else None
+        now_seconds = self._installation.clock.monotonic_seconds()
+        if self._not_before_seconds is None or now_seconds >= self._not_before_seconds:
+            self._not_before_seconds = now_seconds + _LATER.total_seconds() if self._is_left() else None
 
     def _is_left(self) -> bool:
         try:

@@ -213,7 +213,7 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
     objective = installation.stack.tier_of(name)
     receiver_pid = installation.receiver_pid(name)
     seen = _seen_exposure(installation, name)
-    age_seconds = (installation.clock.now() - seen.at).total_seconds() if seen else 0.0
+    age_seconds = max(0.0, (installation.clock.now() - seen.at).total_seconds()) if seen else 0.0
     served = serving_pid(installation.state) is not None
     mine = [run for run in runs if _concerns(installation, run, name)]
     newest = _newest_backup(installation, name)
@@ -250,7 +250,8 @@ def _set_aside(installation: Installation, name: ResourceName) -> SetAside | Non
 
 def _seen_exposure(installation: Installation, name: ResourceName) -> Observation | None:
     seen = installation.records.observed(name, EXPOSURE)
-    return seen if seen is not None and installation.clock.now() - seen.at <= _FRESH else None
+    # What was seen in the future was seen before the clock was put back.
+    return seen if seen is not None and abs(installation.clock.now() - seen.at) <= _FRESH else None
 
 
 def _by_repository(seen: JsonObject, age_seconds: float) -> Mapping[str, LiveExposure]:

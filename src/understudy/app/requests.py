@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from understudy.app.installation import Installation
@@ -95,7 +95,7 @@ class OpenRequests(RepeatedLook):
         self._installation = installation
         self._plan_request = plan_request
         self._submit = submit
-        self._not_before: dict[RunId, datetime] = {}
+        self._not_before_seconds: dict[RunId, float] = {}
         self._unreadable = False
 
     def look(self) -> None:
@@ -116,8 +116,8 @@ class OpenRequests(RepeatedLook):
         return found
 
     def _see_to(self, request: RequestRecord) -> None:
-        last, now = request.runs[-1], self._installation.clock.now()
-        if now < self._not_before.get(last, now):
+        last, now_seconds = request.runs[-1], self._installation.clock.monotonic_seconds()
+        if now_seconds < self._not_before_seconds.get(last, now_seconds):
             return
         try:
             with as_state_faults():
@@ -125,7 +125,7 @@ class OpenRequests(RepeatedLook):
                     return
                 following = go_on(self._installation, request, self._plan_request, self._submit)
         except (UnderstudyError, OSError) as error:
-            self._not_before[last] = now + _LATER
+            self._not_before_seconds[last] = now_seconds + _LATER.total_seconds()
             _log.error("%s. Trying again in %d s", error, _LATER.total_seconds())
             return
         if following is not None:

@@ -54,7 +54,9 @@ def newest_success_of(database: StateDatabase, step: StepKey) -> StepRecord | No
     Raises:
         TryAgain: ``state_unreadable``.
     """
-    newest = f"{_WITH_PROGRESS} WHERE steps.step = ? AND steps.state = ? ORDER BY steps.ended DESC LIMIT 1"
+    # By the order in which they ended, not by when: clocks are put back.
+    ended = "(SELECT sequence FROM chain WHERE chain.run = steps.run AND chain.step = steps.step)"
+    newest = f"{_WITH_PROGRESS} WHERE steps.step = ? AND steps.state = ? ORDER BY {ended} DESC LIMIT 1"
     try:
         with database.reading() as connection:
             row = connection.execute(newest, (step, StepState.SUCCEEDED)).fetchone()

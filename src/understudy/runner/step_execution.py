@@ -29,9 +29,11 @@ WorldFor = Callable[[RunId, Progress, Cancellation], World]
 _log = logging.getLogger(__name__)
 
 _FRAMES = 5
+_LONGEST_EARLIER_DELAY_SECONDS = 300.0
+"""No step asks for a longer one; a clock that was put back since would."""
 _DEFECT_HINT = (
     "this is a defect of Understudy: report it with the proof's `where`; what the error said is in the log of the process that "
-    "carried the run out (serve, or the command), and only there. `understudy resume` is safe once it is mended"
+    "carried the run out (serve, or the command), and only there. Once it is mended, start again"
 )
 
 
@@ -110,7 +112,7 @@ class StepExecution:
         """A delay that a process before this one did not live to wait out."""
         again_at = self.records.step(self.run, self.outline.key).again_at
         if again_at is not None:
-            self._pause((again_at - self.clock.now()).total_seconds())
+            self._pause(min((again_at - self.clock.now()).total_seconds(), _LONGEST_EARLIER_DELAY_SECONDS))
 
     def _wait_for_approval(self) -> None:
         if self.outline.approval is not None and not self._approved():

@@ -34,7 +34,8 @@ class BackupSchedules:
     """One thread for all entries of a resource, so that its backups never overlap.
 
     A backup that could not even begin (the server is away, another run is at work) is tried again; one that began and failed is
-    reported by its run, and its schedule goes on. A resource without any usable backup gets a full one at once.
+    reported by its run, and its schedule goes on. A resource whose first repository holds no usable backup gets a
+    full one at once.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class BackupSchedules:
         Args:
             handled: The due moment that was acted on last; None for an entry that is new.
             mark_handled: Remembers it; both raise what stands against it, and are called again later.
-            has_usable_backup: Asks the repositories; raises what they raise.
+            has_usable_backup: Asks the repository that backups are taken into; raises what it raises.
         """
         self._resource = resource
         self._entries = entries
@@ -61,7 +62,8 @@ class BackupSchedules:
         self._has_usable_backup = has_usable_backup
         self._back_up = back_up
         self._first_is_there = False
-        self._not_before: dict[ScheduledBackup | None, datetime] = {}
+        self._not_before_seconds: dict[ScheduledBackup | None, float] = {}
+        """By the monotonic clock: one that is put right must not make a pause of minutes one of months."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"backups-{resource}", daemon=True)
 
@@ -93,11 +95,11 @@ class BackupSchedules:
             self._first_is_there = self._has_usable_backup()
             if self._first_is_there:
                 return
-            _log.info("%s: no usable backup in any repository; taking a full one now", self._resource)
+            _log.info("%s: no usable backup in the first repository; taking a full one now", self._resource)
             self._tell(self._back_up(BackupKind.FULL, self._mark_all_handled), "the first backup")
             self._first_is_there = self._has_usable_backup()
             if not self._first_is_there:
-                self._not_before[None] = self._clock.now() + _LATER
+                self._wait(None, _LATER)
         except UnderstudyError as error:
             self._put_off(None, error, "the first backup")
 
@@ -112,7 +114,8 @@ class BackupSchedules:
         now = self._clock.now()
         try:
             handled = self._handled(entry)
-            if handled is None:
+            if handled is None or handled > now:
+                # New, or marked by a clock that ran ahead, which tells nothing of what was missed: it goes on from now.
                 self._mark_handled(entry, now)
                 return
             due = to_make_up(entry, handled, now)
@@ -124,8 +127,11 @@ class BackupSchedules:
             self._put_off(entry, error, f"scheduled {entry.kind} backup")
 
     def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
-        not_before = self._not_before.get(entry)
-        return not_before is not None and self._clock.now() < not_before
+        not_before_seconds = self._not_before_seconds.get(entry)
+        return not_before_seconds is not None and self._clock.monotonic_seconds() < not_before_seconds
+
+    def _wait(self, entry: ScheduledBackup | None, pause: timedelta) -> None:
+        self._not_before_seconds[entry] = self._clock.monotonic_seconds() + pause.total_seconds()
 
     def _tell(self, failed: RunId | None, what: str) -> None:
         if failed is not None:
@@ -134,5 +140,5 @@ class BackupSchedules:
     def _put_off(self, entry: ScheduledBackup | None, error: UnderstudyError, what: str) -> None:
         passing = isinstance(error, TryAgain) or error.code in _BUSY
         pause = _SOON if passing else _LATER
-        self._not_before[entry] = self._clock.now() + pause
+        self._wait(entry, pause)
         _log.error("%s: %s: %s. Trying again in %d s", self._resource, what, error, pause.total_seconds())
