@@ -43,6 +43,11 @@ def strings(source: Source) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+def advice_to_resume(text: str) -> Iterator[str]:
+    """To go on with the run that a fault ends. ``understudy resume {}`` means another one."""
+    yield from re.findall(r"\bresume\b(?! \{\})", text)
+
+
 def missing_paths(page: PurePosixPath, text: str) -> Iterator[str]:
     """Paths in backticks that begin in a folder of this repository, of the product or of the page, and lead nowhere."""
     bases = (ROOT, ROOT / PRODUCT, ROOT / page.parent)
@@ -61,6 +66,26 @@ def test_every_command_that_the_product_names_exists():
         for command in unknown_commands(text)
     ]
     assert not found, "\n".join(["", *found])
+
+
+def test_what_ends_a_run_for_good_never_tells_to_resume_it():
+    """``resume`` refuses a run that has failed. Only the runner gives up runs as they stand."""
+    raised_in_runs = (f"{PRODUCT}/adapters", f"{PRODUCT}/repository", f"{PRODUCT}/steps", f"{PRODUCT}/runner/step_execution.py")
+    found = [
+        f"{source.path}:{line}: {text}"
+        for source in python_sources()
+        if source.is_in(*raised_in_runs)
+        for line, text in strings(source)
+        for _ in advice_to_resume(text)
+    ]
+    assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize(
+    ("code", "times"), [("hint = 'free space, and resume'", 1), ("hint = f'go on with it: understudy resume {by}'", 0)]
+)
+def test_an_advice_to_resume_is_found_and_one_about_another_run_is_left_alone(code: str, times: int):
+    assert [each for _, text in strings(snippet(code)) for each in advice_to_resume(text)] == ["resume"] * times
 
 
 def test_every_command_that_a_page_names_exists():

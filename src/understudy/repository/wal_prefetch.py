@@ -247,7 +247,7 @@ class WalPrefetcher:
             "wal_fetching_broke",
             found=f"a thread that fetches WAL into {self._directory} ended unexpectedly; its traceback is in our log",
             expected="that faults are foreseen",
-            hint="resume the run; report this as a defect of Understudy",
+            hint="start again, and report this as a defect of Understudy",
         )
         try:
             yield

@@ -167,7 +167,7 @@ class WalStaging:
             "wal_directory_unexpected",
             found=f"{place} is a symbolic link, of another kind or somebody else's",
             expected="plain files and directories, as Understudy makes them for the server's user",
-            hint=f"somebody put it there: see ls -la {self._directory} {self._directory.parent}; move it away, then resume",
+            hint=f"somebody put it there: see ls -la {self._directory} {self._directory.parent}; move it away, then start again",
         )
 
 

@@ -211,7 +211,7 @@ class Runner:
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("the plan of %s cannot be read", run, exc_info=True)
                 found = f"the plan of {run} cannot be read: {type(error).__name__}"
-                hint = "it was planned by another version: upgrade, or cancel it"
+                hint = "it was planned by another version of Understudy: start it again with this one"
                 self._finish(run, RunState.FAILED, RecordedError("plan_unreadable", found, hint=hint))
             else:
                 self._play(run, outlines, engine)

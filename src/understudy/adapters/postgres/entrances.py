@@ -101,8 +101,8 @@ def instance_refuses_us(place: InstancePlace, refused: ServerRefuses) -> GiveUp:
         "instance_refuses_us",
         found=f"the server in {place.directory} lets no superuser in: {refused}",
         expected="one superuser that may log in, over the socket that only Understudy uses, and one database to connect to",
-        hint="if it was started by somebody else, with other rules: stop it, and resume. Else, on the server that was backed up: "
-        "ALTER ROLE … LOGIN for one superuser (pg_hba.conf can keep it out everywhere else), let the WAL stream, start again. If "
-        "that server is gone: restore by hand with the repository's RECOVERY.md, stop what came back, and let the role in with "
-        "postgres --single",
+        hint="if it was started by somebody else, with other rules: stop it, and start again. Else, on the server that was "
+        "backed up: ALTER ROLE … LOGIN for one superuser (pg_hba.conf can keep it out everywhere else), let the WAL stream, "
+        "start again. If that server is gone: restore by hand with the repository's RECOVERY.md, stop what came back, and let "
+        "the role in with postgres --single",
     )

@@ -124,7 +124,7 @@ _RULES = (
         "wal_fetch_failed",
         r"could not restore file \".*\" from archive",
         "that restore_command delivers each segment, or says that it is not there",
-        "the process that fetches WAL reported a fault or was gone: resume the run",
+        "the process that fetches WAL reported a fault or was gone: start again",
     ),
     _rule("disk_full", r"No space left on device", "free space", "free space on the file system that is named, then start again"),
     _rule(
