@@ -14,6 +14,10 @@ def recovered(estate):
     return json.loads(estate.command("recover", "database_corruption", "--yes", "--json").stdout)
 
 
+def claim_of(told, verb):
+    return next(step["evidence"]["claim"] for step in told["steps"] if step["key"] == f"{RESOURCE}/{verb}")
+
+
 def newest(estate, repository):
     return max(estate.installation.repository(repository).backups(RESOURCE).usable, key=lambda backup: backup.stop_time)
 
@@ -36,6 +40,7 @@ def test_every_repository_holds_the_backup_that_protects_anew_and_goes_on_withou
     before = newest(estate, NEAR)
     told = recovered(estate)
     assert told["measured"]["unprotected"] == []
+    assert claim_of(told, "ship-remaining-wal") == "every received byte of WAL is in every repository"
     assert newest(estate, NEAR).kind is BackupKind.FULL
     assert newest(estate, FAR).label == newest(estate, NEAR).label != before.label
     estate.wait_until_held(write_to_the_recovered(estate), NEAR, FAR)
@@ -53,6 +58,7 @@ def test_a_further_repository_that_is_away_is_named_and_does_not_fail_the_recove
     estate.s3.stop()
     told = recovered(estate)
     assert told["measured"]["unprotected"] == [FAR]
+    assert claim_of(told, "ship-remaining-wal") == "the WAL that was received is shipped, but for what the hint names"
     ended = {step["key"]: step for step in told["steps"]}
     for step in (ended[f"orders/await-wal-in-{FAR}"], ended[f"orders/copy-backup-to-{FAR}"]):
         assert step["state"] == "skipped"

@@ -77,6 +77,7 @@ def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected)
     assert [step.state for step in view.steps if step.state is not StepState.SKIPPED] == [StepState.SUCCEEDED] * until_restored
     assert proof_of(view, "fence-old-server")["overridden_by"] == ANNA
     assert proof_of(view, "fence-old-server")["stopped_here"] is False
+    assert view.steps[0].evidence.claim == "anna takes it on that the old server may still accept writes"
     assert verify_evidence(installation, None).findings == ()
     assert (directory / "PG_VERSION").exists()
     assert server.sql("select word from words") == [("kept",)]
@@ -85,7 +86,8 @@ def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected)
 def test_nobody_overrides_what_was_not_in_the_way(protected):
     installation = protected.installation(url=gone_from(protected))
     fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), ANNA), "fence-old-server")
-    assert fence.run(world_of(installation)).proof["overridden_by"] is None
+    fenced = fence.run(world_of(installation))
+    assert (fenced.claim, fenced.proof["overridden_by"]) == ("the old server accepts no writes", None)
 
 
 @pytest.mark.parametrize("override", [None, ANNA])

@@ -57,7 +57,10 @@ class FenceOldServer(PlacedStep):
         seen: dict[str, Json] = {answer.where: answer.presence.value for answer in answers}
         if self.disrupted is not None:
             seen["disrupted"] = dict[str, Json](self.disrupted)
-        return witness.done(seen, stopped_here=stopped, overridden_by=self.override_by if in_the_way(answers) else None)
+        if not in_the_way(answers):
+            return witness.done(seen, stopped_here=stopped, overridden_by=None)
+        taken_on = f"{self.override_by} takes it on that the old server may still accept writes"
+        return witness.claiming(taken_on).done(seen, stopped_here=stopped, overridden_by=self.override_by)
 
     def _given_up(self, refusal: Refusal) -> GiveUp:
         """A refusal would say that nothing was touched, and the service that ran here is down."""

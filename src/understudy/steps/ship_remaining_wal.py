@@ -50,7 +50,7 @@ class ShipRemainingWal:
         return timedelta(minutes=30)
 
     def run(self, world: World) -> Evidence:
-        witness = Witness.of(world.clock, self.resource, "every received byte of WAL is in the repository")
+        witness = Witness.of(world.clock, self.resource, "every received byte of WAL is in every repository")
         receiver = world.receivers[ResourceName(self.resource)]
         receiver.stop()
         self._take_over(world)
@@ -80,6 +80,8 @@ class ShipRemainingWal:
                 hints.append(f"{each}: {shipped.fault}")
         if unreachable:
             hints.append(f"not shipped to {'; '.join(unreachable)}")
+        if hints:
+            witness = witness.claiming("the WAL that was received is shipped, but for what the hint names")
         return witness.done(hint="; ".join(hints), repositories=reached, unreachable=list(unreachable))
 
     def _take_over(self, world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from understudy.ports.clock import Clock
@@ -12,7 +12,7 @@ from understudy.vocabulary.json import Json, JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Opened when a step begins; each of its two methods ends it."""
+    """Opened when a step begins; ``done`` or ``skipped`` ends it."""
 
     clock: Clock
     subject: str
@@ -22,6 +22,10 @@ class Witness:
     @classmethod
     def of(cls, clock: Clock, subject: str, claim: str) -> Witness:
         return cls(clock, subject, claim, clock.now())
+
+    def claiming(self, claim: str) -> Witness:
+        """The same of what came instead of what was to be."""
+        return replace(self, claim=claim)
 
     def done(self, recorded: JsonObject | None = None, *, hint: str = "", **measured: Json) -> Evidence:
         """Done, with what was measured or read back now, or ``recorded`` by an attempt before."""
