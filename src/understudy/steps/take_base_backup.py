@@ -30,8 +30,9 @@ class TakeBaseBackup:
     """The backup's manifest, unsigned, is the receipt: signing and writing it is a later step, once its WAL is safe.
 
     Each attempt stores parts under names of its own, so that what a killed attempt left behind is never met again; the one that
-    gets through removes it, as does one that fails for good or is cancelled. A killed run that is never resumed leaves its parts:
-    without a manifest they are no backup, and nothing refers to them.
+    gets through removes it, as does one that fails for good or is cancelled. A killed run that is never resumed leaves its parts,
+    and so does one that tried again until its time was up: without a manifest they are no backup, nothing refers to them, and
+    retention removes them once they are old.
     """
 
     resource: str
