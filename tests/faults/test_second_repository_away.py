@@ -1,12 +1,15 @@
 """A further repository that is away when a backup begins: the first one gets it, and the copy waits."""
 
 import json
+import shutil
 
 import pytest
 
 from tests.faults.estate import FAR, NEAR, RESOURCE
+from tests.restore_matrix.stores import BUCKET
 from tests.servers.processes import wait_until
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import BackupKind
 
 
 @pytest.fixture
@@ -28,6 +31,34 @@ def test_the_first_repository_gets_the_backup_at_once_and_the_other_when_it_is_b
     printed, _ = waiting.communicate(timeout=120)
     assert waiting.returncode == 0, printed
     assert labels(estate, FAR) == labels(estate, NEAR)
+
+
+def lose_backups(estate):
+    """While the bucket's store is down, which would remember what it listed."""
+    for backups in list(estate.directory.glob(f"buckets/{BUCKET}/**/backups")):
+        shutil.rmtree(backups)
+
+
+def test_nothing_incremental_goes_where_what_it_stands_on_is_not_and_a_full_backup_makes_that_repository_whole(estate):
+    estate.command("backup", "orders")
+    estate.s3.stop()
+    waiting = estate.start_command("backup", "orders")
+    wait_until(lambda: len(labels(estate, NEAR)) == 2, "the incremental backup to count in the first repository")
+    lose_backups(estate)
+    estate.s3.start()
+    printed, said = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, printed + said
+    assert "parent_missing" in said
+    full, incremental, anew = labels(estate, NEAR)
+    assert (full.kind, incremental.kind, anew.kind) == (BackupKind.FULL, BackupKind.INCREMENTAL, BackupKind.FULL)
+    assert labels(estate, FAR) == [anew]
+    # Where that is known beforehand, no incremental one is taken in vain.
+    estate.s3.stop()
+    lose_backups(estate)
+    estate.s3.start()
+    assert f"{anew}, on which it would stand, is not complete in far" in estate.command("backup", "orders").stdout
+    assert labels(estate, FAR) == labels(estate, NEAR)[3:]
+    assert estate.installation.records.runs(1)[0].follows is None
 
 
 def test_one_that_was_never_there_yet_refuses_the_backup(estate):

@@ -40,6 +40,12 @@ def test_the_kind_of_a_backup_and_its_reason(asked, backups, server, refused, ki
     assert (decision.parent is None) == (kind is BackupKind.FULL)
 
 
+def test_nothing_incremental_is_planned_on_what_a_further_repository_lacks():
+    decision = decide_kind(BackupKind.INCREMENTAL, replace(backup_facts([FULL]), lacking=(FAR,)))
+    assert decision.kind is BackupKind.FULL
+    assert f"{FULL.label}, on which it would stand, is not complete in far" in decision.reason
+
+
 def test_an_incremental_stands_on_the_newest_backup_and_keeps_its_chain():
     older = backup_of("20261122-030000F", minutes=-1440)
     newest = backup_of("20261123-030000F_20261123-120000I", parent="20261123-030000F", minutes=540)

@@ -11,7 +11,7 @@ from understudy.app.repositories import is_unmade, prepare_repository, was_used
 from understudy.app.run_view import RunView
 from understudy.app.seen import remember_seen
 from understudy.app.streaming import require_free_slot
-from understudy.plan.backup import BackupFacts, BackupSubject, plan_backup
+from understudy.plan.backup import BackupFacts, BackupSubject, newest_of, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
@@ -48,6 +48,7 @@ def plan_next_backup(
     server = installation.databases[name].facts()
     remember_seen(installation.state, name, server)
     listing = installation.repository(repositories[0]).backups(name, server.system_identifier)
+    newest = None if kind is BackupKind.FULL or refused else newest_of(listing.usable)
     facts = BackupFacts(
         now=installation.clock.now(),
         plan_id=new_plan_id(installation.clock, Procedure.BACKUP),
@@ -57,8 +58,17 @@ def plan_next_backup(
         origin=origin,
         incremental_refused=refused,
         full_is_scheduled=installation.resource(name).backup.full is not None,
+        lacking=tuple(other for other in repositories[1:] if newest is not None and _lacks(installation, other, newest)),
     )
     return plan_backup(backup_subject(installation, name, repositories), facts, kind)
+
+
+def _lacks(installation: Installation, repository: RepositoryName, backup: BackupManifest) -> bool:
+    """Whether the backup, or one that it stands on, is not there. What cannot be asked now is not said to lack anything."""
+    try:
+        return not installation.repository(repository).is_complete(backup.resource, backup.system_identifier, backup.label)
+    except UnderstudyError:
+        return False
 
 
 def back_up(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,6 +55,10 @@ class BackupFacts:
     """Why an incremental backup could not be taken when it was tried; empty when it was not."""
     full_is_scheduled: bool = False
     """A schedule takes full backups: how long chains get is its business."""
+    lacking: tuple[RepositoryName, ...] = ()
+    """Further repositories that hold not all of what the newest backup stands on, itself included. One that could not be asked
+    is not among them: the step that copies looks again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
     Source: PostgreSQL manual, "Making an Incremental Backup": the server must be 17 or newer, summarize WAL, and be on the
     timeline of the parent; it may still refuse, which shows only when it is asked.
     """
-    newest = max(facts.backups, key=lambda backup: backup.stop_time, default=None)
+    newest = newest_of(facts.backups)
     if facts.incremental_refused:
         return KindDecision(BackupKind.FULL, None, f"an incremental one could not be taken: {facts.incremental_refused}")
     if asked is BackupKind.FULL:
@@ -84,11 +89,19 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
         return KindDecision(
             BackupKind.FULL, None, f"the server went to timeline {facts.server.timeline} since {newest.label} was taken"
         )
+    if facts.lacking:
+        lacking = " and ".join(facts.lacking)
+        return KindDecision(BackupKind.FULL, None, f"{newest.label}, on which it would stand, is not complete in {lacking}")
     by_hand = asked is BackupKind.INCREMENTAL and facts.origin is BackupOrigin.MANUAL
     long = "" if by_hand or facts.full_is_scheduled else _chain_is_long(newest.label.chain, facts)
     if long:
         return KindDecision(BackupKind.FULL, None, long)
     return KindDecision(BackupKind.INCREMENTAL, newest, f"{newest.label} is there to stand on")
+
+
+def newest_of(backups: Iterable[BackupManifest]) -> BackupManifest | None:
+    """The one that an incremental backup would stand on."""
+    return max(backups, key=lambda backup: backup.stop_time, default=None)
 
 
 def _chain_is_long(chain: BackupLabel, facts: BackupFacts) -> str:

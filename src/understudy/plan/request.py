@@ -16,6 +16,7 @@ from understudy.plan.backup import is_full
 from understudy.plan.plan import Plan, Procedure
 from understudy.records.run import RunState, StepRecord
 from understudy.steps.check_pages import PAGES_DAMAGED
+from understudy.steps.copy_backup import PARENT_MISSING
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
 from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
@@ -24,8 +25,9 @@ from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
 
-REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hole")
-"""The server refuses an incremental backup; or WAL was lost, and the stream begins anew behind the gap with a full one only."""
+REPLANNED_AS_FULL = ("incremental_refused", "slot_lost", "wal_removed", "wal_hole", PARENT_MISSING)
+"""The server refuses an incremental backup; or WAL was lost, and the stream begins anew behind the gap with a full one only; or a
+further repository lacks what it stands on."""
 
 DAMAGE = (
     "part_corrupt", "part_missing", "part_incomplete", "sealed_corrupt", "compressed_corrupt", "object_missing",

@@ -32,6 +32,9 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier, is_backup_label
 from understudy.vocabulary.secret import Secret
 
+_OF_THE_STORE = ("store_denied", "store_refused", "bucket_missing")
+"""What keeps a manifest from being read, and says nothing of what is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnusableBackup:
@@ -168,6 +171,16 @@ class Repository:
                 ) from error
             seen.add(parent)
         return tuple(chain)
+
+    def is_complete(self, resource: ResourceName, system_identifier: SystemIdentifier, label: BackupLabel) -> bool:
+        """Whether the backup and all that it stands on have manifests here that can be believed. Raises as the store does."""
+        try:
+            self.chain(resource, system_identifier, label)
+        except GiveUp as error:
+            if error.code in _OF_THE_STORE:
+                raise
+            return False
+        return True
 
     def write_backup_manifest(self, manifest: BackupManifest) -> Written:
         """``SHA256SUMS``, then the signed ``backup.json``: from here on the backup exists. Twice is the same as once.
