@@ -194,9 +194,11 @@ class Keeping:
         while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
             self.runner.wait(asked.runs[-1])
             self.installation.clock.wait(_LOOK_SECONDS)
-        self._expire()
         last = run if asked is None else asked.runs[-1]
-        return last if self.installation.records.run(last).state is RunState.FAILED else None
+        state = self.installation.records.run(last).state
+        if state is RunState.SUCCEEDED:
+            self._expire()
+        return last if state is RunState.FAILED else None
 
     def _expire(self) -> None:
         """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""
@@ -208,7 +210,10 @@ class Keeping:
             if not any(each.decision is not None and len(each.decision.backups) > 1 for each in decided):
                 return  # a first backup makes nothing old but the WAL from before it, and that can wait for the second
             plan = plan_for(self.installation, self.name, decided)
-            if plan is not None:
-                self.runner.wait(self.runner.submit(plan))
+            if plan is None:
+                return
+            run = self.runner.submit(plan)
+            if self.runner.wait(run) is RunState.FAILED:
+                _log.error("%s: retention failed, and old backups and WAL stay: understudy show %s", self.name, run)
         except UnderstudyError as error:
             _log.warning("%s: old backups and WAL stay until after the next backup: %s", self.name, error)

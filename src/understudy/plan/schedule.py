@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
 from understudy.vocabulary.identifiers import BackupKind, ResourceName
+
+_SET_BACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ def _comes_again(entry: ScheduledBackup, due: datetime) -> bool:
     """
     names_hours = not entry.cron.split()[1].startswith("*")
     return names_hours and due.astimezone(UTC).astimezone(ZoneInfo(entry.timezone)).fold == 1
+
+
+def is_of_a_clock_ahead(handled: datetime, now: datetime) -> bool:
+    """Whether ``handled`` was marked by a clock that has been set back since: until it came round nothing would be due.
+
+    A clock that goes back by less is waited for, so that nothing is acted on twice.
+    """
+    return handled - now > _SET_BACK
 
 
 def to_make_up(entry: ScheduledBackup, handled: datetime, now: datetime) -> datetime | None:

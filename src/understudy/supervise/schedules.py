@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from understudy.plan.schedule import ScheduledBackup, to_make_up
+from understudy.plan.schedule import ScheduledBackup, is_of_a_clock_ahead, to_make_up
 from understudy.ports.clock import Clock
 from understudy.vocabulary.errors import TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
@@ -99,7 +99,7 @@ class BackupSchedules:
             self._tell(self._back_up(BackupKind.FULL, self._mark_all_handled), "the first backup")
             self._first_is_there = self._has_usable_backup()
             if not self._first_is_there:
-                self._wait(None, _LATER)
+                self._pause(None, _LATER)
         except UnderstudyError as error:
             self._put_off(None, error, "the first backup")
 
@@ -114,8 +114,7 @@ class BackupSchedules:
         now = self._clock.now()
         try:
             handled = self._handled(entry)
-            if handled is None or handled > now:
-                # New, or marked by a clock that ran ahead, which tells nothing of what was missed: it goes on from now.
+            if handled is None or is_of_a_clock_ahead(handled, now):
                 self._mark_handled(entry, now)
                 return
             due = to_make_up(entry, handled, now)
@@ -127,10 +126,10 @@ class BackupSchedules:
             self._put_off(entry, error, f"scheduled {entry.kind} backup")
 
     def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
-        not_before_seconds = self._not_before_seconds.get(entry)
-        return not_before_seconds is not None and self._clock.monotonic_seconds() < not_before_seconds
+        not_before = self._not_before_seconds.get(entry)
+        return not_before is not None and self._clock.monotonic_seconds() < not_before
 
-    def _wait(self, entry: ScheduledBackup | None, pause: timedelta) -> None:
+    def _pause(self, entry: ScheduledBackup | None, pause: timedelta) -> None:
         self._not_before_seconds[entry] = self._clock.monotonic_seconds() + pause.total_seconds()
 
     def _tell(self, failed: RunId | None, what: str) -> None:
@@ -140,5 +139,5 @@ class BackupSchedules:
     def _put_off(self, entry: ScheduledBackup | None, error: UnderstudyError, what: str) -> None:
         passing = isinstance(error, TryAgain) or error.code in _BUSY
         pause = _SOON if passing else _LATER
-        self._wait(entry, pause)
+        self._pause(entry, pause)
         _log.error("%s: %s: %s. Trying again in %d s", self._resource, what, error, pause.total_seconds())
