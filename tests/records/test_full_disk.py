@@ -6,6 +6,7 @@ import pytest
 
 from tests.servers.tiny_disk import filled, tiny_file_system
 from understudy.adapters.clock.system import SystemClock
+from understudy.records.controller_lock import ControllerLock
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import as_state_faults
@@ -34,6 +35,17 @@ def test_a_full_disk_is_told_as_such_and_everything_goes_on_once_there_is_room(t
     records.observe("orders", "exposure", {"value": 2})
     assert records.observed("orders", "exposure").value == {"value": 2}
     records.close()
+
+
+def test_a_controller_that_finds_no_room_for_its_name_says_so_and_leaves_the_lock_free(tiny_file_system):
+    lock = ControllerLock(tiny_file_system)
+    lock.acquire()
+    lock.release()
+    with filled(tiny_file_system), pytest.raises(GiveUp) as told:
+        lock.acquire()
+    assert told.value.code == "state_unwritable"
+    lock.acquire()
+    lock.release()
 
 
 def test_a_receipt_that_finds_no_room_says_so(tiny_file_system):

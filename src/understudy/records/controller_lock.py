@@ -37,11 +37,10 @@ class ControllerLock:
             raise state_unwritable(f"{error.filename}: {error.strerror}") from error
         try:
             self._lock(descriptor)
+            self._sign(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -51,6 +50,13 @@ class ControllerLock:
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
         self._descriptor = None
+
+    def _sign(self, descriptor: int) -> None:
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise state_unwritable(f"{self._path}: {error.strerror}") from error
 
     def _lock(self, descriptor: int) -> None:
         # A reader that looks whether a controller lives holds a shared lock for an instant; that is no reason to refuse.
