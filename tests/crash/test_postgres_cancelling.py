@@ -60,7 +60,8 @@ def cancelled_while_restoring(stage: Stage, plan: Plan) -> RunId:
         return dataclasses.replace(world, stores={NEAR: cast(ObjectStore, store)})
 
     with Runner(installation.state, records, installation.clock, world_for) as runner:
-        run, state = runner.carry_out(plan, PERSON)
+        run = runner.submit(plan, PERSON)
+        state = runner.wait(run)
     states = {each.key: each.state for each in records.steps(run)}
     assert (state, states["orders/restore-base-backup"]) == (RunState.CANCELLED, StepState.CANCELLED)
     assert records.holds() == ()

@@ -5,7 +5,6 @@ from understudy.stack.secrets import (
     PlainText,
     SecretPlace,
     SecretReference,
-    exposure,
     parse_reference,
     resolve,
     resolve_text,
@@ -67,23 +66,6 @@ def test_a_file_that_is_no_secret_is_refused_without_being_repeated(tmp_path, co
 def test_a_directory_is_no_secret(tmp_path):
     with pytest.raises(GiveUp, match="secret_unreadable"):
         resolve(parse_reference(f"file:{tmp_path}"))
-
-
-@pytest.mark.parametrize(("mode", "exposed"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o644, True)])
-def test_a_file_that_others_may_read_is_told_with_the_command_that_closes_it(tmp_path, mode, exposed):
-    file = tmp_path / "secret"
-    file.write_text("k3y")
-    file.chmod(mode)
-    found = exposure(parse_reference(f"file:{file}"))
-    assert (found is not None) is exposed
-    if found:
-        assert f"{mode:04o}" in found.found
-        assert found.hint == f"chmod 600 {file}"
-
-
-def test_what_is_no_file_is_not_exposed(tmp_path):
-    assert exposure(parse_reference("env:S3_KEY")) is None
-    assert exposure(parse_reference(f"file:{tmp_path}/absent")) is None
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ _MARKS = {
     StepState.SUCCEEDED: ("done", "green"),
     StepState.SKIPPED: ("skipped", "yellow"),
     StepState.FAILED: ("FAILED", "red"),
-    StepState.UNKNOWN: ("UNKNOWN", "red"),
     StepState.CANCELLED: ("cancelled", "yellow"),
 }
 

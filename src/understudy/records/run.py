@@ -35,9 +35,8 @@ class StepState(StrEnum):
     SUCCEEDED = "succeeded"
     SKIPPED = "skipped"
     FAILED = "failed"
-    UNKNOWN = "unknown"
-    """It was stopped midway; whether its effect took place is for a person to see."""
     CANCELLED = "cancelled"
+    """Where it had begun, it was stopped midway; whether its effect took place is for a person to see."""
 
     @property
     def is_final(self) -> bool:

@@ -35,7 +35,7 @@ def has_passed(conclusion: StepConclusion) -> bool:
 def final_state(conclusions: Iterable[StepConclusion]) -> RunState:
     """A failure outweighs a person's wish to stop: it needs attention either way."""
     every = list(conclusions)
-    if any(each.state in (StepState.FAILED, StepState.UNKNOWN) for each in every):
+    if any(each.state is StepState.FAILED for each in every):
         return RunState.FAILED
     if any(each.error is not None and each.error.code == CANCELLED for each in every):
         return RunState.CANCELLED

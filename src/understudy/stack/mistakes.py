@@ -52,9 +52,6 @@ class StackFileInvalid(Refusal):
             hint="correct these lines; docs/stack-file.md explains every key",
         )
 
-    def __reduce__(self) -> tuple[type[StackFileInvalid], tuple[str, tuple[Mistake, ...]]]:
-        return StackFileInvalid, (self.mistakes[0].file if self.mistakes else "", self.mistakes)
-
 
 def shown(text: str) -> str:
     """A value as a message may show it: what looks like a secret masked, on one line, not too long."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,16 +49,6 @@ class PlainText:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class SecretExposure:
-    """A secret's file that others may read, and what would keep them out."""
-
-    reference: SecretReference
-    found: str
-    expected: str
-    hint: str
-
-
 def parse_reference(text: str) -> SecretReference:
     """``env:NAME`` or ``file:/path``.
 
@@ -94,24 +83,6 @@ def resolve(reference: SecretReference, environment: Mapping[str, str] | None = 
 def resolve_text(value: SecretReference | PlainText, environment: Mapping[str, str] | None = None) -> Secret:
     """As ``resolve``; what stands in the file in clear is handed on under the same type."""
     return Secret(value.text) if isinstance(value, PlainText) else resolve(value, environment)
-
-
-def exposure(reference: SecretReference) -> SecretExposure | None:
-    """Who else may read the secret's file; None when only its owner may, when it is missing, or when it is no file."""
-    if reference.place is not SecretPlace.FILE:
-        return None
-    try:
-        mode = stat.S_IMODE(Path(reference.name).stat().st_mode)
-    except OSError:
-        return None
-    if not mode & 0o077:
-        return None
-    return SecretExposure(
-        reference,
-        found=f"{reference.name} has mode {mode:04o}",
-        expected="mode 0600 or narrower, so that only its owner reads it",
-        hint=f"chmod 600 {reference.name}",
-    )
 
 
 def _from_environment(reference: SecretReference, environment: Mapping[str, str]) -> Secret:
