@@ -6,8 +6,9 @@ from datetime import datetime
 from tests.faults.conftest import make_estate
 from tests.faults.estate import FAR, NEAR, RESOURCE
 from tests.servers.processes import wait_until
+from understudy.app.keeping import Keeping
 from understudy.records.run import RunState
-from understudy.vocabulary.identifiers import BackupOrigin
+from understudy.vocabulary.identifiers import BackupOrigin, RunId
 
 __all__ = ["make_estate"]
 
@@ -105,13 +106,27 @@ def test_a_scheduled_backup_lets_go_what_the_rules_let_go_and_streaming_goes_on(
     assert estate.seen().shipping_faults == {}
 
 
-def test_what_a_repository_that_is_away_has_not_got_stays_in_the_others_and_they_are_seen_to(make_estate):
+class EveryRunFails:
+    """A runner, as far as retention needs one."""
+
+    def submit(self, plan):
+        return RunId("r1")
+
+    def wait(self, run):
+        return RunState.FAILED
+
+
+def test_what_a_repository_that_is_away_has_not_got_stays_in_the_others_which_are_seen_to_and_a_failure_is_told(
+    make_estate, caplog
+):
     keep = {"daily": "1", "weekly": "0", "monthly": "0", "manual": "0s", "point_in_time": "0s"}
     estate = make_estate(bucket=True, keep=keep)
     estate.command("backup", "orders", "--full")
     estate.command("backup", "orders", "--full")
     estate.s3.stop()
     before = estate.numbers_in(NEAR)
+    Keeping(estate.installation, EveryRunFails(), RESOURCE).expire()
+    assert ["understudy show r1" in each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [True]
     told = json.loads(estate.command("expire", "--yes", "--json", expect=1).stdout)
     by_name = {each["repository"]: each for each in told["retention"]}
     assert by_name["far"]["fault"]["code"] == "store_unreachable"

@@ -12,7 +12,9 @@ from tests.records.cast import submission, succeeded
 from tests.servers.postgres import PostgresServer
 from tests.supervise.owned_clock import OwnedClock
 from understudy.app.installation import Installation
+from understudy.app.keeping import EXPOSURE
 from understudy.app.looking import status
+from understudy.records.records import Records
 from understudy.records.run import RunState
 from understudy.vocabulary.identifiers import RunId, StepKey
 
@@ -69,6 +71,17 @@ def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
     assert "last backup" in said and "(understudy show r2)" in said
     record(installation, "r3", "backup", RunState.SUCCEEDED, backup=True)
     assert status(installation).resources[0].failed_backup is None
+
+
+def test_an_exposure_that_a_clock_saw_which_was_set_back_since_is_not_live(installation):
+    seen = {"known": True, "seconds": 1.0, "size_bytes": 0, "gap": None}
+    value = {"overall": seen, "repositories": {}, "server_fault": ""}
+    installation.records.observe("orders", EXPOSURE, value)
+    assert status(installation).resources[0].exposure is not None
+    ahead = Records(installation.state, OwnedClock(installation.clock.now() + timedelta(hours=1)))
+    ahead.observe("orders", EXPOSURE, value)
+    ahead.close()
+    assert status(installation).resources[0].exposure is None
 
 
 def test_a_chain_that_stands_on_a_full_backup_from_long_ago_is_told(desk, server, installation):

@@ -62,8 +62,19 @@ def test_a_further_repository_that_nothing_was_stored_in_yet_is_a_fault_of_verif
 
 def test_no_runs_yet_is_said_in_words(desk, server):
     desk.write(server)
-    assert understudy(desk, "runs").stdout == "no runs yet\n"
+    assert understudy(desk, "runs").stdout == f"no runs yet in {desk.state}\n"
     assert json.loads(understudy(desk, "runs", "--json").stdout) == {"runs": []}
+    assert not desk.state.exists(), "looking makes nothing"
+
+
+@pytest.mark.parametrize("verb", ["show", "approve", "cancel", "resume"])
+def test_who_names_a_run_and_another_state_directory_is_told_which_one_and_nothing_is_made_there(desk, server, verb):
+    desk.write(server)
+    desk.identity_file.unlink()
+    refused = understudy(desk, verb, "20261123-030000-1a2b3c")
+    assert_refused(refused, "run_unknown", 2)
+    assert str(desk.state) in refused.stderr
+    assert not desk.state.exists()
 
 
 def test_a_tablespace_that_no_backup_holds_is_refused(desk, server):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.crash.postgres_stage import Stage
 from tests.servers.processes import kill_tree
 from understudy.records.run import StepState
-from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.identifiers import BackupKind, StepKey
 
 BUSY = 4
 
@@ -32,7 +32,9 @@ def test_a_recovery_waits_until_a_person_agrees_from_elsewhere_and_needs_nobody_
     recovery = stage.start("recover", "database_corruption")
     run = stage.wait_for_step("orders/fence-old-server", lambda step: step.state is StepState.AWAITING_APPROVAL)
     assert not stage.server.data.exists()
-    assert stage.call("approve", run) == (0, "agreed to orders/fence-old-server\n")
+    code, said = stage.call("approve", run)
+    question = stage.installation.records.step(run, StepKey("orders/fence-old-server")).approval_question
+    assert (code, said) == (0, f"agreed to orders/fence-old-server: {question}\n"), "and so it is seen what was agreed to"
     printed, _ = recovery.communicate(timeout=120)
     assert recovery.returncode == 0, printed
     stage.assert_protected()

@@ -209,11 +209,23 @@ def test_a_run_awaits_approval_only_while_no_step_is_at_work(records: Records, l
 
 def test_the_first_approval_counts(records: Records) -> None:
     records.submit(submission(asks=("b",)))
-    records.approve(RUN, B, ANNA)
-    records.approve(RUN, B, BERT)
+    records.approve(RUN, B, ANNA, "Really?")
+    records.approve(RUN, B, BERT, "Really?")
     approval = records.approval(RUN, B)
     assert approval is not None
     assert approval.by == ANNA
+
+
+def test_agreement_is_to_the_question_that_was_seen_and_to_no_other(records: Records) -> None:
+    records.submit(submission(asks=("b",)))
+    records.ask_anew(RUN, {"steps": []}, B, "And stop the server?")
+    with pytest.raises(Refusal) as refused:
+        records.approve(RUN, B, ANNA, "Really?")
+    assert refused.value.code == "question_changed"
+    assert "And stop the server?" in refused.value.found
+    assert records.approval(RUN, B) is None
+    records.approve(RUN, B, ANNA, "And stop the server?")
+    assert records.approval(RUN, B) is not None
 
 
 def test_approval_given_beforehand_covers_only_steps_that_ask(records: Records) -> None:
@@ -333,7 +345,7 @@ def test_unknown_names_are_refused_with_a_hint(records: Records) -> None:
         records.run(RunId("nobody"))
     records.submit(submission())
     with pytest.raises(Refusal, match="step_unknown"):
-        records.approve(RUN, StepKey("c"), ANNA)
+        records.approve(RUN, StepKey("c"), ANNA, "Really?")
 
 
 def test_a_controllers_lock_names_its_process_and_is_free_after_release(tmp_path: Path) -> None:

@@ -147,6 +147,19 @@ def test_a_person_ends_a_request_that_would_go_on_by_cancelling_its_last_run(rec
     assert refused.value.code == "run_ended"
 
 
+def test_who_asked_for_the_end_of_a_run_that_then_failed_by_itself_ended_its_request(records: Records) -> None:
+    records.submit(asked("first"))
+    records.request_cancel(FIRST, Person("anna"))
+    records.finish(FIRST, RunState.FAILED)
+    assert records.requests.open() == ()
+    assert records.holds() == ()
+    request = records.requests.of(FIRST)
+    assert request is not None
+    assert request.error is not None
+    assert "anna" in request.error.found
+    assert refusal(records, asked("second", FIRST)) == "already_followed"
+
+
 def test_everything_is_still_there_after_opening_again(tmp_path: Path) -> None:
     first = Records(tmp_path, SystemClock())
     first.submit(asked("first"))

@@ -17,11 +17,12 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
+from understudy.records.run import RunState
 from understudy.runner.runner import Runner
 from understudy.steps.codec import step_kind
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence, Outcome
-from understudy.vocabulary.identifiers import PlanId, RunId, StepKey
+from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
 
 
 def append_line(path: str, line: str) -> None:
@@ -141,3 +142,9 @@ def plan_of(*steps: PlannedStep, holds: frozenset[Hold] = frozenset()) -> Plan:
 
 def exclusive(subject: str) -> frozenset[Hold]:
     return frozenset({Hold(subject, HoldKind.EXCLUSIVE)})
+
+
+def carried_out(runner: Runner, plan: Plan, approved_by: Person | None = None) -> tuple[RunId, RunState]:
+    """Submitted, and waited for."""
+    run = runner.submit(plan, approved_by)
+    return run, runner.wait(run)

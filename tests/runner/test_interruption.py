@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.stage import NoteStep, lines, plan_of, runner_for
+from tests.runner.stage import NoteStep, carried_out, lines, plan_of, runner_for
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep, in_sequence
 from understudy.records.chained_form import RUN_ENDED
@@ -26,11 +26,11 @@ _PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from tests.runner.test_interruption import waiting_plan
-from tests.runner.stage import runner_for
+from tests.runner.stage import carried_out, runner_for
 state, notes, what = sys.argv[1:]
 with runner_for(Path(state)) as runner:
     if what == "play":
-        runner.carry_out(waiting_plan(Path(notes)))
+        carried_out(runner, waiting_plan(Path(notes)))
     else:
         runner.resume_all()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_a_new_runner_does_not_carry_on_what_another_left_until_it_is_told(
 ) -> None:
     Path(f"{notes}.go").touch()
     with runner_for(tmp_path / "state", records) as runner:
-        other, state = runner.carry_out(plan_of(PlannedStep(NoteStep("x", str(notes)))))
+        other, state = carried_out(runner, plan_of(PlannedStep(NoteStep("x", str(notes)))))
         assert state is RunState.SUCCEEDED
         # The engine looks for work it could take up within a second of its start.
         threading.Event().wait(1.5)
@@ -155,7 +155,7 @@ def test_an_interrupt_from_the_keyboard_ends_the_process_and_leaves_the_run_to_b
 def test_the_engine_forgets_runs_that_have_ended(tmp_path: Path, records: Records, notes: Path) -> None:
     for name in "abc":
         with runner_for(tmp_path / "state", records) as runner:
-            runner.carry_out(plan_of(PlannedStep(NoteStep(name, str(notes)))))
+            carried_out(runner, plan_of(PlannedStep(NoteStep(name, str(notes)))))
     with closing(sqlite3.connect(tmp_path / "state" / "engine.db")) as connection:
         rows = connection.execute("SELECT count(*) FROM workflow_status").fetchone()
     assert rows == (2,), "the newest run and its step"

@@ -15,6 +15,7 @@ from tests.runner.stage import (
     CONDUCTS,
     SPOKEN,
     NoteStep,
+    carried_out,
     exclusive,
     lines,
     plan_of,
@@ -75,7 +76,7 @@ def until(runner: Runner, records: Records, run: RunId, key: str, state: StepSta
 
 
 def test_steps_run_in_the_plans_order_and_leave_evidence(runner: Runner, records: Records, notes: Path) -> None:
-    run, state = runner.carry_out(plan_of(*in_sequence(*(step(name, notes) for name in "abc"))))
+    run, state = carried_out(runner, plan_of(*in_sequence(*(step(name, notes) for name in "abc"))))
     assert state is RunState.SUCCEEDED
     assert lines(notes) == ["a", "b", "c"]
     assert [each.step for each in records.chain()[0]] == ["a", "b", "c", RUN_ENDED]
@@ -94,7 +95,7 @@ def test_independent_steps_run_at_the_same_time(runner: Runner, records: Records
 
 def test_after_a_failure_what_follows_is_left_out_and_clean_up_still_runs(runner: Runner, records: Records, notes: Path) -> None:
     plan = plan_of(*in_sequence(step("a", notes, "gives_up"), step("b", notes), step("clean", notes, when=When.ALWAYS)))
-    run, state = runner.carry_out(plan)
+    run, state = carried_out(runner, plan)
     assert state is RunState.FAILED
     assert lines(notes) == ["a", "clean"]
     failed, left_out, clean = records.steps(run)
@@ -109,7 +110,7 @@ def test_after_a_failure_what_follows_is_left_out_and_clean_up_still_runs(runner
 
 
 def test_a_passing_fault_is_tried_again(runner: Runner, records: Records, notes: Path) -> None:
-    run, state = runner.carry_out(plan_of(step("a", notes, "third_time_well")))
+    run, state = carried_out(runner, plan_of(step("a", notes, "third_time_well")))
     assert state is RunState.SUCCEEDED
     assert lines(notes) == ["a", "a", "a"]
     assert records.steps(run)[0].attempts == 3
@@ -117,7 +118,7 @@ def test_a_passing_fault_is_tried_again(runner: Runner, records: Records, notes:
 
 
 def test_a_fault_that_does_not_pass_within_the_time_limit_fails_the_step(runner: Runner, records: Records, notes: Path) -> None:
-    run, state = runner.carry_out(plan_of(step("a", notes, "tries_again", limit_seconds=0.5)))
+    run, state = carried_out(runner, plan_of(step("a", notes, "tries_again", limit_seconds=0.5)))
     assert state is RunState.FAILED
     error = records.steps(run)[0].error
     assert error is not None
@@ -126,7 +127,7 @@ def test_a_fault_that_does_not_pass_within_the_time_limit_fails_the_step(runner:
 
 
 def test_a_defect_of_a_step_is_recorded_and_does_not_end_the_runner(runner: Runner, records: Records, notes: Path) -> None:
-    run, state = runner.carry_out(plan_of(step("a", notes, "breaks")))
+    run, state = carried_out(runner, plan_of(step("a", notes, "breaks")))
     assert state is RunState.FAILED
     failed = records.steps(run)[0]
     assert failed.error is not None
@@ -134,13 +135,13 @@ def test_a_defect_of_a_step_is_recorded_and_does_not_end_the_runner(runner: Runn
     assert "KeyError" in failed.error.found
     assert failed.evidence is not None
     assert "stage.py" in str(failed.evidence.proof["where"])
-    assert runner.carry_out(plan_of(step("b", notes)))[1] is RunState.SUCCEEDED
+    assert carried_out(runner, plan_of(step("b", notes)))[1] is RunState.SUCCEEDED
 
 
 def test_what_an_unforeseen_error_says_stands_in_the_local_log_and_in_no_record(
     runner: Runner, records: Records, notes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run, _ = runner.carry_out(plan_of(step("a", notes, "blurts_a_secret_out")))
+    run, _ = carried_out(runner, plan_of(step("a", notes, "blurts_a_secret_out")))
     failed = records.steps(run)[0]
     assert failed.error is not None
     assert failed.error.found == "ValueError"
@@ -155,7 +156,7 @@ def test_a_run_waits_for_approval(runner: Runner, records: Records, notes: Path)
     until(runner, records, run, "b", StepState.AWAITING_APPROVAL)
     assert records.run(run).state is RunState.AWAITING_APPROVAL
     assert lines(notes) == ["a"]
-    runner.approve(run, StepKey("b"), ANNA)
+    runner.approve(run, StepKey("b"), ANNA, "Lose the last 3 s?")
     assert runner.wait(run) is RunState.SUCCEEDED
     approved = records.steps(run)[1].approval
     assert approved is not None
@@ -169,14 +170,14 @@ def test_another_process_can_approve(runner: Runner, records: Records, notes: Pa
     run = runner.submit(plan_of(step("a", notes, approval=Approval("Really?"))))
     until(runner, records, run, "a", StepState.AWAITING_APPROVAL)
     elsewhere = Records(tmp_path / "state", SystemClock())
-    elsewhere.approve(run, StepKey("a"), ANNA)
+    elsewhere.approve(run, StepKey("a"), ANNA, "Really?")
     elsewhere.close()
     assert runner.wait(run) is RunState.SUCCEEDED
 
 
 def test_an_approval_can_be_given_beforehand(runner: Runner, records: Records, notes: Path) -> None:
     plan = plan_of(step("a", notes, approval=Approval("Really?")))
-    run, state = runner.carry_out(plan, approved_by=ANNA)
+    run, state = carried_out(runner, plan, approved_by=ANNA)
     assert state is RunState.SUCCEEDED
     assert records.steps(run)[0].approval is not None
 
@@ -184,7 +185,7 @@ def test_an_approval_can_be_given_beforehand(runner: Runner, records: Records, n
 def test_a_step_that_asks_nobody_cannot_be_approved(runner: Runner, notes: Path) -> None:
     run = runner.submit(plan_of(step("a", notes, "lingers_until_told")))
     with pytest.raises(Refusal, match="nothing_to_approve"):
-        runner.approve(run, StepKey("a"), ANNA)
+        runner.approve(run, StepKey("a"), ANNA, "Really?")
     Path(f"{notes}.go").touch()
     runner.wait(run)
 
@@ -237,7 +238,7 @@ def test_a_busy_subject_refuses_a_second_run_and_names_the_first(runner: Runner,
     assert refused.value.code == "busy"
     Path(f"{notes}.go").touch()
     runner.wait(run)
-    assert runner.carry_out(plan_of(step("b", notes), holds=exclusive("target:/srv/pg")))[1] is RunState.SUCCEEDED
+    assert carried_out(runner, plan_of(step("b", notes), holds=exclusive("target:/srv/pg")))[1] is RunState.SUCCEEDED
 
 
 def test_work_that_another_process_hands_over_is_picked_up(runner: Runner, records: Records, notes: Path, tmp_path: Path) -> None:
@@ -335,7 +336,7 @@ def test_a_full_state_directory_gives_the_run_up_to_be_resumed(
 
 
 def test_a_run_that_ended_is_neither_resumed_nor_cancelled(runner: Runner, notes: Path) -> None:
-    run, _ = runner.carry_out(plan_of(step("a", notes)))
+    run, _ = carried_out(runner, plan_of(step("a", notes)))
     with pytest.raises(Refusal, match="not_interrupted"):
         runner.resume(run)
     with pytest.raises(Refusal, match="run_ended"):

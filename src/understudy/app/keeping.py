@@ -197,10 +197,10 @@ class Keeping:
         last = run if asked is None else asked.runs[-1]
         state = self.installation.records.run(last).state
         if state is RunState.SUCCEEDED:
-            self._expire()
+            self.expire()
         return last if state is RunState.FAILED else None
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
         """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""
         try:
             decided = decide(self.installation, self.name, None)

@@ -161,12 +161,11 @@ def status(installation: Installation) -> Status:
     """
     with ExitStack() as undo:
         records, fault = _records(installation, undo)
-        readable, runs = installation.reading(records), records.runs(200)
-        unfinished = tuple(run for run in runs if not run.state.is_final)
+        readable, unfinished = installation.reading(records), records.unended()
         return Status(
             stack=installation.stack.stack,
             serving_pid=serving_pid(installation.state),
-            resources=tuple(_of(readable, name, runs) for name in installation.resource_names()),
+            resources=tuple(_of(readable, name) for name in installation.resource_names()),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
@@ -208,16 +207,16 @@ def _last_runs(records: Records) -> tuple[RunRecord, ...]:
     return tuple(records.run(request.runs[-1]) for request in records.requests.open())
 
 
-def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, ...]) -> ResourceStatus:
+def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
     settings = installation.resource(name)
     objective = installation.stack.tier_of(name)
     receiver_pid = installation.receiver_pid(name)
     seen = _seen_exposure(installation, name)
     age_seconds = max(0.0, (installation.clock.now() - seen.at).total_seconds()) if seen else 0.0
     served = serving_pid(installation.state) is not None
-    mine = [run for run in runs if _concerns(installation, run, name)]
     newest = _newest_backup(installation, name)
-    proof = next((_ended(run) for run in mine if run.procedure in _PROOFS and run.state is RunState.SUCCEEDED), None)
+    proven = installation.records.history.newest(_PROOFS, RunState.SUCCEEDED, name)
+    proof = None if proven is None else _ended(proven)
     return ResourceStatus(
         resource=name,
         tier=settings.tier,
@@ -231,10 +230,10 @@ def _of(installation: Installation, name: ResourceName, runs: tuple[RunRecord, .
         shipping_faults=_shipping_faults(installation, name) if served else {},
         newest_backup=newest,
         recoverable=_is_recoverable(installation, name, newest),
-        failed_backup=_failed_since(mine, (Procedure.BACKUP,), newest.ended if newest else None),
+        failed_backup=_failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=_next_backup(installation, name),
         last_proof=proof,
-        failed_proof=_failed_since(mine, _PROOFS, proof.ended if proof else None),
+        failed_proof=_failed_since(installation, name, _PROOFS, proof.ended if proof else None),
         landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
         slot=slot_from_json(seen.value.get("slot")) if seen else None,
@@ -249,8 +248,8 @@ def _set_aside(installation: Installation, name: ResourceName) -> SetAside | Non
 
 
 def _seen_exposure(installation: Installation, name: ResourceName) -> Observation | None:
+    """What a clock saw that has been set back since is not of now."""
     seen = installation.records.observed(name, EXPOSURE)
-    # What was seen in the future was seen before the clock was put back.
     return seen if seen is not None and abs(installation.clock.now() - seen.at) <= _FRESH else None
 
 
@@ -292,13 +291,6 @@ def _next_backup(installation: Installation, name: ResourceName) -> datetime | N
     )
 
 
-def _concerns(installation: Installation, run: RunRecord, name: ResourceName) -> bool:
-    """Runs of scenarios are about the resource that their steps name."""
-    if run.subject == name:
-        return True
-    return any(step.key.startswith(f"{name}/") for step in installation.records.steps(run.run))
-
-
 def _newest_backup(installation: Installation, name: ResourceName) -> TakenBackup | None:
     """By the step that completes one, whichever procedure it was part of."""
     step = installation.records.newest_success(backup_completed_key(name))
@@ -318,10 +310,12 @@ def _is_recoverable(installation: Installation, name: ResourceName, newest: Take
     return bool(seen.value["there"])
 
 
-def _failed_since(runs: Sequence[RunRecord], procedures: Sequence[Procedure], since: datetime | None) -> EndedRun | None:
-    """``runs`` are the newest first."""
-    failed = (_ended(run) for run in runs if run.procedure in procedures and run.state is RunState.FAILED)
-    return next((run for run in failed if since is None or run.ended > since), None)
+def _failed_since(
+    installation: Installation, name: ResourceName, procedures: Sequence[Procedure], since: datetime | None
+) -> EndedRun | None:
+    run = installation.records.history.newest(procedures, RunState.FAILED, name)
+    failed = None if run is None else _ended(run)
+    return failed if failed is not None and (since is None or failed.ended > since) else None
 
 
 def _ended(run: RunRecord) -> EndedRun:

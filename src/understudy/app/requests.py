@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Protocol
 
 from understudy.app.installation import Installation
@@ -22,8 +21,11 @@ from understudy.vocabulary.json import JsonObject
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
-_LATER = timedelta(seconds=15)
+_LATER_SECONDS = 15.0
 """Until a next run that could not be planned now (a store or the server is away) is planned again."""
+
+_IN_THE_WAY = ("busy", "secret_missing", "secret_unreadable")
+"""What somebody ends: another run ends, or a secret is given to the process that goes on. Nothing final is known by it."""
 
 PlanRequest = Callable[[Request], Plan]
 
@@ -41,7 +43,7 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
 
     Raises:
         TryAgain: what is needed for planning is away; the request stays open.
-        GiveUp: ``busy``: likewise, another run is in the way.
+        GiveUp: ``busy``: likewise, another run is in the way; ``secret_missing``, ``secret_unreadable``: this process lacks it.
     """
     last = request.runs[-1]
     records = installation.records
@@ -60,7 +62,7 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
         records.requests.put_off(request.request, last, RecordedError.of(still_open))
         raise still_open from passing
     except GiveUp as error:
-        if error.code == "busy":
+        if error.code in _IN_THE_WAY:
             records.requests.put_off(request.request, last, RecordedError.of(error))
             raise
         if error.code == ALREADY_FOLLOWED:
@@ -96,6 +98,7 @@ class OpenRequests(RepeatedLook):
         self._plan_request = plan_request
         self._submit = submit
         self._not_before_seconds: dict[RunId, float] = {}
+        """By the clock that nobody sets."""
         self._unreadable = False
 
     def look(self) -> None:
@@ -116,8 +119,8 @@ class OpenRequests(RepeatedLook):
         return found
 
     def _see_to(self, request: RequestRecord) -> None:
-        last, now_seconds = request.runs[-1], self._installation.clock.monotonic_seconds()
-        if now_seconds < self._not_before_seconds.get(last, now_seconds):
+        last, now = request.runs[-1], self._installation.clock.monotonic_seconds()
+        if now < self._not_before_seconds.get(last, now):
             return
         try:
             with as_state_faults():
@@ -125,8 +128,8 @@ class OpenRequests(RepeatedLook):
                     return
                 following = go_on(self._installation, request, self._plan_request, self._submit)
         except (UnderstudyError, OSError) as error:
-            self._not_before_seconds[last] = now_seconds + _LATER.total_seconds()
-            _log.error("%s. Trying again in %d s", error, _LATER.total_seconds())
+            self._not_before_seconds[last] = now + _LATER_SECONDS
+            _log.error("%s. Trying again in %d s", error, _LATER_SECONDS)
             return
         if following is not None:
             _log.info("run %s follows %s", following, last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from understudy.app.carrying_out import Watcher, carry_out
@@ -31,18 +31,19 @@ from understudy.runner.plan_json import plan_outline
 from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.restore_base_backup import RESTORES_BASE_BACKUP
 from understudy.steps.wal_shipping import shipped_everywhere
-from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import WalSegment
 
 _PROVING = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
-_RUNS_LOOKED_AT = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is to become of one resource's backups and WAL in one repository; or why nothing is."""
+    """What is to become of one resource's backups and WAL in one repository; or why nothing is. Both, where it was refused when
+    it was to be carried out.
+    """
 
     resource: ResourceName
     repository: RepositoryName
@@ -76,22 +77,37 @@ def decide(installation: Installation, resource: str | None, repository: str | N
     )
 
 
-def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> tuple[RunView, ...]:
-    """Carry out what was decided, a run for each resource of which anything goes.
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What was carried out of it, and what was refused then."""
 
-    Raises:
-        Refusal: ``busy`` (a backup is under way, or a chain of which something goes is read), ``controller_superseded``.
-    """
-    views = []
+    decided: tuple[Retention, ...]
+    """As decided; where a resource was refused, with that as its fault."""
+    views: tuple[RunView, ...]
+    refused: tuple[Refusal, ...]
+    """``busy`` (a backup is under way, or a chain of which something goes is read), ``controller_superseded``."""
+
+
+def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> Expired:
+    """Carry out what was decided, a run for each resource of which anything goes. What one is refused keeps back no other."""
+    views: list[RunView] = []
+    refused: dict[ResourceName, Refusal] = {}
     for resource in dict.fromkeys(each.resource for each in decided):
-        plan = plan_for(installation, resource, decided)
-        if plan is not None:
-            views.append(carry_out(installation, plan, watcher))
-    return tuple(views)
+        try:
+            plan = plan_for(installation, resource, decided)
+            if plan is not None:
+                views.append(carry_out(installation, plan, watcher))
+        except Refusal as error:
+            refused[resource] = error
+    told = tuple(replace(each, fault=each.fault or refused.get(each.resource)) for each in decided)
+    return Expired(told, tuple(views), tuple(refused.values()))
 
 
 def plan_for(installation: Installation, resource: ResourceName, decided: Sequence[Retention]) -> Plan | None:
-    """Raises as ``expire`` does."""
+    """
+    Raises:
+        Refusal: ``controller_superseded``; and what the repositories raise.
+    """
     removing = [
         DecidedFor(each.repository, each.decision)
         for each in decided
@@ -212,16 +228,14 @@ def _in_use(installation: Installation, resource: ResourceName) -> Mapping[Backu
 
 def _proven(installation: Installation, resource: ResourceName, name: RepositoryName) -> Iterator[BackupKey]:
     """What was restored from this repository by runs that succeeded, which includes that the data were verified."""
-    for run in installation.records.runs(_RUNS_LOOKED_AT):
-        if run.procedure not in _PROVING or run.state is not RunState.SUCCEEDED:
-            continue
-        for fields in _steps_as_written(installation.records.plan(run.run)):
+    for run in installation.records.history.of(_PROVING, RunState.SUCCEEDED):
+        for fields in steps_as_written(installation.records.plan(run)):
             if fields["step"] == RESTORES_BASE_BACKUP and (fields["resource"], fields["repository"]) == (resource, name):
                 labels = cast("Sequence[str]", fields["labels"])
                 yield SystemIdentifier(str(fields["system_identifier"])), BackupLabel(labels[-1])
 
 
-def _steps_as_written(plan: JsonObject) -> Iterator[JsonObject]:
+def steps_as_written(plan: JsonObject) -> Iterator[JsonObject]:
     """The fields of each step, by whichever version: what an older one planned need not be a step of this one any more.
 
     Nothing of a plan whose form is not understood: what it proved is not known, and so keeps nothing.

@@ -7,15 +7,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from understudy.app.asking import planner
-from understudy.app.carrying_out import SERVING_FILE
+from understudy.app.carrying_out import SERVING_FILE, Serving
 from understudy.app.filing import EvidenceFiling
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
 from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
+from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
@@ -36,7 +36,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
     """
     with ExitStack() as undo:
         runner = undo.enter_context(runner_of(installation))
-        undo.enter_context(_announced(installation.state))
+        undo.enter_context(_announced(installation))
         died = undo.enter_context(_dead_threads(stopping))
         filing = EvidenceFiling(installation)
         filing.start()
@@ -49,7 +49,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
             keeping.start(undo)
         for interrupted in runner.interrupted():  # it may knock where nobody answers, and WAL does not wait for that
             ask_anew_or_warn(installation, interrupted.run)
-        under_way = set(runner.resume_all())
+        under_way = set(runner.resume_all(lambda run: has_secrets_or_says(installation, run)))
         for run in under_way:
             _log.info("resumed run %s", run)
         for keeping in kept:
@@ -96,11 +96,11 @@ def _look_once(installation: Installation, runner: Runner, under_way: set[RunId]
 
 
 @contextmanager
-def _announced(state: Path) -> Iterator[None]:
-    """Other commands then hand their work over instead of refusing."""
-    file = state / SERVING_FILE
+def _announced(installation: Installation) -> Iterator[None]:
+    """Other commands then hand their work over instead of refusing, if they go by the same stack file."""
+    file = installation.state / SERVING_FILE
     aside = file.with_suffix(f".{os.getpid()}")
-    aside.write_text(str(os.getpid()))
+    aside.write_text(str(Serving(os.getpid(), installation.digest)))
     aside.replace(file)
     try:
         yield

@@ -29,8 +29,8 @@ Examples:
   understudy expire orders            shows it, asks, then removes
   understudy expire orders --repository far --yes
 
-Exit codes: 0 done, also where there was nothing to do; 1 a run failed, or a repository was left out; 4 a backup or a restore is
-under way; 5 refused: a manifest cannot be believed, or nobody was there to ask.
+Exit codes: 0 done, also where there was nothing to do; 1 a run failed, or something was left out; 4 a backup or a restore is
+under way; 5 refused: a manifest cannot be believed, or nobody was there to ask; 130 interrupted, or cancelled by a person.
 """
 )
 @click.argument("resource", required=False)
@@ -66,14 +66,17 @@ def expire(
     if not dry_run and any(each.removes for each in decided):
         _require_agreement(yes)
         with watched(installation, quiet=as_json) as watcher:
-            views = carry_out_expiry(installation, decided, watcher)
+            expired = carry_out_expiry(installation, decided, watcher)
+        decided, views = expired.decided, expired.views
+        for error in expired.refused:
+            print_error(error)
     if as_json:
         runs = [{"run": view.run, "steps": view.steps} for view in views]
         print_json({"retention": [_retention_to_json(each) for each in decided], "runs": runs})
     else:
         for view in views:
             print_run(view, as_json)
-    sys.exit(_exit_code(decided, views))
+    sys.exit(exit_code_of(decided, views))
 
 
 def _require_agreement(yes: bool) -> None:
@@ -92,11 +95,12 @@ def _require_agreement(yes: bool) -> None:
         raise click.Abort
 
 
-def _exit_code(decided: Sequence[Retention], views: Sequence[RunView]) -> ExitCode:
+def exit_code_of(decided: Sequence[Retention], views: Sequence[RunView]) -> ExitCode:
     faults = [each.fault for each in decided if each.fault is not None]
     if faults and len(faults) == len(decided):
         return ExitCode.of(faults[0])
-    return ExitCode.DONE if not faults and all(view.succeeded for view in views) else ExitCode.FAILED
+    ended = [ExitCode.of_run(view) for view in views if not view.succeeded]
+    return ExitCode.FAILED if faults or ExitCode.FAILED in ended else next(iter(ended), ExitCode.DONE)
 
 
 # Text

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from understudy.vocabulary.errors import Refusal
+
 if TYPE_CHECKING:
     from understudy.app.installation import Installation
 
@@ -67,6 +69,23 @@ def looked_at(stack_file: Path, state: Path | None) -> Installation:
     from understudy.stack.loader import load_stack
 
     return Installation.looked_at(load_stack(stack_file), state)
+
+
+def opened_with_runs(stack_file: Path, state: Path | None) -> Installation:
+    """As ``opened``, for who names a run: where nothing was ever recorded, nothing is made either.
+
+    Raises:
+        Refusal: ``run_unknown``.
+    """
+    installation = looked_at(stack_file, state)
+    if not (installation.state / "state.db").exists():
+        raise Refusal(
+            "run_unknown",
+            found=f"nothing is recorded in {installation.state}",
+            expected="the state directory that the run was begun with",
+            hint="name it with --state, or the stack file that leads there with --stack",
+        )
+    return installation
 
 
 def opened(stack_file: Path, state: Path | None) -> Installation:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import command_on, json_option, opened, stack_options
+from understudy.cli.options import command_on, json_option, looked_at, opened_with_runs, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
@@ -43,12 +43,13 @@ Examples:
 @click.option("--newest", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="How many.")
 def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> None:
     """List the runs of backups, restores, drills, recoveries and retention, newest first. Their times are in UTC."""
-    found = opened(stack_file, state).past.runs(newest)
+    installation = looked_at(stack_file, state)
+    found = installation.past.runs(newest) if (installation.state / "state.db").exists() else ()
     if as_json:
         print_json({"runs": found})
         return
     if not found:
-        click.echo("no runs yet")
+        click.echo(f"no runs yet in {installation.state}")
         return
     rows = [
         (run.run, run.procedure, run.subject, words(run.state.value), duration(run.ended - run.submitted) if run.ended else "",
@@ -73,7 +74,8 @@ def show(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Show RUN, as runs names it, step by step: states, durations, proofs, errors."""
     from understudy.app.run_view import view_of
 
-    installation = opened(stack_file, state)
+    installation = opened_with_runs(stack_file, state)
+    installation = installation.reading(installation.past)
     view = view_of(installation, RunId(run))
     request = installation.records.requests.of(view.run.run)
     if as_json:
@@ -153,8 +155,9 @@ def approve(run: str, stack_file: Path, state: Path | None) -> None:
     """Agree, with your name, to what RUN asks."""
     from understudy.app.carrying_out import approve_waiting
 
-    for step in approve_waiting(opened(stack_file, state), RunId(run), Person(getpass.getuser())):
-        click.echo(f"agreed to {step}")
+    agreed_to = approve_waiting(opened_with_runs(stack_file, state), RunId(run), Person(getpass.getuser()))
+    for step, question in agreed_to.items():
+        say(f"agreed to {step}: {question}")
 
 
 @click.command(
@@ -170,7 +173,7 @@ def cancel(run: str, stack_file: Path, state: Path | None) -> None:
     from understudy.app.carrying_out import cancel as cancel_run
     from understudy.cli.foreground import watched
 
-    installation = opened(stack_file, state)
+    installation = opened_with_runs(stack_file, state)
     with watched(installation) as watcher:
         view = cancel_run(installation, RunId(run), Person(getpass.getuser()), watcher)
     click.echo(f"{view.run.run} is {words(view.run.state.value)}")
@@ -198,7 +201,7 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     from understudy.cli.watching import said_when_long
     from understudy.plan.plan import Procedure
 
-    installation = opened(stack_file, state)
+    installation = opened_with_runs(stack_file, state)
     with watched(installation, quiet=as_json) as watcher:
         view = resume_run(
             installation, RunId(run), planner(installation), watcher, lambda what: said_when_long(what, quiet=as_json)

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import cast
 
 from understudy.ports.clock import Clock
+from understudy.records.agreeing import agree
 from understudy.records.chain import ChainHead, ChainLink, EvidenceSigner, read_head, read_links
 from understudy.records.chained_form import Ledger, read_ledger
 from understudy.records.concluding import conclude, end_run
 from understudy.records.controller_lock import controller_pid
 from understudy.records.filing import Filing
+from understudy.records.history import History
 from understudy.records.observations import note_observation, read_observation
-from understudy.records.requests import Requests, end_request, is_awaited, join_request
+from understudy.records.requests import Requests, asked_to_end, end_request, is_awaited, join_request
 from understudy.records.rows import (
     approval_of,
     conclusion_of,
@@ -65,6 +67,7 @@ class Records:
         self._database = StateDatabase((copy or state) / "state.db")
         self.requests = Requests(self._database, clock)
         self.filing = Filing(self._database, clock)
+        self.history = History(self._database)
 
     def close(self) -> None:
         self._database.close()
@@ -104,7 +107,7 @@ class Records:
         """Runs that another process submitted for the controller to carry out, oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT run FROM runs WHERE state = ? AND executor IS NULL ORDER BY submitted", (RunState.WAITING,)
+                "SELECT run FROM runs WHERE state = ? AND executor IS NULL ORDER BY rowid", (RunState.WAITING,)
             ).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
 
@@ -118,9 +121,7 @@ class Records:
                 "UPDATE runs SET state = ? WHERE state IN (?, ?, ?) AND executor IS NOT NULL AND executor != ?",
                 (RunState.INTERRUPTED, *_UNFINISHED, executor),
             )
-            rows = connection.execute(
-                "SELECT run FROM runs WHERE state = ? ORDER BY submitted", (RunState.INTERRUPTED,)
-            ).fetchall()
+            rows = connection.execute("SELECT run FROM runs WHERE state = ? ORDER BY rowid", (RunState.INTERRUPTED,)).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
 
     def finish(self, run: RunId, state: RunState, error: RecordedError | None = None, report: JsonObject | None = None) -> None:
@@ -149,7 +150,7 @@ class Records:
         with self._database.writing() as connection:
             record = run_of(require_run(connection, run))
             if record.request is not None and is_awaited(connection, record):
-                end_request(connection, record.request, run, now, RecordedError("cancelled", f"{by} asked for its end"))
+                end_request(connection, record.request, run, now, asked_to_end(by))
                 return
             _require_unended(connection, run)
             connection.execute(
@@ -166,26 +167,16 @@ class Records:
             rows = connection.execute("SELECT run FROM runs WHERE cancel_requested_by IS NOT NULL AND ended IS NULL").fetchall()
         return frozenset(RunId(row["run"]) for row in rows) & frozenset(runs)
 
-    def approve(self, run: RunId, step: StepKey, by: Person) -> None:
-        """Agree to what the step asks. The first approval counts; repeating it changes nothing.
+    def approve(self, run: RunId, step: StepKey, by: Person, question: str) -> None:
+        """Agree to ``question``, which is what the step asks. The first approval counts; repeating it changes nothing.
 
         Raises:
-            Refusal: ``nothing_to_approve``, ``run_ended``, ``run_unknown``, ``step_unknown``.
+            Refusal: ``question_changed``: it asks something else by now; ``nothing_to_approve``, ``run_ended``, ``run_unknown``,
+                ``step_unknown``.
         """
         with self._database.writing() as connection:
             _require_unended(connection, run)
-            if require_step(connection, run, step)["approval_question"] is None:
-                raise Refusal(
-                    "nothing_to_approve",
-                    found=f"{step} of {run} asks nobody",
-                    expected="a step that asks for approval",
-                    hint=f"`understudy show {run}` says which step waits",
-                )
-            connection.execute(
-                """UPDATE steps SET approved_by = ?, approved = ?
-                   WHERE run = ? AND step = ? AND approved_by IS NULL AND ended IS NULL""",
-                (by, self._now(), run, step),
-            )
+            agree(connection, run, step, question, by, self._now())
 
     def ask_anew(self, run: RunId, plan: JsonObject, step: StepKey, question: str) -> None:
         """Exchange what the step asks, and the plan that says so; nobody has agreed to it and nothing was begun."""
@@ -270,7 +261,13 @@ class Records:
     def runs(self, newest: int = 50) -> tuple[RunRecord, ...]:
         """The ``newest`` runs, newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT * FROM runs ORDER BY submitted DESC, rowid DESC LIMIT ?", (newest,)).fetchall()
+            rows = connection.execute("SELECT * FROM runs ORDER BY rowid DESC LIMIT ?", (newest,)).fetchall()
+        return self._as_seen(tuple(run_of(row) for row in rows))
+
+    def unended(self) -> tuple[RunRecord, ...]:
+        """Every run that has not ended, newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM runs WHERE ended IS NULL ORDER BY rowid DESC").fetchall()
         return self._as_seen(tuple(run_of(row) for row in rows))
 
     def steps(self, run: RunId) -> tuple[StepRecord, ...]:

@@ -15,7 +15,7 @@ from understudy.records.rows import request_of, require_run, run_of
 from understudy.records.run import RecordedError, RequestRecord, RunRecord, RunState, Submission
 from understudy.records.state_database import StateDatabase
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import RunId
+from understudy.vocabulary.identifiers import Person, RunId
 
 ALREADY_FOLLOWED = "already_followed"
 
@@ -36,7 +36,7 @@ class Requests:
     def open(self) -> tuple[RequestRecord, ...]:
         """Those after whose last run something may come still, oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT request FROM requests WHERE ended IS NULL ORDER BY submitted").fetchall()
+            rows = connection.execute("SELECT request FROM requests WHERE ended IS NULL ORDER BY rowid").fetchall()
             return tuple(_request(connection, RunId(row["request"])) for row in rows)
 
     def put_off(self, request: RunId, last: RunId, error: RecordedError) -> None:
@@ -81,11 +81,20 @@ def join_request(connection: sqlite3.Connection, submission: Submission, now: st
 
 
 def settle_request(connection: sqlite3.Connection, run: RunRecord, state: RunState, now: str) -> None:
-    """The run ends so. Only after a failure something may follow; until that is decided, what it held stays held."""
+    """The run ends so. Only after a failure something may follow; until that is decided, what it held stays held.
+
+    Who asked for the end of a run asked for the end of its request, also where the run failed by itself before it could stop.
+    """
     if run.request is None:
         release_holds(connection, run.run)
     elif state is not RunState.FAILED:
         end_request(connection, run.request, run.run, now)
+    elif run.cancel_requested_by is not None:
+        end_request(connection, run.request, run.run, now, asked_to_end(run.cancel_requested_by))
+
+
+def asked_to_end(by: Person) -> RecordedError:
+    return RecordedError("cancelled", f"{by} asked for its end")
 
 
 def is_awaited(connection: sqlite3.Connection, run: RunRecord) -> bool:

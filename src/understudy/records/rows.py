@@ -49,17 +49,23 @@ def step_rows(connection: sqlite3.Connection, run: RunId) -> list[sqlite3.Row]:
     return connection.execute(f"{_STEPS} ORDER BY steps.ordinal", (run,)).fetchall()
 
 
+def successes_of(connection: sqlite3.Connection, step: StepKey, newest: int = -1) -> sqlite3.Cursor:
+    """The ``newest`` rows (else all) of steps of this key that succeeded, the last first: in the order of the chain, since clocks
+    are set back.
+    """
+    found = f"""{_WITH_PROGRESS} LEFT JOIN chain ON chain.run = steps.run AND chain.step = steps.step
+        WHERE steps.step = ? AND steps.state = ? ORDER BY chain.sequence DESC, steps.rowid DESC LIMIT ?"""
+    return connection.execute(found, (step, StepState.SUCCEEDED, newest))
+
+
 def newest_success_of(database: StateDatabase, step: StepKey) -> StepRecord | None:
     """
     Raises:
         TryAgain: ``state_unreadable``.
     """
-    # By the order in which they ended, not by when: clocks are put back.
-    ended = "(SELECT sequence FROM chain WHERE chain.run = steps.run AND chain.step = steps.step)"
-    newest = f"{_WITH_PROGRESS} WHERE steps.step = ? AND steps.state = ? ORDER BY {ended} DESC LIMIT 1"
     try:
         with database.reading() as connection:
-            row = connection.execute(newest, (step, StepState.SUCCEEDED)).fetchone()
+            row = successes_of(connection, step, 1).fetchone()
     except sqlite3.Error as error:
         raise TryAgain(
             "state_unreadable",

@@ -68,6 +68,7 @@ class Runner:
         self._under_way: set[RunId] = set()
         self._inside = 0
         self._left = threading.Condition()
+        self._looking = threading.Lock()
         self._watch: threading.Thread | None = None
         self._broken: BaseException | None = None
 
@@ -128,19 +129,14 @@ class Runner:
             raise _given_up(self._broken) from self._broken
         return self._records.run(run).state
 
-    def carry_out(self, plan: Plan, approved_by: Person | None = None) -> tuple[RunId, RunState]:
-        """Submit and wait."""
-        run = self.submit(plan, approved_by)
-        return run, self.wait(run)
-
     @property
     def gave_up(self) -> bool:
         """Whether it carries out nothing more; ``wait`` and ``pick_up`` say why."""
         return self._broken is not None
 
-    def approve(self, run: RunId, step: StepKey, by: Person) -> None:
+    def approve(self, run: RunId, step: StepKey, by: Person, question: str) -> None:
         """Raises Refusal as ``Records.approve`` does."""
-        self._records.approve(run, step, by)
+        self._records.approve(run, step, by, question)
         self._signals.notify()
 
     def cancel(self, run: RunId, by: Person) -> None:
@@ -176,9 +172,11 @@ class Runner:
         self._take_up(run)
         self._engine.resume(run)
 
-    def resume_all(self) -> tuple[RunId, ...]:
-        """Resume every interrupted run. For the control plane; a command in the foreground announces them instead."""
-        runs = tuple(each.run for each in self.interrupted())
+    def resume_all(self, is_ready: Callable[[RunId], bool] = lambda run: True) -> tuple[RunId, ...]:
+        """Resume every interrupted run that ``is_ready`` for it; which those were. For the control plane; a command in the
+        foreground goes on with one.
+        """
+        runs = tuple(each.run for each in self.interrupted() if is_ready(each.run))
         for run in runs:
             self.resume(run)
         return runs
@@ -289,9 +287,11 @@ class Runner:
         self._signals.notify()
 
     def _look_for_cancels(self) -> None:
-        with self._left:
-            runs = frozenset(self._under_way)
-        self._signals.set_cancelled(self._records.cancel_requested(runs) if runs else runs)
+        """One thread at a time: one that looked earlier and tells later would take back what another has told."""
+        with self._looking:
+            with self._left:
+                runs = frozenset(self._under_way)
+            self._signals.set_cancelled(self._records.cancel_requested(runs) if runs else runs)
 
     def _watch_records(self) -> None:
         while True:

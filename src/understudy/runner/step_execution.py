@@ -109,15 +109,18 @@ class StepExecution:
             return self._failed(started, _unexpected(error), {"where": _where(error)})
 
     def _wait_for_earlier_delay(self) -> None:
-        """A delay that a process before this one did not live to wait out."""
+        """A delay that a process before this one did not live to wait out; not for longer where the clock was set back since."""
         again_at = self.records.step(self.run, self.outline.key).again_at
         if again_at is not None:
             self._pause(min((again_at - self.clock.now()).total_seconds(), _LONGEST_EARLIER_DELAY_SECONDS))
 
     def _wait_for_approval(self) -> None:
+        """What asks a person does not run before one has agreed, whatever ended the waiting."""
         if self.outline.approval is not None and not self._approved():
             self.records.await_approval(self.run, self.outline.key)
             self.signals.wait_until(lambda: self._gives_way() or self._approved())
+            if not self._approved():
+                raise Cancelled
         self._cancellation().raise_if_requested()
 
     def _pause(self, seconds: float) -> None:

@@ -30,7 +30,10 @@ def retention_unsure(found: str) -> GiveUp:
     )
 
 
-@step_kind("remove_backups")
+REMOVES_BACKUPS = "remove_backups"
+
+
+@step_kind(REMOVES_BACKUPS)
 @dataclass(frozen=True, slots=True)
 class RemoveBackups:
     """Looks first whether anything that stays stands on what goes. Then folder by folder, manifest first.

@@ -1,0 +1,76 @@
+"""The secrets that an interrupted run needs, looked for before anybody goes on with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
+
+from understudy.app.installation import Installation
+from understudy.plan.plan import Procedure
+from understudy.runner.plan_json import plan_outline
+from understudy.stack.secrets import resolve_text
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import RepositoryName, RunId
+from understudy.vocabulary.json import JsonObject
+
+_log = logging.getLogger(__name__)
+
+_SPEAK_WITH_THE_SERVER = (Procedure.BACKUP, Procedure.RECOVERY)
+"""The others read repositories and the spool, also where nobody knows the server's address any more."""
+
+
+def require_secrets(installation: Installation, run: RunId) -> None:
+    """Look whether what the run's steps are told by reference can be read here.
+
+    A step that misses a secret fails for good, and the run with it. A run that nobody went on with waits until it is there.
+
+    Raises:
+        Refusal: ``secret_missing``, ``secret_unreadable``.
+    """
+    try:
+        _read_all(installation, installation.past.run(run).procedure, tuple(_steps(installation.past.plan(run))))
+    except GiveUp as error:
+        hint = f"{error.hint}; then go on: understudy resume {run}"
+        raise Refusal(error.code, found=error.found, expected=error.expected, hint=hint) from error
+
+
+def has_secrets_or_says(installation: Installation, run: RunId) -> bool:
+    """For the control plane, which goes on with every interrupted run that can be gone on with."""
+    try:
+        require_secrets(installation, run)
+    except Refusal as error:
+        _log.error("%s stays interrupted: %s", run, error)
+        return False
+    return True
+
+
+def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonObject]) -> None:
+    """Raises GiveUp as ``resolve`` does."""
+    for repository in set(_repositories(steps)) & set(installation.repository_names()):
+        installation.stores.get(repository)  # made now, with its keys
+    if procedure not in _SPEAK_WITH_THE_SERVER:
+        return
+    for name in {str(fields["resource"]) for fields in steps if "resource" in fields} & set(installation.stack.resources):
+        resource = installation.resource(name)
+        resolve_text(resource.url)
+        if resource.recover is not None and resource.recover.url is not None:
+            resolve_text(resource.recover.url)
+
+
+def _repositories(steps: Iterable[JsonObject]) -> Iterator[RepositoryName]:
+    for fields in steps:
+        for name in ("repository", "source"):
+            if name in fields:
+                yield RepositoryName(str(fields[name]))
+        yield from map(RepositoryName, cast("Sequence[str]", fields.get("repositories", ())))
+
+
+def _steps(plan: JsonObject) -> Iterator[JsonObject]:
+    """Nothing of a plan that cannot be read: the runner tells of that."""
+    try:
+        outline = plan_outline(plan)
+    except (ValueError, KeyError, TypeError):
+        return
+    for each in outline:
+        yield each.step

@@ -1,0 +1,50 @@
+"""What is asked of all that was ever recorded, however much that is. Obtained from ``Records.history``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from understudy.records.rows import run_of, step_of, successes_of
+from understudy.records.run import RunRecord, RunState, StepRecord
+from understudy.records.state_database import StateDatabase
+from understudy.vocabulary.identifiers import RunId, StepKey
+
+
+class History:
+    def __init__(self, database: StateDatabase) -> None:
+        self._database = database
+
+    def newest(self, procedures: Collection[str], state: RunState, resource: str) -> RunRecord | None:
+        """The last run about the resource that was submitted for one of these procedures and has ended so.
+
+        A run of a scenario is about the resource that its steps name.
+        """
+        prefix = f"{resource}/"
+        with self._database.reading() as connection:
+            row = connection.execute(
+                """SELECT * FROM runs WHERE procedure IN (SELECT value FROM json_each(?)) AND state = ? AND (subject = ? OR EXISTS
+                   (SELECT 1 FROM steps WHERE steps.run = runs.run AND substr(steps.step, 1, ?) = ?))
+                   ORDER BY rowid DESC LIMIT 1""",
+                (_as_json(procedures), state, resource, len(prefix), prefix),
+            ).fetchone()
+        return None if row is None else run_of(row)
+
+    def of(self, procedures: Collection[str], state: RunState | None = None) -> tuple[RunId, ...]:
+        """All runs of these procedures, newest first; with a state, those that are in it."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                """SELECT run FROM runs WHERE procedure IN (SELECT value FROM json_each(?)) AND state = coalesce(?, state)
+                   ORDER BY rowid DESC""",
+                (_as_json(procedures), state),
+            ).fetchall()
+        return tuple(RunId(row["run"]) for row in rows)
+
+    def successes(self, step: StepKey) -> tuple[StepRecord, ...]:
+        """Of all runs, each step of this key that succeeded, newest first."""
+        with self._database.reading() as connection:
+            return tuple(step_of(row) for row in successes_of(connection, step))
+
+
+def _as_json(values: Collection[str]) -> str:
+    return json.dumps(list(values))

@@ -1,0 +1,83 @@
+"""One step of a run, in this process: approval and delays, when signals come at an awkward moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.runner.stage import NoteStep, lines, plan_of, world_of
+from understudy.adapters.clock.system import SystemClock
+from understudy.plan.plan import Approval, Plan, PlannedStep
+from understudy.records.records import Records
+from understudy.records.run import RecordedError, StepState
+from understudy.runner.plan_json import plan_outline
+from understudy.runner.signals import RunSignals
+from understudy.runner.step_execution import StepExecution
+from understudy.runner.submission import hand_over
+from understudy.steps.codec import step_from_json
+from understudy.vocabulary.identifiers import StepKey
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    records = Records(tmp_path / "state", SystemClock())
+    yield records
+    records.close()
+
+
+class TakesItBack(RunSignals):
+    """As soon as somebody has heeded a wish to end, it says that there is none, as a look that began earlier would."""
+
+    def wait_until(self, fulfilled: Callable[[], bool], seconds: float | None = None) -> bool:
+        found = super().wait_until(fulfilled, seconds)
+        self.set_cancelled(frozenset())
+        return found
+
+
+def execution(state: Path, records: Records, plan: Plan, signals: RunSignals) -> StepExecution:
+    """Of the only step of a new run."""
+    clock = SystemClock()
+    run = hand_over(records, clock, plan)
+    [outline] = plan_outline(records.plan(run))
+    return StepExecution(run, outline, records, clock, signals, lambda *wiring: world_of(state, *wiring), step_from_json)
+
+
+def test_what_asks_a_person_does_not_run_unapproved_although_the_wish_to_end_it_is_taken_back(
+    tmp_path: Path, records: Records, notes: Path
+) -> None:
+    signals = TakesItBack(SystemClock())
+    asked = execution(
+        tmp_path / "state", records, plan_of(PlannedStep(NoteStep("a", str(notes)), approval=Approval("Really?"))), signals
+    )
+    signals.set_cancelled(frozenset({asked.run}))
+    assert asked.carry_out().state is StepState.SKIPPED
+    assert lines(notes) == []
+
+
+class NotesHowLong(RunSignals):
+    def __init__(self) -> None:
+        super().__init__(SystemClock())
+        self.seconds: list[float | None] = []
+
+    def wait_until(self, fulfilled: Callable[[], bool], seconds: float | None = None) -> bool:
+        self.seconds.append(seconds)
+        return False
+
+
+def test_a_delay_from_before_the_clock_was_set_back_is_waited_for_no_longer_than_any(
+    tmp_path: Path, records: Records, notes: Path
+) -> None:
+    signals = NotesHowLong()
+    delayed = execution(tmp_path / "state", records, plan_of(PlannedStep(NoteStep("a", str(notes)))), signals)
+    ahead = SystemClock().now() + timedelta(days=400)
+    records.postpone_step(delayed.run, StepKey("a"), ahead, RecordedError("store_unreachable", "no route"))
+    assert delayed.carry_out().state is StepState.SUCCEEDED
+    assert signals.seconds == [60.0]
