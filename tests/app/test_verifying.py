@@ -13,8 +13,11 @@ from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
 from understudy.app.verifying import parse_target, verify
+from understudy.plan.plan import Mode, Plan, PlannedStep, Procedure
+from understudy.runner.submission import hand_over
+from understudy.steps.remove_backups import RemoveBackups
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.wal import WalSegment
 
 
@@ -75,8 +78,11 @@ class Copied:
         self.state = state
         self.labels = labels
 
+    def installation(self):
+        return Installation.open(self.stack_file, self.state)
+
     def verify(self, target=None, *, deep=False, repository=None):
-        installation = Installation.open(self.stack_file, self.state)
+        installation = self.installation()
         return verify(installation, parse_target(installation, target), repository, deep, lambda *_: None)
 
     def codes(self, target=None, *, deep=False):
@@ -166,6 +172,40 @@ def test_an_edited_manifest_is_not_believed_and_breaks_what_stands_on_it(stored)
     manifest.write_text(json.dumps(envelope))
     assert stored.codes() == {"signature_wrong", "chain_broken"}
     assert "signature_wrong" in stored.codes(stored.labels[0])
+
+
+def lose(stored, label):
+    shutil.rmtree(stored.cluster / "backups" / label)
+
+
+def test_a_backup_that_is_no_longer_there_is_found(stored):
+    newest = stored.labels[-1]
+    lose(stored, newest)
+    assert stored.codes() == stored.codes(f"orders/{newest}") == {"backup_lost"}
+    lose(stored, stored.labels[0])
+    result = stored.verify()
+    assert [each.label for each in result.backups if {fault.code for fault in each.faults} == {"backup_lost"}] == [
+        stored.labels[0],
+        newest,
+    ]
+    assert stored.codes(stored.labels[1]) == {"chain_broken"}
+
+
+def test_what_retention_was_to_remove_is_not_called_lost(stored, tmp_path):
+    stored.state = shutil.copytree(stored.state, tmp_path / "state")
+    removes = RemoveBackups("orders", "near", (f"{stored.cluster.name}/{stored.labels[-1]}",), ())
+    plan = Plan(PlanId("p"), Procedure.EXPIRY, Mode.ROUTINE, "orders", (PlannedStep(removes),), frozenset(), "0" * 64)
+    installation = stored.installation()
+    hand_over(installation.records, installation.clock, plan)
+    lose(stored, stored.labels[-1])
+    assert stored.codes() == set()
+
+
+def test_what_another_controller_may_have_removed_is_not_called_lost(stored):
+    installation = stored.installation()
+    installation.repository(RepositoryName("near")).claim_epoch("another", installation.clock.now())
+    lose(stored, stored.labels[-1])
+    assert stored.codes() == set()
 
 
 def test_edited_sums_are_found(stored):

@@ -120,7 +120,7 @@ def test_a_run_under_way_and_one_that_nobody_took_up_pass(records: Records) -> N
 def test_an_approval_that_comes_after_its_steps_end_changes_nothing(records: Records) -> None:
     records.submit(submission(asks=("b",)))
     records.conclude_step(RUN, B, succeeded())
-    records.approve(RUN, B, ANNA)
+    records.approve(RUN, B, ANNA, "Really?")
     assert records.approval(RUN, B) is None
     assert compared(records).findings == ()
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from understudy.app.backups import no_backup
 from understudy.app.installation import Installation
+from understudy.app.lost_backups import lost_backups
 from understudy.app.repositories import made_repository
 from understudy.app.retention import rules_of
 from understudy.plan.retention import RetentionFacts, decide_retention
 from understudy.plan.wal_retention import ClusterHoldings
 from understudy.repository.backup_checks import ObjectFault, check_backup
-from understudy.repository.catalog import Repository, UnusableBackup
+from understudy.repository.catalog import BackupListing, Repository, UnusableBackup
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import read_history
 from understudy.repository.unpacking import SealedBackup
@@ -190,6 +191,7 @@ class _Verifier:
         chosen = self._chosen(repository, listing.usable)
         for bad in listing.unusable:
             self._add_unusable(name, resource, bad)
+        self._add_lost(name, repository, resource, listing)
         for cluster in sorted({backup.system_identifier for backup in chosen}):
             of_cluster = [backup for backup in chosen if backup.system_identifier == cluster]
             for backup in of_cluster:
@@ -216,6 +218,17 @@ class _Verifier:
         if self._target.label is None or label in (self._target.label.text, self._target.label.chain.text):
             faults = (ObjectFault.of(bad.key, bad.error),)
             self._backups.append(BackupCheckResult(name, resource, label, None, None, 0, 0, None, faults))
+
+    def _add_lost(self, name: RepositoryName, repository: Repository, resource: ResourceName, listing: BackupListing) -> None:
+        """What is not there can't be read back: it is known of by the records alone."""
+        try:
+            lost = lost_backups(self._installation, name, repository, resource, listing)
+        except UnderstudyError as error:
+            self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of("controller", error)))
+            return
+        for label, fault in lost.items():
+            if self._target.label in (None, BackupLabel(label)):
+                self._backups.append(BackupCheckResult(name, resource, label, None, None, 0, 0, None, (fault,)))
 
     def _check(self, name: RepositoryName, repository: Repository, backup: BackupManifest) -> BackupCheckResult:
         faults: list[ObjectFault] = []
