@@ -9,6 +9,7 @@ from understudy.adapters.age import new_identity
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.app.preflight import check
+from understudy.judge.preflight import Grade
 
 
 class Desk:
@@ -48,9 +49,10 @@ class Desk:
         self.stack_file.write_text("\n".join(lines) + "\n")
 
     def check(self):
-        """The findings by aspect; several of one aspect are joined as a list."""
+        """The findings by aspect; several of one aspect are joined as a list. No failure goes without what to change."""
         found = {}
         for finding in check(self.stack_file, self.state).findings:
+            assert finding.change or finding.grade is not Grade.FAILURE, finding
             found.setdefault(finding.aspect, []).append(finding)
         return found
 

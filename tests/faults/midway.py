@@ -86,10 +86,3 @@ class Mender(SilentWatcher):
             if step.error is not None and not step.state.is_final:
                 self.step, self.said = step.key.partition("/")[2], step.error
                 self._mend()
-
-
-def told_whole(said: RecordedError | None) -> str:
-    """The code of an error that says what was found, what was expected, and what to do."""
-    assert said is not None, "the fault did not come in the middle"
-    assert said.found and said.expected and said.hint, said
-    return said.code

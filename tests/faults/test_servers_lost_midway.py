@@ -9,10 +9,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.faults.midway import Mender, break_midway, told_whole
+from tests.faults.midway import Mender, break_midway
 from tests.restore_matrix.estate import RESOURCE, Estate, expect_success, failed_step, proof_of
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
+from tests.told import told_whole
 from understudy.app.backups import back_up
 from understudy.app.recoveries import Choice
 from understudy.vocabulary.identifiers import BackupKind

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from tests.faults.estate import FAR
-from tests.faults.midway import Mender, break_midway, told_whole
+from tests.faults.midway import Mender, break_midway
 from tests.restore_matrix.estate import NEAR, RESOURCE, Estate, dump_of, expect_success, failed_step, proof_of
 from tests.restore_matrix.stores import BUCKET, PREFIX, StoreKind, s3_fields
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.rclone_s3 import RcloneS3
+from tests.told import told_whole
 from understudy.app.backups import back_up
 from understudy.app.recoveries import Choice, restore
 from understudy.app.verifying import parse_target, verify

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
+from tests.told import told_whole
 from understudy.adapters.age import new_identity
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
@@ -189,10 +190,10 @@ def expect_success(view: RunView) -> RunView:
 
 
 def failed_step(view: RunView) -> tuple[str, str]:
-    """Which step failed, and with which code."""
+    """Which step failed, and with which code; its error says everything that an error must."""
     failed = [step for step in view.steps if step.state is StepState.FAILED]
-    assert not view.succeeded and failed and failed[0].error is not None, [(step.key, step.state) for step in view.steps]
-    return failed[0].key.partition("/")[2], failed[0].error.code
+    assert not view.succeeded and failed, [(step.key, step.state) for step in view.steps]
+    return failed[0].key.partition("/")[2], told_whole(failed[0].error)
 
 
 def proof_of(view: RunView, verb: str) -> JsonObject:

@@ -10,6 +10,7 @@ from tests.restore_matrix.sequences import assert_sequences_not_behind, sequence
 from tests.restore_matrix.stores import StoreKind
 from tests.restore_matrix.story import RESTORE_POINT, SETTINGS, Story, marks_in, tell
 from tests.servers.flavours import Flavour
+from tests.told import told_whole
 from understudy.app.recoveries import Choice
 from understudy.records.run import StepState
 from understudy.vocabulary.errors import Refusal
@@ -28,10 +29,13 @@ TARGETS_THAT_MEAN_THE_GOOD_MOMENT: dict[str, Callable[[Story], RecoveryTarget]] 
     "transaction": lambda story: RecoveryTarget(TargetKind.TRANSACTION, story.good.xid),
     "name": lambda story: RecoveryTarget(TargetKind.NAME, RESTORE_POINT),
 }
-GOOD = [
-    *(("18-file", target) for target in TARGETS_THAT_MEAN_THE_GOOD_MOMENT),
-    ("16-s3", "lsn"), ("16-s3", "transaction"), ("15-s3", "time"), ("15-s3", "name"),
-]  # fmt: skip
+GOOD = [("18-file", target) for target in TARGETS_THAT_MEAN_THE_GOOD_MOMENT]
+TYPED: dict[tuple[str, str], Callable[[Story], str]] = {
+    ("16-s3", "--lsn"): lambda story: str(story.good.lsn),
+    ("16-s3", "--xid"): lambda story: story.good.xid,
+    ("15-s3", "--time"): lambda story: story.good.committed.isoformat(),
+    ("15-s3", "--name"): lambda story: RESTORE_POINT,
+}
 
 
 def to_time(moment):
@@ -74,6 +78,17 @@ def test_a_target_brings_back_exactly_the_moment_that_it_names(stories, source, 
     assert_sequences_not_behind(story.good.sequences, sequences_of(copy))
 
 
+@pytest.mark.parametrize(("source", "option"), [on(*typed) for typed in TYPED])
+def test_a_target_a_backup_and_a_timeline_that_are_typed_bring_back_that_moment_from_there(stories, source, option):
+    story = stories(source)
+    copy = story.estate.server.sibling()
+    [backup] = story.estate.backups()
+    typed = (option, TYPED[source, option](story), "--backup", backup.label.text, "--timeline", "1")
+    story.estate.command("restore", "orders", "--to", str(copy.data), *typed)
+    assert dump_of(copy.start()) == story.good.dump
+    assert_sequences_not_behind(story.good.sequences, sequences_of(copy))
+
+
 @pytest.mark.parametrize("source", [on("18-file"), on("16-s3")])
 def test_immediate_stops_where_the_backup_is_consistent(stories, source):
     story = stories(source)
@@ -95,7 +110,7 @@ def test_a_target_before_the_first_backup_is_refused(stories, source):
     for target in (to_time(first.stop_time), RecoveryTarget(TargetKind.LSN, str(first.start_lsn))):
         with pytest.raises(Refusal) as refused:
             estate.restore(Choice(target), estate.directory / "never")
-        assert refused.value.code == "target_before_first_backup"
+        assert told_whole(refused.value) == "target_before_first_backup"
     assert not (estate.directory / "never").exists()
 
 
@@ -105,7 +120,7 @@ def test_a_target_behind_the_last_wal_is_refused_or_not_reached_and_never_promot
     with pytest.raises(Refusal) as refused:
         beyond = RecoveryTarget(TargetKind.LSN, str(story.end.lsn + 64 * 2**20))
         story.estate.restore(Choice(beyond), story.estate.directory / "never")
-    assert refused.value.code == "target_beyond_wal"
+    assert told_whole(refused.value) == "target_beyond_wal"
     assert "ships every 10 s (wal.ship_every)" in refused.value.hint
     for target in (to_time(story.end.committed + timedelta(microseconds=1)), RecoveryTarget(TargetKind.NAME, "nobody made it")):
         copy = story.estate.server.sibling()
@@ -134,5 +149,5 @@ def test_a_directory_that_holds_something_is_refused_and_left_as_it_was(stories,
     (occupied / "somebody-s-file").write_text("precious")
     with pytest.raises(Refusal) as refusal:
         estate.restore(Choice(), occupied)
-    assert refusal.value.code == "target_not_empty"
+    assert told_whole(refusal.value) == "target_not_empty"
     assert [path.name for path in occupied.iterdir()] == ["somebody-s-file"]

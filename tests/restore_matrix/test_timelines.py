@@ -5,6 +5,7 @@ import pytest
 from tests.restore_matrix.estate import RESOURCE, dump_of, expect_success, failed_step, proof_of
 from tests.restore_matrix.story import SETTINGS, mark, marks_in
 from tests.servers.processes import wait_until
+from tests.told import told_whole
 from understudy.app.recoveries import Choice
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupKind
@@ -105,7 +106,7 @@ def test_a_damaged_history_is_in_the_way_of_those_only_who_could_have_wanted_its
         for choice in (Choice(), Choice(timeline=NEW)):
             with pytest.raises(Refusal) as refused:
                 fork.estate.restore(choice, fork.estate.directory / "never")
-            assert refused.value.code == "timeline_history_damaged"
+            assert told_whole(refused.value) == "timeline_history_damaged"
         copy = fork.restored(Choice(timeline=OLD))
         assert "end of the old timeline" in marks_in(copy)
     finally:
@@ -127,11 +128,11 @@ def test_a_backup_from_before_the_fork_is_refused_where_the_wal_between_is_gone(
     finally:
         for path in taken_away:
             (tmp_path / path.name).rename(path)
-    assert refused.value.code == "wal_missing"
+    assert told_whole(refused.value) == "wal_missing"
     assert not (fork.estate.directory / "never").exists()
 
 
 def test_a_timeline_that_the_repository_does_not_know_is_refused(fork):
     with pytest.raises(Refusal) as refused:
         fork.estate.restore(Choice(timeline=Timeline(7)), fork.estate.directory / "never")
-    assert refused.value.code == "timeline_unknown"
+    assert told_whole(refused.value) == "timeline_unknown"

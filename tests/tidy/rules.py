@@ -48,6 +48,9 @@ REVEALS = {
 }
 """Where a secret's value may be taken out, and what for. A new line here wants a reason as good as these."""
 
+ERRORS = ("UnderstudyError", "TryAgain", "GiveUp", "Refusal")
+"""Those that say what is wrong; being cancelled is nothing wrong."""
+
 SECRET_NAMES = re.compile(r"(^|_)(password|passphrase|secret|secret_key|signing_key|private_key|identity|token)$")
 _NO_VALUES = {"system_identity"}
 
@@ -166,6 +169,23 @@ def catches_everything(source: Source) -> Iterator[Finding]:
             yield node.lineno, f"except {caught}: name what can happen"
 
 
+def leaves_out_what_an_error_says(source: Source) -> Iterator[Finding]:
+    """Whoever reads an error at three in the morning is told what was found, what was expected, and what to do."""
+    if not source.is_in(PRODUCT) or source.is_in(f"{PRODUCT}/vocabulary/errors.py"):
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        made = ast.unparse(node.func)
+        if made.rpartition(".")[2] not in ERRORS and not (made == "super().__init__" and "found" in given):
+            continue
+        for part in ("found", "expected", "hint"):
+            value = given.get(part)
+            if value is None or (isinstance(value, ast.Constant) and not value.value):
+                yield node.lineno, f"{ast.unparse(node)[:60]}: {part} is left out"
+
+
 def classes(source: Source) -> Iterator[tuple[str, str]]:
     """Each class's name, and where it stands."""
     for node in ast.walk(source.tree):
@@ -191,4 +211,5 @@ RULES = (
     keeps_a_secret_as_text,
     imports_what_another_room_owns,
     catches_everything,
+    leaves_out_what_an_error_says,
 )

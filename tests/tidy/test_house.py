@@ -40,6 +40,10 @@ BROKEN = [
     (rules.catches_everything, snippet("try: f()\nexcept Exception: pass")),
     (rules.catches_everything, snippet("try: f()\nexcept: pass")),
     (rules.catches_everything, snippet("try: f()\nexcept (OSError, BaseException) as error: print(error)")),
+    (rules.leaves_out_what_an_error_says, snippet('raise GiveUp("a_code", found="this", hint="do so")')),
+    (rules.leaves_out_what_an_error_says, snippet('return errors.TryAgain("a_code", found="this", expected="that", after=soon)')),
+    (rules.leaves_out_what_an_error_says, snippet('raise Refusal("a_code", found="this", expected="", hint="do so")')),
+    (rules.leaves_out_what_an_error_says, snippet('super().__init__("a_code", found="this", expected="that")')),
 ]
 
 KEPT = [
@@ -58,6 +62,8 @@ KEPT = [
     (rules.catches_everything, snippet("try: f()\nexcept Exception: pass", f"{PRODUCT}/runner/runner.py")),
     (rules.catches_everything, snippet("try: f()\nexcept BaseException:\n    clean()\n    raise")),
     (rules.catches_everything, snippet("try: f()\nexcept BaseException as error:\n    self.error = error")),
+    (rules.leaves_out_what_an_error_says, snippet('raise GiveUp("a_code", found=seen, expected=wanted, hint=f"do {this}")')),
+    (rules.leaves_out_what_an_error_says, snippet("raise Cancelled(); super().__init__(directory)")),
 ]
 
 

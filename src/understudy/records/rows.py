@@ -34,14 +34,24 @@ _STEPS = f"{_WITH_PROGRESS} WHERE steps.run = ?"
 def require_run(connection: sqlite3.Connection, run: RunId) -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute("SELECT * FROM runs WHERE run = ?", (run,)).fetchone()
     if row is None:
-        raise Refusal("run_unknown", found=f"no run is called {run}", hint="`understudy runs` lists them")
+        raise Refusal(
+            "run_unknown",
+            found=f"no run is called {run}",
+            expected="a run of this state directory",
+            hint="`understudy runs` lists them",
+        )
     return row
 
 
 def require_step(connection: sqlite3.Connection, run: RunId, step: StepKey) -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute(f"{_STEPS} AND steps.step = ?", (run, step)).fetchone()
     if row is None:
-        raise Refusal("step_unknown", found=f"{run} has no step {step}", hint=f"`understudy show {run}` lists its steps")
+        raise Refusal(
+            "step_unknown",
+            found=f"{run} has no step {step}",
+            expected="a step of that run",
+            hint=f"`understudy show {run}` lists its steps",
+        )
     return row
 
 

@@ -49,6 +49,7 @@ class StackFileInvalid(Refusal):
         super().__init__(
             "stack_file_invalid",
             found=f"{count} mistake{'' if count == 1 else 's'} in {file}\n  " + "\n  ".join(lines),
+            expected="at each of these places what its line expects",
             hint="correct these lines; docs/stack-file.md explains every key",
         )
 

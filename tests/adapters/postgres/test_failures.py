@@ -1,5 +1,6 @@
 import pytest
 
+from tests.told import told_whole
 from understudy.adapters.postgres.failures import connection_failure
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
@@ -58,5 +59,5 @@ def test_a_refusal_by_pg_hba_names_the_line_to_add(words, line):
 def test_each_refused_connection_has_its_code(words, kind, code):
     refused = connection_failure(f'connection to server at "db", port 5432 failed: {words}', "db:5432")
     assert isinstance(refused, kind)
-    assert refused.code == code
+    assert told_whole(refused) == code
     assert refused.found.startswith("db:5432: ")

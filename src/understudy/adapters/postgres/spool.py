@@ -203,6 +203,7 @@ class WalSpool:
                 "timeline_history_missing",
                 found=f"{self.wal} holds no {history_file_name(timeline)}",
                 expected="a timeline that the receiver has followed",
+                hint="if it was moved away, put it back; otherwise the receiver fetches it anew when it is started again",
             ) from None
 
     def forget(self, segments: Sequence[WalSegment]) -> None:
