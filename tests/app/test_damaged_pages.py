@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.cli.commands import understudy
+from tests.cli.commands import leading_to, understudy
 from tests.restore_matrix.estate import SilentWatcher, expect_success, failed_step, proof_of
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
@@ -106,7 +106,8 @@ def test_where_no_other_backup_is_left_it_says_what_a_person_can_do_and_lets_nob
     assert done.returncode == 1, done.stdout + done.stderr
     assert "pages_damaged" in done.stderr
     assert "no_sound_backup" in done.stdout and label in done.stdout
-    assert "understudy restore orders --backup LABEL --to DIRECTORY leaves a copy there" in done.stdout
+    copying = f"understudy restore orders --backup LABEL --to DIRECTORY {leading_to(damaged.desk)}"
+    assert f"{copying} leaves a copy there" in done.stdout
     with pytest.raises(psycopg.OperationalError, match="refused"):
         psycopg.connect(damaged.server.url)
     assert not damaged.installation.instances["orders"].facts(damaged.place).running

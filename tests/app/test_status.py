@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.app.desk import desk
-from tests.cli.commands import understudy
+from tests.cli.commands import leading_to, understudy
 from tests.records.cast import submission, succeeded
 from tests.servers.postgres import PostgresServer
 from tests.supervise.owned_clock import OwnedClock
@@ -68,7 +68,7 @@ def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
     record(installation, "r2", "backup", RunState.FAILED)
     assert status(installation).resources[0].newest_backup.run == "r1"
     said = understudy(desk, "status").stdout
-    assert "last backup" in said and "(understudy show r2)" in said
+    assert "last backup" in said and f"(understudy show r2 {leading_to(desk)})" in said
     record(installation, "r3", "backup", RunState.SUCCEEDED, backup=True)
     assert status(installation).resources[0].failed_backup is None
 
@@ -88,7 +88,8 @@ def test_a_chain_that_stands_on_a_full_backup_from_long_ago_is_told(desk, server
     record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F")
     assert "stands on an old full one" not in understudy(desk, "status").stdout
     record(installation, "r2", "backup", RunState.SUCCEEDED, backup=True, label="20200101-030000F_20261123-030000I")
-    assert "stands on an old full one (understudy backup orders --full)" in understudy(desk, "status").stdout
+    command = f"understudy backup orders --full {leading_to(desk)}"
+    assert f"stands on an old full one ({command})" in understudy(desk, "status").stdout
     desk.write(server, "backup: {full: '0 3 29 2 *'}", url=server.url)
     assert "stands on an old full one" not in understudy(desk, "status").stdout, "a schedule says when the next full one is due"
 
@@ -118,7 +119,7 @@ def test_a_drill_that_failed_after_a_good_one_is_shown_beside_it_and_a_restore_i
     shown = status(installation).resources[0]
     assert (shown.last_proof.run, shown.failed_proof.run) == ("r1", "r3")
     said = understudy(desk, "status").stdout
-    assert "last drill" in said and "(understudy show r3)" in said
+    assert "last drill" in said and f"(understudy show r3 {leading_to(desk)})" in said
     record(installation, "r4", "drill", RunState.SUCCEEDED)
     assert status(installation).resources[0].failed_proof is None
 

@@ -24,8 +24,13 @@ def understudy(desk, *arguments, **options):
 
 
 def assert_refused(done, code, returncode):
-    """In words: a code, what was found, what to do."""
+    """In words: a code, what was found, what was expected, what to do."""
     assert f"error: {code}" in done.stderr, done.stdout + done.stderr
-    assert "found:" in done.stderr and "hint:" in done.stderr
+    assert all(f"  {part}:" in done.stderr for part in ("found", "expected", "hint")), done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == returncode
+
+
+def leading_to(desk):
+    """What a command that is shown carries, so that it can be typed where nothing else is set."""
+    return f"--stack {desk.stack_file} --state {desk.state}"

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import pwd
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 import pytest
 
 from tests.app.desk import desk
-from tests.cli.commands import assert_refused, understudy
+from tests.cli.commands import assert_refused, leading_to, understudy
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
 from understudy.app.installation import Installation
@@ -66,7 +67,7 @@ def test_no_cancels_the_run_says_so_and_leaves_the_way_free(protected, served):
         os.close(ours)
         run = newest(protected)
         assert f"not agreed to: {run['run']} is cancelled" in said
-        shown = f"understudy show {run['run']} --stack {protected.stack_file} --state {protected.state}"
+        shown = f"understudy show {run['run']} {leading_to(protected)}"
         assert out == f"recovery database_corruption: not approved; nothing was touched ({shown})\n"
         assert "By anna's word it does not matter that the old server still answers" in said
         assert (run["state"], recovering.returncode) == ("cancelled", INTERRUPTED)
@@ -84,17 +85,27 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
     try:
         wait_until(lambda: installation.records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
         run = newest(protected)["run"]
-        assert understudy(protected, "cancel", run).returncode == 0
+        agreed = json.loads(understudy(protected, "approve", run, "--json").stdout)
+        cancelled = json.loads(understudy(protected, "cancel", run, "--json").stdout)
     finally:
         _, said = waiting.communicate(timeout=60)
-    place = f"--stack {protected.stack_file} --state {protected.state}"
+    place = leading_to(protected)
     assert f"understudy approve {run} {place}\n" in said and f"understudy cancel {run} {place}\n" in said
     assert waiting.returncode == INTERRUPTED
+    assert (agreed["run"], agreed["by"], agreed["agreed_to"]) == (
+        run,
+        pwd.getpwuid(os.geteuid()).pw_name,
+        ["orders/fence-old-server"],
+    )
+    assert (cancelled["run"]["run"], cancelled["run"]["state"]) == (run, "cancelled")
 
 
 def test_approving_a_run_that_has_ended_is_refused(protected):
     run = newest(protected)["run"]
-    assert_refused(understudy(protected, "approve", run), "run_ended", 5)
+    refused = understudy(protected, "approve", run)
+    assert_refused(refused, "run_ended", 5)
+    assert f"understudy show {run} {leading_to(protected)}; " in refused.stderr
+    assert f"understudy runs {leading_to(protected)}\n" in refused.stderr
 
 
 def test_looking_that_takes_long_is_said_on_a_terminal(protected):

@@ -1,5 +1,6 @@
 """What the host refuses, and what somebody damaged: a code and a hint, never a traceback."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -56,9 +57,12 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_begins(backed_u
     assert understudy(backed_up, "runs").stdout.count("\n") == 2
 
 
-def test_an_export_that_cannot_be_written_is_told(backed_up):
+def test_an_export_that_cannot_be_written_is_told_and_one_that_is_says_what_it_holds(backed_up):
     assert_refused(understudy(backed_up, "evidence", "export", "--to", "nowhere/all.json"), "file_unwritable", 2)
     assert_refused(understudy(backed_up, "evidence", "export", "--to", "."), "file_unwritable", 2)
+    said = json.loads(understudy(backed_up, "evidence", "export", "--to", "all.json", "--json").stdout)
+    exported = json.loads((backed_up.directory / "all.json").read_text())
+    assert said == {"file": "all.json", "run": None, "links": len(exported["links"])}
 
 
 @pytest.mark.parametrize("lost", ["", "state.db-shm"])

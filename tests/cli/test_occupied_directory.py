@@ -4,7 +4,7 @@ import re
 import signal
 
 from tests.app.desk import desk
-from tests.cli.commands import assert_refused, understudy
+from tests.cli.commands import assert_refused, leading_to, understudy
 from tests.cli.test_answering import begin, newest
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
@@ -31,7 +31,7 @@ def test_it_names_the_run_that_was_interrupted_there_and_both_ways_out_work(desk
         refused = understudy(desk, "restore", "orders", "--to", directory)
         assert_refused(refused, "target_not_empty", REFUSED)
         assert f"run {run} (restore orders, interrupted)" in refused.stderr
-        assert f"understudy resume {run}" in refused.stderr
+        assert f"understudy resume {run} {leading_to(desk)}" in refused.stderr
         assert newest(desk)["run"] == run, "no run was begun for what is refused"
 
         [end] = re.findall(rf"understudy (cancel {run})", refused.stderr)

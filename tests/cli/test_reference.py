@@ -14,6 +14,7 @@ from understudy.cli.reference import PAGE_FILE, commands, page
 DOCS = Path(__file__).parent.parent.parent / "docs"
 COMMANDS = [pytest.param(path, command, id=path) for path, command in commands() if not isinstance(command, click.Group)]
 HEAVY = ("pydantic", "psycopg", "dbos", "cryptography", "zstandard", "boto3", "yaml", "pyrage", "croniter", "fastapi")
+ANSWERS_NOTHING = {"understudy serve": "it goes on until it is stopped, and what it has to tell is a log"}
 
 
 def test_the_manuals_page_is_what_the_commands_say():
@@ -45,6 +46,15 @@ def test_nothing_in_a_help_is_wider_than_a_small_terminal(path, command):
     text = command.get_help(click.Context(command, info_name=path, terminal_width=80, max_content_width=80))
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert "\b" not in text
+
+
+def test_every_command_that_answers_anything_answers_in_json_where_it_is_asked_to():
+    without = {path for path, command in commands() if not isinstance(command, click.Group) and not takes(command, "as_json")}
+    assert without == set(ANSWERS_NOTHING)
+
+
+def takes(command, name):
+    return any(param.name == name for param in command.params)
 
 
 def test_every_exit_code_has_a_meaning():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, opened, stack_options
+from understudy.cli.options import command_on, json_option, on_this_stack, opened, stack_options
 from understudy.cli.printing import FOUND_HANG, found_lines, moment, print_json, say, table
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import BackupKind
@@ -92,7 +92,7 @@ def _print_what_goes_on(left: LeftStreaming | None) -> None:
     if left is None:
         return
     say(f"WAL goes on streaming into {left.spool}: process {left.receiver_pid}, replication slot {left.slot}.")
-    say("  Nothing stores it in the repositories until: understudy serve (or the next backup)")
+    say(f"  Nothing stores it in the repositories until: {command_on('serve')} (or the next backup)")
     click.echo("  To protect this database no longer:")
     if left.synchronous:
         say(f"    take {left.slot} out of synchronous_standby_names on the server, or its commits wait for ever")
@@ -147,7 +147,7 @@ def _print_backups(listing: BackupsEverywhere) -> None:
     for away in listing.away:
         say(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
         if away.hint:
-            say(f"  hint: {away.hint}", err=True)
+            say(f"  hint: {on_this_stack(away.hint)}", err=True)
 
 
 @click.command(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,6 +16,7 @@ from understudy.vocabulary.identifiers import RunId
 
 if TYPE_CHECKING:
     from understudy.app.proving import EvidenceVerdict
+    from understudy.vocabulary.json import Json
 
 _NAMED = 3
 
@@ -100,9 +102,13 @@ Examples:
 @click.argument("run", required=False)
 @click.option("--to", "file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The file to write.")
 @stack_options
-def export(run: str | None, file: Path, stack_file: Path, state: Path | None) -> None:
+@json_option
+def export(run: str | None, file: Path, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Write the evidence of RUN, or of everything, as one JSON file that can be verified elsewhere."""
     from understudy.app.proving import export_evidence
 
-    export_evidence(opened(stack_file, state), RunId(run) if run else None, file)
+    exported = export_evidence(opened(stack_file, state), RunId(run) if run else None, file)
+    if as_json:
+        print_json({"file": file, "run": run, "links": len(cast("Sequence[Json]", exported["links"]))})
+        return
     click.echo(f"written to {file}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
 from understudy.cli.printing import moment, print_error, print_json, say, table
 from understudy.vocabulary.sizes import readable_size
 
@@ -156,7 +156,7 @@ def _kept(kept: Kept) -> str:
         "proven": "the newest that a restore has proven",
         "in_use": f"run {kept.detail} reads it",
         "from_the_future": "it ended later than now: check the clocks",
-        "not_restorable": "something that it needs is not here (understudy verify says what)",
+        "not_restorable": f"something that it needs is not here ({command_on('verify')} says what)",
     }
     return words[kept.reason.value]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, looked_at, stack_options
+from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
 
@@ -51,20 +51,20 @@ def _is_known(found: Status) -> bool:
 
 
 def _print(found: Status) -> None:
-    serving = f"served by process {found.serving_pid}" if found.serving_pid else "not served (start: understudy serve)"
+    serving = f"served by process {found.serving_pid}" if found.serving_pid else f"not served (start: {command_on('serve')})"
     say(f"{found.stack}: {serving}")
     fault = found.records_fault
     if fault is not None:
-        say(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {fault.hint}")
+        say(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {on_this_stack(fault.hint)}")
     for resource in found.resources:
         click.echo("")
         _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
     for run in found.unfinished_runs:
-        say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} (understudy show {run.run})")
+        say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
         for step in (each for each in found.held_up if each.run == run.run):
             _print_held_up(step)
     for run in found.to_be_followed:
-        say(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} (understudy resume {run.run})")
+        say(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} ({command_on('resume', run.run)})")
         if run.run in found.put_off:
             say("\n".join(explained(found.put_off[run.run], "  ")))
 
@@ -73,14 +73,14 @@ def _print_held_up(step: HeldUpStep) -> None:
     waiting = click.style("waiting", fg="yellow") + f" in {step.step} {waiting_since(step.since, step.again_at)}"
     say(f"  {waiting}: {step.code}: {step.found}")
     if step.hint:
-        say(f"    hint: {step.hint}")
+        say(f"    hint: {on_this_stack(step.hint)}")
 
 
 _NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")
 
 
 def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> None:
-    unknown = "unknown: the records cannot be read (the repositories can: understudy backups)"
+    unknown = f"unknown: the records cannot be read (the repositories can: {command_on('backups')})"
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
         ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
@@ -115,7 +115,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
 def _print_fault(doing: str, fault: SeenFault) -> None:
     say("  " + click.style(f"fault {doing}", fg="red") + f", since {moment(fault.since)}: {fault.code}: {fault.found}")
     if fault.hint:
-        say(f"    hint: {fault.hint}")
+        say(f"    hint: {on_this_stack(fault.hint)}")
 
 
 _GAPS = {
@@ -123,15 +123,15 @@ _GAPS = {
     "nothing_safe": "no repository holds WAL of this server yet",
     "older_than_samples": "the repositories are further behind than serve has watched the server",
     "went_backwards": "the server was set back, or is another one; known again from a new timeline on, or a backup that begins "
-    "from now on (understudy backup {resource} --full)",
+    "from now on ({command})",
 }
 """Why an exposure is unknown, by the code that ``--json`` gives."""
 
 
 def _exposure(exposure: LiveExposure | None, resource: ResourceName) -> str:
     if exposure is None:
-        return "unknown: nobody watches (understudy serve)"
-    why = _GAPS.get(exposure.gap or "", exposure.gap or "").format(resource=resource)
+        return f"unknown: nobody watches ({command_on('serve')})"
+    why = _GAPS.get(exposure.gap or "", exposure.gap or "").format(command=command_on("backup", resource, "--full"))
     if exposure.gap == "went_backwards":
         return click.style("unknown", fg="red") + f" for {duration(exposure.seconds)}: {why}"
     if not exposure.known:
@@ -156,13 +156,13 @@ def _newest(resource: ResourceStatus) -> str:
     newest = resource.newest_backup
     if newest is not None:
         said = f"{newest.label}, {moment(newest.ended)} ({newest.run})"
-        due = f"; stands on an old full one (understudy backup {resource.resource} --full)"
+        due = f"; stands on an old full one ({command_on('backup', resource.resource, '--full')})"
         return said + (click.style(due, fg="yellow") if newest.chain_is_old else "")
-    return f"none taken here (understudy backup {resource.resource}; what the repositories hold: understudy backups)"
+    return f"none taken here ({command_on('backup', resource.resource)}; what the repositories hold: {command_on('backups')})"
 
 
 def _failed(run: EndedRun) -> str:
-    return click.style("failed", fg="red") + f" {moment(run.ended)} (understudy show {run.run})"
+    return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
 
 
 def _proof(resource: ResourceStatus) -> str:

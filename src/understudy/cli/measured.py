@@ -6,6 +6,7 @@ import click
 
 from understudy.app.measuring import MeasuredRecovery
 from understudy.app.run_view import RunView
+from understudy.cli.options import command_on
 from understudy.cli.printing import duration, moment, say
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
@@ -79,7 +80,7 @@ def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
             say(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}", hang=2)
     for repository in measured.unprotected:
         say(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
-        say(f"    once it is there again, understudy backup {measured.resource} --full")
+        say(f"    once it is there again, {command_on('backup', measured.resource, '--full')}")
     for phase, took in measurement.afterwards.items():
         click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
 

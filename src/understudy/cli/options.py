@@ -1,7 +1,9 @@
-"""Options that most commands share."""
+"""Options that most commands share, and what leads another command to the same stack."""
 
 from __future__ import annotations
 
+import functools
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 
 if TYPE_CHECKING:
     from understudy.app.installation import Installation
@@ -18,16 +20,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _STACK_FILE = "understudy.yaml"
+_NAMED_COMMAND = re.compile(
+    r"\bunderstudy (?:check|status|drill|recover|runs|show|approve|cancel|resume|evidence (?:verify|export)"
+    r"|(?:backups?|verify|expire|restore)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
+    r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b|database_corruption\b|data_loss\b|--(?:full|take-over|deep|dry-run)\b"
+    r"|--(?!stack |state )[a-z-]+ (?:[A-Z]{2,}\b|\d{8}-\d{6}\w*)))*"
+)
+"""A command in a sentence, up to where the sentence may go on. A word in lower case is a resource's name where only an option or
+a stop follows it. ``serve`` is what runs, not what to type, wherever a hint speaks of it."""
 
 
 def stack_options(command: Callable[P, R]) -> Callable[P, R]:
-    """``--stack`` and ``--state``: which stack file, and where this control plane keeps what it remembers."""
-    command = click.option(
+    """``--stack`` and ``--state``: which stack file, and where this control plane keeps what it remembers.
+
+    Below, nobody knows how they were given. So what an error's hint says to type is made to lead there here.
+    """
+
+    @functools.wraps(command)
+    def carried_out(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except UnderstudyError as error:
+            error.hint = on_this_stack(error.hint)
+            raise
+
+    with_state = click.option(
         "--state",
         type=click.Path(file_okay=False, path_type=Path),
         envvar="UNDERSTUDY_STATE",
         help="State directory; overrides the stack file's.",
-    )(command)
+    )(carried_out)
     return click.option(
         "--stack",
         "-f",
@@ -37,7 +59,7 @@ def stack_options(command: Callable[P, R]) -> Callable[P, R]:
         default=_STACK_FILE,
         show_default=True,
         help="Stack file.",
-    )(command)
+    )(with_state)
 
 
 def json_option(command: Callable[P, R]) -> Callable[P, R]:
@@ -49,18 +71,33 @@ def yes_option(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def stack_arguments() -> list[str]:
-    """What leads another command to the stack and the state of this one; nothing where the defaults do."""
-    given = click.get_current_context().params
-    stack_file, state = given["stack_file"], given["state"]
+    """What leads another command to the stack and the state of this one; nothing where the defaults do, or there is no stack."""
+    context = click.get_current_context(silent=True)
+    if context is None or "stack_file" not in context.params:
+        return []
+    stack_file, state = context.params["stack_file"], context.params["state"]
     return [
         *(["--stack", str(stack_file)] if str(stack_file) != _STACK_FILE else []),
         *(["--state", str(state)] if state is not None else []),
     ]
 
 
-def command_on(verb: str, run: str) -> str:
-    """What a person types to do that to the run, from the same directory and in a shell where nothing else is set."""
-    return shlex.join(["understudy", verb, run, *stack_arguments()])
+def command_on(verb: str, *arguments: str) -> str:
+    """What a person types to do that, from the same directory and in a shell where nothing else is set."""
+    return shlex.join(["understudy", verb, *arguments, *stack_arguments()])
+
+
+def on_this_stack(text: str) -> str:
+    """The text with each command that it names leading to the stack of this one. Twice is the same as once."""
+    arguments = shlex.join(stack_arguments())
+    if not arguments:
+        return text
+
+    def led(named: re.Match[str]) -> str:
+        leads = text[named.end() :].startswith((" --stack ", " --state "))
+        return named.group() if leads else f"{named.group()} {arguments}"
+
+    return _NAMED_COMMAND.sub(led, text)
 
 
 def looked_at(stack_file: Path, state: Path | None) -> Installation:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from understudy.cli.options import on_this_stack
 from understudy.records.run import RecordedError
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.json_form import to_json
@@ -42,7 +43,7 @@ def explained(error: RecordedError, indent: str) -> list[str]:
     """A line for each thing that is known of it."""
     lines = [f"{indent}{error.code}: {error.found}"]
     lines += [f"{indent}expected: {error.expected}"] if error.expected else []
-    return lines + ([f"{indent}hint: {error.hint}"] if error.hint else [])
+    return lines + ([f"{indent}hint: {on_this_stack(error.hint)}"] if error.hint else [])
 
 
 def waiting_since(held_up_since: datetime | None, again_at: datetime | None) -> str:
@@ -177,5 +178,5 @@ FOUND_HANG = 12
 
 def found_lines(found: str, expected: str, hint: str) -> list[str]:
     """What was found and expected, and what to do; each on a line of its own."""
-    parts = (("found:", found), ("expected:", expected), ("hint:", hint))
+    parts = (("found:", found), ("expected:", expected), ("hint:", on_this_stack(hint)))
     return [f"  {name.ljust(9)} {text}" for name, text in parts if text]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import command_on, json_option, looked_at, opened_with_runs, stack_options
+from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened_with_runs, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
@@ -115,7 +115,7 @@ def _print_evidence(step: StepRecord) -> None:
     for line in proof_lines(proof, 4):
         say(line)
     if evidence.hint and step.error is None:
-        say(f"  note: {evidence.hint}")
+        say(f"  note: {on_this_stack(evidence.hint)}")
 
 
 _OF_AN_ERROR = ("code", "found", "expected")
@@ -151,11 +151,16 @@ Examples:
 )
 @click.argument("run")
 @stack_options
-def approve(run: str, stack_file: Path, state: Path | None) -> None:
+@json_option
+def approve(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Agree, with your name, to what RUN asks."""
     from understudy.app.carrying_out import approve_waiting
 
-    agreed_to = approve_waiting(opened_with_runs(stack_file, state), RunId(run), Person(getpass.getuser()))
+    person = Person(getpass.getuser())
+    agreed_to = approve_waiting(opened_with_runs(stack_file, state), RunId(run), person)
+    if as_json:
+        print_json({"run": run, "by": person, "agreed_to": agreed_to})
+        return
     for step, question in agreed_to.items():
         say(f"agreed to {step}: {question}")
 
@@ -168,14 +173,18 @@ Examples:
 )
 @click.argument("run")
 @stack_options
-def cancel(run: str, stack_file: Path, state: Path | None) -> None:
+@json_option
+def cancel(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Ask RUN to stop where it is safe. Its clean-up still runs."""
     from understudy.app.carrying_out import cancel as cancel_run
     from understudy.cli.foreground import watched
 
     installation = opened_with_runs(stack_file, state)
-    with watched(installation) as watcher:
+    with watched(installation, quiet=as_json) as watcher:
         view = cancel_run(installation, RunId(run), Person(getpass.getuser()), watcher)
+    if as_json:
+        print_run(view, as_json)
+        return
     click.echo(f"{view.run.run} is {words(view.run.state.value)}")
 
 

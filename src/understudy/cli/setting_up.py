@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, stack_options
+from understudy.cli.options import json_option, on_this_stack, stack_options
 from understudy.cli.printing import print_json, say, words
 from understudy.vocabulary.sizes import readable_size
 
@@ -124,7 +124,7 @@ def _print_finding(finding: Finding, width: int) -> None:
     mark = click.style(grade.ljust(8), fg=_COLOURS[grade]) if sys.stdout.isatty() else grade.ljust(8)
     hang = width + 13
     say(f"  {mark} {_aspect(finding).ljust(width)}  {finding.found}", hang=hang)
-    for name, text in (("expected:", finding.expected), ("change:", finding.change)):
+    for name, text in (("expected:", finding.expected), ("change:", on_this_stack(finding.change))):
         if text:
             say(f"{' ' * hang}{name.ljust(9)} {text}", hang=hang + 10)
 

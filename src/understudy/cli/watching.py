@@ -13,7 +13,7 @@ import click
 
 from understudy.app.carrying_out import Declined
 from understudy.app.run_view import RunView
-from understudy.cli.options import command_on
+from understudy.cli.options import command_on, on_this_stack
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -132,7 +132,7 @@ def _ended(step: StepRecord) -> str:
     if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
         lines += explained(step.error, _BELOW)
     elif step.error is None and step.evidence is not None and step.evidence.hint:
-        lines.append(f"{_BELOW}note: {step.evidence.hint}")
+        lines.append(f"{_BELOW}note: {on_this_stack(step.evidence.hint)}")
     return "\n".join(lines)
 
 
