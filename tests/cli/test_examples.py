@@ -1,17 +1,30 @@
-"""Each example of ``--help`` is a command line that its command takes as it stands."""
+"""Each example of ``--help`` is a command line that its command takes as it stands, and that does what is said of it."""
 
+import json
+import os
+import pty
 import re
 import shlex
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from tests.app.desk import desk
+from tests.servers.postgres import PostgresServer
+from tests.servers.processes import kill_servers_in, wait_until
+from understudy.app.key_ring import existing_own_key
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.main import cli
 from understudy.cli.reference import commands
+from understudy.repository.signing import Signer
 from understudy.vocabulary.errors import UnderstudyError
 
+__all__ = ["desk"]
 ONLY_PARSED = ("demo", "serve")
 """What these do once they have understood is not done here: their own tests do it."""
 SIGNER = "A" * 43 + "="
@@ -68,3 +81,154 @@ def test_a_line_that_no_command_takes_is_found(type_in, line):
     """Negative control."""
     done = type_in(line)
     assert not isinstance(done.exception, UnderstudyError) and done.exit_code == ExitCode.USAGE
+
+
+# On a stack that is protected
+
+
+class Typist:
+    """Types lines of ``--help`` in the directory of a served stack; only the names in them are of what is there."""
+
+    def __init__(self, desk, server):
+        self._desk = desk
+        self.server = server
+        self.typed = set()
+        self._count = 0
+
+    def type(self, line, **names):
+        """To its end; what it printed."""
+        done = CliRunner().invoke(cli, self._words(line, names))
+        assert done.exit_code == ExitCode.DONE, f"$ {line}\n{done.output}\n{done.exception!r}"
+        if "--json" in line:
+            json.loads(done.stdout)
+        return done.stdout
+
+    def answer(self, line, said, **names):
+        """As ``type``, at a terminal, to the one question that is asked."""
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{said}\n".encode())
+        command = [sys.executable, "-m", "understudy.cli.main", *self._words(line, names)]
+        done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False, timeout=120)
+        os.close(ours)
+        os.close(theirs)
+        assert done.returncode == ExitCode.DONE, f"$ {line}\n{done.stdout}\n{done.stderr}"
+        assert "?" in done.stderr
+
+    def begin(self, line, **names):
+        """In a process of its own, from which nobody can be asked; and its run, once that waits for a person."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "understudy.cli.main", *self._words(line, names)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_until(lambda: self.newest()["state"] == "awaiting_approval", f"{line} to ask")
+        return process, self.newest()["run"]
+
+    def newest(self):
+        [run] = json.loads(CliRunner().invoke(cli, ["runs", "--newest", "1", "--json"]).stdout)["runs"]
+        return run
+
+    def moment(self):
+        """Between two commits, with the segment that holds them in the repository."""
+        sql = self.server.sql
+        sql("select pg_logical_emit_message(true, 'x', 'before')")
+        moment = datetime.now(UTC).isoformat()
+        sql("select pg_logical_emit_message(true, 'x', 'after')")
+        [(segment, _)] = sql("select pg_walfile_name(pg_current_wal_lsn()), pg_switch_wal()")
+        wait_until(lambda: any((self._desk.directory / "near").rglob(f"{segment}.json")), "the segment to be shipped")
+        return moment
+
+    def _words(self, line, names):
+        self.typed.add(line)
+        self._count += 1
+        for written, there in {
+            "20261123-030000-1a2b3c": names.get("run"),
+            "20261124-031059-56e991": names.get("run"),
+            "20261123-030000F": names.get("label"),
+            "2026-11-23T03:00:00+00:00": names.get("time"),
+            "2026-11-23T03:12:00+00:00": datetime.now(UTC).isoformat(),
+            "$KEY": names.get("signer"),
+            "/srv/orders-copy": f"{self._desk.directory}/copy-{self._count}",
+            "/etc/understudy/shop.yaml": str(self._desk.stack_file),
+            "/mnt/backup/shop": f"{self._desk.directory}/shop",
+            "/media/usb/": "",
+            "host=/var/run/postgresql": f"host={self.server.socket_directory} port={self.server.port}",
+        }.items():
+            line = line.replace(written, str(there))
+        words = shlex.split(line)
+        return words[words.index("understudy") + 1 :]
+
+
+@pytest.fixture
+def typist(desk, monkeypatch):
+    with PostgresServer(segment_megabytes=1) as server:
+        place = f"directory: {server.data}, port: {server.port}, socket_directory: {server.socket_directory}"
+        near, far = (f"{{url: file://{desk.directory}/{name}}}" for name in ("near", "far"))
+        lines = (f"recover: {{{place}, programs: {server.programs}}}", "wal: {ship_every: 1s}", "heartbeat: {every: 1s}")
+        desk.write(server, *lines, url=server.url, repository=f"{near}\n  far: {far}")
+        for name in ("UNDERSTUDY_STACK", "S3_KEY", "S3_SECRET"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("UNDERSTUDY_STATE", str(desk.state))
+        monkeypatch.setenv("ORDERS_URL", server.url)
+        monkeypatch.chdir(desk.directory)
+        with (desk.directory / "serve.log").open("w") as log:
+            serving = subprocess.Popen([sys.executable, "-m", "understudy.cli.main", "serve"], stdout=log, stderr=log)
+        try:
+            wait_until(lambda: (desk.state / "serving").exists() or serving.poll() is not None, "serve to be ready")
+            yield Typist(desk, server)
+        finally:
+            serving.terminate()
+            serving.wait(60)
+            kill_servers_in(server.data)  # one that a recovery started
+
+
+def command_of(line):
+    return line.partition("understudy ")[2]
+
+
+def beginning_with(*commands):
+    return sorted(line for line in EXAMPLES if command_of(line).startswith(commands))
+
+
+def begin_with_a_database_of_ones_own(typist, desk, monkeypatch):
+    for number, line in enumerate(beginning_with("init")):
+        directory = desk.directory / f"init-{number}"
+        directory.mkdir()
+        with monkeypatch.context() as there:
+            there.chdir(directory)
+            there.setenv("UNDERSTUDY_STATE", str(directory / "state"))
+            typist.type(line)
+        assert (directory / "understudy.yaml").exists()
+
+
+@pytest.mark.timeout(300)
+def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist, desk, monkeypatch):
+    begin_with_a_database_of_ones_own(typist, desk, monkeypatch)
+    for line in beginning_with("backup "):
+        typist.type(line)
+    label = next(path.parent.name for path in (desk.directory / "near").rglob("backup.json") if path.parent.name.endswith("F"))
+    for line in beginning_with("check", "status", "backups", "verify"):
+        typist.type(line, label=label)
+    typist.type("understudy expire --dry-run")
+    typist.answer("understudy expire orders", "y")
+    typist.type("understudy expire orders --repository far --yes")
+    moment, run = typist.moment(), typist.newest()["run"]
+    for line in beginning_with("restore", "drill", "runs", "show"):
+        typist.type(line, time=moment, run=run)
+    for line in beginning_with("evidence export", "evidence verify"):
+        typist.type(line, run=run, signer=Signer(existing_own_key(desk.state)).public_key)
+
+    asking, run = typist.begin("understudy recover database_corruption")
+    asking.send_signal(signal.SIGINT)
+    assert f"understudy resume {run}" in asking.communicate(timeout=60)[1]
+    assert asking.returncode == ExitCode.INTERRUPTED
+    assert "agreed to" in typist.type("understudy approve 20261123-030000-1a2b3c", run=run)
+    typist.type("understudy resume 20261123-030000-1a2b3c", run=run)
+
+    typist.type("understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes", time=typist.moment())
+
+    asking, run = typist.begin("understudy recover database_corruption --since 2026-11-23T03:12:00+00:00")
+    typist.type("understudy cancel 20261123-030000-1a2b3c", run=run)
+    asking.communicate(timeout=60)
+    assert asking.returncode == ExitCode.INTERRUPTED
+
+    assert typist.typed == {line for line in EXAMPLES if not command_of(line).startswith(ONLY_PARSED)}

@@ -6,18 +6,23 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
+from configparser import ConfigParser
 from datetime import UTC, datetime
 
+import click
 import psycopg
 import pytest
 
 from tests.servers.flavours import REPLICATION_ROLE, Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, wait_until
+from tests.stack.files import file_with, load
 from tests.tidy.sources import ROOT
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
+from understudy.cli.main import cli
 
 PASSWORD = "of-the-README"  # noqa: S105
 _SECTION = re.compile(r"^## Your own database$(.*?)^## ", re.M | re.S)
@@ -155,6 +160,27 @@ def test_what_is_installed_is_installed_as_the_makefile_does_it():
     }.items():
         made = made.replace(written, here)
     assert [line for line in INSTALLING if not line.startswith("export ") and line not in made] == []
+
+
+def test_the_lines_for_a_recovery_load():
+    (lines,) = blocks("yaml")
+    (resource,) = load(file_with(resource=lines)).resources.values()
+    recover = resource.recover
+    assert (str(recover.directory), str(recover.configuration)) == ("/var/lib/postgresql/orders", "/etc/understudy/orders")
+    assert str(recover.url) == "env:ORDERS_RECOVERED_URL"
+
+
+def test_the_unit_starts_a_program_that_is_installed_there_with_a_command_that_it_has():
+    (text,) = blocks("ini")
+    unit = ConfigParser(interpolation=None)
+    unit.read_string(text)
+    assert set(unit) - {unit.default_section} == {"Service", "Install"}
+    program, *arguments = unit["Service"]["ExecStart"].split()
+    (made,) = [line.split()[-1] for line in INSTALLING if " -m venv " in line]
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert program in [f"{made}/bin/{script}" for script in scripts]
+    name, command, left = cli.resolve_command(click.Context(cli), arguments)
+    assert name == "serve" and command.make_context(name, left).args == []
 
 
 @pytest.mark.timeout(300)
