@@ -12,8 +12,10 @@ import pytest
 
 from understudy.demo.ledger import read_ledger
 from understudy.demo.story import Demo
+from understudy.vocabulary.wal import Lsn
 
 INTERRUPTED = 130
+SEGMENT_BYTES = 16 * 2**20
 WHOLE = ["-m", "understudy"]
 SMALL = ["-c", "from understudy.demo import story; story.SCALE = 1; from understudy.cli.main import main; main()"]
 """The same with a tenth of the rows, where it is not the rows that matter."""
@@ -83,9 +85,17 @@ def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dr
     assert said["prices_back"] == said["prices_live"] == 1000
     assert said["objective_met"] is True
     assert said["server_processes_killed"] > 8
+    assert said["exposure_seconds_seen"] > 0
     evidence = Path(said["evidence"])
     assert evidence.is_relative_to(tmp_path)
-    assert json.loads(evidence.read_text())["run"]["state"] == "succeeded"
+    exported = json.loads(evidence.read_text())
+    assert exported["run"]["state"] == "succeeded"
+    proofs = {step["step"]: step["evidence"]["proof"] for step in exported["steps"] if step["state"] == "succeeded"}
+    full, incremental = proofs["shop/restore-base-backup"]["labels"]
+    assert full.endswith("F") and incremental.startswith(f"{full}_")
+    replayed = Lsn.parse(proofs["shop/replay-wal"]["replayed_lsn"])
+    assert replayed.position % SEGMENT_BYTES > 0, "the tail of a segment that was never finished"
+    assert proofs["shop/copy-backup-to-far"]["label"] == proofs["shop/write-backup-manifest"]["label"]
     verified = typed(said["next"], environment)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "all as they were signed" in verified.stdout
@@ -110,6 +120,9 @@ def test_the_asynchronous_demo_tells_its_real_loss_and_what_is_kept_of_it_is_a_h
 
         checked = typed(f"{join}understudy check --json", environment)
         assert checked.returncode == 0, checked.stdout
+        held = json.loads(typed(f"{join}understudy backups --json", environment).stdout)["usable"]
+        labels = {name: [each["backup"]["label"] for each in held if each["repository"] == name] for name in ("near", "far")}
+        assert labels["near"] == labels["far"] and len(labels["far"]) == 3, "full, incremental, and that of the recovery"
         odd = [each for each in json.loads(checked.stdout)["findings"] if each["grade"] != "ok"]
         assert odd == []
         for command in ("status", "backup shop", "drill database_corruption", "evidence verify"):

@@ -1,14 +1,18 @@
 """The tables that the demo prints for people, of plays that went well and of plays that did not."""
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from understudy.cli.exit_codes import ExitCode
+from understudy.demo import command
 from understudy.demo.ledger import Loss
 from understudy.demo.report import print_outcome, print_verifying
 from understudy.demo.stack_file import PRICES
-from understudy.demo.story import Played
+from understudy.demo.story import Demo, Played
 
 OBJECTIVE_SECONDS = 60
 
@@ -88,3 +92,22 @@ def test_the_last_lines_are_the_evidence_and_the_command_that_verifies_it(capsys
     evidence, following = capsys.readouterr().out.strip().splitlines()
     assert evidence == "evidence: /kept/evidence.json"
     assert re.fullmatch(r"next: +.*evidence verify /kept/evidence\.json --signer the-key", following)
+
+
+@pytest.mark.parametrize(("lost", "code"), [(0, ExitCode.DONE), (1, ExitCode.FAILED)])
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_one_acknowledged_commit_that_is_lost_ends_the_demo_with_1(monkeypatch, options, lost, code):
+    class Told(Demo):
+        """Its last act has been played already."""
+
+        signer = "the-key"
+
+        def play(self):
+            return a_play(lost=lost, seconds_lost=0.1 * lost)
+
+    monkeypatch.setattr(command, "Demo", Told)
+    ended = CliRunner().invoke(command.demo, options)
+    assert ended.exit_code == code, ended.output
+    if options:
+        said = json.loads(ended.stdout)
+        assert (said["lost"], said["objective_met"]) == (lost, lost == 0)
