@@ -92,7 +92,7 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
     place = leading_to(protected)
     assert f"understudy approve {run} {place}\n" in said and f"understudy cancel {run} {place}\n" in said
     assert waiting.returncode == INTERRUPTED
-    assert (agreed["run"], agreed["by"], agreed["agreed_to"]) == (
+    assert (agreed["run"], agreed["by"], list(agreed["agreed_to"])) == (
         run,
         pwd.getpwuid(os.geteuid()).pw_name,
         ["orders/fence-old-server"],
