@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure
@@ -23,6 +23,7 @@ from understudy.steps.codec import step_kind
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence, Outcome
 from understudy.vocabulary.identifiers import Person, PlanId, RunId, StepKey
+from understudy.vocabulary.phases import Phase
 
 
 def append_line(path: str, line: str) -> None:
@@ -45,6 +46,7 @@ class NoteStep:
     file: str
     conduct: str = "well"
     limit_seconds: float = 30.0
+    PHASE: ClassVar = Phase.CLEAN_UP
 
     @property
     def key(self) -> StepKey:
