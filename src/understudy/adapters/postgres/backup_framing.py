@@ -2,7 +2,8 @@
 
 Source: PostgreSQL manual, "Streaming Replication Protocol" → ``BASE_BACKUP``, of 15 and of 14; the order of archives and the
 missing end of each tar before 15 as ``pg_basebackup.c`` has them. The form of 13 and 14 was written after that documentation and
-is not tested on real servers of these versions: the project's machines have none.
+is tested with scripted answers (``tests/adapters/postgres/test_backup_framing.py``), on no real server of these versions: the
+project's machines have none.
 """
 
 from __future__ import annotations
@@ -77,13 +78,14 @@ def _events_of_a_single_copy(copy: CopyStream) -> Iterator[BackupEvent]:
 
 
 def _events_of_a_copy_each(copy: CopyStream, tablespace_oids: Sequence[int]) -> Iterator[BackupEvent]:
+    _expect(copy.result(), pq.ExecStatus.COPY_OUT)
     for oid in (*tablespace_oids, None):
-        _expect(copy.result(), pq.ExecStatus.COPY_OUT)
         yield ArchiveBegins(oid)
         while (message := copy.piece()) is not None:
             yield message
+        # A COPY that fails merely ends; what follows tells why. So an archive counts as complete only once the next thing begins.
+        _expect(copy.result(), pq.ExecStatus.COPY_OUT)
         yield memoryview(_END_OF_TAR)
-    _expect(copy.result(), pq.ExecStatus.COPY_OUT)
     yield ManifestBegins()
     while (message := copy.piece()) is not None:
         yield message
