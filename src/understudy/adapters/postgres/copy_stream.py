@@ -92,6 +92,7 @@ class CopyStream:
             while left > 0:
                 while left > 0 and self._copying and (piece := self.piece()) is not None:
                     left -= len(piece)
+                    self._idle_seconds = 0.0  # too little at once to be woken for is not nothing
                 if left > 0 and self.result() is None:
                     return
 
