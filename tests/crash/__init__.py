@@ -37,11 +37,14 @@ How to use it for a procedure:
 
        calm = undisturbed("tests.crash.<procedure>_scene", calm_directory)
        marched = march("tests.crash.<procedure>_scene", directory)
+       assert_killed_everywhere(marched.points, directory)
        assert_same_story(calm_directory, directory, forget={"duration_seconds"})
 
-   ``assert_same_story`` compares the run's end, the steps' states, claims and proofs (but for the keys in ``forget``, at any
-   depth), and sees that the chain is whole, holds each step and the run's end exactly once, and says what is shown of them. What
-   the world looks like afterwards (stores, data directories, rows, processes) only the test knows how to compare: do that too.
+   ``assert_killed_everywhere`` demands of every step that ran a kill before it, inside it, after it, and once its end was
+   recorded; leave it out only where ``Scene.points`` leaves points out. ``assert_same_story`` compares the run's end, the
+   steps' states, claims and proofs (but for the keys in ``forget``, at any depth), and sees that the chain is whole, holds each
+   step and the run's end exactly once, and says what is shown of them. What the world looks like afterwards (stores, data
+   directories, rows, processes) only the test knows how to compare: do that too.
 3. Look at ``marched.points`` once: are the points you fear among them?
 
 The real procedures are in ``postgres_scenes``; ``postgres_stage`` makes their servers and installations, and says what must be

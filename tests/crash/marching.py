@@ -37,6 +37,8 @@ from understudy.runner.runner import Runner
 _NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/[a-z/]+/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
 _POINTS_FILE = "points"
 _EARLIER_FILE = "earlier-runs"
+_POINTS_OF_A_STEP = ("records.begin_step:after", "before", "after", "records.conclude_step:after")
+_POINTS_OF_A_RUN = ("records.submit:before", "records.submit:after", "records.finish:before", "records.finish:after")
 _ROOT = Path(__file__).parents[2]
 _RARELY = 100_000
 
@@ -95,6 +97,28 @@ def assert_same_story(calm: Path, marched: Path, forget: Collection[str] = ()) -
         assert told == Counter((run, key) for run, keys in ended.items() for key in keys)
     finally:
         records.close()
+
+
+def assert_killed_everywhere(points: Collection[str], directory: Path, only_look: Collection[str] = ()) -> None:
+    """A process died before, inside and after each step that the directory's newest run ran, and at both ends of the run.
+
+    For a march through all of a scene: ``Scene.points`` leaves points out. ``only_look``: steps that had nothing to do but look,
+    so that nothing inside them is a point (``Scene.reads``).
+    """
+    records = Records(directory / "state", SystemClock())
+    try:
+        (run, *_) = records.runs()
+        ran = [each.key for each in records.steps(run.run) if each.attempts]
+    finally:
+        records.close()
+    assert ran, "no step ran"
+    missed = [f"run:{point}" for point in _POINTS_OF_A_RUN if f"run:{point}" not in points]
+    for step in ran:
+        mine = {point.removeprefix(f"{step}:") for point in points if point.startswith(f"{step}:")}
+        missed += [f"{step}:{point}" for point in _POINTS_OF_A_STEP if point not in mine]
+        if step not in only_look and all(point in _POINTS_OF_A_STEP for point in mine):
+            missed.append(f"{step}: nothing inside")
+    assert not missed, f"no process was killed at {missed}"
 
 
 # Who signed is the scene's affair; that the chain hangs together is everybody's.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.crash import expiry_scene
 from tests.crash.expiry_scene import KILLED, NEWEST, PROVEN, STAYING_SEGMENTS, labels_in, segments_in, stock
-from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.test_marching_kill import files, receipts
 from understudy.plan.retention import decide_retention
 
@@ -25,6 +25,7 @@ def test_retention_killed_everywhere_ends_like_one_that_nobody_killed(tmp_path: 
     assert {f"{step}:stores.near.delete#{call}:{at}" for step in steps for call in (1, 2) for at in ("before", "after")} <= {
         *points
     }
+    assert_killed_everywhere(points, marched)
     assert_same_story(calm, marched)
     assert story(marched)["state"] == "succeeded"
     assert receipts(marched) == receipts(calm)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
+from tests.records.cast import submission, succeeded
+from understudy.adapters.clock.system import SystemClock
+from understudy.records.records import Records
+from understudy.vocabulary.identifiers import RunId, StepKey
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -31,6 +35,7 @@ def test_a_run_killed_everywhere_ends_like_one_that_nobody_killed(stages: tuple[
     calm, marched = stages
     undisturbed("tests.crash.toy_scene", calm)
     points = march("tests.crash.toy_scene", marched).points
+    assert_killed_everywhere(points, marched)
     assert_same_story(calm, marched)
     assert story(marched)["state"] == "succeeded"
     assert files(marched / "shelf") == files(calm / "shelf")
@@ -55,7 +60,7 @@ def test_a_run_killed_everywhere_ends_like_one_that_nobody_killed(stages: tuple[
 def test_a_step_that_does_its_work_twice_is_caught(stages: tuple[Path, Path]) -> None:
     calm, marched = stages
     undisturbed("tests.crash.careless_scene", calm)
-    march("tests.crash.careless_scene", marched)
+    assert_killed_everywhere(march("tests.crash.careless_scene", marched).points, marched)
     assert receipts(calm) == {"count.json": {"n": 1}}
     assert receipts(marched) != receipts(calm)
     with pytest.raises(AssertionError):
@@ -66,3 +71,20 @@ def test_a_process_that_fails_by_itself_is_told_from_one_that_was_killed(stages:
     (stages[1] / "state").write_text("a file where the directory should be")
     with pytest.raises(AssertionError, match="Traceback"):
         march("tests.crash.toy_scene", stages[1])
+
+
+def test_a_step_at_which_no_process_was_killed_is_told(tmp_path: Path) -> None:
+    """The negative control: a march that killed only at the records would pass everything else."""
+    records = Records(tmp_path / "state", SystemClock())
+    records.submit(submission(steps=("shelve", "seal", "tidy")))
+    for step in ("shelve", "seal"):
+        records.begin_step(RunId("r1"), StepKey(step))
+        records.conclude_step(RunId("r1"), StepKey(step), succeeded())
+    records.close()
+    of_a_step = ("records.begin_step:after", "before", "put#1:before", "after", "records.conclude_step:after")
+    points = [f"run:records.{what}:{at}" for what in ("submit", "finish") for at in ("before", "after")]
+    points += [f"{step}:{point}" for step in ("shelve", "seal") for point in of_a_step]
+    assert_killed_everywhere(points, tmp_path)
+    for lacking in points:
+        with pytest.raises(AssertionError, match=lacking.partition(":")[0]):
+            assert_killed_everywhere([each for each in points if each != lacking], tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.postgres_scenes import BACKUP_FIGURES, STREAM_FIGURES
 from tests.crash.postgres_stage import Stage
 from understudy.vocabulary.identifiers import BackupKind
@@ -33,6 +33,7 @@ def test_a_full_backup_killed_everywhere_ends_like_one_that_nobody_killed(make_s
         "orders/await-wal-in-near:stores.near.put#1:after",
         "orders/write-backup-manifest:stores.near.put#1:after",
     } <= set(points)
+    assert_killed_everywhere(points, marched.directory)
     assert_same_story(calm.directory, marched.directory, forget=FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
@@ -48,7 +49,8 @@ def test_an_incremental_backup_killed_everywhere_ends_like_one_that_nobody_kille
         stage.back_up(BackupKind.FULL)
         stage.write_rows(300)
     undisturbed(f"{SCENES}:INCREMENTAL_BACKUP", calm.directory)
-    march(f"{SCENES}:INCREMENTAL_BACKUP", marched.directory, PATIENCE_SECONDS)
+    points = march(f"{SCENES}:INCREMENTAL_BACKUP", marched.directory, PATIENCE_SECONDS).points
+    assert_killed_everywhere(points, marched.directory)
     assert_same_story(calm.directory, marched.directory, forget=FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):

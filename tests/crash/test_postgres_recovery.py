@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.marching import assert_same_story, march, story, undisturbed
+from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.postgres_scenes import BACKUP_FIGURES, REPLAY_FIGURES, RESTORED, STREAM_FIGURES
 from tests.crash.postgres_stage import Stage
 
@@ -16,6 +16,9 @@ pytestmark = pytest.mark.timeout(600)
 SCENES = "tests.crash.postgres_scenes"
 PATIENCE_SECONDS = 500
 """Of a march that takes one minute on two idle cores."""
+NOTHING_TO_DISCARD = {"orders/discard-unfinished"}
+NOTHING_TO_FENCE = {"orders/fence-old-server", "orders/check-address"}
+"""The old server is gone, and the recovered one answers at its address."""
 
 
 def filled(make_stage: Callable[[], Stage]) -> tuple[Stage, Stage]:
@@ -36,7 +39,8 @@ def test_a_drill_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: 
     for stage in (calm, marched):
         stage.ship()
     undisturbed(f"{SCENES}:DRILL", calm.directory)
-    march(f"{SCENES}:DRILL", marched.directory, PATIENCE_SECONDS)
+    points = march(f"{SCENES}:DRILL", marched.directory, PATIENCE_SECONDS).points
+    assert_killed_everywhere(points, marched.directory)
     assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
@@ -53,6 +57,7 @@ def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage
     undisturbed(f"{SCENES}:RESTORE", calm.directory)
     points = march(f"{SCENES}:RESTORE", marched.directory, PATIENCE_SECONDS).points
     receipts = [f"orders-restored-{backup.label}" for backup in marched.backups()]
+    assert_killed_everywhere(points, marched.directory, NOTHING_TO_DISCARD)
     assert {f"orders/restore-base-backup:receipts.write({each})#1:after" for each in receipts} <= set(points)
     assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
@@ -69,7 +74,8 @@ def test_a_recovery_killed_everywhere_ends_like_one_that_nobody_killed(make_stag
     for stage in (calm, marched):
         stage.destroy_server()
     undisturbed(f"{SCENES}:RECOVERY", calm.directory)
-    march(f"{SCENES}:RECOVERY", marched.directory, PATIENCE_SECONDS)
+    points = march(f"{SCENES}:RECOVERY", marched.directory, PATIENCE_SECONDS).points
+    assert_killed_everywhere(points, marched.directory, NOTHING_TO_DISCARD | NOTHING_TO_FENCE)
     assert_same_story(calm.directory, marched.directory, forget=BACKUP_FIGURES | STREAM_FIGURES | REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
