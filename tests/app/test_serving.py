@@ -16,8 +16,11 @@ from tests.servers.processes import alive, wait_until
 from understudy.app.backups import plan_next_backup
 from understudy.records.run import RunState
 from understudy.runner.submission import hand_over
+from understudy.vocabulary.identifiers import ResourceName
 
 __all__ = ["make_estate"]
+
+BILLING = ResourceName("billing")
 
 
 def test_wal_is_streamed_and_shipped_to_both_repositories(make_estate):
@@ -35,6 +38,48 @@ def test_wal_is_streamed_and_shipped_to_both_repositories(make_estate):
     assert alive(estate.receiver_pid)
     assert estate.status().serving_pid is None
     assert "Traceback" not in estate.log_text()
+
+
+def test_two_databases_are_streamed_side_by_side_and_the_fault_of_one_holds_up_no_other(make_estate, postgres_servers):
+    estate, other = make_estate(), postgres_servers(segment_megabytes=1, fresh=True)
+    estate.protect(BILLING, other)
+    estate.serve()
+    seen = dict(zip((RESOURCE, BILLING), wait_for_both(estate, lambda each: each.receiver_running), strict=True))
+    assert len({each.receiver_pid for each in seen.values()}) == 2
+    slots = [server.sql("select slot_name, active from pg_replication_slots") for server in (estate.server, other)]
+    assert slots == [[(estate.installation.stack.slot_of(name), True)] for name in (RESOURCE, BILLING)]
+    assert slots[0] != slots[1]
+    ours, theirs = estate.archive(), estate.archive_beside(BILLING)
+    estate.wait_until_held(estate.write(2))
+    first = estate.write(2, other)
+    wait_until(lambda: theirs.contents().holds(first), "the other database's WAL to be shipped")
+    for archive in (ours, theirs):
+        assert_contiguous([segment.number for segment in archive.contents().segments])
+    assert sorted(path.name for path in (estate.near / "postgres").iterdir()) == [BILLING, RESOURCE]
+
+    estate.server.stop()
+    estate.wait_for(lambda each: each.server_fault != "", "a server that is away")
+    during = estate.write(3, other)
+    wait_until(lambda: theirs.contents().holds(during), "the other one's to be shipped all the same")
+    estate.command("backup", BILLING)
+    down, up = estate.status().resources
+    assert (down.server_fault != "", up.server_fault, up.receiving_fault, up.shipping_faults) == (True, "", None, {})
+    assert (down.recoverable, up.recoverable) == (False, True)
+    assert up.receiver_pid == seen[BILLING].receiver_pid
+
+    estate.server.start()
+    estate.wait_until_held(estate.write(2))
+    wait_for_both(estate, lambda each: each.receiving_fault is None and not each.shipping_faults and each.server_fault == "")
+    assert estate.terminate() == 0
+    for of_which in (("drill", "database_corruption"), ("recover", "data_loss", "--yes")):
+        refused = estate.command(*of_which, expect=2)
+        for part in ("no_such_resource", f"one of {RESOURCE}, {BILLING}", "--resource NAME"):
+            assert part in refused.stderr
+
+
+def wait_for_both(estate, condition):
+    wait_until(lambda: all(condition(each) for each in estate.status().resources), "both databases")
+    return estate.status().resources
 
 
 def test_a_receiver_left_running_by_a_killed_serve_is_adopted(make_estate):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.servers.postgres import PostgresServer
@@ -50,27 +50,36 @@ class Estate:
             self.s3 = RcloneS3(buckets, BUCKET)
             self.s3.start()
             repositories[FAR] = s3_fields(self.s3, self.directory)
-        self._stack = {
+        self._stack: dict[str, Any] = {
             "stack": f"faults-{server.port}",
             "repositories": repositories,
             "encryption": {"recipients": [self._recipient], "identity": f"file:{self.directory / 'identity'}"},
             "state": {"directory": str(self.directory / "state")},
-            "resources": {
-                RESOURCE: {
-                    "kind": "postgres",
-                    "url": f"file:{self.directory / 'url'}",
-                    "wal": {"ship_every": "1s"},
-                    "recover": {
-                        "directory": str(server.data),
-                        "port": str(server.port),
-                        "programs": str(server.programs),
-                        "socket_directory": str(server.socket_directory),
-                    },
-                    **resource,
-                }
-            },
+            "resources": {RESOURCE: self._resource(server, "url") | resource},
         }
         self.stack_file = self.directory / "understudy.yaml"
+        self._install()
+
+    def protect(self, name: ResourceName, server: PostgresServer) -> None:
+        """One more database beside the first, in the same stack."""
+        self.secret(f"url-of-{name}", server.url)
+        self._stack["resources"][name] = self._resource(server, f"url-of-{name}")
+        self._install()
+
+    def _resource(self, server: PostgresServer, url: str) -> dict[str, object]:
+        return {
+            "kind": "postgres",
+            "url": f"file:{self.directory / url}",
+            "wal": {"ship_every": "1s"},
+            "recover": {
+                "directory": str(server.data),
+                "port": str(server.port),
+                "programs": str(server.programs),
+                "socket_directory": str(server.socket_directory),
+            },
+        }
+
+    def _install(self) -> None:
         self.stack_file.write_text(json.dumps(self._stack))
         self.installation = Installation.open(self.stack_file)
 
@@ -176,6 +185,11 @@ class Estate:
             self._cluster = facts.system_identifier, facts.segment_bytes
         return self.installation.repository(repository).wal(RESOURCE, *self._cluster)
 
+    def archive_beside(self, resource: ResourceName) -> WalArchive:
+        """Of a database that ``protect`` added."""
+        facts = self.installation.databases[resource].facts()
+        return self.installation.repository(NEAR).wal(resource, facts.system_identifier, facts.segment_bytes)
+
     def holds(self, segment: WalSegment, repository: RepositoryName = NEAR) -> bool:
         try:
             return self.archive(repository).contents().holds(segment)
@@ -187,11 +201,12 @@ class Estate:
 
     # The load
 
-    def write(self, segments: int = 1) -> WalSegment:
-        """Complete so many segments; the last of them."""
+    def write(self, segments: int = 1, server: PostgresServer | None = None) -> WalSegment:
+        """Complete so many segments, on the first server unless another is named; the last of them."""
+        writing = server or self.server
         for _ in range(segments):
-            self.server.sql("select pg_logical_emit_message(false, 'x', repeat('x', 300000))")
-            [(name, size)] = self.server.sql(
+            writing.sql("select pg_logical_emit_message(false, 'x', repeat('x', 300000))")
+            [(name, size)] = writing.sql(
                 "select pg_walfile_name(pg_switch_wal()), pg_size_bytes(current_setting('wal_segment_size'))"
             )
         return WalSegment.parse(str(name), int(str(size)))
@@ -225,7 +240,8 @@ class Estate:
     def close(self) -> None:
         if self.serving is not None:
             self.kill()
-        self.installation.receivers[RESOURCE].stop()
+        for receiver in self.installation.receivers.values():
+            receiver.stop()
         if self.s3 is not None:
             self.s3.stop()
         kill_servers_in(self.server.data)  # one that a recovery started

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
+from tests.faults.test_streams import LITTLE_WAL, keep_for_slots, newest_backup, replayable
 from tests.servers.processes import wait_until
+from understudy.vocabulary.errors import GiveUp
 
 
 def test_a_bucket_that_is_away_holds_up_nobody_and_catches_up(make_estate):
@@ -75,6 +77,43 @@ def test_a_full_spool_stops_the_stream_and_says_so_until_there_is_room(make_esta
     estate.wait_until_held(beyond)
     estate.wait_for(lambda seen: seen.receiving_fault is None and seen.receiver_running, "the stream to go on")
     assert_contiguous(estate.numbers_in())
+
+
+def test_a_slot_that_is_lost_behind_a_full_spool_is_told_and_a_full_backup_begins_anew(make_estate):
+    """While the spool is full the server alone decides how long it keeps what comes next."""
+    estate = make_estate(server={"settings": LITTLE_WAL}, wal={"ship_every": "1s", "spool_limit": "64MiB"})
+    estate.serve()
+    estate.command("backup", "orders")
+    before = newest_backup(estate)
+    estate.unmount()
+    estate.write(66)
+    estate.wait_for(lambda seen: seen.receiving_fault and not seen.receiver_running, "a spool that is full")
+    received = estate.installation.receivers[RESOURCE].spool().segments
+    keep_for_slots(estate.server, "2MB")
+    for _ in range(4):
+        beyond = estate.write(3)
+        estate.server.sql("checkpoint")
+    shown = estate.wait_for(lambda seen: seen.slot is not None and seen.slot.wal_status == "lost", "the loss to be shown")
+    assert shown.receiving_fault.code == "spool_full", "what must be mended first"
+    assert "the server gives it up" in estate.log_text()
+    assert "lost" in estate.command("status").stdout
+    estate.mount()
+    shown = estate.wait_for(lambda seen: seen.receiving_fault and seen.receiving_fault.code == "slot_lost", "the loss")
+    assert "full backup" in shown.receiving_fault.hint
+    assert not estate.holds(beyond)
+
+    keep_for_slots(estate.server, "1GB")  # as the hint says
+    estate.command("backup", "orders")
+    behind = newest_backup(estate)
+    assert (behind.parent, behind.label == before.label) == (None, False)
+    estate.wait_until_held(estate.write())
+    estate.wait_for(lambda seen: seen.receiving_fault is None and not seen.shipping_faults, "the stream to go on")
+    assert replayable(estate, behind).gap is None
+    held = estate.archive().contents()
+    assert all(held.holds(segment) for segment in received), "nothing that was received is lost"
+    with pytest.raises(GiveUp) as gap:
+        replayable(estate, before)
+    assert gap.value.code == "wal_missing"
 
 
 def test_a_full_disk_below_the_spool_is_told_and_the_stream_goes_on_when_there_is_room(make_estate, tiny_file_system):
