@@ -55,25 +55,31 @@ def full_path(path: str) -> str | None:
 
 def apply_incremental(
     descriptor: int, path: str, size_bytes: int, content: Iterable[bytes], block_bytes: int = DEFAULT_BLOCK_BYTES
-) -> None:
+) -> int:
     """Bring the parent's file, open for writing as ``descriptor``, to the state that the incremental file describes.
 
     ``size_bytes`` is the length of ``content``. Applying the same content again changes nothing. ``content`` is consumed to
-    its end unless this raises.
+    its end unless this raises. Returns how many blocks it wrote.
 
     Raises:
         GiveUp: ``incremental_corrupt``; the file may be half changed by then.
     """
     reader = ByteReader(content)
     truncated_blocks, numbers = _read_header(reader, path, size_bytes, block_bytes)
-    whole_blocks = os.fstat(descriptor).st_size // block_bytes
-    # Three steps, because blocks between the truncation length and a higher one that is listed must read as zero.
-    os.ftruncate(descriptor, min(whole_blocks, truncated_blocks) * block_bytes)
-    os.ftruncate(descriptor, max(truncated_blocks, max(numbers, default=-1) + 1) * block_bytes)
+    found_bytes = os.fstat(descriptor).st_size
+    # Three steps, because blocks between the truncation length and a higher one that is listed must read as zero. Most files did
+    # not change at all, and to set the length that they have would be a write to each of them.
+    cut_bytes = min(found_bytes // block_bytes, truncated_blocks) * block_bytes
+    wanted_bytes = max(truncated_blocks, max(numbers, default=-1) + 1) * block_bytes
+    if cut_bytes != found_bytes:
+        os.ftruncate(descriptor, cut_bytes)
+    if wanted_bytes != cut_bytes:
+        os.ftruncate(descriptor, wanted_bytes)
     for first, count in _runs(numbers, max(1, _RUN_BYTES // block_bytes)):
         _write_at(descriptor, _take(reader, count * block_bytes, path), first * block_bytes)
     for _surplus in reader.remainder():
         raise _corrupt(path, "bytes behind the last block", f"{size_bytes} bytes")
+    return len(numbers)
 
 
 def without_parent_lines(label: bytes) -> bytes:

@@ -8,7 +8,7 @@ import google_crc32c
 
 from understudy.ports.places import is_marker
 from understudy.repository.incremental_files import apply_incremental, full_path, parent_in_label, without_parent_lines
-from understudy.repository.restore_target import RestoreTarget, write_all
+from understudy.repository.restore_target import RestoreTarget, begin_writing_out, write_all
 from understudy.repository.server_manifest import ManifestFile, ServerManifest, manifest_path
 from understudy.repository.tar_stream import MemberKind, TarMember
 from understudy.vocabulary.errors import GiveUp
@@ -77,7 +77,8 @@ class MemberWriter:
     def _apply(self, path: str, full: str, size_bytes: int, content: Iterable[bytes]) -> None:
         try:
             with self._target.open_file(full, keep_content=True) as descriptor:
-                apply_incremental(descriptor, path, size_bytes, content)
+                if apply_incremental(descriptor, path, size_bytes, content):
+                    begin_writing_out(descriptor)
         except FileNotFoundError:
             raise GiveUp(
                 "incremental_parent_missing",

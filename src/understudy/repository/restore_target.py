@@ -14,7 +14,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from understudy.vocabulary.errors import GiveUp, Refusal
 
@@ -24,6 +24,7 @@ _LINKS = "pg_tblspc"
 _FROZEN_MODE = 0o500
 _CONTENTS = "PG_*"
 """Every tablespace has one such directory, named after the server's version, from when it is made until it is dropped."""
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,15 @@ class RestoreTarget:
 
     def locate(self, path: str) -> Path:
         """Where a path of the manifest lies here; tablespaces are reached directly, not through their links."""
-        steps = PurePosixPath(path).parts
-        if len(steps) > 1 and steps[0] == "pg_tblspc" and steps[1].isdigit() and int(steps[1]) in self.tablespaces:
-            return self.tablespaces[int(steps[1])].joinpath(*steps[2:])
-        return self.directory.joinpath(*steps)
+        return Path(self._place(path))
+
+    def _place(self, path: str) -> str:
+        """The same as text, which costs a tenth: it is asked for each of a hundred thousand files."""
+        if path.startswith("pg_tblspc/"):
+            _, oid, *below = path.split("/", 2)
+            if oid.isdigit() and int(oid) in self.tablespaces:
+                return os.path.join(self.tablespaces[int(oid)], *below)  # noqa: PTH118
+        return f"{self.directory}/{path}"
 
     def make_directory(self, path: str) -> None:
         """With its parents. Refuses to go through a symbolic link."""
@@ -98,17 +104,17 @@ class RestoreTarget:
     def open_file(self, path: str, *, keep_content: bool = False) -> Iterator[int]:
         """A descriptor to write the file with, made if need be, emptied unless its content is to be kept."""
         self.make_directory(path.rpartition("/")[0])
-        place = self.locate(path)
+        place = self._place(path)
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         flags |= 0 if keep_content else os.O_CREAT | os.O_TRUNC
         try:
             descriptor = os.open(place, flags, _FILE_MODE)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR):
-                raise _in_the_way(place, "a file") from error
+                raise _in_the_way(Path(place), "a file") from error
             raise
         try:
-            if self.owner is not None:
+            if self.owner is not None and not (keep_content and _is_of(descriptor, self.owner)):
                 os.fchown(descriptor, *self.owner)
             yield descriptor
         except OSError as error:
@@ -168,6 +174,21 @@ def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def begin_writing_out(descriptor: int) -> None:
+    """Have the kernel begin to write the file to its disk, and wait for nothing: ``sync`` then finds less to do.
+
+    Advice only, by ``sync_file_range(2)``, which Python does not offer. What it leaves undone ``sync`` does, and tells of faults.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "sync_file_range"):
+        library.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
+
+
+def _is_of(descriptor: int, owner: tuple[int, int]) -> bool:
+    found = os.fstat(descriptor)
+    return (found.st_uid, found.st_gid) == owner
 
 
 def _remove_if_empty(place: Path) -> None:

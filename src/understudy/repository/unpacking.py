@@ -12,7 +12,7 @@ links in ``pg_tblspc`` by what it says. Without it, and with links made here, th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -37,6 +37,14 @@ _ACTIVITY = "restore"
 
 
 @dataclass(frozen=True, slots=True)
+class PartAhead:
+    """A part that somebody reads already; its pieces raise what reading it raises."""
+
+    name: str
+    pieces: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class SealedBackup:
     """One backup as it lies in a store, with what opens it."""
 
@@ -47,6 +55,13 @@ class SealedBackup:
     """The backup's own place in the store, ending in ``/``."""
     parts: Sequence[PartEntry]
     manifest: ServerManifest
+    ahead: PartAhead | None = None
+
+    def read_part(self, part: PartEntry) -> Iterator[bytes]:
+        """The part's plain text, as ``read_sealed``; what was read ahead can be had once."""
+        if self.ahead is not None and self.ahead.name == part.name:
+            return iter(self.ahead.pieces)
+        return read_sealed(self.store, self.sealer, self.prefix + part.name, self.identity, part.sealed_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,7 @@ def unpack_backup(
     parent: ServerManifest | None = None,
     done_parts: Mapping[str, Sequence[str]] | None = None,
     part_done: Callable[[str, Sequence[str]], None] | None = None,
+    last_begun: Callable[[], None] | None = None,
     workers: int | None = None,
 ) -> UnpackedBackup:
     """Unpack every part into the target, which exists and is claimed by the caller.
@@ -87,6 +103,7 @@ def unpack_backup(
     it was called with may be given as ``done_parts`` to a later attempt on the same target, which then skips those parts.
     Without it the disks are waited for only once, at the end.
 
+    ``last_begun`` is called once, from the calling thread, when no part waits for a worker any more; not where none is left.
     ``workers``: how many parts at once; None for what processors and memory allow.
 
     Raises:
@@ -109,7 +126,8 @@ def unpack_backup(
         for oid in oids:
             target.link_tablespace(oid)
     run = _Unpacking(backup, target, MemberWriter(backup.manifest, parent, target), progress, cancellation, part_done)
-    unpacked = run.carry_out([part for part in backup.parts if part.name not in done], workers or parts_read(processors()))
+    left = [part for part in backup.parts if part.name not in done]
+    unpacked = run.carry_out(left, workers or parts_read(processors()), last_begun or _nobody_asked)
     _expect_all_files(backup, unpacked)
     with target_faults():
         if parent is not None:
@@ -143,13 +161,17 @@ class _Unpacking:
         self._counting = threading.Lock()
         self.passed_bytes = 0
 
-    def carry_out(self, parts: Sequence[PartEntry], workers: int) -> list[UnpackedPart]:
+    def carry_out(self, parts: Sequence[PartEntry], workers: int, last_begun: Callable[[], None]) -> list[UnpackedPart]:
         total_bytes = sum(part.plain_bytes for part in parts)
         unpacked: list[UnpackedPart] = []
         with ThreadPoolExecutor(workers, thread_name_prefix="unpack") as threads:
             pending: set[Future[UnpackedPart]] = {threads.submit(self._unpack_part, part) for part in parts}
+            told = False
             try:
                 while pending:
+                    if not told and len(pending) <= workers:
+                        last_begun()
+                        told = True
                     ended, pending = wait(pending, timeout=_LOOK_EVERY_SECONDS, return_when=FIRST_COMPLETED)
                     for future in ended:
                         part = future.result()
@@ -178,10 +200,9 @@ class _Unpacking:
         return unpacked
 
     def _read_part(self, part: PartEntry) -> UnpackedPart:
-        backup = self._backup
         directories: list[str] = []
         files: set[str] = set()
-        chunks = read_sealed(backup.store, backup.sealer, backup.prefix + part.name, backup.identity, part.sealed_sha256)
+        chunks = self._backup.read_part(part)
         with closing(self._count(chunks)) as counted:
             for member, content in read_members(counted):
                 path = self._writer.write(part.tablespace_oid, member, content)
@@ -205,6 +226,10 @@ class _Unpacking:
                 yield chunk
         finally:
             close(chunks)
+
+
+def _nobody_asked() -> None:
+    """Nothing follows that could be begun."""
 
 
 def _restored_paths(manifest: ServerManifest, parent: ServerManifest | None) -> set[str]:

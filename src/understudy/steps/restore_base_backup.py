@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, cast
 
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
+from understudy.repository.chain_reading import ChainReader
+from understudy.repository.manifests import BackupManifest
 from understudy.repository.restore_target import RestoreTarget
 from understudy.repository.server_manifest import ServerManifest
 from understudy.repository.unpacking import SealedBackup, unpack_backup
@@ -93,18 +97,17 @@ class RestoreBaseBackup(PlacedStep):
         parent: ServerManifest | None = None
         restored: list[_Restored] = []
         sealed_bytes = 0
-        for label in self.labels:
-            try:
-                backup = repository.backup(
-                    ResourceName(self.resource), SystemIdentifier(self.system_identifier), BackupLabel(label)
-                )
-                sealed = repository.sealed(backup)
-                restored.append(self._unpack_once(world, label, sealed, target, parent))
-            except GiveUp as error:
-                error.add_proof(**{BACKUP_AT_FAULT: label})
-                raise
-            sealed_bytes += backup.sealed_bytes
-            parent = sealed.manifest
+        with ChainReader(lambda label: self._opened(repository, label)) as chain:
+            for label, following in zip_longest(self.labels, self.labels[1:]):
+                try:
+                    backup, sealed = chain.take(label)
+                    last_begun = partial(chain.begin, following) if following else None
+                    restored.append(self._unpack_once(world, label, sealed, target, parent, last_begun))
+                except GiveUp as error:
+                    error.add_proof(**{BACKUP_AT_FAULT: label})
+                    raise
+                sealed_bytes += backup.sealed_bytes
+                parent = sealed.manifest
         return {
             "labels": list(self.labels),
             "files": restored[-1].files,
@@ -112,8 +115,18 @@ class RestoreBaseBackup(PlacedStep):
             "sealed_bytes": sealed_bytes,
         }
 
+    def _opened(self, repository: Repository, label: str) -> tuple[BackupManifest, SealedBackup]:
+        backup = repository.backup(ResourceName(self.resource), SystemIdentifier(self.system_identifier), BackupLabel(label))
+        return backup, repository.sealed(backup)
+
     def _unpack_once(
-        self, world: World, label: str, sealed: SealedBackup, target: RestoreTarget, parent: ServerManifest | None
+        self,
+        world: World,
+        label: str,
+        sealed: SealedBackup,
+        target: RestoreTarget,
+        parent: ServerManifest | None,
+        last_begun: Callable[[], None] | None,
     ) -> _Restored:
         """One backup of the chain. Once it is in, it is never applied again: what follows it has changed the files since."""
         finished = world.receipts.read(f"{self.receipt}-{label}")
@@ -130,6 +143,7 @@ class RestoreBaseBackup(PlacedStep):
             parent=parent,
             done_parts=_parts_done(world, parts) if parts else None,
             part_done=_remember_part(world, parts) if parts else None,
+            last_begun=last_begun,
             workers=self.workers,
         )
         world.receipts.write(f"{self.receipt}-{label}", {"files": unpacked.files, "plain_bytes": unpacked.plain_bytes})
