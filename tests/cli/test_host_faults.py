@@ -83,7 +83,7 @@ def test_a_read_only_state_directory_is_told(backed_up, read_only, command):
     assert_refused(understudy(backed_up, *command), "state_unwritable", 1)
 
 
-@pytest.mark.parametrize("command", [("backup", "orders"), ("serve",), ("runs",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("backup", "orders"), ("serve",)], ids=" ".join)
 def test_a_state_directory_that_cannot_be_made_is_told_and_nothing_is_stored(desk, server, command):
     desk.write(server)
     (desk.directory / "file").write_text("")

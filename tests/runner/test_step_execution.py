@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,12 @@ from tests.runner.stage import NoteStep, lines, plan_of, world_of
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import Approval, Plan, PlannedStep
 from understudy.records.records import Records
-from understudy.records.run import RecordedError, StepState
+from understudy.records.run import StepState
 from understudy.runner.plan_json import plan_outline
 from understudy.runner.signals import RunSignals
 from understudy.runner.step_execution import StepExecution
 from understudy.runner.submission import hand_over
 from understudy.steps.codec import step_from_json
-from understudy.vocabulary.identifiers import StepKey
 
 
 @pytest.fixture
@@ -60,24 +58,3 @@ def test_what_asks_a_person_does_not_run_unapproved_although_the_wish_to_end_it_
     signals.set_cancelled(frozenset({asked.run}))
     assert asked.carry_out().state is StepState.SKIPPED
     assert lines(notes) == []
-
-
-class NotesHowLong(RunSignals):
-    def __init__(self) -> None:
-        super().__init__(SystemClock())
-        self.seconds: list[float | None] = []
-
-    def wait_until(self, fulfilled: Callable[[], bool], seconds: float | None = None) -> bool:
-        self.seconds.append(seconds)
-        return False
-
-
-def test_a_delay_from_before_the_clock_was_set_back_is_waited_for_no_longer_than_any(
-    tmp_path: Path, records: Records, notes: Path
-) -> None:
-    signals = NotesHowLong()
-    delayed = execution(tmp_path / "state", records, plan_of(PlannedStep(NoteStep("a", str(notes)))), signals)
-    ahead = SystemClock().now() + timedelta(days=400)
-    records.postpone_step(delayed.run, StepKey("a"), ahead, RecordedError("store_unreachable", "no route"))
-    assert delayed.carry_out().state is StepState.SUCCEEDED
-    assert signals.seconds == [60.0]
