@@ -87,7 +87,7 @@ def pipeline(
 class MemoryWatch:
     """The highest sum of resident memory over this process's descendants, servers left out, while in the ``with``.
 
-    Pages shared between processes count once for each, so this is never too low.
+    Pages shared between programs count once for each, so this is never too low.
     """
 
     def __init__(self, leave_out: Sequence[str] = ("postgres",)) -> None:
@@ -110,11 +110,17 @@ class MemoryWatch:
 
     def _resident(self, pid: int) -> int:
         try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() in self._leave_out:
+            if Path(f"/proc/{pid}/comm").read_text().strip() in self._leave_out or _is_still_its_parent(pid):
                 return 0
             return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
         except (FileNotFoundError, ProcessLookupError):
             return 0
+
+
+def _is_still_its_parent(pid: int) -> bool:
+    """Forked, and not yet the program that it is to become: all its pages are its parent's."""
+    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    return Path(f"/proc/{pid}/cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes()
 
 
 def _children_cpu() -> float:

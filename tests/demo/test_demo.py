@@ -17,7 +17,11 @@ from understudy.vocabulary.wal import Lsn
 INTERRUPTED = 130
 SEGMENT_BYTES = 16 * 2**20
 WHOLE = ["-m", "understudy"]
-SMALL = ["-c", "from understudy.demo import story; story.SCALE = 1; from understudy.cli.main import main; main()"]
+SMALL = [
+    "-c",
+    "import sys, understudy; from understudy.demo import story; from understudy.cli.main import main; "
+    "sys.argv[0] = understudy.__path__[0] + '/__main__.py'; story.SCALE = 1; main()",
+]
 """The same with a tenth of the rows, where it is not the rows that matter."""
 
 

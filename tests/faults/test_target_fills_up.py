@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.midway import break_midway, is_segment, told_whole
+from tests.faults.midway import break_midway, is_segment
 from tests.restore_matrix.estate import Estate, expect_success, failed_step
 from tests.servers.postgres import PostgresServer
 from tests.servers.tiny_disk import filled, small_disk
+from tests.told import told_whole
 from understudy.app.recoveries import Choice
 
 

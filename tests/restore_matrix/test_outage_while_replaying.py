@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests.faults.midway import told_whole
 from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, dump_of, expect_success
 from tests.restore_matrix.stores import BUCKET, PREFIX, s3_fields
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.rclone_s3 import RcloneS3
+from tests.told import told_whole
 from understudy.app.recoveries import Choice, restore
 from understudy.cli.watching import TerminalWatcher
 
