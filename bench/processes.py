@@ -85,7 +85,7 @@ def pipeline(
 
 
 class MemoryWatch:
-    """The highest sum of resident memory over this process's descendants, servers left out, while in the ``with``.
+    """The highest sum of resident memory over the descendants that this process gets while in the ``with``, servers left out.
 
     Pages shared between programs count once for each, so this is never too low.
     """
@@ -94,9 +94,11 @@ class MemoryWatch:
         self._leave_out = leave_out
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._look)
+        self._there_before: frozenset[int] = frozenset()
         self.peak_bytes = 0
 
     def __enter__(self) -> MemoryWatch:
+        self._there_before = frozenset(descendants(os.getpid()))
         self._thread.start()
         return self
 
@@ -106,7 +108,8 @@ class MemoryWatch:
 
     def _look(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(self._resident(pid) for pid in descendants(os.getpid())))
+            begun = [pid for pid in descendants(os.getpid()) if pid not in self._there_before]
+            self.peak_bytes = max(self.peak_bytes, sum(self._resident(pid) for pid in begun))
 
     def _resident(self, pid: int) -> int:
         try:
