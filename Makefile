@@ -31,7 +31,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python tests/prepare.py
 	$(MAKE) --no-print-directory style
-	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 check: style
 	$(BIN)/python -m pytest tests/tidy tests/stack/test_reference.py tests/cli/test_reference.py
