@@ -32,7 +32,7 @@ def test_what_is_newest_is_told_by_the_order_of_what_happened_and_not_by_a_clock
     for number, run in enumerate(("first", "second")):
         records.submit(submission(run))
         records.conclude_step(RunId(run), A, succeeded(proof={"number": number}))
-        clock.set(-timedelta(days=1))
+        clock.set_by(-timedelta(days=1))
     newest = records.newest_success(A)
     assert newest is not None
     assert newest.run == "second"

@@ -7,14 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.runner.stage import NoteStep, carried_out, lines, plan_of, runner_for
-from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep, in_sequence
 from understudy.records.chained_form import RUN_ENDED
 from understudy.records.controller_lock import controller_pid
@@ -40,18 +38,6 @@ with runner_for(Path(state)) as runner:
 def waiting_plan(notes: Path):  # type: ignore[no-untyped-def]
     conducts = {"a": "well", "b": "lingers_until_told", "c": "well"}
     return plan_of(*in_sequence(*(PlannedStep(NoteStep(name, str(notes), conduct)) for name, conduct in conducts.items())))
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(tmp_path / "state", SystemClock())
-    yield records
-    records.close()
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    return tmp_path / "notes"
 
 
 def start(tmp_path: Path, notes: Path, what: str) -> subprocess.Popen[bytes]:

@@ -41,18 +41,6 @@ ANNA = Person("anna")
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    return tmp_path / "notes"
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(tmp_path / "state", SystemClock())
-    yield records
-    records.close()
-
-
-@pytest.fixture
 def runner(tmp_path: Path, records: Records) -> Iterator[Runner]:
     with runner_for(tmp_path / "state", records) as runner:
         yield runner

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.runner.stage import NoteStep, lines, plan_of, world_of
 from understudy.adapters.clock.system import SystemClock
@@ -17,18 +15,6 @@ from understudy.runner.signals import RunSignals
 from understudy.runner.step_execution import StepExecution
 from understudy.runner.submission import hand_over
 from understudy.steps.codec import step_from_json
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    return tmp_path / "notes"
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(tmp_path / "state", SystemClock())
-    yield records
-    records.close()
 
 
 class TakesItBack(RunSignals):

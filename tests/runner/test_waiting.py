@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from tests.app.waiting import AheadClock
 from tests.records.cast import submission
 from tests.runner.stage import CONDUCTS, NoteStep, plan_of, runner_for, world_of
-from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import PlannedStep
 from understudy.ports.world import World
 from understudy.records.records import Records
@@ -24,13 +23,6 @@ from understudy.vocabulary.errors import TryAgain
 from understudy.vocabulary.identifiers import RunId, StepKey
 
 RUN, A = RunId("r1"), StepKey("a")
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(tmp_path / "state", SystemClock())
-    yield records
-    records.close()
 
 
 def once(records: Records, run: RunId, reached: Callable[[StepRecord], bool]) -> StepRecord:

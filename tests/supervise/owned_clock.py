@@ -19,10 +19,6 @@ class OwnedClock:
     def wait(self, seconds: float) -> None:
         self.pass_by(timedelta(seconds=seconds))
 
-    def set(self, by: timedelta) -> None:
-        """As somebody sets a clock: what it says, and nothing else."""
-        self._now += by
-
     def pass_by(self, duration: timedelta) -> None:
         self._now += duration
         self._elapsed_seconds += duration.total_seconds()

@@ -81,14 +81,14 @@ def test_what_was_missed_while_nobody_served_is_made_up_once(desk):
 
 
 def test_a_clock_that_ran_ahead_once_stops_no_schedule(desk):
-    desk.clock.set(timedelta(days=400))
+    desk.clock.set_by(timedelta(days=400))
     desk.schedules.look()
     assert sorted(desk.taken) == [BackupKind.FULL, BackupKind.INCREMENTAL]
-    desk.clock.set(-timedelta(days=400))
+    desk.clock.set_by(-timedelta(days=400))
     desk.schedules.look()
     desk.pass_by(hours=1)
     assert len(desk.taken) == 3
-    desk.clock.set(-timedelta(minutes=1))
+    desk.clock.set_by(-timedelta(minutes=1))
     desk.schedules.look()
     desk.pass_by(minutes=1)
     assert len(desk.taken) == 3, "what a clock that goes back by little has seen come due is not due again"
@@ -98,7 +98,7 @@ def test_what_is_tried_again_soon_is_although_the_clock_is_set_back(desk):
     desk.fault = TryAgain("database_unreachable", found="connection refused")
     desk.pass_by(minutes=70)
     desk.fault = None
-    desk.clock.set(-timedelta(minutes=5))
+    desk.clock.set_by(-timedelta(minutes=5))
     desk.pass_by(seconds=30)
     assert desk.taken == [BackupKind.INCREMENTAL]
 
