@@ -17,8 +17,10 @@ from understudy.steps.await_wal import AwaitWal
 from understudy.steps.check_pages import CheckPages
 from understudy.steps.copy_backup import CopyBackup
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -116,6 +118,16 @@ def test_a_fail_over_protects_anew_in_every_repository_like_a_full_backup_and_ne
     assert left_out == {"await-wal-in-near": False, "await-wal-in-far": True, "copy-backup-to-far": True}
     ordinary = [each.step for each in plan_backup(backup_subject((NEAR, FAR)), backup_facts()).steps]
     assert not any(step.may_be_left_out for step in ordinary if isinstance(step, AwaitWal | CopyBackup))
+
+
+def test_the_backup_after_a_fail_over_bears_a_label_of_its_own_also_in_the_second_of_the_last_one():
+    of_this_second = backup_of(BackupLabel.of_full(NOW).text)
+    (taken,) = (
+        each.step
+        for each in plan_recovery(recovery_wish(Mode.FAILOVER), recovery_facts([of_this_second])).steps
+        if isinstance(each.step, TakeBaseBackup)
+    )
+    assert taken.label == BackupLabel.of_full(NOW + SECOND).text
 
 
 def test_a_sandbox_is_removed_whatever_happened():

@@ -136,7 +136,7 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
     # Only a full backup lets the stream begin anew where WAL was lost: this plan's own backup then starts behind the gap.
     anew = subject.repositories if decision.kind is BackupKind.FULL else ()
     stream = StartWalStream(resource, subject.slot, begin_anew_in=anew, synchronous=subject.synchronous)
-    steps = backup_steps(subject, _free_label(decision, facts), decision, facts.stack_digest, facts.origin)
+    steps = backup_steps(subject, free_label(decision, facts.backups, facts.now), decision, facts.stack_digest, facts.origin)
     holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
     if decision.parent:
         holds.add(Hold(f"backup-chain:{resource}/{decision.parent.label.chain}", HoldKind.SHARED))
@@ -190,10 +190,9 @@ def is_full(plan: Plan) -> bool:
     return not any(isinstance(planned.step, TakeBaseBackup) and planned.step.parent is not None for planned in plan.steps)
 
 
-def _free_label(decision: KindDecision, facts: BackupFacts) -> BackupLabel:
+def free_label(decision: KindDecision, backups: Iterable[BackupManifest], moment: datetime) -> BackupLabel:
     """The label of this second, or of the next one that is not taken: a backup is never overwritten."""
-    taken = {backup.label for backup in facts.backups}
-    moment = facts.now
+    taken = {backup.label for backup in backups}
     while True:
         label = BackupLabel.of_incremental(decision.parent.label, moment) if decision.parent else BackupLabel.of_full(moment)
         if label not in taken:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from understudy.plan.backup import BackupSubject, KindDecision, backup_steps
+from understudy.plan.backup import BackupSubject, KindDecision, backup_steps, free_label
 from understudy.plan.fencing import OldServerFacts, question
 from understudy.plan.landing import Landing
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
@@ -33,7 +33,7 @@ from understudy.steps.verify_database import VerifyDatabase
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_to_json
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
 
@@ -244,7 +244,7 @@ def _removed_after(wish: RecoveryWish) -> tuple[str, ...]:
 
 def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     decision = KindDecision(BackupKind.FULL, None, "protection begins anew after a recovery")
-    label, automatic = BackupLabel.of_full(facts.now), BackupOrigin.AUTOMATIC
+    label, automatic = free_label(decision, facts.backups, facts.now), BackupOrigin.AUTOMATIC
     return backup_steps(wish.reprotection, label, decision, facts.stack_digest, automatic, first_suffices=True)
 
 

@@ -37,6 +37,7 @@ from understudy.adapters.postgres.logical_read import LogicalReader
 from understudy.adapters.postgres.processes import send_signal, servers_processes, works_in
 from understudy.adapters.postgres.programs import PostgresPrograms
 from understudy.adapters.postgres.shared_catalogs import superusers
+from understudy.adapters.postgres.socket_lock import remove_stale_socket_lock
 from understudy.ports.clock import Clock
 from understudy.ports.instance import CollationChanges, ControlData, InstanceFacts, InstancePlace, LogicalRead, StopMode
 from understudy.ports.running import Cancellation, Progress
@@ -88,6 +89,7 @@ class LocalInstances:
         self._wait_until_gone(place, _LINGER_SECONDS, "instance_lingering")
         own_configuration = (Path(place.directory) / "postgresql.conf").exists()
         files = self._write_files(place, settings, hba_lines, own_configuration)
+        remove_stale_socket_lock(place.socket_directory, place.port)
         arguments = command_line(
             self._programs.path("postgres"), place, settings, files,
             closed=hba_lines is not None, own_configuration=own_configuration,
