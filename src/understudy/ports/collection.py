@@ -1,0 +1,117 @@
+"""What lies under names and can be copied away and put back: the files of a directory, the objects of a bucket.
+
+Two sides: ``Collection`` is what is protected, ``CollectionTarget`` is what a snapshot is restored into. Neither knows how
+snapshots are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from understudy.vocabulary.identifiers import RunId
+from understudy.vocabulary.json import JsonObject
+
+
+class EntryKind(StrEnum):
+    FILE = "file"
+    """Has content: a regular file, an object of a bucket."""
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    HARD_LINK = "hard_link"
+    """A further name of a file that has its own entry; ``link`` is that entry's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name, and everything about it but its content."""
+
+    key: str
+    """Relative, ``/``-separated for files, anything for objects; file names that are no UTF-8 hold surrogates (``os.fsdecode``).
+    The directory itself, whose owner and mode are kept, too, is ``.``.
+    """
+    kind: EntryKind
+    size_bytes: int = 0
+    """Of the content; 0 for what has none."""
+    fingerprint: str = ""
+    """Equal under the same key: the content is the same, too. Empty: it cannot be told without reading."""
+    link: str = ""
+    attributes: JsonObject = field(default_factory=dict)
+    """What is put back besides the content: mode, owner, times, extended attributes; content type, metadata, tags."""
+
+
+class Collection(Protocol):
+    """What is protected. Every failure is in the error tree: ``TryAgain("source_unreachable")`` for what passes by itself,
+    ``GiveUp`` with ``source_denied``, ``source_missing`` or ``source_unreadable``.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it lies, to show to people, without credentials."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry once, in any order, without holding them all in memory. What vanishes meanwhile is left out; what is made
+        meanwhile may be. Entries of kinds that cannot be kept (sockets, devices) are left out and counted by ``passed_over``.
+        """
+        ...
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Keys (at most a hundred, then ``…``) that the last ``entries`` left out because of what they are, each with the reason."""
+        ...
+
+    def look(self, key: str) -> Entry | None:
+        """The entry as it is now; None when it is gone."""
+        ...
+
+    def read(self, entry: Entry) -> Iterator[bytes]:
+        """The content, in pieces of at most 1 MiB, exactly as ``entry.fingerprint`` and ``size_bytes`` say.
+
+        Raises:
+            TryAgain: ``entry_changed``: it is another by now, or became another while it was read; pieces that came before are
+                void. Ask ``look``, and read what it says.
+            GiveUp: ``entry_gone``: it was removed.
+        """
+        ...
+
+
+class CollectionTarget(Protocol):
+    """What a snapshot is restored into. Only what nobody else uses: ``claim`` says so."""
+
+    @property
+    def url(self) -> str: ...
+
+    def claim(self, run: RunId) -> None:
+        """Look that it is empty, or this run's own, and mark it as this run's.
+
+        Raises:
+            Refusal: ``target_not_empty``.
+        """
+        ...
+
+    def write(self, entry: Entry, content: Iterable[bytes]) -> None:
+        """Put the entry there, whole or not at all; twice is the same as once. Parents that are missing are made.
+
+        Safe to call from several threads at once, for different keys.
+
+        Raises:
+            GiveUp: ``target_full``, ``target_unwritable``, ``target_denied``.
+            TryAgain: ``target_unreachable``.
+        """
+        ...
+
+    def read_back(self, entry: Entry) -> Iterator[bytes]:
+        """The content that lies there now: for comparing, and for writing the same content under a second key.
+
+        Raises:
+            GiveUp: ``entry_gone``.
+        """
+        ...
+
+    def finish(self, entries: Iterable[Entry], run: RunId) -> None:
+        """After every ``write``: what a later ``write`` would undo (times and modes of directories), then durable on the disks,
+        then the mark is taken off. ``entries``: all that were written.
+        """
+        ...
