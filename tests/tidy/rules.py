@@ -29,6 +29,7 @@ OWNERS = {
     "yaml": {"stack": "the stack file is the only YAML that is read"},
     "sqlite3": {
         "records": "the only user of the state database",
+        "repository/snapshots": "the scratch index of one run, which holds nothing that the listings do not",
         "runner": "the engine's own database, and the faults that a busy SQLite raises through the engine",
     },
     "dbos": {"runner": "the only room that knows the engine"},

@@ -110,6 +110,10 @@ class CollectionTarget(Protocol):
         """
         ...
 
+    def sync(self) -> None:
+        """What was written so far survives the machine when this returns: a restore that is resumed does not write it again."""
+        ...
+
     def finish(self, entries: Iterable[Entry], run: RunId) -> None:
         """After every ``write``: what a later ``write`` would undo (times and modes of directories), then durable on the disks,
         then the mark is taken off. ``entries``: all that were written.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +21,13 @@ from understudy.repository.layout import (
     resource_prefix,
 )
 from understudy.repository.manifests import BackupManifest, sums_text
+from understudy.repository.put_once import put_once
 from understudy.repository.recovery_page import RECOVERY_PAGE
 from understudy.repository.sealing import part_corrupt, read_sealed
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.signing import Signer, malformed, read_document
+from understudy.repository.snapshots.catalog import Snapshots
+from understudy.repository.snapshots.keys import SnapshotKeys
 from understudy.repository.unpacking import SealedBackup
 from understudy.repository.wal_archive import WalArchive
 from understudy.vocabulary.errors import GiveUp
@@ -112,6 +114,10 @@ class Repository:
     def wal(self, resource: ResourceName, system_identifier: SystemIdentifier, segment_bytes: int) -> WalArchive:
         return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes)
 
+    def snapshots(self, kind: str, resource: ResourceName) -> Snapshots:
+        """Those of a resource that is no database. ``kind``: the resource's, ``files`` or ``bucket``."""
+        return Snapshots(self._store, self._sealer, self._keys, SnapshotKeys(kind, resource))
+
     def backups(self, resource: ResourceName, system_identifier: SystemIdentifier | None = None) -> BackupListing:
         """Every backup of the resource, of one cluster or of all."""
         usable: list[BackupManifest] = []
@@ -197,8 +203,10 @@ class Repository:
             if found is None or found.size_bytes != entry.sealed_bytes:
                 size = "nothing" if found is None else f"{found.size_bytes} bytes"
                 raise part_corrupt(prefix + entry.name, f"{size} instead of {entry.sealed_bytes} bytes", entry.sealed_sha256)
-        self._put_once(prefix + SUMS_NAME, sums_text(manifest.entries))
-        return self._put_once(prefix + MANIFEST_NAME, Signer.of(self._keys).seal_document(manifest.to_json()))
+        put_once(self._store, prefix + SUMS_NAME, sums_text(manifest.entries), "backup_exists")
+        return put_once(
+            self._store, prefix + MANIFEST_NAME, Signer.of(self._keys).seal_document(manifest.to_json()), "backup_exists"
+        )
 
     def read_server_manifest(self, backup: BackupManifest) -> Iterator[bytes]:
         """The server's own ``backup_manifest``, opened.
@@ -248,19 +256,3 @@ class Repository:
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )
         return self._keys.identity
-
-    def _put_once(self, key: str, content: bytes) -> Written:
-        try:
-            return self._store.put(key, [content])
-        except GiveUp as error:
-            if error.code != "object_exists":
-                raise
-        there = b"".join(self._store.read(key))
-        if there != content:
-            raise GiveUp(
-                "backup_exists",
-                found=f"{key} is there with another content",
-                expected="a label that is free, or the same backup again",
-                hint="two controllers write to this repository; stop one of them, then take the backup again",
-            )
-        return Written(key, len(content), hashlib.sha256(content).hexdigest())

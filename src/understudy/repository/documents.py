@@ -96,6 +96,13 @@ class Fields:
     def member(self, name: str) -> Fields:
         return Fields(self._any(name), f"{self._what}: {name}")
 
+    def free_form(self, name: str) -> JsonObject:
+        """An object whose fields are not this product's to know."""
+        value = self._any(name)
+        if not isinstance(value, Mapping):
+            raise malformed(f"{self._what}: {name} is no JSON object")
+        return value
+
     def texts(self, name: str) -> tuple[str, ...]:
         values = self._array(name)
         if not all(isinstance(value, str) for value in values):

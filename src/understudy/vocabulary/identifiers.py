@@ -73,10 +73,7 @@ class BackupLabel:
     @property
     def begun(self) -> datetime | None:
         """When its backup was begun, as it says; None where it names no moment."""
-        try:
-            return datetime.strptime(f"{self.text[-16:-1]}+0000", "%Y%m%d-%H%M%S%z")
-        except ValueError:
-            return None
+        return _moment(self.text[-16:-1])
 
     def __str__(self) -> str:
         return self.text
@@ -84,3 +81,41 @@ class BackupLabel:
 
 def is_backup_label(text: str) -> bool:
     return bool(_LABEL_GRAMMAR.fullmatch(text))
+
+
+_SNAPSHOT_GRAMMAR = re.compile(r"[0-9]{8}-[0-9]{6}S")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotLabel:
+    """A snapshot's name: the second in which it was begun, ``20261123-030000S``. UTC."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not is_snapshot_label(self.text):
+            raise ValueError(f"not a snapshot's label: {self.text!r}; expected something like 20261123-030000S")
+
+    @classmethod
+    def of(cls, begun: datetime) -> SnapshotLabel:
+        """``begun`` in UTC."""
+        return cls(f"{begun:%Y%m%d-%H%M%S}S")
+
+    @property
+    def begun(self) -> datetime | None:
+        """As it says; None where it names no moment."""
+        return _moment(self.text[:-1])
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def is_snapshot_label(text: str) -> bool:
+    return bool(_SNAPSHOT_GRAMMAR.fullmatch(text))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(f"{text}+0000", "%Y%m%d-%H%M%S%z")
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from understudy.vocabulary.identifiers import BackupLabel
+from understudy.vocabulary.identifiers import BackupLabel, SnapshotLabel
 from understudy.vocabulary.wal import Lsn, WalSegment
 
 
@@ -21,7 +21,7 @@ def to_json(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, BackupLabel | Lsn | WalSegment | Path):
+    if isinstance(value, BackupLabel | SnapshotLabel | Lsn | WalSegment | Path):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
