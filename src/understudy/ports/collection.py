@@ -59,7 +59,7 @@ class Collection(Protocol):
         ...
 
     def passed_over(self) -> tuple[str, ...]:
-        """Keys (at most a hundred, then ``…``) that the last ``entries`` left out because of what they are, each with the reason."""
+        """Keys (at most a hundred, then ``…``) that the last ``entries`` left out because of what they are, with reasons."""
         ...
 
     def look(self, key: str) -> Entry | None:

@@ -1,12 +1,13 @@
-"""The parts of a base backup on their way into a store: filled by one thread, compressed, sealed and stored by others."""
+"""Parts of a backup on their way into a store: filled by one thread, compressed, sealed and stored by others."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
@@ -24,6 +25,8 @@ _PIECE_BYTES = 1024 * 1024
 _LOOK_EVERY_SECONDS = 0.2
 _ACTIVITY = "base backup"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class PackingPlace:
@@ -39,11 +42,11 @@ class PackingPlace:
     level: int = DEFAULT_LEVEL
     """Of zstd."""
 
-    def store_sealed(self, name: str, chunks: Handoff | Sequence[bytes]) -> SealedObject:
+    def store_sealed(self, name: str, chunks: Iterable[bytes]) -> SealedObject:
         return store_sealed(self.store, self.sealer, self.prefix + name, chunks, self.recipients, level=self.level)
 
 
-class _Part:
+class FillingPart:
     """One part: what was put into it, and the pipe to the thread that stores it."""
 
     def __init__(self, name: str, tablespace_oid: int | None, waiting_bytes: int) -> None:
@@ -83,8 +86,18 @@ class PartUploads:
         progress: Progress,
         cancellation: Cancellation,
         parts_at_once: int,
+        *,
+        named: Callable[[int, int | None], str] | None = None,
+        stored: Callable[[PartEntry], None] | None = None,
     ) -> None:
+        """
+        Args:
+            named: The name of the part of that number, of that tablespace; None: as ``layout.part_name``.
+            stored: Told of each part, from the thread that fills them, soon after it is stored.
+        """
         self._place = place
+        self._named = named or (lambda number, tablespace_oid: part_name(place.attempt, number, tablespace_oid))
+        self._stored = stored
         self._estimated_bytes = estimated_bytes
         self._progress = progress
         self._cancellation = cancellation
@@ -93,10 +106,10 @@ class PartUploads:
         self._waiting_bytes = HANDED_OFF_BYTES // (parts_at_once + 1)
         """One more part than there are threads is filled already: see ``_wait_for_a_thread``."""
         self._threads = ThreadPoolExecutor(parts_at_once, thread_name_prefix="part")
-        self._parts: list[_Part] = []
-        self._under_way: list[_Part] = []
+        self._parts: list[FillingPart] = []
+        self._under_way: list[FillingPart] = []
         self._numbers: Counter[int | None] = Counter()
-        self._filling: _Part | None = None
+        self._filling: FillingPart | None = None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self.passed_bytes = 0
@@ -112,15 +125,26 @@ class PartUploads:
 
     def begin_member(self, tablespace_oid: int | None, member: TarMember) -> None:
         """Choose the part that takes the member, and put its header there. Its content follows through ``send``."""
-        part = self._filling
-        if part is not None and (part.tablespace_oid != tablespace_oid or self._would_overflow(part, member)):
-            self._end_part(part)
-            part = None
-        if part is None:
-            part = self._start_part(tablespace_oid)
+        part = self.part_for(tablespace_oid, member.archived_bytes)
         if member.kind is MemberKind.FILE:
             part.files += 1
         self.send(member.header)
+
+    def part_for(self, tablespace_oid: int | None, archived_bytes: int) -> FillingPart:
+        """The part that takes a member of so many bytes: the one that is being filled, or the next."""
+        part = self._filling
+        if part is not None and (part.tablespace_oid != tablespace_oid or self._would_overflow(part, archived_bytes)):
+            self._end_part(part)
+            part = None
+        return self._start_part(tablespace_oid) if part is None else part
+
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        """Have one of the threads that store parts do something else meanwhile."""
+        return self._threads.submit(work)
+
+    def look(self) -> None:
+        """Raises what the storing threads raised, or that the end was asked for."""
+        self._raise_failures()
 
     def send(self, piece: bytes) -> None:
         """Append to the part that is being filled. Raises what the storing threads raised, as soon as it is known."""
@@ -139,8 +163,8 @@ class PartUploads:
             self._raise_failures()
         return tuple(part.entry() for part in self._parts)
 
-    def _would_overflow(self, part: _Part, member: TarMember) -> bool:
-        return part.plain_bytes + self._gathered_bytes + member.archived_bytes > self._part_bytes
+    def _would_overflow(self, part: FillingPart, archived_bytes: int) -> bool:
+        return part.plain_bytes + self._gathered_bytes + archived_bytes > self._part_bytes
 
     def _wait_for_a_thread(self) -> None:
         """Until one is free, or nearly: parts smaller than what a handoff holds would pile up in memory before a slow store."""
@@ -148,11 +172,11 @@ class PartUploads:
             wait([part.stored for part in self._under_way], timeout=_LOOK_EVERY_SECONDS, return_when=FIRST_COMPLETED)
             self._raise_failures()
 
-    def _start_part(self, tablespace_oid: int | None) -> _Part:
+    def _start_part(self, tablespace_oid: int | None) -> FillingPart:
         self._wait_for_a_thread()
         self._numbers[tablespace_oid] += 1
-        name = part_name(self._place.attempt, self._numbers[tablespace_oid], tablespace_oid)
-        part = _Part(name, tablespace_oid, self._waiting_bytes)
+        name = self._named(self._numbers[tablespace_oid], tablespace_oid)
+        part = FillingPart(name, tablespace_oid, self._waiting_bytes)
         part.stored = self._threads.submit(self._place.store_sealed, part.name, part.handoff)
         # However the storing thread ends, nobody may wait for it to take more.
         part.stored.add_done_callback(lambda _: part.handoff.abandon())
@@ -161,7 +185,7 @@ class PartUploads:
         self._filling = part
         return part
 
-    def _end_part(self, part: _Part) -> None:
+    def _end_part(self, part: FillingPart) -> None:
         self.send(END_OF_ARCHIVE)
         self._flush()
         part.handoff.close()
@@ -188,4 +212,8 @@ class PartUploads:
         for part in self._under_way:
             if part.stored.done() and (error := part.stored.exception()) is not None:
                 raise error
-        self._under_way = [part for part in self._under_way if not part.stored.done() or part is self._filling]
+        ended = [part for part in self._under_way if part.stored.done() and part is not self._filling]
+        self._under_way = [part for part in self._under_way if part not in ended]
+        if self._stored is not None:
+            for part in ended:
+                self._stored(part.entry())

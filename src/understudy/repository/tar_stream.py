@@ -145,6 +145,26 @@ def parse_header(block: bytes) -> TarMember:
     return TarMember(_relative_path(name), kind, content_bytes, _text(block[157:257]), block)
 
 
+def file_header(name: str, size_bytes: int) -> bytes:
+    """The header of a regular file that is nobody's in particular. ``name``: at most 99 bytes of ASCII."""
+    block = bytearray(BLOCK_BYTES)
+    size = b"%011o\0" % size_bytes if size_bytes < 8**11 else b"\x80" + size_bytes.to_bytes(11, "big")
+    for offset, field in (
+        (0, name.encode("ascii")),
+        (100, b"0000600\0"),
+        (108, b"0000000\0"),
+        (116, b"0000000\0"),
+        (124, size),
+        (136, b"00000000000\0"),
+        (_CHECKSUM_FIELD.start, b" " * 8),
+        (156, b"0"),
+        (257, b"ustar\x0000"),
+    ):
+        block[offset : offset + len(field)] = field
+    block[_CHECKSUM_FIELD] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
 def _content(reader: ByteReader, member: TarMember) -> Iterator[bytes]:
     passed = 0
     for piece in reader.pieces(member.size_bytes):

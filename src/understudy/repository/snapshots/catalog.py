@@ -123,7 +123,7 @@ class Snapshots:
         return manifest
 
     def newest_before(self, moment: datetime) -> SnapshotManifest | None:
-        """The newest usable one that was complete at ``moment``; None where there is none. Reads no more manifests than it must."""
+        """The newest usable one that was complete at ``moment``; None where there is none. Reads as few as it can."""
         for folder in sorted(self._store.folders(self.place.snapshots), reverse=True):
             try:
                 manifest = self._manifest(folder)

@@ -57,7 +57,7 @@ def encode_line(listed: ListedEntry) -> bytes:
         ValueError: longer than ``LONGEST_LINE_BYTES``; a content without its place, or the reverse.
     """
     entry = listed.entry
-    if (listed.placed is not None) != _has_content(entry):
+    if (listed.placed is not None) != has_content(entry):
         raise ValueError(f"{shown(entry.key)!r}: {entry.size_bytes} bytes, and its place is {listed.placed}")
     line: dict[str, object] = {"key": entry.key, "kind": entry.kind.value, "attributes": entry.attributes}
     if entry.kind is EntryKind.FILE:
@@ -124,7 +124,7 @@ def decode_line(line: bytes) -> ListedEntry:
         link="" if is_file or kind is EntryKind.DIRECTORY else fields.text("link"),
         attributes=fields.free_form("attributes"),
     )
-    placed = _placed(fields) if _has_content(entry) else None
+    placed = _placed(fields) if has_content(entry) else None
     changed = fields.has("changed_while_read") and fields.flag("changed_while_read")
     fields.finish()
     return ListedEntry(entry, placed, changed)
@@ -137,7 +137,8 @@ def _placed(fields: Fields) -> Placed:
     return placed
 
 
-def _has_content(entry: Entry) -> bool:
+def has_content(entry: Entry) -> bool:
+    """What is empty lies nowhere."""
     return entry.kind is EntryKind.FILE and entry.size_bytes > 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from understudy.repository.documents import Fields
 from understudy.repository.layout import FORMAT_VERSION
@@ -71,7 +72,7 @@ class SnapshotManifest:
     left_out: int
     """How many were changed so often that they are not in the snapshot at all."""
     passed_over: int
-    """How many cannot be kept: sockets, devices."""
+    """How many cannot be kept (sockets, devices); 101: more than a hundred."""
     compression: str
     """For people: ``zstd-3``."""
     stack_digest: str
@@ -88,7 +89,7 @@ class SnapshotManifest:
         _require(self.start_time.tzinfo is not None and self.stop_time.tzinfo is not None, "a time without offset")
         _require(self.start_time <= self.stop_time, "the snapshot stops before it starts")
         names = [part.name for part in self.parts]
-        _require(all(a < b for a, b in zip(names, names[1:], strict=False)), "the parts are not ascending by name")
+        _require(all(a < b for a, b in pairwise(names)), "the parts are not ascending by name")
         for name in names:
             _require(label_of_part(name) is not None, f"{name!r} is no name of a part")
 
@@ -110,7 +111,7 @@ class SnapshotManifest:
         )
 
     def sums_text(self) -> bytes:
-        """The content of ``SHA256SUMS``, as ``sha256sum --check`` reads it in the snapshot's folder: the listing, then the parts."""
+        """The content of ``SHA256SUMS``, as ``sha256sum --check`` reads it there: the listing, then the parts."""
         lines = [f"{self.listing.sealed_sha256}  {self.listing.name}\n"]
         lines += [f"{part.sealed_sha256}  {PARTS_FROM_A_SNAPSHOT}{part.name}\n" for part in self.parts]
         return "".join(lines).encode()

@@ -61,7 +61,7 @@ def restore_snapshot(
 
     Raises:
         Refusal: ``target_not_empty``; ``entry_missing``: nothing of that name is in the snapshot. Nothing was written.
-        GiveUp: ``part_corrupt``, ``part_missing``, ``part_incomplete``, ``document_malformed``; what target, sealer and store raise.
+        GiveUp: ``part_corrupt``, ``part_missing``, ``part_incomplete``, ``document_malformed``; what target, sealer and store do.
         TryAgain: what they raise.
         Cancelled: asked for; looked at several times a second.
     """

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from understudy.ports.clock import Clock
-from understudy.ports.collection import Collection
-from understudy.ports.object_store import ObjectStore
+from understudy.ports.collection import Collection, Entry
 from understudy.ports.running import Cancellation, Progress
-from understudy.ports.sealer import Sealer
-from understudy.repository.compression import DEFAULT_LEVEL
 from understudy.repository.snapshots.catalog import OpenedSnapshot
-from understudy.repository.snapshots.keys import SnapshotKeys
+from understudy.repository.snapshots.content_parts import ContentParts, NamedKeys
+from understudy.repository.snapshots.content_reading import End, Outcome, ReadAhead
+from understudy.repository.snapshots.keys import label_of_part
+from understudy.repository.snapshots.listing import encode_listing, has_content, shown
 from understudy.repository.snapshots.manifest import SealedPart, SnapshotManifest
-from understudy.vocabulary.identifiers import BackupOrigin, RunId, SnapshotLabel
+from understudy.repository.snapshots.place import SnapshotPlace
+from understudy.repository.snapshots.writing_index import WritingIndex
+from understudy.vocabulary.identifiers import BackupOrigin, RunId
 
 DEFAULT_PART_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotPlace:
-    """Where what one attempt stores goes, and to whom it is sealed."""
-
-    store: ObjectStore
-    sealer: Sealer
-    recipients: Sequence[str]
-    keys: SnapshotKeys
-    label: SnapshotLabel
-    attempt: str
-    """Letters and digits, unique to this attempt at this snapshot."""
-    level: int = DEFAULT_LEVEL
-    """Of zstd."""
+_ACTIVITY = "snapshot"
+_TELL_EVERY_ENTRIES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +39,6 @@ class WrittenSnapshot:
     content_bytes: int
     read_bytes: int
     """Of contents that this attempt read."""
-    stored_contents: int
-    """That no earlier snapshot held."""
     stored_bytes: int
     changed_while_read: int
     left_out: int
@@ -70,7 +58,27 @@ class WrittenSnapshot:
         stack_digest: str,
         understudy_version: str,
     ) -> SnapshotManifest:
-        raise NotImplementedError
+        return SnapshotManifest(
+            label=place.label,
+            kind=place.keys.kind,
+            resource=place.keys.resource,
+            source=self.source,
+            start_time=self.start_time,
+            stop_time=self.stop_time,
+            listing=self.listing,
+            parts=self.parts,
+            entries=self.entries,
+            content_bytes=self.content_bytes,
+            stored_bytes=self.stored_bytes,
+            changed_while_read=self.changed_while_read,
+            left_out=self.left_out,
+            passed_over=self.passed_over,
+            compression=f"zstd-{place.level}",
+            stack_digest=stack_digest,
+            understudy_version=understudy_version,
+            run=run,
+            origin=origin,
+        )
 
 
 def write_snapshot(
@@ -91,8 +99,102 @@ def write_snapshot(
         previous: The last usable snapshot; None: everything is read and stored anew.
 
     Raises:
-        GiveUp, TryAgain: what the collection, the sealer and the store raise; of ``previous`` what ``OpenedSnapshot.listing`` does.
+        GiveUp, TryAgain: what the collection, the sealer and the store raise; what ``OpenedSnapshot.listing`` does.
             Parts that were stored stay: call this again with the same ``index``, or ``Snapshots.remove_leftovers``.
         Cancelled: asked for.
     """
-    raise NotImplementedError
+    start_time = clock.now()
+    with WritingIndex(index, place.label, previous) as known:
+        known.begin(previous)
+        known.add_entries(_told(collection.entries(), progress, cancellation))
+        passed_over = collection.passed_over()
+        reading = _Reading(collection, place, known, progress, cancellation, part_bytes)
+        reading.carry_out()
+        stop_time = clock.now()
+        parts = known.used_parts()
+        listing = place.store_listing(encode_listing(known.listed()))
+        own = [part for part in parts if label_of_part(part.name) == place.label]
+        return WrittenSnapshot(
+            start_time=start_time,
+            stop_time=max(start_time, stop_time),
+            source=shown(collection.url),
+            listing=listing,
+            parts=parts,
+            entries=known.count_entries(),
+            content_bytes=known.content_bytes(),
+            read_bytes=reading.read_bytes,
+            stored_bytes=listing.sealed_bytes + sum(part.sealed_bytes for part in own),
+            changed_while_read=reading.changed.count,
+            left_out=reading.left_out.count,
+            passed_over=len(passed_over),
+            changed_names=tuple(reading.changed.names),
+            left_out_names=tuple(reading.left_out.names),
+            passed_over_names=tuple(map(shown, passed_over)),
+        )
+
+
+class _Reading:
+    """Of everything that is not known yet."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        place: SnapshotPlace,
+        index: WritingIndex,
+        progress: Progress,
+        cancellation: Cancellation,
+        part_bytes: int,
+    ) -> None:
+        self._collection = collection
+        self._index = index
+        self._progress = progress
+        self._counting = threading.Lock()
+        self._expected_bytes = index.unread_bytes()
+        self._parts = ContentParts(collection, place, index, cancellation, self._count, part_bytes)
+        self.read_bytes = 0
+
+    @property
+    def changed(self) -> NamedKeys:
+        return self._parts.changed
+
+    @property
+    def left_out(self) -> NamedKeys:
+        return self._parts.left_out
+
+    def carry_out(self) -> None:
+        with self._parts as parts, ReadAhead(self._collection, self._look, self._count) as ahead:
+            for outcome in ahead.outcomes(self._index.unread()):
+                parts.take(outcome)
+            for outcome in ahead.outcomes(self._names_without_their_file()):
+                parts.take(outcome)
+            parts.finish()
+        self._tell()
+
+    def _names_without_their_file(self) -> Iterator[Entry]:
+        """A further name stays when the first one has gone meanwhile: it is the file itself by now."""
+        for entry in self._index.lost_links():
+            self._index.leave_out(entry.key)
+            now = self._collection.look(entry.key)
+            if now is not None and has_content(now):
+                yield now
+            elif now is not None:
+                self._parts.take(Outcome(now, End.WITHOUT_CONTENT))
+
+    def _look(self) -> None:
+        self._parts.look()
+        self._tell()
+
+    def _count(self, size_bytes: int) -> None:
+        with self._counting:
+            self.read_bytes += size_bytes
+
+    def _tell(self) -> None:
+        self._progress.report(_ACTIVITY, self.read_bytes, max(self._expected_bytes, self.read_bytes))
+
+
+def _told(entries: Iterable[Entry], progress: Progress, cancellation: Cancellation) -> Iterator[Entry]:
+    for count, entry in enumerate(entries, start=1):
+        if count % _TELL_EVERY_ENTRIES == 0:
+            cancellation.raise_if_requested()
+            progress.report(f"{_ACTIVITY}: names", count, None, "entries")
+        yield entry

@@ -1,0 +1,47 @@
+"""Where a snapshot is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from understudy.ports.object_store import ObjectStore
+from understudy.ports.sealer import Sealer
+from understudy.repository.compression import DEFAULT_LEVEL
+from understudy.repository.part_uploads import PackingPlace
+from understudy.repository.sealing import SealedObject
+from understudy.repository.snapshots.keys import LISTING_NAME, SnapshotKeys, listing_name
+from understudy.repository.snapshots.manifest import SealedPart
+from understudy.vocabulary.identifiers import SnapshotLabel
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPlace:
+    """Where what one attempt stores goes, and to whom it is sealed."""
+
+    store: ObjectStore
+    sealer: Sealer
+    recipients: Sequence[str]
+    keys: SnapshotKeys
+    label: SnapshotLabel
+    attempt: str
+    """Letters and digits, unique to this attempt at this snapshot."""
+    level: int = DEFAULT_LEVEL
+    """Of zstd."""
+
+    @property
+    def packing(self) -> PackingPlace:
+        """As what stores parts wants it."""
+        return PackingPlace(self.store, self.sealer, self.recipients, self.keys.parts, self.attempt, self.level)
+
+    def store_listing(self, chunks: Iterable[bytes]) -> SealedPart:
+        """Under its plain name, or under one of this attempt where an earlier one left the plain one behind."""
+        folder = self.keys.folder(self.label)
+        name = LISTING_NAME if self.store.head(folder + LISTING_NAME) is None else listing_name(self.attempt)
+        return sealed_part(
+            name, PackingPlace(self.store, self.sealer, self.recipients, folder, "", self.level).store_sealed(name, chunks)
+        )
+
+
+def sealed_part(name: str, sealed: SealedObject) -> SealedPart:
+    return SealedPart(name, sealed.sealed_bytes, sealed.sealed_sha256, sealed.plain_bytes)

@@ -1,0 +1,165 @@
+"""What a run that writes a snapshot knows: the last snapshot, the contents that are stored, and the new entries.
+
+An attempt that was killed leaves it behind. The next one begins with new entries, and knows each content that lies in a part
+which was stored to its end: under the same key and fingerprint it is not read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from understudy.ports.collection import Entry
+from understudy.repository.signing import malformed
+from understudy.repository.snapshots.catalog import OpenedSnapshot
+from understudy.repository.snapshots.listing import ListedEntry, Placed, key_bytes
+from understudy.repository.snapshots.manifest import SealedPart
+from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, SqlValue, entry_of, entry_row
+from understudy.vocabulary.identifiers import SnapshotLabel
+
+_ADD_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, null, 0)"
+_ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
+_ADD_KNOWN = "insert or replace into known values (?, ?, ?, ?)"
+_UNREAD = "kind = 'file' and size > 0 and sha256 is null"
+_LOADED = "the last snapshot is known"
+_LEARNT_AT_ONCE = 10_000
+
+
+class WritingIndex(Scratch):
+    def __init__(self, path: Path, label: SnapshotLabel, previous: OpenedSnapshot | None) -> None:
+        """Of one snapshot. What the file holds of another, or of one that stood on another previous one, is dropped.
+
+        Raises:
+            GiveUp: ``scratch_unusable``.
+        """
+        before = f"{previous.store.url} {previous.manifest.label}" if previous else "nothing"
+        super().__init__(path, f"writing {label} after {before}")
+
+    def begin(self, previous: OpenedSnapshot | None) -> None:
+        """Learn what the last snapshot holds, and what an earlier attempt at this one stored.
+
+        Raises:
+            GiveUp: as ``OpenedSnapshot.listing`` does.
+        """
+        if self.about(_LOADED) is None:
+            for table in ("parts", "contents", "entries", "known"):
+                self.run(f"delete from {table}")  # noqa: S608 - names of our own
+            if previous is not None:
+                self._learn(previous)
+            self.note(_LOADED, "yes")
+        self.run("delete from contents where part in (select id from parts where stored is null)")
+        self.run("delete from parts where stored is null")
+        self.run(
+            "insert or replace into known select key, size, fingerprint, sha256 from entries "
+            "join contents using (sha256) where fingerprint <> '' and changed = 0"
+        )
+        self.run("delete from entries")
+        self.commit()
+
+    def add_entries(self, entries: Iterable[Entry]) -> None:
+        """The new ones. Those that are known by their fingerprint have their content already."""
+        self.run_each(_ADD_ENTRY, (entry_row(entry) for entry in entries))
+        self.run(
+            "update entries set sha256 = (select known.sha256 from known where known.key = entries.key "
+            "and known.fingerprint = entries.fingerprint and known.size = entries.size) "
+            "where kind = 'file' and size > 0 and fingerprint <> ''"
+        )
+        self.commit()
+
+    def unread_bytes(self) -> int:
+        return self.number(f"select sum(size) from entries where {_UNREAD}")  # noqa: S608 - no value in it
+
+    def unread(self) -> Iterator[Entry]:
+        """What has content that is not known, ascending by key. Each comes once, whatever becomes of it meanwhile."""
+        columns = ENTRY_COLUMNS
+        return map(entry_of, self.pages(f"select {columns} from entries where {{after}} and {_UNREAD}"))  # noqa: S608
+
+    def replace(self, entry: Entry) -> None:
+        """It is another by now."""
+        self.run(_ADD_ENTRY, entry_row(entry))
+
+    def leave_out(self, key: str) -> None:
+        self.run("delete from entries where key = ?", (key_bytes(key),))
+
+    def has_read(self, entry: Entry, sha256: str, changed: bool) -> None:
+        """``changed``: what came is of no fingerprint, so that it is read again the next time."""
+        fingerprint = "" if changed else entry.fingerprint
+        *row, attributes = entry_row(entry)
+        row[3] = fingerprint
+        values: tuple[SqlValue, ...] = (*row, attributes, bytes.fromhex(sha256), int(changed))
+        self.run("insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def holds_content(self, sha256: str) -> bool:
+        return bool(self.rows("select 1 from contents where sha256 = ?", (bytes.fromhex(sha256),)))
+
+    def begin_part(self, name: str) -> int:
+        """A part that counts for nothing before ``part_stored``. Returns its number here."""
+        return self.run("insert into parts (name) values (?)", (name,))
+
+    def add_content(self, sha256: str, part: int, member: int) -> None:
+        self.run(_ADD_CONTENT, (bytes.fromhex(sha256), part, member))
+
+    def part_stored(self, part: SealedPart) -> None:
+        """From here on a killed attempt's successor counts on it."""
+        self.run(
+            "update parts set sealed_bytes = ?, sealed_sha256 = ?, plain_bytes = ?, stored = 1 where name = ?",
+            (part.sealed_bytes, part.sealed_sha256, part.plain_bytes, part.name),
+        )
+        self.commit()
+
+    def lost_links(self) -> list[Entry]:
+        """Further names of files that are no entries any more."""
+        columns = ENTRY_COLUMNS
+        rows = self.rows(
+            f"select {columns} from entries as e where kind = 'hard_link' and not exists "  # noqa: S608
+            "(select 1 from entries as named where named.key = e.link and named.kind = 'file')"
+        )
+        return [entry_of(row) for row in rows]
+
+    def listed(self) -> Iterator[ListedEntry]:
+        """Every entry, ascending by key, once all contents lie in parts that are stored."""
+        names: dict[int, str] = dict(self.rows("select id, name from parts"))
+        columns = ENTRY_COLUMNS
+        query = f"select {columns}, hex(sha256), part, member, changed from entries left join contents using (sha256) "  # noqa: S608
+        for *row, sha256, part, member, changed in self.pages(query + "where {after}"):
+            placed = None if part is None else Placed(sha256.lower(), names[part], member)
+            yield ListedEntry(entry_of(tuple(row)), placed, bool(changed))
+
+    def used_parts(self) -> tuple[SealedPart, ...]:
+        """Those that an entry refers to, ascending by name."""
+        rows = self.rows(
+            "select name, sealed_bytes, sealed_sha256, plain_bytes from parts where id in "
+            "(select part from contents join entries using (sha256)) order by name"
+        )
+        return tuple(SealedPart(*row) for row in rows)
+
+    def count_entries(self) -> int:
+        return self.number("select count(*) from entries")
+
+    def content_bytes(self) -> int:
+        return self.number("select sum(size) from entries where kind = 'file'")
+
+    def _learn(self, previous: OpenedSnapshot) -> None:
+        numbers = self.add_parts(previous.manifest.parts)
+        known: list[Row] = []
+        contents: list[Row] = []
+        for listed in previous.listing():
+            placed = listed.placed
+            if placed is None:
+                continue
+            if placed.part not in numbers:
+                raise malformed(f"the listing of {previous.manifest.label} names {placed.part}", "parts that the manifest names")
+            digest = bytes.fromhex(placed.sha256)
+            contents.append((digest, numbers[placed.part], placed.member))
+            if listed.entry.fingerprint:
+                known.append((key_bytes(listed.entry.key), listed.entry.size_bytes, listed.entry.fingerprint, digest))
+            if len(contents) >= _LEARNT_AT_ONCE:
+                self._keep(known, contents)
+        self._keep(known, contents)
+
+    def _keep(self, known: list[Row], contents: list[Row]) -> None:
+        self.run_each(_ADD_CONTENT, contents)
+        self.run_each(_ADD_KNOWN, known)
+        self.commit()
+        known.clear()
+        contents.clear()
