@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from understudy.plan.wal_retention import (
@@ -32,6 +33,16 @@ UNFINISHED_AGE = timedelta(hours=24)
 
 BackupKey = tuple[SystemIdentifier, BackupLabel]
 """Two clusters of one resource may have backups of one label."""
+
+
+class Ended(Protocol):
+    """Whatever retention counts by time: a backup, a snapshot."""
+
+    @property
+    def stop_time(self) -> datetime: ...
+
+
+E = TypeVar("E", bound=Ended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +184,7 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
     dated = {system: [each for each in backups if each.stop_time <= facts.now] for system, backups in good.items()}
     counted = sorted((each for backups in dated.values() for each in backups), key=_by_time, reverse=True)
     reasons: dict[BackupKey, set[Kept]] = {key_of(each): set() for cluster in facts.clusters for each in cluster.backups}
-    _keep(reasons, _by_periods(rules, counted))
+    _keep(reasons, by_periods(rules, counted))
     bases: dict[SystemIdentifier, tuple[BackupManifest, ...]] = {}
     for cluster in facts.clusters:
         system = cluster.system_identifier
@@ -188,9 +199,10 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
         _keep(reasons, ((each, Kept(KeepReason.MANUAL)) for each in by_hand))
     _keep(reasons, _not_restorable(facts, good, reasons))
     _keep_what_is_needed(facts, reasons)
-    newest_of_day = {day: each for each, day in _newest_of_each(counted, _zoned(rules, _day))}
+    day = day_of(rules)
+    newest_of_day = newest_of_days(rules, counted)
     fates = [
-        _fate(each, reasons[key_of(each)], each in good[cluster.system_identifier], newest_of_day.get(_zoned(rules, _day)(each)))
+        _fate(each, reasons[key_of(each)], each in good[cluster.system_identifier], newest_of_day.get(day(each)))
         for cluster in facts.clusters
         for each in cluster.backups
     ]
@@ -228,7 +240,7 @@ def _keep(reasons: dict[BackupKey, set[Kept]], found: Iterable[tuple[BackupManif
 # Rules by time
 
 
-def _by_periods(rules: KeepRules, newest_first: Sequence[BackupManifest]) -> Iterable[tuple[BackupManifest, Kept]]:
+def by_periods(rules: KeepRules, newest_first: Sequence[E]) -> Iterable[tuple[E, Kept]]:
     """Grandfather, father, son: the newest of each period, for so many periods that have one."""
     for reason, count, period in (
         (KeepReason.DAILY, rules.daily, _day),
@@ -239,9 +251,16 @@ def _by_periods(rules: KeepRules, newest_first: Sequence[BackupManifest]) -> Ite
             yield backup, Kept(reason, name)
 
 
-def _newest_of_each(
-    newest_first: Iterable[BackupManifest], period: Callable[[BackupManifest], str]
-) -> Iterable[tuple[BackupManifest, str]]:
+def newest_of_days(rules: KeepRules, newest_first: Iterable[E]) -> dict[str, E]:
+    return {day: each for each, day in _newest_of_each(newest_first, day_of(rules))}
+
+
+def day_of(rules: KeepRules) -> Callable[[Ended], str]:
+    """The day in which it ended, where the rules are at home."""
+    return _zoned(rules, _day)
+
+
+def _newest_of_each(newest_first: Iterable[E], period: Callable[[Ended], str]) -> Iterable[tuple[E, str]]:
     seen: set[str] = set()
     for backup in newest_first:
         name = period(backup)
@@ -250,9 +269,9 @@ def _newest_of_each(
             yield backup, name
 
 
-def _zoned(rules: KeepRules, period: Callable[[datetime], str]) -> Callable[[BackupManifest], str]:
+def _zoned(rules: KeepRules, period: Callable[[datetime], str]) -> Callable[[Ended], str]:
     zone = ZoneInfo(rules.timezone)
-    return lambda backup: period(backup.stop_time.astimezone(zone))
+    return lambda ended: period(ended.stop_time.astimezone(zone))
 
 
 def _day(moment: datetime) -> str:

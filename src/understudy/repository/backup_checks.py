@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import google_crc32c
 
@@ -26,6 +27,8 @@ from understudy.repository.unpacking import SealedBackup
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
 
 _LARGEST_SUMS_BYTES = 64 * 1024 * 1024
+
+T = TypeVar("T")
 
 FilesFound = dict[str, ManifestFile]
 Passed = Callable[[int], None]
@@ -81,7 +84,8 @@ class _BackupCheck:
         self._stopping = threading.Event()
 
     def carry_out(self) -> CheckedObjects:
-        faults = [*self._check_sums()]
+        sums = check_sums(self._store, self._prefix + SUMS_NAME, sums_text(self._backup.entries))
+        faults = [sums] if sums else []
         files: list[FilesFound] = []
         objects = sealed_bytes = 0
         with ThreadPoolExecutor(parts_read(processors()), thread_name_prefix="check") as threads:
@@ -89,7 +93,7 @@ class _BackupCheck:
             try:
                 for future in as_completed(pending):
                     entry = pending[future]
-                    fault = _fault_of(future, self._prefix + entry.name)
+                    fault = fault_of(future, self._prefix + entry.name)
                     if fault is not None:
                         faults.append(fault)
                         continue
@@ -111,23 +115,6 @@ class _BackupCheck:
             files=sum(map(len, files)) if self._opened is not None else None,
             faults=tuple(sorted(faults, key=lambda fault: fault.key)),
         )
-
-    def _check_sums(self) -> Iterator[ObjectFault]:
-        """``SHA256SUMS`` is what a person without this product goes by; it must say what the signed manifest says."""
-        key = self._prefix + SUMS_NAME
-        try:
-            found = _read_small(self._store, key)
-        except UnderstudyError as error:
-            yield ObjectFault.of(key, error)
-            return
-        if not hmac.compare_digest(found, sums_text(self._backup.entries)):
-            yield ObjectFault(
-                key,
-                "sums_differ",
-                f"{SUMS_NAME} does not say what the signed manifest says",
-                f"SHA-256 {self._backup.sums_sha256}",
-                "it was changed or damaged in the store: use another repository's copy",
-            )
 
     def _check_entry(self, entry: PartEntry) -> FilesFound | None:
         key = self._prefix + entry.name
@@ -185,7 +172,25 @@ class _BackupCheck:
             close(chunks)
 
 
-def _fault_of(future: Future[FilesFound | None], key: str) -> ObjectFault | None:
+def check_sums(store: ObjectStore, key: str, expected: bytes) -> ObjectFault | None:
+    """``SHA256SUMS`` is what a person without this product goes by; it must say what the signed manifest says."""
+    try:
+        found = _read_small(store, key)
+    except UnderstudyError as error:
+        return ObjectFault.of(key, error)
+    if hmac.compare_digest(found, expected):
+        return None
+    return ObjectFault(
+        key,
+        "sums_differ",
+        f"{SUMS_NAME} does not say what the signed manifest says",
+        f"SHA-256 {hashlib.sha256(expected).hexdigest()}",
+        "it was changed or damaged in the store: use another repository's copy",
+    )
+
+
+def fault_of(future: Future[T], key: str) -> ObjectFault | None:
+    """What came of the check of one object."""
     try:
         future.result()
     except UnderstudyError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.layout import SUMS_NAME, backup_prefix
-from understudy.repository.manifests import BackupManifest, PartEntry, sums_text
+from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.repository.sealing import check_sealed, part_corrupt, stored_bytes
 
 
@@ -36,11 +36,9 @@ def copy_backup_objects(
     for entry in backup.entries:
         cancellation.raise_if_requested()
         key = prefix + entry.name
-        if target.head(key) is not None:
-            check_sealed(target, key, entry.sealed_sha256)
+        if not copy_sealed(source, target, key, entry.sealed_sha256):
             already += 1
         else:
-            target.put(key, _checked(source, key, entry))
             objects += 1
             size_bytes += entry.sealed_bytes
         done_bytes += entry.sealed_bytes
@@ -50,11 +48,24 @@ def copy_backup_objects(
     return Copied(objects, size_bytes, already)
 
 
-def _checked(source: ObjectStore, key: str, entry: PartEntry) -> Iterator[bytes]:
+def copy_sealed(source: ObjectStore, target: ObjectStore, key: str, sealed_sha256: str) -> bool:
+    """False: it was there already, and is the same.
+
+    Raises:
+        GiveUp: ``part_corrupt`` (in the source, or of another content in the target); and as the stores do.
+    """
+    if target.head(key) is not None:
+        check_sealed(target, key, sealed_sha256)
+        return False
+    target.put(key, _checked(source, key, sealed_sha256))
+    return True
+
+
+def _checked(source: ObjectStore, key: str, sealed_sha256: str) -> Iterator[bytes]:
     """The object's bytes. Raises before the last is out when they are not those that were sealed, so that nothing is stored."""
     digest = hashlib.sha256()
     for chunk in stored_bytes(source, key):
         digest.update(chunk)
         yield chunk
-    if not hmac.compare_digest(digest.hexdigest(), entry.sealed_sha256):
-        raise part_corrupt(key, f"SHA-256 {digest.hexdigest()}", entry.sealed_sha256)
+    if not hmac.compare_digest(digest.hexdigest(), sealed_sha256):
+        raise part_corrupt(key, f"SHA-256 {digest.hexdigest()}", sealed_sha256)

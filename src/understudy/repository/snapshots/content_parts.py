@@ -106,7 +106,7 @@ class ContentParts:
                 self._end_large()
             self._begin_large(entry, outcome.tries)
         elif found is End.WITHOUT_CONTENT:
-            self._index.replace(entry)
+            self._index.put(entry)
         else:
             self._index.leave_out(entry.key)
             if found is End.NEVER_WHOLE:

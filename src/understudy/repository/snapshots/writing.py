@@ -13,7 +13,7 @@ from understudy.ports.collection import Collection, Entry
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.content_parts import ContentParts, NamedKeys
-from understudy.repository.snapshots.content_reading import End, Outcome, ReadAhead
+from understudy.repository.snapshots.content_reading import ReadAhead
 from understudy.repository.snapshots.keys import label_of_part
 from understudy.repository.snapshots.listing import encode_listing, has_content, shown
 from understudy.repository.snapshots.manifest import SealedPart, SnapshotManifest
@@ -171,14 +171,18 @@ class _Reading:
         self._tell()
 
     def _names_without_their_file(self) -> Iterator[Entry]:
-        """A further name stays when the first one has gone meanwhile: it is the file itself by now."""
+        """A further name stays when the first one went away, or became another file: it is a file of its own then."""
         for entry in self._index.lost_links():
-            self._index.leave_out(entry.key)
             now = self._collection.look(entry.key)
-            if now is not None and has_content(now):
+            if now is None:
+                self._index.leave_out(entry.key)
+            elif now.fingerprint and now.fingerprint == self._index.fingerprint_of_file(entry.link):
+                continue  # both names were written to
+            elif has_content(now):
+                self._index.leave_out(entry.key)
                 yield now
-            elif now is not None:
-                self._parts.take(Outcome(now, End.WITHOUT_CONTENT))
+            else:
+                self._index.put(now)
 
     def _look(self) -> None:
         self._parts.look()

@@ -7,6 +7,7 @@ which was stored to its end: under the same key and fingerprint it is not read a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from understudy.ports.collection import Entry
@@ -14,7 +15,7 @@ from understudy.repository.signing import malformed
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.listing import ListedEntry, Placed, key_bytes
 from understudy.repository.snapshots.manifest import SealedPart
-from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, SqlValue, entry_of, entry_row
+from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, entry_of, entry_row
 from understudy.vocabulary.identifiers import SnapshotLabel
 
 _ADD_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, null, 0)"
@@ -74,19 +75,21 @@ class WritingIndex(Scratch):
         columns = ENTRY_COLUMNS
         return map(entry_of, self.pages(f"select {columns} from entries where {{after}} and {_UNREAD}"))  # noqa: S608
 
-    def replace(self, entry: Entry) -> None:
-        """It is another by now."""
+    def put(self, entry: Entry) -> None:
+        """What has no content; in place of what was there."""
         self.run(_ADD_ENTRY, entry_row(entry))
+
+    def fingerprint_of_file(self, key: str) -> str | None:
+        """None: no file of that name is an entry."""
+        rows = self.rows("select fingerprint from entries where key = ? and kind = 'file'", (key_bytes(key),))
+        return rows[0][0] if rows else None
 
     def leave_out(self, key: str) -> None:
         self.run("delete from entries where key = ?", (key_bytes(key),))
 
     def has_read(self, entry: Entry, sha256: str, changed: bool) -> None:
         """``changed``: what came is of no fingerprint, so that it is read again the next time."""
-        fingerprint = "" if changed else entry.fingerprint
-        *row, attributes = entry_row(entry)
-        row[3] = fingerprint
-        values: tuple[SqlValue, ...] = (*row, attributes, bytes.fromhex(sha256), int(changed))
+        values = (*entry_row(entry), bytes.fromhex(sha256), int(changed))
         self.run("insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def holds_content(self, sha256: str) -> bool:
@@ -108,11 +111,12 @@ class WritingIndex(Scratch):
         self.commit()
 
     def lost_links(self) -> list[Entry]:
-        """Further names of files that are no entries any more."""
+        """Further names of files that are no entries any more, or became others."""
         columns = ENTRY_COLUMNS
         rows = self.rows(
-            f"select {columns} from entries as e where kind = 'hard_link' and not exists "  # noqa: S608
-            "(select 1 from entries as named where named.key = e.link and named.kind = 'file')"
+            f"select {columns} from entries as further where kind = 'hard_link' and not exists "  # noqa: S608
+            "(select 1 from entries as named where named.key = further.link and named.kind = 'file' "
+            "and named.fingerprint = further.fingerprint)"
         )
         return [entry_of(row) for row in rows]
 
@@ -123,7 +127,8 @@ class WritingIndex(Scratch):
         query = f"select {columns}, hex(sha256), part, member, changed from entries left join contents using (sha256) "  # noqa: S608
         for *row, sha256, part, member, changed in self.pages(query + "where {after}"):
             placed = None if part is None else Placed(sha256.lower(), names[part], member)
-            yield ListedEntry(entry_of(tuple(row)), placed, bool(changed))
+            entry = entry_of(tuple(row))
+            yield ListedEntry(replace(entry, fingerprint="") if changed else entry, placed, bool(changed))
 
     def used_parts(self) -> tuple[SealedPart, ...]:
         """Those that an entry refers to, ascending by name."""
