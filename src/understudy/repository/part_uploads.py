@@ -122,6 +122,7 @@ class PartUploads:
             for part in self._under_way:
                 part.handoff.fail(Cancelled("the backup that this part belongs to was abandoned"))
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._tell([part for part in self._under_way if not part.stored.cancelled() and part.stored.exception() is None])
 
     def begin_member(self, tablespace_oid: int | None, member: TarMember) -> None:
         """Choose the part that takes the member, and put its header there. Its content follows through ``send``."""
@@ -214,6 +215,9 @@ class PartUploads:
                 raise error
         ended = [part for part in self._under_way if part.stored.done() and part is not self._filling]
         self._under_way = [part for part in self._under_way if part not in ended]
+        self._tell(ended)
+
+    def _tell(self, ended: Iterable[FillingPart]) -> None:
         if self._stored is not None:
             for part in ended:
                 self._stored(part.entry())

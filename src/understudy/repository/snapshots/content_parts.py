@@ -16,7 +16,7 @@ from understudy.repository.at_once import parts_packed, processors
 from understudy.repository.manifests import PartEntry
 from understudy.repository.part_uploads import PartUploads
 from understudy.repository.sealing import SealedObject
-from understudy.repository.snapshots.content_reading import TRIES, Content, End, Outcome
+from understudy.repository.snapshots.content_reading import TRIES, Content, End, ReadEntry
 from understudy.repository.snapshots.keys import part_name
 from understudy.repository.snapshots.large_content import ONLY_MEMBER, LargeEnd, LargeReading
 from understudy.repository.snapshots.listing import has_content, shown
@@ -53,13 +53,19 @@ class ContentParts:
         index: WritingIndex,
         cancellation: Cancellation,
         passed: Callable[[int], None],
+        waiting: Callable[[], None],
         part_bytes: int,
     ) -> None:
-        """``passed``: told how many bytes of large contents were read, from several threads."""
+        """
+        Args:
+            passed: Told how many bytes of large contents were read, from several threads.
+            waiting: Called now and then from the thread that uses this.
+        """
         self._collection = collection
         self._place = place
         self._index = index
         self._passed = passed
+        self._waiting = waiting
         self._stopping = threading.Event()
         self._numbers = itertools.count(1)
         at_once = parts_packed(processors())
@@ -92,9 +98,10 @@ class ContentParts:
 
     def look(self) -> None:
         """Raises what storing raised, or that the end was asked for; takes in what is stored."""
+        self._waiting()
         self._uploads.look()
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: ReadEntry) -> None:
         """Store what came of an entry, unless it is known, and note it in the index."""
         entry, found = outcome.entry, outcome.found
         if isinstance(found, Content):
@@ -151,7 +158,7 @@ class ContentParts:
         reading, name, future = self._large.popleft()
         entry, ended = reading.entry, self._result(future)
         if ended is LargeEnd.GONE:
-            self.take(Outcome(entry, End.GONE))
+            self.take(ReadEntry(entry, End.GONE))
         elif ended is LargeEnd.CHANGED:
             self._read_again(reading)
         else:
@@ -163,13 +170,13 @@ class ContentParts:
         entry, tries = reading.entry, reading.tries + 1
         now = self._collection.look(entry.key)
         if now is None:
-            self.take(Outcome(entry, End.GONE))
+            self.take(ReadEntry(entry, End.GONE))
         elif not has_content(now):
-            self.take(Outcome(now, End.WITHOUT_CONTENT))
+            self.take(ReadEntry(now, End.WITHOUT_CONTENT))
         elif tries == TRIES:
-            self.take(Outcome(entry, End.NEVER_WHOLE))
+            self.take(ReadEntry(entry, End.NEVER_WHOLE))
         else:
-            self.take(Outcome(now, End.LARGE, tries))
+            self.take(ReadEntry(now, End.LARGE, tries))
 
     def _keep_large(self, sha256: str, part: SealedPart) -> None:
         if self._index.holds_content(sha256):

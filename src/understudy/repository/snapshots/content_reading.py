@@ -50,7 +50,7 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReadEntry:
     entry: Entry
     """As it was when it was read."""
     found: Content | End
@@ -102,7 +102,7 @@ class ReadAhead:
         self._stopping.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def outcomes(self, entries: Iterable[Entry]) -> Iterator[Outcome]:
+    def outcomes(self, entries: Iterable[Entry]) -> Iterator[ReadEntry]:
         """One for each entry, about in their order. Raises what the collection raises, but for what changed or went away."""
         following = map(_Wanted, entries)
         waiting: _Wanted | None = None
@@ -110,7 +110,7 @@ class ReadAhead:
             waiting = waiting or self._next(following)
             while waiting is not None and self._has_room(waiting):
                 if waiting.entry.size_bytes > LARGE_BYTES:
-                    yield Outcome(waiting.entry, End.LARGE, waiting.tries)
+                    yield ReadEntry(waiting.entry, End.LARGE, waiting.tries)
                 else:
                     self._running.append((waiting, self._threads.submit(self._read, waiting.entry)))
                     self._running_bytes += waiting.held_bytes
@@ -121,7 +121,7 @@ class ReadAhead:
                 continue
             wanted, future = self._running.popleft()
             self._running_bytes -= wanted.held_bytes
-            if (outcome := self._outcome(wanted, self._result(future))) is not None:
+            if (outcome := self._ended(wanted, self._result(future))) is not None:
                 yield outcome
 
     def _next(self, following: Iterator[_Wanted]) -> _Wanted | None:
@@ -148,22 +148,22 @@ class ReadAhead:
                 if future.done():
                     raise
 
-    def _outcome(self, wanted: _Wanted, result: Content | _Changed | None) -> Outcome | None:
+    def _ended(self, wanted: _Wanted, result: Content | _Changed | None) -> ReadEntry | None:
         """None: it is read again."""
         if result is None:
-            return Outcome(wanted.entry, End.GONE)
+            return ReadEntry(wanted.entry, End.GONE)
         if isinstance(result, Content):
-            return Outcome(wanted.entry, result)
+            return ReadEntry(wanted.entry, result)
         whole = (wanted.entry, result.so_far) if result.so_far is not None else wanted.whole
         if wanted.tries + 1 == TRIES:
             if whole is None:
-                return Outcome(wanted.entry, End.NEVER_WHOLE)
-            return Outcome(whole[0], replace(whole[1], changed=True))
+                return ReadEntry(wanted.entry, End.NEVER_WHOLE)
+            return ReadEntry(whole[0], replace(whole[1], changed=True))
         now = self._collection.look(wanted.entry.key)
         if now is None:
-            return Outcome(wanted.entry, End.GONE)
+            return ReadEntry(wanted.entry, End.GONE)
         if not has_content(now):
-            return Outcome(now, End.WITHOUT_CONTENT)
+            return ReadEntry(now, End.WITHOUT_CONTENT)
         again = _Wanted(now, wanted.tries + 1, whole)
         self._again.append(again)
         self._again_bytes += again.held_bytes

@@ -28,7 +28,7 @@ def remove_snapshot(remover: Remover, place: SnapshotKeys, label: SnapshotLabel)
 def loose_parts(
     store: ObjectStore, place: SnapshotKeys, found: SnapshotsFound, removed: Collection[SnapshotLabel], begun_before: datetime
 ) -> tuple[StoredObject, ...]:
-    """The parts that no snapshot refers to, and none will. Nothing may be writing snapshots of this resource meanwhile: the next one
+    """The parts that no snapshot refers to, and none will. No snapshot of this resource may be under way: it
     refers to parts of earlier ones.
 
     Args:

@@ -40,7 +40,8 @@ class Selection:
         if self.keys is not None:
             absent = [shown(key) for key in sorted(self.keys - found_keys)]
         else:
-            absent = [] if found_keys else [shown(self.prefix or self.below or "anything")]
+            name = self.prefix if self.prefix is not None else self.below
+            absent = [] if found_keys or name is None else [shown(name)]
         if not absent:
             return None
         more = f", and {len(absent) - 1} more" if len(absent) > 1 else ""

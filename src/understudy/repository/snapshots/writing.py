@@ -108,7 +108,7 @@ def write_snapshot(
         known.begin(previous)
         known.add_entries(_told(collection.entries(), progress, cancellation))
         passed_over = collection.passed_over()
-        reading = _Reading(collection, place, known, progress, cancellation, part_bytes)
+        reading = _SnapshotReading(collection, place, known, progress, cancellation, part_bytes)
         reading.carry_out()
         stop_time = clock.now()
         parts = known.used_parts()
@@ -133,7 +133,7 @@ def write_snapshot(
         )
 
 
-class _Reading:
+class _SnapshotReading:
     """Of everything that is not known yet."""
 
     def __init__(
@@ -150,8 +150,8 @@ class _Reading:
         self._progress = progress
         self._counting = threading.Lock()
         self._expected_bytes = index.unread_bytes()
-        self._parts = ContentParts(collection, place, index, cancellation, self._count, part_bytes)
         self.read_bytes = 0
+        self._parts = ContentParts(collection, place, index, cancellation, self._count, self._tell, part_bytes)
 
     @property
     def changed(self) -> NamedKeys:
@@ -162,7 +162,7 @@ class _Reading:
         return self._parts.left_out
 
     def carry_out(self) -> None:
-        with self._parts as parts, ReadAhead(self._collection, self._look, self._count) as ahead:
+        with self._parts as parts, ReadAhead(self._collection, parts.look, self._count) as ahead:
             for outcome in ahead.outcomes(self._index.unread()):
                 parts.take(outcome)
             for outcome in ahead.outcomes(self._names_without_their_file()):
@@ -183,10 +183,6 @@ class _Reading:
                 yield now
             else:
                 self._index.put(now)
-
-    def _look(self) -> None:
-        self._parts.look()
-        self._tell()
 
     def _count(self, size_bytes: int) -> None:
         with self._counting:
