@@ -10,6 +10,7 @@ from understudy.repository.signing import malformed
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.listing import shown
 from understudy.repository.snapshots.manifest import SealedPart
+from understudy.repository.snapshots.part_contents import WantedMember
 from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, entry_of, entry_row
 from understudy.repository.snapshots.selection import Selection
 
@@ -62,12 +63,16 @@ class ReadingIndex(Scratch):
         )
         return [(number, SealedPart(*part)) for number, *part in rows]
 
-    def members(self, part: int) -> Iterator[tuple[int, str]]:
-        """The wanted ones of a part, ascending, each with its content's SHA-256."""
-        query = "select member, lower(hex(sha256)) from contents where part = ? and member > ? order by member limit ?"
-        page: list[Row] = self.rows(query, (part, -1, _PAGE))
+    def members(self, part: int) -> Iterator[WantedMember]:
+        """The wanted ones of a part, ascending."""
+        sizes = "(select {}(size) from entries where entries.sha256 = contents.sha256)"
+        query = (
+            f"select member, lower(hex(sha256)), {sizes.format('min')}, {sizes.format('max')} "  # noqa: S608
+            "from contents where part = ? and member > ? order by member limit ?"
+        )
+        page = self.rows(query, (part, -1, _PAGE))
         while page:
-            yield from page
+            yield from (WantedMember(*row) for row in page)
             page = self.rows(query, (part, page[-1][0], _PAGE))
 
     def names(self, sha256: str) -> Iterator[Entry]:
