@@ -134,7 +134,7 @@ def parse_json(stored: bytes) -> JsonObject:
         GiveUp: ``document_malformed``.
     """
     try:
-        value = json.loads(stored.decode(), object_pairs_hook=_names_once, parse_constant=_no_constant)
+        value = _STRICT.decode(stored.decode())
     except (ValueError, RecursionError) as error:
         raise malformed(str(error)) from None
     if not isinstance(value, dict):
@@ -165,3 +165,6 @@ def _names_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_names_once, parse_constant=_no_constant)

@@ -107,7 +107,7 @@ class ContentParts:
         if isinstance(found, Content):
             if not self._index.holds_content(found.sha256):
                 self._append(found)
-            self._has_read(entry, found.sha256, found.changed)
+            self._has_read(entry, found.sha256, outcome.tries, found.changed)
         elif found is End.LARGE:
             while len(self._large) >= self._large_at_once:
                 self._end_large()
@@ -125,8 +125,11 @@ class ContentParts:
             self._end_large()
         self._uploads.finish()
 
-    def _has_read(self, entry: Entry, sha256: str, changed: bool) -> None:
-        self._index.has_read(entry, sha256, changed)
+    def _has_read(self, entry: Entry, sha256: str, tries: int, changed: bool) -> None:
+        if tries:
+            self._index.has_read_another(entry, sha256, changed)
+        else:
+            self._index.has_read(entry.key, sha256)
         if changed:
             self.changed.add(entry.key)
 
@@ -164,7 +167,7 @@ class ContentParts:
         else:
             if isinstance(ended, SealedObject):
                 self._keep_large(reading.sha256, sealed_part(name, ended))
-            self._has_read(entry, reading.sha256, reading.changed)
+            self._has_read(entry, reading.sha256, reading.tries, reading.changed)
 
     def _read_again(self, reading: LargeReading) -> None:
         entry, tries = reading.entry, reading.tries + 1

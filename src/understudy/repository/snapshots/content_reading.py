@@ -55,7 +55,7 @@ class ReadEntry:
     """As it was when it was read."""
     found: Content | End
     tries: int = 0
-    """That were used up; of a large one."""
+    """That were used up. After the first one the entry may be another than was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,12 @@ class ReadAhead:
         if result is None:
             return ReadEntry(wanted.entry, End.GONE)
         if isinstance(result, Content):
-            return ReadEntry(wanted.entry, result)
+            return ReadEntry(wanted.entry, result, wanted.tries)
         whole = (wanted.entry, result.so_far) if result.so_far is not None else wanted.whole
         if wanted.tries + 1 == TRIES:
             if whole is None:
                 return ReadEntry(wanted.entry, End.NEVER_WHOLE)
-            return ReadEntry(whole[0], replace(whole[1], changed=True))
+            return ReadEntry(whole[0], replace(whole[1], changed=True), wanted.tries)
         now = self._collection.look(wanted.entry.key)
         if now is None:
             return ReadEntry(wanted.entry, End.GONE)

@@ -16,6 +16,7 @@ from understudy.repository.snapshots.keys import label_of_part
 
 _WHAT = "a line of the listing"
 _PIECE_BYTES = 1024 * 1024
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 LONGEST_LINE_BYTES = 16 * 1024 * 1024
 """A key and all its attributes; whoever writes refuses more, whoever reads holds no more."""
 
@@ -68,7 +69,7 @@ def encode_line(listed: ListedEntry) -> bytes:
         line |= {"sha256": listed.placed.sha256, "part": listed.placed.part, "member": listed.placed.member}
     if listed.changed_while_read:
         line["changed_while_read"] = True
-    text = json.dumps(line, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    text = _JSON.encode(line).encode() + b"\n"
     if len(text) > LONGEST_LINE_BYTES:
         raise ValueError(f"{shown(entry.key[:100])!r}: {len(text)} bytes of attributes")
     return text

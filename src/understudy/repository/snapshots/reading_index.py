@@ -17,7 +17,7 @@ from understudy.repository.snapshots.selection import Selection
 _ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
 _ADD_ENTRY = "insert into entries values (?, ?, ?, ?, ?, ?, ?, ?)"
 _LOADED = "the listing is here"
-_LOADED_AT_ONCE = 10_000
+_LOADED_AT_ONCE = 1000
 _PAGE = 1000
 
 
@@ -125,7 +125,6 @@ class ReadingIndex(Scratch):
     def _keep(self, entries: list[Row], contents: list[Row]) -> None:
         self.run_each(_ADD_ENTRY, entries)
         self.run_each(_ADD_CONTENT, contents)
-        self.commit()
         entries.clear()
         contents.clear()
 

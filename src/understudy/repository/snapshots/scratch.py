@@ -34,9 +34,10 @@ create table if not exists entries (
 create table if not exists known (key blob primary key, size integer, fingerprint text, sha256 blob) without rowid;
 """
 _TABLES = ("about", "parts", "contents", "entries", "known")
-_CACHE_KIBIBYTES = 16 * 1024
+_CACHE_KIBIBYTES = 4 * 1024
 _BATCH = 1000
-_COMMIT_EVERY_BATCHES = 20
+_COMMIT_EVERY_ROWS = 20_000
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 ENTRY_COLUMNS = "key, kind, size, fingerprint, link, attributes"
 
 
@@ -51,6 +52,7 @@ class Scratch:
         """
         self._path = path
         self._lock = threading.Lock()
+        self._uncommitted = 0
         try:
             self._connection = self._connect(purpose)
         except (sqlite3.Error, OSError) as error:
@@ -84,15 +86,11 @@ class Scratch:
     def run_each(self, statement: str, rows: Iterable[Sequence[SqlValue]]) -> None:
         """In batches, committed now and then, so that neither memory nor the journal grows with their number."""
         batch: list[Sequence[SqlValue]] = []
-        batches = 0
         for row in rows:
             batch.append(row)
             if len(batch) == _BATCH:
                 self._run_batch(statement, batch)
                 batch = []
-                batches += 1
-                if batches % _COMMIT_EVERY_BATCHES == 0:
-                    self.commit()
         self._run_batch(statement, batch)
 
     def rows(self, query: str, values: Sequence[SqlValue] = ()) -> list[Row]:
@@ -127,9 +125,14 @@ class Scratch:
         return {name: number for number, name in self.rows("select id, name from parts")}
 
     def _run_batch(self, statement: str, batch: list[Sequence[SqlValue]]) -> None:
-        if batch:
-            with self._used() as connection:
-                connection.executemany(statement, batch)
+        if not batch:
+            return
+        with self._used() as connection:
+            connection.executemany(statement, batch)
+            self._uncommitted += len(batch)
+            if self._uncommitted >= _COMMIT_EVERY_ROWS:
+                connection.commit()
+                self._uncommitted = 0
 
     @contextmanager
     def _used(self) -> Iterator[sqlite3.Connection]:
@@ -189,7 +192,7 @@ def discard_scratch(path: Path) -> None:
 
 def entry_row(entry: Entry) -> tuple[SqlValue, ...]:
     """As ``ENTRY_COLUMNS`` says."""
-    attributes = json.dumps(entry.attributes, separators=(",", ":"), allow_nan=False)
+    attributes = _JSON.encode(entry.attributes)
     return key_bytes(entry.key), entry.kind.value, entry.size_bytes, entry.fingerprint, key_bytes(entry.link), attributes
 
 

@@ -178,11 +178,10 @@ class _SnapshotReading:
                 self._index.leave_out(entry.key)
             elif now.fingerprint and now.fingerprint == self._index.fingerprint_of_file(entry.link):
                 continue  # both names were written to
-            elif has_content(now):
-                self._index.leave_out(entry.key)
-                yield now
             else:
                 self._index.put(now)
+                if has_content(now):
+                    yield now
 
     def _count(self, size_bytes: int) -> None:
         with self._counting:

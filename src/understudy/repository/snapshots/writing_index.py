@@ -23,7 +23,8 @@ _ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
 _ADD_KNOWN = "insert or replace into known values (?, ?, ?, ?)"
 _UNREAD = "kind = 'file' and size > 0 and sha256 is null"
 _LOADED = "the last snapshot is known"
-_LEARNT_AT_ONCE = 10_000
+_LEARNT_AT_ONCE = 1000
+_WRITTEN_AT_ONCE = 500
 
 
 class WritingIndex(Scratch):
@@ -35,6 +36,9 @@ class WritingIndex(Scratch):
         """
         before = f"{previous.store.url} {previous.manifest.label}" if previous else "nothing"
         super().__init__(path, f"writing {label} after {before}")
+        self._read_since: list[tuple[bytes, bytes]] = []
+        self._added_since: dict[bytes, tuple[int, int]] = {}
+        """What is not written down yet: one by one it would take longer than reading the contents does."""
 
     def begin(self, previous: OpenedSnapshot | None) -> None:
         """Learn what the last snapshot holds, and what an earlier attempt at this one stored.
@@ -76,7 +80,7 @@ class WritingIndex(Scratch):
         return map(entry_of, self.pages(f"select {columns} from entries where {{after}} and {_UNREAD}"))  # noqa: S608
 
     def put(self, entry: Entry) -> None:
-        """What has no content; in place of what was there."""
+        """In place of what was there; a content of it has not been read."""
         self.run(_ADD_ENTRY, entry_row(entry))
 
     def fingerprint_of_file(self, key: str) -> str | None:
@@ -87,23 +91,31 @@ class WritingIndex(Scratch):
     def leave_out(self, key: str) -> None:
         self.run("delete from entries where key = ?", (key_bytes(key),))
 
-    def has_read(self, entry: Entry, sha256: str, changed: bool) -> None:
-        """``changed``: what came is of no fingerprint, so that it is read again the next time."""
+    def has_read(self, key: str, sha256: str) -> None:
+        """The content of an entry as it was listed."""
+        self._read_since.append((bytes.fromhex(sha256), key_bytes(key)))
+        if len(self._read_since) >= _WRITTEN_AT_ONCE:
+            self._write_down()
+
+    def has_read_another(self, entry: Entry, sha256: str, changed: bool) -> None:
+        """It is another than was listed. ``changed``: it became yet another meanwhile, so it is read again the next time."""
         values = (*entry_row(entry), bytes.fromhex(sha256), int(changed))
         self.run("insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def holds_content(self, sha256: str) -> bool:
-        return bool(self.rows("select 1 from contents where sha256 = ?", (bytes.fromhex(sha256),)))
+        digest = bytes.fromhex(sha256)
+        return digest in self._added_since or bool(self.rows("select 1 from contents where sha256 = ?", (digest,)))
 
     def begin_part(self, name: str) -> int:
         """A part that counts for nothing before ``part_stored``. Returns its number here."""
         return self.run("insert into parts (name) values (?)", (name,))
 
     def add_content(self, sha256: str, part: int, member: int) -> None:
-        self.run(_ADD_CONTENT, (bytes.fromhex(sha256), part, member))
+        self._added_since[bytes.fromhex(sha256)] = (part, member)
 
     def part_stored(self, part: SealedPart) -> None:
         """From here on a killed attempt's successor counts on it."""
+        self._write_down()
         self.run(
             "update parts set sealed_bytes = ?, sealed_sha256 = ?, plain_bytes = ?, stored = 1 where name = ?",
             (part.sealed_bytes, part.sealed_sha256, part.plain_bytes, part.name),
@@ -111,7 +123,7 @@ class WritingIndex(Scratch):
         self.commit()
 
     def lost_links(self) -> list[Entry]:
-        """Further names of files that are no entries any more, or became others."""
+        """Further names of files that are no entries any more, or became others; once everything else has been read."""
         columns = ENTRY_COLUMNS
         rows = self.rows(
             f"select {columns} from entries as further where kind = 'hard_link' and not exists "  # noqa: S608
@@ -122,6 +134,7 @@ class WritingIndex(Scratch):
 
     def listed(self) -> Iterator[ListedEntry]:
         """Every entry, ascending by key, once all contents lie in parts that are stored."""
+        self._write_down()
         names: dict[int, str] = dict(self.rows("select id, name from parts"))
         columns = ENTRY_COLUMNS
         query = f"select {columns}, hex(sha256), part, member, changed from entries left join contents using (sha256) "  # noqa: S608
@@ -132,6 +145,7 @@ class WritingIndex(Scratch):
 
     def used_parts(self) -> tuple[SealedPart, ...]:
         """Those that an entry refers to, ascending by name."""
+        self._write_down()
         rows = self.rows(
             "select name, sealed_bytes, sealed_sha256, plain_bytes from parts where id in "
             "(select part from contents join entries using (sha256)) order by name"
@@ -143,6 +157,12 @@ class WritingIndex(Scratch):
 
     def content_bytes(self) -> int:
         return self.number("select sum(size) from entries where kind = 'file'")
+
+    def _write_down(self) -> None:
+        self.run_each(_ADD_CONTENT, ((digest, *place) for digest, place in self._added_since.items()))
+        self._added_since.clear()
+        self.run_each("update entries set sha256 = ? where key = ?", self._read_since)
+        self._read_since.clear()
 
     def _learn(self, previous: OpenedSnapshot) -> None:
         numbers = self.add_parts(previous.manifest.parts)
@@ -165,6 +185,5 @@ class WritingIndex(Scratch):
     def _keep(self, known: list[Row], contents: list[Row]) -> None:
         self.run_each(_ADD_CONTENT, contents)
         self.run_each(_ADD_KNOWN, known)
-        self.commit()
         known.clear()
         contents.clear()
