@@ -9,7 +9,7 @@ import json
 import resource
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.repository.snapshot_world import SnapshotWorld
@@ -28,7 +28,7 @@ class ManyEntries:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Callable[[str], Entry | None]) -> Iterator[Entry]:
         for number in range(self.count):
             key = f"{number * 7919 % 100:02}/some directory/{number:08}.txt"
             attributes = {"mode": "0644", "owner": "somebody", "mtime": number}

@@ -16,7 +16,6 @@ from understudy.repository.snapshots.listing import (
     encode_line,
     encode_listing,
     key_bytes,
-    shown,
 )
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SnapshotLabel
@@ -62,11 +61,6 @@ def test_every_entry_comes_back_however_the_stream_is_cut(entries, piece_bytes):
     pieces = [text[at : at + piece_bytes] for at in range(0, len(text), piece_bytes)]
     assert list(decode_listing(pieces)) == entries
     assert text.isascii()
-
-
-@given(names)
-def test_a_name_is_shown_as_text_that_anything_can_print(name):
-    assert len(shown(name).encode()) >= len(name)
 
 
 LINE = {

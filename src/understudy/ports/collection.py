@@ -7,7 +7,7 @@ snapshots are stored.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -47,8 +47,13 @@ class Entry:
     """What is put back besides the content: mode, owner, times, extended attributes; content type, metadata, tags."""
 
 
+def printable(text: str) -> str:
+    """With what names may hold and neither a terminal nor a file takes as it stands (line ends, surrogates) written out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 class FirstHundred:
-    """What is told of many: the first hundred, then ``…``. Safe to use from several threads."""
+    """What is told of many: the first hundred, printable, then ``…``. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
@@ -57,7 +62,7 @@ class FirstHundred:
     def add(self, text: str) -> None:
         with self._adding:
             if len(self._told) <= _TOLD_AT_MOST:
-                self._told.append(text if len(self._told) < _TOLD_AT_MOST else "…")
+                self._told.append(printable(text) if len(self._told) < _TOLD_AT_MOST else "…")
 
     def told(self) -> tuple[str, ...]:
         with self._adding:
@@ -74,9 +79,13 @@ class Collection(Protocol):
         """Where it lies, to show to people, without credentials."""
         ...
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
         """Every entry once, in any order, without holding them all in memory. What vanishes meanwhile is left out; what is made
         meanwhile may be. Entries of kinds that cannot be kept (sockets, devices) are left out and counted by ``passed_over``.
+
+        Args:
+            known: What the last snapshot holds under a key; called in the thread that iterates. Where its fingerprint is what
+                lies there, it may be told again instead of asking for its attributes: a bucket takes a request for each.
         """
         ...
 

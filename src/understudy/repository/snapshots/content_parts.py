@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from understudy.ports.collection import Collection, Entry
+from understudy.ports.collection import Collection, Entry, FirstHundred
 from understudy.ports.running import Cancellation
 from understudy.repository.at_once import parts_packed, processors
 from understudy.repository.manifests import PartEntry
@@ -19,7 +19,7 @@ from understudy.repository.sealing import SealedObject
 from understudy.repository.snapshots.content_reading import TRIES, Content, End, ReadEntry
 from understudy.repository.snapshots.keys import part_name
 from understudy.repository.snapshots.large_content import ONLY_MEMBER, LargeEnd, LargeReading
-from understudy.repository.snapshots.listing import has_content, shown
+from understudy.repository.snapshots.listing import has_content
 from understudy.repository.snapshots.manifest import SealedPart
 from understudy.repository.snapshots.place import SnapshotPlace, sealed_part
 from understudy.repository.snapshots.writing_index import WritingIndex
@@ -27,7 +27,6 @@ from understudy.repository.tar_stream import BLOCK_BYTES, file_header
 from understudy.vocabulary.errors import TryAgain
 
 _LOOK_EVERY_SECONDS = 0.2
-_NAMED_AT_MOST = 100
 
 
 @dataclass(slots=True)
@@ -35,12 +34,11 @@ class NamedKeys:
     """How many, and the first hundred of them as text that can be shown."""
 
     count: int = 0
-    names: list[str] = field(default_factory=list)
+    first: FirstHundred = field(default_factory=FirstHundred)
 
     def add(self, key: str) -> None:
         self.count += 1
-        if len(self.names) < _NAMED_AT_MOST:
-            self.names.append(shown(key))
+        self.first.add(key)
 
 
 class ContentParts:

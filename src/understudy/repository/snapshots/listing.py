@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from understudy.ports.collection import Entry, EntryKind
+from understudy.ports.collection import Entry, EntryKind, printable
 from understudy.repository.documents import Fields
 from understudy.repository.signing import malformed, parse_json
 from understudy.repository.snapshots.keys import label_of_part
@@ -46,11 +46,6 @@ def key_bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogatepass")
 
 
-def shown(key: str) -> str:
-    """The key as text that can be printed and stored anywhere."""
-    return key.encode("utf-8", "backslashreplace").decode()
-
-
 def encode_line(listed: ListedEntry) -> bytes:
     """The entry's only form, with its line end.
 
@@ -59,7 +54,7 @@ def encode_line(listed: ListedEntry) -> bytes:
     """
     entry = listed.entry
     if (listed.placed is not None) != has_content(entry):
-        raise ValueError(f"{shown(entry.key)!r}: {entry.size_bytes} bytes, and its place is {listed.placed}")
+        raise ValueError(f"{printable(entry.key)!r}: {entry.size_bytes} bytes, and its place is {listed.placed}")
     line: dict[str, object] = {"key": entry.key, "kind": entry.kind.value, "attributes": entry.attributes}
     if entry.kind is EntryKind.FILE:
         line |= {"size_bytes": entry.size_bytes, "fingerprint": entry.fingerprint}
@@ -71,7 +66,7 @@ def encode_line(listed: ListedEntry) -> bytes:
         line["changed_while_read"] = True
     text = _JSON.encode(line).encode() + b"\n"
     if len(text) > LONGEST_LINE_BYTES:
-        raise ValueError(f"{shown(entry.key[:100])!r}: {len(text)} bytes of attributes")
+        raise ValueError(f"{printable(entry.key[:100])!r}: {len(text)} bytes of attributes")
     return text
 
 
@@ -101,7 +96,7 @@ def decode_listing(pieces: Iterable[bytes]) -> Iterator[ListedEntry]:
         listed = decode_line(line)
         key = key_bytes(listed.entry.key)
         if last is not None and key <= last:
-            raise malformed(f"the listing holds {shown(listed.entry.key)!r} out of order", "keys ascending, each once")
+            raise malformed(f"the listing holds {printable(listed.entry.key)!r} out of order", "keys ascending, each once")
         last = key
         yield listed
 

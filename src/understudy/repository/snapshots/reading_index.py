@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from understudy.ports.collection import Entry, EntryKind
+from understudy.ports.collection import Entry, EntryKind, printable
 from understudy.repository.signing import malformed
 from understudy.repository.snapshots.catalog import OpenedSnapshot
-from understudy.repository.snapshots.listing import shown
 from understudy.repository.snapshots.manifest import SealedPart
 from understudy.repository.snapshots.part_contents import WantedMember
 from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, entry_of, entry_row
@@ -139,7 +138,7 @@ class ReadingIndex(Scratch):
             copied = "select size, fingerprint, attributes, sha256 from entries where key = ? and kind = 'file'"
             files = self.rows(copied, (link,))
             if not files:
-                name = shown(link.decode("utf-8", "surrogatepass"))
+                name = printable(link.decode("utf-8", "surrogatepass"))
                 raise malformed(f"the listing has further names of {name!r}, and no such file", "a file for each further name")
             self.run("update entries set link = ? where kind = 'hard_link' and changed = 1 and link = ?", (first, link))
             becomes = "kind = 'file', link = x'', size = ?, fingerprint = ?, attributes = ?, sha256 = ?"

@@ -31,7 +31,8 @@ create table if not exists contents (sha256 blob primary key, part integer, memb
 create table if not exists entries (
     key blob primary key, kind text, size integer, fingerprint text, link blob, attributes text, sha256 blob, changed integer)
     without rowid;
-create table if not exists known (key blob primary key, size integer, fingerprint text, sha256 blob) without rowid;
+create table if not exists known (
+    key blob primary key, size integer, fingerprint text, attributes text, sha256 blob) without rowid;
 """
 _TABLES = ("about", "parts", "contents", "entries", "known")
 _CACHE_KIBIBYTES = 4 * 1024
@@ -190,9 +191,13 @@ def discard_scratch(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def attributes_text(entry: Entry) -> str:
+    return _JSON.encode(entry.attributes)
+
+
 def entry_row(entry: Entry) -> tuple[SqlValue, ...]:
     """As ``ENTRY_COLUMNS`` says."""
-    attributes = _JSON.encode(entry.attributes)
+    attributes = attributes_text(entry)
     return key_bytes(entry.key), entry.kind.value, entry.size_bytes, entry.fingerprint, key_bytes(entry.link), attributes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from understudy.repository.snapshots.listing import shown
+from understudy.ports.collection import printable
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import SnapshotLabel
 
@@ -38,10 +38,10 @@ class Selection:
     def missing(self, found_keys: frozenset[str], label: SnapshotLabel) -> Refusal | None:
         """What to say where not all that is wanted is there. ``found_keys``: at least one of the wanted ones that are there."""
         if self.keys is not None:
-            absent = [shown(key) for key in sorted(self.keys - found_keys)]
+            absent = [printable(key) for key in sorted(self.keys - found_keys)]
         else:
             name = self.prefix if self.prefix is not None else self.below
-            absent = [] if found_keys or name is None else [shown(name)]
+            absent = [] if found_keys or name is None else [printable(name)]
         if not absent:
             return None
         more = f", and {len(absent) - 1} more" if len(absent) > 1 else ""

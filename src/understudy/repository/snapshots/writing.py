@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 from understudy.ports.clock import Clock
-from understudy.ports.collection import Collection, Entry
+from understudy.ports.collection import Collection, Entry, printable
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.content_parts import ContentParts, NamedKeys
 from understudy.repository.snapshots.content_reading import ReadAhead
 from understudy.repository.snapshots.keys import label_of_part
-from understudy.repository.snapshots.listing import encode_listing, has_content, shown
+from understudy.repository.snapshots.listing import encode_listing, has_content
 from understudy.repository.snapshots.manifest import SealedPart, SnapshotManifest
 from understudy.repository.snapshots.place import SnapshotPlace
 from understudy.repository.snapshots.writing_index import WritingIndex
@@ -44,7 +44,7 @@ class WrittenSnapshot:
     left_out: int
     passed_over: int
     changed_names: tuple[str, ...]
-    """The first hundred of those that changed while they were read, as text that can be shown; likewise the others."""
+    """The first hundred of those that changed while they were read, printable, then ``…``; likewise the others."""
     left_out_names: tuple[str, ...]
     passed_over_names: tuple[str, ...]
     """Each with the reason."""
@@ -106,7 +106,7 @@ def write_snapshot(
     start_time = clock.now()
     with WritingIndex(index, place.label, previous) as known:
         known.begin(previous)
-        known.add_entries(_told(collection.entries(), progress, cancellation))
+        known.add_entries(_told(collection.entries(known.known_entry), progress, cancellation))
         passed_over = collection.passed_over()
         reading = _SnapshotReading(collection, place, known, progress, cancellation, part_bytes)
         reading.carry_out()
@@ -117,7 +117,7 @@ def write_snapshot(
         return WrittenSnapshot(
             start_time=start_time,
             stop_time=max(start_time, stop_time),
-            source=shown(collection.url),
+            source=printable(collection.url),
             listing=listing,
             parts=parts,
             entries=known.count_entries(),
@@ -127,9 +127,9 @@ def write_snapshot(
             changed_while_read=reading.changed.count,
             left_out=reading.left_out.count,
             passed_over=len(passed_over),
-            changed_names=tuple(reading.changed.names),
-            left_out_names=tuple(reading.left_out.names),
-            passed_over_names=tuple(map(shown, passed_over)),
+            changed_names=reading.changed.first.told(),
+            left_out_names=reading.left_out.first.told(),
+            passed_over_names=passed_over,
         )
 
 

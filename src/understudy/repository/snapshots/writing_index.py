@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from understudy.ports.collection import Entry
+from understudy.ports.collection import Entry, EntryKind
 from understudy.repository.signing import malformed
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.listing import ListedEntry, Placed, key_bytes
 from understudy.repository.snapshots.manifest import SealedPart
-from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, entry_of, entry_row
+from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, attributes_text, entry_of, entry_row
 from understudy.vocabulary.identifiers import SnapshotLabel
 
 _ADD_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, null, 0)"
 _ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
-_ADD_KNOWN = "insert or replace into known values (?, ?, ?, ?)"
+_ADD_KNOWN = "insert or replace into known values (?, ?, ?, ?, ?)"
 _UNREAD = "kind = 'file' and size > 0 and sha256 is null"
 _LOADED = "the last snapshot is known"
 _LEARNT_AT_ONCE = 1000
@@ -55,7 +55,7 @@ class WritingIndex(Scratch):
         self.run("delete from contents where part in (select id from parts where stored is null)")
         self.run("delete from parts where stored is null")
         self.run(
-            "insert or replace into known select key, size, fingerprint, sha256 from entries "
+            "insert or replace into known select key, size, fingerprint, attributes, sha256 from entries "
             "join contents using (sha256) where fingerprint <> '' and changed = 0"
         )
         self.run("delete from entries")
@@ -70,6 +70,11 @@ class WritingIndex(Scratch):
             "where kind = 'file' and size > 0 and fingerprint <> ''"
         )
         self.commit()
+
+    def known_entry(self, key: str) -> Entry | None:
+        """A file as the last snapshot holds it, or as an earlier attempt at this one read it."""
+        rows = self.rows("select size, fingerprint, attributes from known where key = ?", (key_bytes(key),))
+        return entry_of((key_bytes(key), EntryKind.FILE.value, *rows[0][:2], b"", rows[0][2])) if rows else None
 
     def unread_bytes(self) -> int:
         return self.number(f"select sum(size) from entries where {_UNREAD}")  # noqa: S608 - no value in it
@@ -169,16 +174,15 @@ class WritingIndex(Scratch):
         known: list[Row] = []
         contents: list[Row] = []
         for listed in previous.listing():
-            placed = listed.placed
-            if placed is None:
-                continue
-            if placed.part not in numbers:
-                raise malformed(f"the listing of {previous.manifest.label} names {placed.part}", "parts that the manifest names")
-            digest = bytes.fromhex(placed.sha256)
-            contents.append((digest, numbers[placed.part], placed.member))
-            if listed.entry.fingerprint:
-                known.append((key_bytes(listed.entry.key), listed.entry.size_bytes, listed.entry.fingerprint, digest))
-            if len(contents) >= _LEARNT_AT_ONCE:
+            entry, placed, digest = listed.entry, listed.placed, None
+            if placed is not None:
+                if placed.part not in numbers:
+                    raise malformed(f"the listing of {previous.manifest.label} names {placed.part}", "parts of its manifest")
+                digest = bytes.fromhex(placed.sha256)
+                contents.append((digest, numbers[placed.part], placed.member))
+            if entry.fingerprint:
+                known.append((key_bytes(entry.key), entry.size_bytes, entry.fingerprint, attributes_text(entry), digest))
+            if len(contents) + len(known) >= _LEARNT_AT_ONCE:
                 self._keep(known, contents)
         self._keep(known, contents)
 
