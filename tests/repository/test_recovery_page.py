@@ -23,6 +23,7 @@ from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.repository.packing import pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
 from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HEADING
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import WalSegment, is_segment_name
@@ -121,7 +122,8 @@ class Shop:
 
         ``before_start``: what goes wrong between the checks and the start of the server.
         """
-        variables, *commands = re.findall(r"^```sh\n(.*?)^```", b"".join(self.store.read("RECOVERY.md")).decode(), re.M | re.S)
+        page = b"".join(self.store.read("RECOVERY.md")).decode().partition(SNAPSHOTS_HEADING)[0]
+        variables, *commands = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
         filled_in = {
             "REPOSITORY": self.root,
             "IDENTITY": self.place / "identity.txt",

@@ -5,6 +5,8 @@ counted in. What is left is shared out here, as if every buffer were full at onc
 
 - packing: 48 MB of hand-off for all parts together; of each of at most 3 parts 20 MB in its 4 threads that compress, 48 MB on
   their way into a bucket, 7 MB of age: 270 MB;
+- writing a snapshot: the same, and 32 MB of contents that are read ahead or on their way into a part;
+- restoring one: as unpacking, and of each part 4 MB of contents on their way into the target;
 - unpacking or checking, of each of at most 8 parts: 16 MB of age's process, 8 MB of frames and pieces: 190 MB; and, while the
   last ones of a chain's backup are unpacked, 40 MB for what is read ahead of the next one;
 - fetching or opening WAL, of each of at most 4 segments of 16 MB: twice the segment while its pieces are joined, 16 MB of age's

@@ -8,8 +8,12 @@ segment is seen to be there, and a ``restore_command`` that says "end of WAL" on
 
 from __future__ import annotations
 
-RECOVERY_PAGE = """\
+from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HALF
+
+_DATABASES_HALF = """\
 # How to get the databases in this repository back
+
+Files and buckets: see the second half of this page.
 
 You need: this repository (copied to a disk, or mounted), the **age identity** from the recovery kit, and on a Linux machine
 `sh`, `sha256sum`, `tar`, `zstd`, `age`, and PostgreSQL **of the same major version** as the database had.
@@ -299,3 +303,5 @@ out of `postgresql.auto.conf`, give it the configuration of the old machine (`po
 Take a new backup at once: the database is on a new timeline. When all is well, `$WORK` can be removed; without a chain,
 tablespaces may still lie in it: look into `$TARGET/pg_tblspc` first.
 """
+
+RECOVERY_PAGE = f"{_DATABASES_HALF}\n\n{SNAPSHOTS_HALF}"

@@ -27,6 +27,7 @@ from understudy.repository.tar_stream import BLOCK_BYTES, file_header
 from understudy.vocabulary.errors import TryAgain
 
 _LOOK_EVERY_SECONDS = 0.2
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -139,7 +140,8 @@ class ContentParts:
             self._filling, self._filling_number = part.name, self._index.begin_part(part.name)
         part.files += 1
         self._uploads.send(file_header(str(part.files), size_bytes))
-        self._uploads.send(content.data)
+        for at in range(0, size_bytes, _PIECE_BYTES):
+            self._uploads.send(content.data[at : at + _PIECE_BYTES])
         self._uploads.send(padding)
         self._index.add_content(content.sha256, self._filling_number, part.files)
 

@@ -22,7 +22,7 @@ LARGE_BYTES = 16 * 1024 * 1024
 """What is larger is not held, and has a part of its own."""
 TRIES = 5
 _READERS = 16
-_AHEAD_BYTES = 32 * 1024 * 1024
+_AHEAD_BYTES = 16 * 1024 * 1024
 _AHEAD_CONTENTS = 256
 _LOOK_EVERY_SECONDS = 0.2
 
