@@ -198,6 +198,40 @@ def test_what_is_taken_anew_refers_to_no_part_of_before(world):
     assert not {part.name for part in first.parts} & {part.name for part in second.parts}
 
 
+@pytest.mark.parametrize("harm", ["absent", "short"])
+def test_what_lay_in_a_part_that_is_lost_is_read_and_stored_anew(world, harm):
+    contents = {key: os.urandom(5000) for key in "abcdef"}
+    for key, content in contents.items():
+        world.collection.put(key, content)
+    first = world.take(1, part_bytes=12_000)
+    lost = world.path(first.objects()[1][0])
+    lost.unlink() if harm == "absent" else lost.write_bytes(lost.read_bytes()[:-1])
+    world.collection.reads.clear()
+    second = world.take(2, first)
+    assert world.collection.reads == ["a", "b"]
+    assert world.restored(second) == contents
+    assert first.parts[0] not in second.parts
+
+
+@pytest.mark.parametrize("harm", ["absent", "flipped"])
+def test_where_the_last_listing_is_damaged_everything_is_stored_anew_and_that_is_said(world, harm):
+    world.collection.put("a", b"content")
+    first = world.take(1)
+    path = world.path(first.objects()[0][0])
+    path.unlink() if harm == "absent" else path.write_bytes(path.read_bytes()[:-1] + b"?")
+    written = world.write(2, first)
+    assert str(first.label) in written.anew_because
+    assert written.stored_bytes > written.listing.sealed_bytes
+    assert world.write(3, None).anew_because == ""
+
+
+def test_what_an_earlier_attempt_stored_and_somebody_removed_is_stored_again(world):
+    world.collection.put("a", b"content")
+    world.write(1)
+    world.snapshots.remove_leftovers(label_of(1), None)
+    assert world.restored(world.take(1, attempt="a2")) == {"a": b"content"}
+
+
 def test_leftovers_of_a_snapshot_that_failed_are_removed_and_none_of_one_that_is_complete(world):
     world.collection.put("a", b"content")
     world.write(1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,9 +58,10 @@ class OpenedSnapshot:
         """
         ((key, listing), *_) = self.manifest.objects()
         count = 0
-        for listed in decode_listing(self._read(key, listing)):
-            count += 1
-            yield listed
+        with closing(self._read(key, listing)) as pieces:
+            for listed in decode_listing(pieces):
+                count += 1
+                yield listed
         if count != self.manifest.entries:
             raise malformed(f"{key} holds {count} entries", f"{self.manifest.entries}, as the manifest says")
 
@@ -71,7 +73,7 @@ class OpenedSnapshot:
         """
         return self._read(self.manifest.keys.part(part.name), part)
 
-    def _read(self, key: str, part: SealedPart) -> Iterator[bytes]:
+    def _read(self, key: str, part: SealedPart) -> Generator[bytes]:
         try:
             yield from read_sealed(self.store, self.sealer, key, self.identity, part.sealed_sha256)
         except GiveUp as error:

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from types import TracebackType
 
 from understudy.ports.collection import Collection, Entry
+from understudy.repository.sealing import close
 from understudy.repository.snapshots.listing import has_content
 from understudy.vocabulary.errors import Cancelled, GiveUp, TryAgain, UnderstudyError
 
@@ -173,8 +174,9 @@ class ReadAhead:
         """None: it is gone."""
         pieces: list[bytes] = []
         size_bytes = 0
+        content = self._collection.read(entry)
         try:
-            for piece in self._collection.read(entry):
+            for piece in content:
                 if self._stopping.is_set():
                     raise Cancelled("the snapshot that this content belongs to was abandoned")
                 size_bytes += len(piece)
@@ -188,6 +190,8 @@ class ReadAhead:
             if not is_changed(error):
                 raise
             return _Changed(_content(pieces) if size_bytes == entry.size_bytes else None)
+        finally:
+            close(content)
         return _content(pieces) if size_bytes == entry.size_bytes else _Changed(None)
 
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from understudy.ports.collection import Collection, Entry
 from understudy.repository.part_uploads import PackingPlace
-from understudy.repository.sealing import SealedObject
+from understudy.repository.sealing import SealedObject, close
 from understudy.repository.snapshots.content_reading import TRIES, is_changed, is_gone
 from understudy.repository.tar_stream import BLOCK_BYTES, END_OF_ARCHIVE, file_header
 from understudy.vocabulary.errors import Cancelled, TryAgain, UnderstudyError
@@ -79,8 +79,9 @@ class LargeReading:
     def _whole(self) -> Iterator[bytes]:
         """Exactly as many bytes as the entry says, or ``entry_changed``."""
         size_bytes = 0
+        content = self._collection.read(self.entry)
         try:
-            for piece in self._collection.read(self.entry):
+            for piece in content:
                 if self._stopping.is_set():
                     raise Cancelled("the snapshot that this content belongs to was abandoned")
                 size_bytes += len(piece)
@@ -93,6 +94,8 @@ class LargeReading:
             if not is_changed(error) or not is_last or size_bytes != self.entry.size_bytes:
                 raise
             self.changed = True
+        finally:
+            close(content)
         if size_bytes != self.entry.size_bytes:
             raise TryAgain(
                 "entry_changed",

@@ -34,6 +34,10 @@ class SnapshotPlace:
         """As what stores parts wants it."""
         return PackingPlace(self.store, self.sealer, self.recipients, self.keys.parts, self.attempt, self.level)
 
+    def stored_parts(self) -> dict[str, int]:
+        """The parts of the resource that lie in the store: name and size in bytes."""
+        return {each.key.removeprefix(self.keys.parts): each.size_bytes for each in self.store.list(self.keys.parts)}
+
     def store_listing(self, chunks: Iterable[bytes]) -> SealedPart:
         """Under its plain name, or under one of this attempt where an earlier one left the plain one behind."""
         folder = self.keys.folder(self.label)

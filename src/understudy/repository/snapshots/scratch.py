@@ -171,9 +171,13 @@ class Scratch:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, check_same_thread=False)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
-        connection.execute(f"pragma cache_size = -{_CACHE_KIBIBYTES}")
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+            connection.execute(f"pragma cache_size = -{_CACHE_KIBIBYTES}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _unusable(self, error: Exception) -> GiveUp:

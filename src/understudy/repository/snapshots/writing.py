@@ -48,6 +48,8 @@ class WrittenSnapshot:
     left_out_names: tuple[str, ...]
     passed_over_names: tuple[str, ...]
     """Each with the reason."""
+    anew_because: str = ""
+    """Why nothing of the last snapshot could be used although there was one; empty where it could."""
 
     def manifest(
         self,
@@ -96,16 +98,17 @@ def write_snapshot(
 
     Args:
         index: A scratch file in the run's own directory; another attempt of the same run goes on from what it holds.
-        previous: The last usable snapshot; None: everything is read and stored anew.
+        previous: The last usable snapshot; None: everything is read and stored anew. Where its listing turns out to be damaged,
+            too: see ``anew_because``. What lay in a part that is lost is stored anew.
 
     Raises:
-        GiveUp, TryAgain: what the collection, the sealer and the store raise; what ``OpenedSnapshot.listing`` does.
+        GiveUp, TryAgain: what the collection, the sealer and the store raise; as ``OpenedSnapshot.listing``, but for damage.
             Parts that were stored stay: call this again with the same ``index``, or ``Snapshots.remove_leftovers``.
         Cancelled: asked for.
     """
     start_time = clock.now()
     with WritingIndex(index, place.label, previous) as known:
-        known.begin(previous)
+        known.begin(previous, place.stored_parts())
         known.add_entries(_told(collection.entries(known.known_entry), progress, cancellation))
         passed_over = collection.passed_over()
         reading = _SnapshotReading(collection, place, known, progress, cancellation, part_bytes)
@@ -130,6 +133,7 @@ def write_snapshot(
             changed_names=reading.changed.first.told(),
             left_out_names=reading.left_out.first.told(),
             passed_over_names=passed_over,
+            anew_because=known.anew_because(),
         )
 
 

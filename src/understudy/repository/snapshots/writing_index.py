@@ -6,7 +6,7 @@ which was stored to its end: under the same key and fingerprint it is not read a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.listing import ListedEntry, Placed, key_bytes
 from understudy.repository.snapshots.manifest import SealedPart
 from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, attributes_text, entry_of, entry_row
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SnapshotLabel
 
 _ADD_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, null, 0)"
@@ -23,6 +24,9 @@ _ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
 _ADD_KNOWN = "insert or replace into known values (?, ?, ?, ?, ?)"
 _UNREAD = "kind = 'file' and size > 0 and sha256 is null"
 _LOADED = "the last snapshot is known"
+_ANEW = "nothing is known because"
+_USELESS = ("part_corrupt", "part_missing", "document_malformed", "wrong_key")
+"""What a listing is of that cannot be read and never will be."""
 _LEARNT_AT_ONCE = 1000
 _WRITTEN_AT_ONCE = 500
 
@@ -40,26 +44,45 @@ class WritingIndex(Scratch):
         self._added_since: dict[bytes, tuple[int, int]] = {}
         """What is not written down yet: one by one it would take longer than reading the contents does."""
 
-    def begin(self, previous: OpenedSnapshot | None) -> None:
+    def begin(self, previous: OpenedSnapshot | None, sizes_bytes: Mapping[str, int]) -> None:
         """Learn what the last snapshot holds, and what an earlier attempt at this one stored.
 
+        Of a listing that is damaged nothing is learnt, and of a part that is not there any more neither: what it held is read and
+        stored anew.
+
+        Args:
+            sizes_bytes: Of the parts that lie in the store, by name.
+
         Raises:
-            GiveUp: as ``OpenedSnapshot.listing`` does.
+            GiveUp: as ``OpenedSnapshot.listing`` does, but for damage.
         """
         if self.about(_LOADED) is None:
-            for table in ("parts", "contents", "entries", "known"):
-                self.run(f"delete from {table}")  # noqa: S608 - names of our own
+            self._forget()
             if previous is not None:
-                self._learn(previous)
+                try:
+                    self._learn(previous)
+                except GiveUp as error:
+                    if error.code not in _USELESS:
+                        raise
+                    self._forget()
+                    self.note(_ANEW, f"the listing of {previous.manifest.label} is of no use ({error.code}: {error.found})")
             self.note(_LOADED, "yes")
+        for number, name, size_bytes in self.rows("select id, name, sealed_bytes from parts where stored = 1"):
+            if sizes_bytes.get(name) != size_bytes:
+                self.run("update parts set stored = null where id = ?", (number,))
         self.run("delete from contents where part in (select id from parts where stored is null)")
         self.run("delete from parts where stored is null")
+        self.run("delete from known where size > 0 and not exists (select 1 from contents where contents.sha256 = known.sha256)")
         self.run(
             "insert or replace into known select key, size, fingerprint, attributes, sha256 from entries "
             "join contents using (sha256) where fingerprint <> '' and changed = 0"
         )
         self.run("delete from entries")
         self.commit()
+
+    def anew_because(self) -> str:
+        """Why nothing of the last snapshot could be used; empty where it could."""
+        return self.about(_ANEW) or ""
 
     def add_entries(self, entries: Iterable[Entry]) -> None:
         """The new ones. Those that are known by their fingerprint have their content already."""
@@ -168,6 +191,10 @@ class WritingIndex(Scratch):
         self._added_since.clear()
         self.run_each("update entries set sha256 = ? where key = ?", self._read_since)
         self._read_since.clear()
+
+    def _forget(self) -> None:
+        for table in ("parts", "contents", "entries", "known"):
+            self.run(f"delete from {table}")  # noqa: S608 - names of our own
 
     def _learn(self, previous: OpenedSnapshot) -> None:
         numbers = self.add_parts(previous.manifest.parts)
