@@ -53,6 +53,7 @@ class SnapshotWorld:
     directory: Path
     kind: str = "files"
     collection: MemoryCollection = field(default_factory=MemoryCollection)
+    recipients: tuple[str, ...] = KEYS.recipients
 
     def __post_init__(self) -> None:
         self.root = self.directory / "repository"
@@ -63,7 +64,7 @@ class SnapshotWorld:
         self.snapshots = self.repository.snapshots(self.kind, DOCUMENTS)
 
     def place(self, number: int, attempt: str) -> SnapshotPlace:
-        return SnapshotPlace(self.store, self.sealer, KEYS.recipients, self.snapshots.place, label_of(number), attempt)
+        return SnapshotPlace(self.store, self.sealer, self.recipients, self.snapshots.place, label_of(number), attempt)
 
     def write(
         self, number: int, previous: SnapshotManifest | None = None, *, attempt="a1", listener=None, **options

@@ -1,14 +1,20 @@
 """Writing snapshots: whole each time, at the cost of what changed; what moves meanwhile is read again or said."""
 
 import os
+import signal
+import sqlite3
+import subprocess
+import sys
 import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.collections_in_memory import MemoryCollection, MemoryTarget
+from tests.repository.killed_snapshot import CONTENTS, PART_BYTES, fill
 from tests.repository.packing_world import Listener
 from tests.repository.snapshot_world import KEYS, SnapshotWorld, label_of, without_fingerprint
 from understudy.ports.collection import Entry, EntryKind
@@ -171,6 +177,24 @@ def test_an_attempt_that_broke_off_is_gone_on_with_and_nothing_in_a_stored_part_
     world.snapshots.remove_leftovers(label_of(1), manifest)
     world.snapshots.write_manifest(manifest)
     assert world.restored(manifest) == {key: content for key, (_, content) in source.held.items()}
+    assert {path.name for path in world.part_paths()} == {part.name for part in manifest.parts}
+
+
+def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_from(world):
+    command = [sys.executable, "-m", "tests.repository.killed_snapshot", str(world.directory), *world.recipients]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with sqlite3.connect(world.directory / "runs" / "1-index") as index:
+        ((stored,),) = index.execute("select count(*) from contents join parts on part = parts.id where stored = 1")
+    index.close()
+    assert stored >= 4
+    fill(world.collection)
+    written = world.write(1, attempt="a2", part_bytes=PART_BYTES)
+    assert len(world.collection.reads) == CONTENTS - stored
+    manifest = world.manifest_of(1, written, "a2")
+    world.snapshots.remove_leftovers(label_of(1), manifest)
+    world.snapshots.write_manifest(manifest)
+    assert world.restored(manifest) == {key: content for key, (_, content) in world.collection.held.items()}
     assert {path.name for path in world.part_paths()} == {part.name for part in manifest.parts}
 
 
