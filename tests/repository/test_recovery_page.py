@@ -1,8 +1,10 @@
 """RECOVERY.md, followed literally with a shell and stock tools: every row back, and every kind of damage refused."""
 
+import ast
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -326,4 +328,11 @@ def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
     commands = "\n".join(re.findall(r"^```sh\n(.*?)^```", RECOVERY_PAGE, re.M | re.S))
     assert "understudy" not in commands
     assert "pipefail" not in commands
-    assert "python" not in commands
+    assert "python" not in commands.partition("KIND=files")[0]
+
+
+def test_what_the_page_says_in_python_needs_no_package():
+    program = RECOVERY_PAGE.partition("place.py\" << 'END' || exit 1\n")[2].partition("\nEND\n")[0]
+    imports = [node for node in ast.walk(ast.parse(program, feature_version=(3, 6))) if isinstance(node, ast.Import)]
+    assert {alias.name for node in imports for alias in node.names} <= sys.stdlib_module_names - {"understudy"}
+    assert imports
