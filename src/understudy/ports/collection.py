@@ -6,6 +6,7 @@ snapshots are stored.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,8 @@ from typing import Protocol
 from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import JsonObject
 
+_TOLD_AT_MOST = 100
+
 
 class EntryKind(StrEnum):
     FILE = "file"
@@ -21,7 +24,9 @@ class EntryKind(StrEnum):
     DIRECTORY = "directory"
     SYMLINK = "symlink"
     HARD_LINK = "hard_link"
-    """A further name of a file that has its own entry; ``link`` is that entry's key."""
+    """A further name of a file that has its own entry; ``link`` is that entry's key, ``fingerprint`` that entry's fingerprint.
+    Where that entry was left out, or became another meanwhile, ``look`` tells this name as the file that it is.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,23 @@ class Entry:
     """What is put back besides the content: mode, owner, times, extended attributes; content type, metadata, tags."""
 
 
+class FirstHundred:
+    """What is told of many: the first hundred, then ``…``. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+        self._adding = threading.Lock()
+
+    def add(self, text: str) -> None:
+        with self._adding:
+            if len(self._told) <= _TOLD_AT_MOST:
+                self._told.append(text if len(self._told) < _TOLD_AT_MOST else "…")
+
+    def told(self) -> tuple[str, ...]:
+        with self._adding:
+            return tuple(self._told)
+
+
 class Collection(Protocol):
     """What is protected. Every failure is in the error tree: ``TryAgain("source_unreachable")`` for what passes by itself,
     ``GiveUp`` with ``source_denied``, ``source_missing`` or ``source_unreadable``.
@@ -59,11 +81,11 @@ class Collection(Protocol):
         ...
 
     def passed_over(self) -> tuple[str, ...]:
-        """Keys (at most a hundred, then ``…``) that the last ``entries`` left out because of what they are, each with the reason."""
+        """Keys (a hundred, then ``…``) that the last ``entries`` left out because of what they are, each with the reason."""
         ...
 
     def look(self, key: str) -> Entry | None:
-        """The entry as it is now; None when it is gone."""
+        """The entry as it is now, never as ``HARD_LINK``; None when it is gone."""
         ...
 
     def read(self, entry: Entry) -> Iterator[bytes]:
@@ -84,7 +106,7 @@ class CollectionTarget(Protocol):
     def url(self) -> str: ...
 
     def claim(self, run: RunId) -> None:
-        """Look that it is empty, or this run's own, and mark it as this run's.
+        """Look that it is empty, or this run's own, and mark it as this run's. Before any ``write`` of this process.
 
         Raises:
             Refusal: ``target_not_empty``.
@@ -92,12 +114,15 @@ class CollectionTarget(Protocol):
         ...
 
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
-        """Put the entry there, whole or not at all; twice is the same as once. Parents that are missing are made.
+        """Put the entry there, whole or not at all; twice is the same as once. Parents that are missing are made. What
+        ``content`` raises comes through, and nothing was written.
 
         Safe to call from several threads at once, for different keys.
 
         Raises:
-            GiveUp: ``target_full``, ``target_unwritable``, ``target_denied``.
+            GiveUp: ``target_full``, ``target_unwritable``, ``target_denied``; ``target_unexpected``: something that is not ours
+                is in the way; ``entry_refused``: its key leads out of the target, or its attributes are none;
+                ``entry_gone``: of a hard link, the file is not there.
             TryAgain: ``target_unreachable``.
         """
         ...
@@ -110,8 +135,21 @@ class CollectionTarget(Protocol):
         """
         ...
 
+    def flush(self) -> None:
+        """Everything that was written until now survives the machine: for noting down that it need not be written again."""
+        ...
+
     def finish(self, entries: Iterable[Entry], run: RunId) -> None:
         """After every ``write``: what a later ``write`` would undo (times and modes of directories), then durable on the disks,
-        then the mark is taken off. ``entries``: all that were written.
+        then the mark is taken off. ``entries``: all that were written, in any order. Twice is the same as once.
+
+        Raises:
+            Refusal: ``target_not_empty``: it bears another run's mark.
+        """
+        ...
+
+    def fell_short(self) -> tuple[str, ...]:
+        """Keys (a hundred, then ``…``) whose attributes ``write`` and ``finish`` could not put back as they were, each with what
+        is missing: owners, where this does not run as root.
         """
         ...
