@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
 import stat
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,16 +24,12 @@ from understudy.adapters.trees.descent import (
     standing_in,
 )
 from understudy.adapters.trees.faults import is_gone, require_proc, source_faults
+from understudy.adapters.trees.stamps import bears, fingerprint_of
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
 from understudy.ports.places import is_marker
 from understudy.vocabulary.errors import Refusal, TryAgain
 
 _PIECE_BYTES = 1024 * 1024
-_CLOCK_REALTIME_COARSE = 5
-"""``linux/time.h``: the clock that stamps files."""
-_COARSE_STAMPS_NS = 2 * 10**9
-"""Of FAT and old network file systems, which stamp by the second or two."""
-_UNSETTLED = "~"
 _Inode: TypeAlias = tuple[int, int]
 _Linked: TypeAlias = tuple[Entry | None, int]
 """The entry of the name that was met first, and how many names are still to be met."""
@@ -102,7 +98,7 @@ class DirectoryCollection:
                     attributes = attributes_of(os.fstat(root), root, self._accounts)
                     return Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes.to_json())
                 with standing_in(root, names[:-1]) as above:
-                    return self._entry(above, names[-1], key, os.stat(names[-1], dir_fd=above, follow_symlinks=False))
+                    return self._seen(above, names[-1], key)[1]
             except NOT_THERE:
                 return None
             finally:
@@ -180,18 +176,15 @@ class DirectoryCollection:
         folder = "/" if each.is_dir(follow_symlinks=False) else ""
         if self._excluded is not None and self._excluded.match_file(f"{key}{folder}"):
             return None
-        try:
-            found = os.stat(each.name, dir_fd=above, follow_symlinks=False)
-            if why := _LEFT_OUT.get(stat.S_IFMT(found.st_mode)):
-                self._passed_over.add(f"{key}: {why}")
-                return None
+        with source_faults(self._root, f"looking at {key}"), suppress(*NOT_THERE):  # removed since it was listed
+            found, entry = self._seen(above, each.name, key)
             if self._one_file_system and found.st_dev != device and not stat.S_ISDIR(found.st_mode):
                 self._passed_over.add(f"{key}: on another file system")
-                return None
-            entry = self._entry(above, each.name, key, found)
-        except NOT_THERE:  # removed since it was listed
-            return None
-        return entry if entry is None else _first_or_link(entry, found, linked)
+            elif entry is None:
+                self._passed_over.add(f"{key}: {_LEFT_OUT[stat.S_IFMT(found.st_mode)]}")
+            else:
+                return _first_or_link(entry, found, linked)
+        return None
 
     def _is_mounted_there(self, above: int, name: str, device: int) -> bool:
         if not self._one_file_system:
@@ -201,15 +194,24 @@ class DirectoryCollection:
         except NOT_THERE:
             return False
 
-    def _entry(self, above: int, name: str, key: str, found: os.stat_result) -> Entry | None:
+    def _seen(self, above: int, name: str, key: str) -> tuple[os.stat_result, Entry | None]:
+        """None for what cannot be kept."""
+        found = os.stat(name, dir_fd=above, follow_symlinks=False)
         if stat.S_IFMT(found.st_mode) in _LEFT_OUT:
-            return None
-        attributes = attributes_of(found, path_through(above, name), self._accounts).to_json()
-        if stat.S_ISDIR(found.st_mode):
-            return Entry(key, EntryKind.DIRECTORY, attributes=attributes)
+            return found, None
+        link = ""
         if stat.S_ISLNK(found.st_mode):
-            return Entry(key, EntryKind.SYMLINK, link=os.readlink(name, dir_fd=above), attributes=attributes)
-        return Entry(key, EntryKind.FILE, found.st_size, _fingerprint(found), attributes=attributes)
+            try:
+                link = os.readlink(name, dir_fd=above)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # a file took its place between the two calls
+                    return self._seen(above, name, key)
+                raise
+        attributes = attributes_of(found, path_through(above, name), self._accounts).to_json()
+        if stat.S_ISREG(found.st_mode):
+            return found, Entry(key, EntryKind.FILE, found.st_size, fingerprint_of(found), attributes=attributes)
+        kind = EntryKind.DIRECTORY if stat.S_ISDIR(found.st_mode) else EntryKind.SYMLINK
+        return found, Entry(key, kind, link=link, attributes=attributes)
 
 
 def _first_or_link(entry: Entry, found: os.stat_result, linked: dict[_Inode, _Linked]) -> Entry:
@@ -222,30 +224,15 @@ def _first_or_link(entry: Entry, found: os.stat_result, linked: dict[_Inode, _Li
         linked[inode] = (first or entry, left - 1)
     if first is None:
         return entry
-    unchanged = first.fingerprint.partition(_UNSETTLED)[0] == _stamps(found)
+    unchanged = bears(first.fingerprint, found)
     told = first.fingerprint if unchanged else entry.fingerprint
     return Entry(entry.key, EntryKind.HARD_LINK, fingerprint=told, link=first.key, attributes=entry.attributes)
-
-
-def _stamps(found: os.stat_result) -> str:
-    """The change time cannot be set back; the device is left out, because its number is another one after a restart."""
-    return f"{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}.{found.st_ctime_ns:x}"
-
-
-def _fingerprint(found: os.stat_result) -> str:
-    """Of a change within one tick of the kernel's clock the stamps may tell nothing. So what was changed in the tick that is
-    now gets a fingerprint that never comes again, and is read anew the next time.
-    """
-    stamping = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)  # not to know the time: only stamps are compared with it
-    if found.st_ctime_ns % 10**9 == 0:
-        stamping -= _COARSE_STAMPS_NS
-    return _stamps(found) if found.st_ctime_ns < stamping else f"{_stamps(found)}{_UNSETTLED}{secrets.token_hex(4)}"
 
 
 def _require_same(entry: Entry, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise _is_changed(entry, "no regular file any more")
-    if entry.fingerprint.partition(_UNSETTLED)[0] != _stamps(found):
+    if not bears(entry.fingerprint, found):
         raise _is_changed(entry, f"{found.st_size} bytes, and other stamps")
 
 

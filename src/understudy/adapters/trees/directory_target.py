@@ -16,6 +16,7 @@ from understudy.adapters.trees.attributes import Attributes
 from understudy.adapters.trees.descent import (
     NOT_THERE,
     ROOT_KEY,
+    change_mode,
     components,
     open_directory,
     open_file,
@@ -218,7 +219,7 @@ class DirectoryTarget:
                 try:
                     below = open_directory(here, name)
                 except PermissionError:
-                    os.chmod(name, _WHILE_WRITTEN, dir_fd=here)
+                    change_mode(here, name, _WHILE_WRITTEN)
                     below = open_directory(here, name)
             finally:
                 os.close(here)
@@ -229,13 +230,9 @@ class DirectoryTarget:
         names = components(key)
         above = self._entered(root, names[:-1])
         try:
-            handle = open_file(above, names[-1])
+            change_mode(above, names[-1], mode)
         finally:
             os.close(above)
-        try:
-            os.fchmod(handle, mode)
-        finally:
-            os.close(handle)
 
     def _dress(self, where: int | str, attributes: Attributes, key: str, at_least: int = 0) -> None:
         for missing in dress(where, attributes, numeric=self._numeric, at_least=at_least):
