@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from understudy.ports.collection import Entry, EntryKind
@@ -40,7 +40,7 @@ class MemoryCollection:
     def remove(self, key: str) -> None:
         del self.held[key]
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
         for key in list(self.held):
             if key in self.held:
                 yield self.held[key][0]

@@ -7,7 +7,7 @@ snapshots are stored.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -74,9 +74,13 @@ class Collection(Protocol):
         """Where it lies, to show to people, without credentials."""
         ...
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
         """Every entry once, in any order, without holding them all in memory. What vanishes meanwhile is left out; what is made
         meanwhile may be. Entries of kinds that cannot be kept (sockets, devices) are left out and counted by ``passed_over``.
+
+        Args:
+            known: What the last snapshot holds under a key; called in the thread that iterates. Where its fingerprint is what
+                lies there, it may be told again instead of asking for its attributes: a bucket takes a request for each.
         """
         ...
 

@@ -12,7 +12,7 @@ import pytest
 from tests.adapters.files.refusing_kernel import said_by
 from tests.adapters.trees.refusals import refused_with
 from tests.adapters.trees.unprivileged import NOBODY, as_nobody, own_directory
-from tests.contracts.collections import CollectionContract
+from tests.contracts.collections import KEYS, CollectionContract
 from tests.servers.tiny_disk import small_disk
 from understudy.adapters.trees import DirectoryCollection
 from understudy.adapters.trees.stamps import bears, fingerprint_of
@@ -42,6 +42,8 @@ def listed(collection):
 
 
 class TestDirectoryCollection(CollectionContract):
+    KEYS = (*KEYS, "tab\tand\nline")
+
     @pytest.fixture
     def collection(self, collection):
         return collection

@@ -12,7 +12,7 @@ import pytest
 from tests.adapters.files.refusing_kernel import said_by
 from tests.adapters.trees.refusals import refused_with
 from tests.adapters.trees.unprivileged import as_nobody, own_directory
-from tests.contracts.collections import ANOTHER_RUN, RUN, CollectionTargetContract, file_of
+from tests.contracts.collections import ANOTHER_RUN, KEYS, RUN, CollectionTargetContract, file_of
 from tests.servers.tiny_disk import filled
 from understudy.adapters.trees import DirectoryCollection, DirectoryTarget
 from understudy.ports.collection import Entry, EntryKind
@@ -33,6 +33,8 @@ def target(root):
 
 
 class TestDirectoryTarget(CollectionTargetContract):
+    KEYS = (*KEYS, "tab\tand\nline")
+
     @pytest.fixture
     def target(self, target):
         return target

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
-
-from pathspec import GitIgnoreSpec
 
 from understudy.adapters.trees.attributes import Accounts, attributes_of
 from understudy.adapters.trees.descent import (
@@ -23,11 +21,12 @@ from understudy.adapters.trees.descent import (
     path_through,
     standing_in,
 )
+from understudy.adapters.trees.exclusion import Exclusion
 from understudy.adapters.trees.faults import is_gone, require_proc, source_faults
 from understudy.adapters.trees.stamps import bears, fingerprint_of
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
 from understudy.ports.places import is_marker
-from understudy.vocabulary.errors import Refusal, TryAgain
+from understudy.vocabulary.errors import TryAgain
 
 _PIECE_BYTES = 1024 * 1024
 _Inode: TypeAlias = tuple[int, int]
@@ -49,8 +48,7 @@ class DirectoryCollection:
 
         Args:
             root: Absolute.
-            exclude: Patterns as of ``.gitignore``, from ``root`` on: ``*.tmp`` anywhere, ``/cache/`` only there, ``!keep.tmp``
-                takes back. What is in a directory that is excluded is not looked at.
+            exclude: Patterns as of ``Exclusion``. What is in a directory that is excluded is not looked at.
             one_file_system: Directories that another one is mounted on are kept without what is in them.
         Raises:
             Refusal: ``exclude_invalid``.
@@ -59,7 +57,7 @@ class DirectoryCollection:
             raise ValueError(f"not an absolute path: {root}")
         self._root = root
         self._one_file_system = one_file_system
-        self._excluded = _compiled(exclude)
+        self._exclusion = Exclusion(exclude)
         self._accounts = Accounts()
         self._passed_over = FirstHundred()
 
@@ -67,7 +65,7 @@ class DirectoryCollection:
     def url(self) -> str:
         return self._root.as_uri()
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
         """Hard links are found while all their names are met: one that is outside, or excluded, is nobody's first."""
         require_proc()
         self._passed_over = FirstHundred()
@@ -173,8 +171,7 @@ class DirectoryCollection:
     def _listed(self, above: int, key: str, each: os.DirEntry[str], device: int, linked: dict[_Inode, _Linked]) -> Entry | None:
         if key == each.name and is_marker(key):
             return None
-        folder = "/" if each.is_dir(follow_symlinks=False) else ""
-        if self._excluded is not None and self._excluded.match_file(f"{key}{folder}"):
+        if self._exclusion.leaves_out(key, directory=each.is_dir(follow_symlinks=False)):
             return None
         with source_faults(self._root, f"looking at {key}"), suppress(*NOT_THERE):  # removed since it was listed
             found, entry = self._seen(above, each.name, key)
@@ -244,17 +241,3 @@ def _is_changed(entry: Entry, found: str) -> TryAgain:
         hint="somebody writes to it: it is looked at and read again; leave out what never rests (exclude in the stack file), and "
         "keep a dump of it instead",
     )
-
-
-def _compiled(exclude: Sequence[str]) -> GitIgnoreSpec | None:
-    if not exclude:
-        return None
-    try:
-        return GitIgnoreSpec.from_lines(exclude)
-    except ValueError as error:
-        raise Refusal(
-            "exclude_invalid",
-            found=f"exclude: {error}",
-            expected="patterns as they stand in a .gitignore: *.tmp, /cache/, !keep.tmp",
-            hint="correct the pattern in the stack file; git check-ignore -v PATH tells what a pattern does",
-        ) from error
