@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from understudy.adapters.s3.collection_faults import target_fault, target_faults
-from understudy.adapters.s3.facts import parameters_of
+from understudy.adapters.s3.facts import parameters_of, tags_of
 from understudy.adapters.s3.place import BucketPlace
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
 from understudy.ports.places import MARKER_NAME
@@ -75,14 +76,16 @@ class BucketTarget:
             self._not_kept = self._forgotten()
 
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
-        full, parameters, left_out = self._understood(entry)
-        source = _Content(content)
-        with target_faults(self.url):
-            wire = self._place.wire
+        """Tags follow in a request of their own: a store that declines one, of another store's making, still gets the object."""
         from understudy.adapters.s3.uploads import Upload
 
+        full, parameters, left_out = self._understood(entry)
+        source = _Content(content)
         try:
+            wire = self._place.wire
             Upload(wire, full, parameters, replaces=True, part_bytes=_part_bytes(entry.size_bytes)).send(source)
+            if "tags" not in self._not_kept and (tags := tags_of(entry.attributes)):
+                left_out += self._tagged(full, tags)
         except UnderstudyError as error:
             if error is source.failed:
                 raise
@@ -124,6 +127,7 @@ class BucketTarget:
                 raise ValueError(f"a {entry.kind.value} is no object")
             if entry.key == MARKER_NAME or not 0 < len(full.encode()) <= _LONGEST_KEY_BYTES:
                 raise ValueError("no key of an object")
+            tags_of(entry.attributes)
             return full, *parameters_of(entry.attributes)
         except ValueError as error:
             raise GiveUp(
@@ -133,6 +137,13 @@ class BucketTarget:
                 hint="no bucket that was read has such an entry: it was kept from something else (restore it to what it came "
                 "from), or somebody made the snapshot up (look at who may write to the repository)",
             ) from error
+
+    def _tagged(self, full: str, tags: Mapping[str, str]) -> list[str]:
+        try:
+            self._place.wire.put_tags(full, tags)
+        except GiveUp as error:
+            return [f"tags ({error.found})"]
+        return []
 
     def _bears(self) -> RunId | None:
         """Whose the bucket is. A mark that cannot be understood is somebody's, but of no run that exists."""
@@ -153,16 +164,16 @@ class BucketTarget:
         from understudy.adapters.s3.uploads import Upload
 
         dress, _ = parameters_of(_WORN_BY_THE_MARK)
+        tagged = {**dress, "Tagging": urlencode(tags_of(_WORN_BY_THE_MARK))}
         body = json.dumps({"run": run}).encode()
         try:
-            Upload(self._place.wire, self._mark, dress).send([body])
+            Upload(self._place.wire, self._mark, tagged).send([body])
         except GiveUp as error:
             if error.code == "object_exists":  # somebody else came first: what it says decides
                 return
             if error.code not in ("store_denied", "store_refused"):
                 raise
-            plain = {name: value for name, value in dress.items() if name != "Tagging"}
-            Upload(self._place.wire, self._mark, plain).send(
+            Upload(self._place.wire, self._mark, dress).send(
                 [body]
             )  # tags need a right of their own, and not every store has them
 

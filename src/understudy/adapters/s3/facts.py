@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
-from urllib.parse import urlencode
 
 from understudy.vocabulary.json import JsonObject
 
@@ -92,7 +91,7 @@ def etag_of(fingerprint: str) -> str:
 
 
 def parameters_of(attributes: JsonObject) -> tuple[dict[str, str | Mapping[str, str]], list[str]]:
-    """What a write is given to make an object with these attributes, and the names of those that no request can carry.
+    """What a write is given to make an object with these attributes but for the tags, and what no request can carry.
 
     Raises:
         ValueError: a field is no value of its kind. Those of other kinds of collections are left out.
@@ -112,9 +111,15 @@ def parameters_of(attributes: JsonObject) -> tuple[dict[str, str | Mapping[str, 
     left_out += [f"metadata {name!r}" for name in metadata.keys() - sent.keys()]
     if sent:
         parameters["Metadata"] = sent
-    if tags := _texts(attributes, "tags"):
-        parameters["Tagging"] = urlencode(tags)
     return parameters, left_out
+
+
+def tags_of(attributes: JsonObject) -> dict[str, str]:
+    """
+    Raises:
+        ValueError: as of ``parameters_of``.
+    """
+    return _texts(attributes, "tags")
 
 
 def _texts(attributes: JsonObject, name: str) -> dict[str, str]:

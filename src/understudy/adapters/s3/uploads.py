@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from understudy.adapters.s3.wire import ATTEMPTS, NO_DRESS, Dress, Wire, pause
+from understudy.adapters.s3.wire import ATTEMPTS, Dress, Wire, pause
 from understudy.ports.object_store import Written
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
@@ -27,7 +27,7 @@ class Upload:
 
     wire: Wire
     key: str
-    dress: Dress = NO_DRESS
+    dress: Dress = field(default_factory=dict)
     replaces: bool = False
     part_bytes: int = PART_BYTES
     size_bytes: int = 0

@@ -126,6 +126,14 @@ class Wire:
             raise tags_unknown(f"{doing}: the answer holds none")
         return {str(each["Key"]): str(each["Value"]) for each in answer["TagSet"]}
 
+    def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Only in a store that is known to keep them: another one may take this for the object's new content."""
+        named = [{"Key": name, "Value": value} for name, value in tags.items()]
+        self._tried(
+            f"tagging {key}",
+            lambda: self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": named}),
+        )
+
     def require_bucket(self) -> None:
         try:
             self._tried("looking at the bucket", lambda: self._client.head_bucket(Bucket=self._bucket))

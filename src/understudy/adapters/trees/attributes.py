@@ -87,6 +87,7 @@ class Accounts:
     def __init__(self) -> None:
         self._users: dict[int, str] = {}
         self._groups: dict[int, str] = {}
+        self._here: dict[tuple[int | None, int | None, str, str], tuple[int, int]] = {}
 
     def of(self, found: os.stat_result) -> tuple[str, str]:
         if found.st_uid not in self._users:
@@ -95,15 +96,21 @@ class Accounts:
             self._groups[found.st_gid] = _or_else(lambda: grp.getgrgid(found.st_gid).gr_name, "")
         return self._users[found.st_uid], self._groups[found.st_gid]
 
-    @staticmethod
-    def here(attributes: Attributes) -> tuple[int, int]:
+    def here(self, attributes: Attributes) -> tuple[int, int]:
         """The numbers that the names have on this host; where it knows no such name, those that are written down; -1: none."""
-        uid = -1 if attributes.uid is None else attributes.uid
-        gid = -1 if attributes.gid is None else attributes.gid
-        return (
-            _or_else(lambda: pwd.getpwnam(attributes.user).pw_uid, uid) if attributes.user else uid,
-            _or_else(lambda: grp.getgrnam(attributes.group).gr_gid, gid) if attributes.group else gid,
-        )
+        told = (attributes.uid, attributes.gid, attributes.user, attributes.group)
+        if told not in self._here:
+            uid, gid = numbers_of(attributes)
+            self._here[told] = (
+                _or_else(lambda: pwd.getpwnam(attributes.user).pw_uid, uid) if attributes.user else uid,
+                _or_else(lambda: grp.getgrnam(attributes.group).gr_gid, gid) if attributes.group else gid,
+            )
+        return self._here[told]
+
+
+def numbers_of(attributes: Attributes) -> tuple[int, int]:
+    """As they are written down; -1: none."""
+    return -1 if attributes.uid is None else attributes.uid, -1 if attributes.gid is None else attributes.gid
 
 
 def attributes_of(found: os.stat_result, where: int | str, accounts: Accounts) -> Attributes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
 from understudy.adapters.places.markers import read_marker
-from understudy.adapters.trees.attributes import Attributes
+from understudy.adapters.trees.attributes import Accounts, Attributes, numbers_of
 from understudy.adapters.trees.descent import (
     NOT_THERE,
     ROOT_KEY,
@@ -54,7 +54,7 @@ class DirectoryTarget:
             numeric_owner: Owners and groups by number, and not by the name that they had.
         """
         self._root = root
-        self._numeric = numeric_owner
+        self._owner = numbers_of if numeric_owner else Accounts().here
         self._fell_short = FirstHundred()
 
     @property
@@ -62,6 +62,7 @@ class DirectoryTarget:
         return self._root.as_uri()
 
     def claim(self, run: RunId) -> None:
+        require_proc()
         LocalPlaces().claim(str(self._root), run)
         with writing_faults(self._root, f"tidying {self._root}"):
             for each in self._root.iterdir():
@@ -105,6 +106,7 @@ class DirectoryTarget:
 
     def finish(self, entries: Iterable[Entry], run: RunId) -> None:
         """Modes that would keep us out of a directory, or of a file, come after everything that lies there has its own."""
+        require_proc()
         if (bears := read_marker(self._root)) not in (None, run):
             raise self._is_anothers(bears)
         top = Attributes()
@@ -134,7 +136,6 @@ class DirectoryTarget:
 
     @contextmanager
     def _at_root(self, doing: str) -> Iterator[int]:
-        require_proc()
         with writing_faults(self._root, doing):
             root = open_root(self._root)
             try:
@@ -235,7 +236,7 @@ class DirectoryTarget:
             os.close(above)
 
     def _dress(self, where: int | str, attributes: Attributes, key: str, at_least: int = 0) -> None:
-        for missing in dress(where, attributes, numeric=self._numeric, at_least=at_least):
+        for missing in dress(where, attributes, self._owner(attributes), at_least=at_least):
             self._fell_short.add(f"{key}: {missing}")
 
     def _is_anothers(self, bears: RunId | None) -> Refusal:

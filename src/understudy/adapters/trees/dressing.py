@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from understudy.adapters.trees.attributes import Accounts, Attributes
+from understudy.adapters.trees.attributes import Attributes
 
 _NOT_TAKEN = {
     errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EOVERFLOW,
@@ -16,7 +16,7 @@ _NOT_TAKEN = {
 _ACCESS_LISTS = frozenset({"system.posix_acl_access", "system.posix_acl_default"})
 
 
-def dress(where: int | str, attributes: Attributes, *, numeric: bool, at_least: int = 0) -> Iterator[str]:
+def dress(where: int | str, attributes: Attributes, owner: tuple[int, int], *, at_least: int = 0) -> Iterator[str]:
     """Yields what could not be put back, in words. Consume it whole.
 
     The order matters: a change of owner takes setuid bits and capabilities away, a mode may forbid extended attributes, access
@@ -24,10 +24,10 @@ def dress(where: int | str, attributes: Attributes, *, numeric: bool, at_least: 
 
     Args:
         where: An open handle, or a path whose last name is a symbolic link, which is not followed.
-        numeric: By number, whoever has it here, and not by name.
+        owner: User and group here; -1: whichever there is.
         at_least: Bits of the mode that are left on for the time being.
     """
-    owner_missing, group_missing = _give(where, attributes, numeric)
+    owner_missing, group_missing = _give(where, *owner)
     if owner_missing or group_missing:
         yield f"owner {attributes.user or attributes.uid}:{attributes.group or attributes.gid}"
     lists = {name: value for name, value in attributes.extended.items() if name in _ACCESS_LISTS}
@@ -53,10 +53,9 @@ def dress(where: int | str, attributes: Attributes, *, numeric: bool, at_least: 
             yield f"time of change ({error.strerror})"
 
 
-def _give(where: int | str, attributes: Attributes, numeric: bool) -> tuple[bool, bool]:
+def _give(where: int | str, uid: int, gid: int) -> tuple[bool, bool]:
     """Whether the owner, and whether the group, is another one afterwards."""
     found = os.fstat(where) if isinstance(where, int) else os.lstat(where)
-    uid, gid = (-1 if one is None else one for one in (attributes.uid, attributes.gid)) if numeric else Accounts.here(attributes)
     uid_wanted, gid_wanted = uid not in (-1, found.st_uid), gid not in (-1, found.st_gid)
     return uid_wanted and not _chown(where, uid, -1), gid_wanted and not _chown(where, -1, gid)
 
