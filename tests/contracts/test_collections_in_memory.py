@@ -39,6 +39,12 @@ class TestMemoryTarget(CollectionTargetContract):
         return lambda key: MemoryCollection(target.written).put(key, b"")
 
 
+def test_what_is_told_can_be_printed_and_stored_whatever_the_name_holds():
+    told = FirstHundred()
+    told.add("caf\udce9\n\x1b[31m ä: a socket")
+    assert told.told() == ("caf\\udce9\\n\\x1b[31m ä: a socket",)
+
+
 def test_of_many_the_first_hundred_are_told():
     told = FirstHundred()
     for number in range(103):

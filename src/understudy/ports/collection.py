@@ -47,8 +47,13 @@ class Entry:
     """What is put back besides the content: mode, owner, times, extended attributes; content type, metadata, tags."""
 
 
+def printable(text: str) -> str:
+    """With what names may hold and neither a terminal nor a file takes as it stands (line ends, surrogates) written out."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 class FirstHundred:
-    """What is told of many: the first hundred, then ``…``. Safe to use from several threads."""
+    """What is told of many: the first hundred, printable, then ``…``. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
@@ -57,7 +62,7 @@ class FirstHundred:
     def add(self, text: str) -> None:
         with self._adding:
             if len(self._told) <= _TOLD_AT_MOST:
-                self._told.append(text if len(self._told) < _TOLD_AT_MOST else "…")
+                self._told.append(printable(text) if len(self._told) < _TOLD_AT_MOST else "…")
 
     def told(self) -> tuple[str, ...]:
         with self._adding:

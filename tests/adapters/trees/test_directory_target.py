@@ -313,8 +313,9 @@ def test_a_directory_in_place_of_a_file_is_not_replaced(root, target):
 
 def test_a_name_that_the_file_system_does_not_take_is_told(target):
     target.claim(RUN)
-    found = refused_with("target_unwritable", lambda: target.write(file_of("x" * 300), []))
+    found = refused_with("target_unwritable", lambda: target.write(file_of("\udce9\n" + "x" * 300), []))
     assert os.strerror(errno.ENAMETOOLONG) in found.found
+    assert "\\udce9\\n" in str(found)
 
 
 def test_a_second_run_does_not_finish_what_the_first_began(root, target):

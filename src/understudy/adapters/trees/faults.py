@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from understudy.ports.collection import printable
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -39,7 +40,7 @@ def writing_faults(root: Path, doing: str) -> Iterator[None]:
 
 
 def _source_fault(root: Path, doing: str, error: OSError) -> UnderstudyError:
-    found = f"{doing}: {error.strerror or error}"
+    found = printable(f"{doing}: {error.strerror or error}")
     if error.errno in _DENIED:
         return GiveUp(
             "source_denied",
@@ -70,7 +71,7 @@ def _source_fault(root: Path, doing: str, error: OSError) -> UnderstudyError:
 
 
 def _writing_fault(root: Path, doing: str, error: OSError) -> UnderstudyError:
-    found = f"{doing}: {error.strerror or error}"
+    found = printable(f"{doing}: {error.strerror or error}")
     if error.errno in _FULL:
         return GiveUp(
             "target_full",
