@@ -11,15 +11,13 @@ import pytest
 
 from tests.adapters.files.refusing_kernel import said_by
 from tests.adapters.trees.refusals import refused_with
-from tests.adapters.trees.unprivileged import NOBODY, as_nobody, own_directory
+from tests.adapters.trees.unprivileged import NOBODY, as_nobody
 from tests.contracts.collections import KEYS, CollectionContract
 from tests.servers.tiny_disk import small_disk
 from understudy.adapters.trees import DirectoryCollection
 from understudy.adapters.trees.stamps import bears, fingerprint_of
 from understudy.ports.collection import EntryKind
 from understudy.vocabulary.errors import Refusal
-
-__all__ = ["own_directory"]
 
 
 @pytest.fixture

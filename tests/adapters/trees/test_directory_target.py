@@ -11,13 +11,11 @@ import pytest
 
 from tests.adapters.files.refusing_kernel import said_by
 from tests.adapters.trees.refusals import refused_with
-from tests.adapters.trees.unprivileged import as_nobody, own_directory
+from tests.adapters.trees.unprivileged import as_nobody
 from tests.contracts.collections import ANOTHER_RUN, KEYS, RUN, CollectionTargetContract, file_of
 from tests.servers.tiny_disk import filled
 from understudy.adapters.trees import DirectoryCollection, DirectoryTarget
 from understudy.ports.collection import Entry, EntryKind
-
-__all__ = ["own_directory"]
 
 MIB = 1024 * 1024
 
@@ -186,9 +184,9 @@ def test_access_lists_that_a_directory_above_hands_down_are_not_added(tmp_path, 
 def test_another_user_than_root_restores_what_they_may_and_is_told_what_is_missing(own_directory):
     owner = {"uid": 0, "gid": 0, "user": "root", "group": "root"}
     entries = [
-        Entry(".", EntryKind.DIRECTORY, attributes={"mode": "0555", **owner}),
+        Entry(".", EntryKind.DIRECTORY, attributes={"mode": "0000", **owner}),
         Entry("d", EntryKind.DIRECTORY, attributes={"mode": "0000", "mtime": "5.000000000"}),
-        Entry("d/closed", EntryKind.DIRECTORY, attributes={"mode": "0500", "mtime": "6.000000000"}),
+        Entry("d/closed", EntryKind.DIRECTORY, attributes={"mode": "0500", "xattrs": {"user.a": "YQ=="}}),
         Entry("d/closed/f", EntryKind.FILE, 1, attributes={"mode": "0000", "xattrs": {"user.a": "YQ==", "trusted.b": "Yg=="}}),
         Entry("setuid", EntryKind.FILE, 1, attributes={"mode": "6755", **owner}),
         Entry("l", EntryKind.SYMLINK, link="d", attributes=owner),
@@ -203,12 +201,15 @@ def test_another_user_than_root_restores_what_they_may_and_is_told_what_is_missi
                 for entry in entries:
                     target.write(entry, [b"x"] if entry.kind is EntryKind.FILE else [])
             target.finish(entries, RUN)
+        top = stat.S_IMODE(root.stat().st_mode)
+        root.chmod(0o700)
         (root / "d").chmod(0o700)
         modes = {each.key: f"{stat.S_IMODE((root / each.key).lstat().st_mode):04o}" for each in entries}
+        modes["."] = f"{top:04o}"
         return [modes, (root / "d").stat().st_mtime_ns, [*target.fell_short()]]
 
     modes, mtime_ns, fell_short = as_nobody(restore)
-    assert modes == {".": "0555", "d": "0700", "d/closed": "0500", "d/closed/f": "0000", "setuid": "0755", "l": "0777"}
+    assert modes == {".": "0000", "d": "0700", "d/closed": "0500", "d/closed/f": "0000", "setuid": "0755", "l": "0777"}
     assert mtime_ns == 5_000_000_000
     assert fell_short == [".: owner root:root"]
 

@@ -1,33 +1,15 @@
-"""Doing something as a user who owns nothing but a directory of their own."""
+"""Doing something as a user without any rights of root's."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
-
-from tests import room
 from understudy.vocabulary.json import Json
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def own_directory() -> Iterator[Path]:
-    """A directory that the user owns, reachable for them; pytest's own are not."""
-    directory = room.new_path("tree")
-    directory.mkdir(mode=0o755)
-    if os.geteuid() == 0:
-        os.chown(directory, NOBODY, NOBODY)
-    yield directory
-    for where, _, _ in os.walk(directory):
-        Path(where).chmod(0o700)
-    shutil.rmtree(directory)
 
 
 def as_nobody(act: Callable[[], Json]) -> Json:

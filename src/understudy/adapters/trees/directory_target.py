@@ -107,8 +107,11 @@ class DirectoryTarget:
     def finish(self, entries: Iterable[Entry], run: RunId) -> None:
         """Modes that would keep us out of a directory, or of a file, come after everything that lies there has its own."""
         require_proc()
-        if (bears := read_marker(self._root)) not in (None, run):
-            raise self._is_anothers(bears)
+        with writing_faults(self._root, f"finishing {self._root}"):
+            if not os.access(self._root, os.R_OK | os.X_OK):  # closed to us by a finish that was killed at its very end
+                self._root.chmod(_WHILE_WRITTEN)
+            if (bears := read_marker(self._root)) not in (None, run):
+                raise self._is_anothers(bears)
         top = Attributes()
         closing: list[tuple[str, int]] = []
         with self._at_root(f"finishing {self._root}") as root:

@@ -77,7 +77,15 @@ def _extend(where: int | str, extended: dict[str, bytes]) -> Iterator[str]:
         except OSError as error:
             if error.errno not in _NOT_TAKEN:
                 raise
-            yield f"attribute {name} ({error.strerror})"
+            if not _has(where, name, value):  # the mode that it has already may forbid to write it once more
+                yield f"attribute {name} ({error.strerror})"
+
+
+def _has(where: int | str, name: str, value: bytes) -> bool:
+    try:
+        return os.getxattr(where, name, follow_symlinks=isinstance(where, int)) == value
+    except OSError:
+        return False
 
 
 def _remove_inherited(where: int, wanted: dict[str, bytes]) -> None:
