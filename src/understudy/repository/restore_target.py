@@ -147,7 +147,7 @@ class RestoreTarget:
             device = place.stat().st_dev
             if device not in seen:
                 seen.add(device)
-                _sync_file_system(place)
+                sync_file_system(place)
 
     def _set_mode(self, path: str, mode: int) -> None:
         descriptor = os.open(self.locate(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -199,7 +199,7 @@ def _remove_if_empty(place: Path) -> None:
             raise
 
 
-def _sync_file_system(place: Path) -> None:
+def sync_file_system(place: Path) -> None:
     """``syncfs(2)``, which Python does not offer; since Linux 5.8 it also reports earlier write errors."""
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -41,9 +41,13 @@ store = FileStore.create(Path(sys.argv[1]))
 """
 _CALLS = {
     "x86_64": {
-        "link": 86, "linkat": 265, "renameat2": 316, "pread64": 17, "fsync": 74, "flock": 73, "unlink": 87, "unlinkat": 263,
+        "link": 86, "linkat": 265, "renameat2": 316, "pread64": 17, "read": 0,
+        "fsync": 74, "flock": 73, "unlink": 87, "unlinkat": 263, "syncfs": 306,
     },
-    "aarch64": {"linkat": 37, "renameat2": 276, "pread64": 67, "fsync": 82, "flock": 32, "unlinkat": 35},
+    "aarch64": {
+        "linkat": 37, "renameat2": 276, "pread64": 67, "read": 63, "fsync": 82, "flock": 32, "unlinkat": 35,
+        "syncfs": 267,
+    },
 }  # fmt: skip
 
 

@@ -41,6 +41,27 @@ def is_not_implemented(error: GiveUp) -> bool:
     return isinstance(cause, ClientError) and _status_of(cause) == 501
 
 
+def is_no_answer_of_s3(error: TryAgain) -> bool:
+    """Whether what came was no document of S3's at all, as from a store that takes the request for another."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and str(cause.response.get("Error", {}).get("Code", "")).isdigit()
+
+
+def is_behind_the_end(error: UnderstudyError) -> bool:
+    """Whether a range was asked for that the object does not have (any more)."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and _status_of(cause) == 416
+
+
+def is_archived(error: UnderstudyError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") == "InvalidObjectState"
+
+
+def tags_unknown(found: str) -> GiveUp:
+    return GiveUp("tags_unknown", found=found, expected="a store that keeps tags", hint="do without them, or use another store")
+
+
 def unreachable(found: str, url: str, after: timedelta = timedelta(seconds=1)) -> TryAgain:
     return TryAgain(
         "store_unreachable",

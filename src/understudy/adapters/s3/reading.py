@@ -12,9 +12,13 @@ from understudy.vocabulary.errors import GiveUp, TryAgain
 _PIECE_BYTES = 1024 * 1024
 
 
-def read_resuming(wire: Wire, key: str, offset: int) -> Iterator[bytes]:
-    """As ``ObjectStore.read``. Breaks are counted from the last byte that arrived: progress earns new attempts."""
-    reader = _Reader(wire, key, offset)
+def read_resuming(wire: Wire, key: str, offset: int, expected: tuple[int, str] | None = None) -> Iterator[bytes]:
+    """As ``ObjectStore.read``. Breaks are counted from the last byte that arrived: progress earns new attempts.
+
+    Args:
+        expected: Size and ETag of the object that is meant; None: whichever is there.
+    """
+    reader = _Reader(wire, key, offset, expected)
     while not reader.at_end:
         try:
             yield from reader.read_on()
@@ -27,12 +31,13 @@ def read_resuming(wire: Wire, key: str, offset: int) -> Iterator[bytes]:
 
 
 class _Reader:
-    def __init__(self, wire: Wire, key: str, offset: int) -> None:
+    def __init__(self, wire: Wire, key: str, offset: int, expected: tuple[int, str] | None) -> None:
         self._wire = wire
         self._key = key
         self._position = offset
         self._total: int | None = None
         self._etag = ""
+        self._expected = expected
         self.breaks = 0
 
     @property
@@ -48,7 +53,7 @@ class _Reader:
         """What one connection gives, from the position on."""
         if self._position and self._total is None and self._begins_at_end():
             return
-        answer = self._wire.get(self._key, self._position)
+        answer = self._wire.get(self._key, self._position, self._expected[1] if self._expected else "")
         with closing(answer.stream):
             self._require_same(answer)
             surplus = self._position - answer.start
@@ -75,7 +80,7 @@ class _Reader:
     def _require_same(self, answer: Answer) -> None:
         """A resumed read goes on in the object that it began in."""
         if self._total is None:
-            self._total, self._etag = answer.total, answer.etag
+            self._total, self._etag = self._expected or (answer.total, answer.etag)
         if (answer.total, answer.etag) != (self._total, self._etag) or answer.start > self._position:
             raise self._changed(f"{answer.total} bytes, ETag {answer.etag}", f"{self._total} bytes, ETag {self._etag}")
 

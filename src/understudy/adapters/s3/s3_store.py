@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from understudy.adapters.s3.place import BucketPlace
 from understudy.ports.object_store import StoreAbilities, StoredObject, Written, is_key, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
@@ -36,18 +36,12 @@ class S3Store:
             access_key: With ``secret_key``; None for what the environment grants (an instance's role, for one).
             region: None where the store has none.
         """
-        self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._endpoint = endpoint
-        self._access_key = access_key
-        self._secret_key = secret_key
-        self._region = region
-        self._connecting = threading.Lock()
-        self._connected: Wire | None = None
+        self._place = BucketPlace(bucket, prefix, endpoint, region, access_key, secret_key)
+        self._prefix = self._place.folder
 
     @property
     def url(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        return self._place.url
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Written:
         from understudy.adapters.s3.uploads import Upload
@@ -102,23 +96,7 @@ class S3Store:
 
     @property
     def _wire(self) -> Wire:
-        with self._connecting:
-            if self._connected is None:
-                self._connected = self._connect()
-            return self._connected
-
-    def _connect(self) -> Wire:
-        try:
-            from understudy.adapters.s3.wire import BucketPlace, Wire
-        except ModuleNotFoundError as error:
-            raise GiveUp(
-                "s3_support_missing",
-                found=f"no module {error.name}",
-                expected="boto3, for repositories in buckets",
-                hint="pip install 'understudy[s3]'",
-            ) from error
-        place = BucketPlace(self._bucket, self._endpoint, self._region, self._access_key, self._secret_key, self.url)
-        return Wire(place)
+        return self._place.wire
 
     def _full(self, key: str) -> str:
         require_key(key)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from understudy.adapters.s3.wire import ATTEMPTS, Wire, pause
+from understudy.adapters.s3.wire import ATTEMPTS, Dress, Wire, pause
 from understudy.ports.object_store import Written
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 
@@ -23,10 +23,13 @@ PARTS_IN_FLIGHT = 4
 
 @dataclass(slots=True)
 class Upload:
-    """One object on its way to one key, which was seen to be free."""
+    """One object on its way to one key, which was seen to be free, unless it ``replaces`` what lies there."""
 
     wire: Wire
     key: str
+    dress: Dress = field(default_factory=dict)
+    replaces: bool = False
+    part_bytes: int = PART_BYTES
     size_bytes: int = 0
     digest: _Hash = field(default_factory=hashlib.sha256)
 
@@ -35,21 +38,21 @@ class Upload:
         first = next(parts, b"")
         second = next(parts, None)
         if second is None:
-            self._settled(lambda: self.wire.put(self.key, first))
+            self._settled(lambda: self.wire.put(self.key, first, self.dress, replaces=self.replaces))
         else:
             self._send_parts(_and_then(first, second, parts))
         return Written(self.key, self.size_bytes, self.digest.hexdigest())
 
     def _parts(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pieces of exactly ``PART_BYTES`` but for the last, measured as they pass."""
+        """Pieces of exactly ``part_bytes`` but for the last, measured as they pass."""
         pieces: list[memoryview] = []
         waiting = 0
         for chunk in chunks:
             self.digest.update(chunk)
             self.size_bytes += len(chunk)
             rest = memoryview(chunk)
-            while waiting + len(rest) >= PART_BYTES:
-                room = PART_BYTES - waiting
+            while waiting + len(rest) >= self.part_bytes:
+                room = self.part_bytes - waiting
                 pieces.append(rest[:room])
                 part = b"".join(pieces)
                 rest, pieces, waiting = rest[room:], [], 0
@@ -61,17 +64,18 @@ class Upload:
             yield b"".join(pieces)
 
     def _send_parts(self, parts: Iterator[bytes]) -> None:
-        upload = self.wire.begin_upload(self.key)
-        pool = ThreadPoolExecutor(PARTS_IN_FLIGHT, thread_name_prefix="s3 upload")
+        upload = self.wire.begin_upload(self.key, self.dress)
+        in_flight = max(1, min(PARTS_IN_FLIGHT, PARTS_IN_FLIGHT * PART_BYTES // self.part_bytes))
+        pool = ThreadPoolExecutor(in_flight, thread_name_prefix="s3 upload")
         try:
             sent: list[Future[str]] = []
             for number, part in enumerate(parts, start=1):
                 sent.append(pool.submit(self.wire.put_part, self.key, upload, number, part))
-                if number >= PARTS_IN_FLIGHT:
-                    sent[number - PARTS_IN_FLIGHT].result()
+                if number >= in_flight:
+                    sent[number - in_flight].result()
             wait(sent, return_when=FIRST_EXCEPTION)
             etags = [each.result() for each in sent]
-            self._settled(lambda: self.wire.complete_upload(self.key, upload, etags))
+            self._settled(lambda: self.wire.complete_upload(self.key, upload, etags, replaces=self.replaces))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             with suppress(UnderstudyError):  # the first error is the one to tell
@@ -84,7 +88,8 @@ class Upload:
         """Carry out the one request that makes the object visible.
 
         When its answer was lost, it may have been carried out: then the object is there, and a repetition is refused, by the
-        condition or because the upload is no more. What lies there is read back to tell our object from somebody else's.
+        condition or because the upload is no more. What lies there is read back to tell our object from somebody else's. What
+        replaces is simply sent again: the same bytes may have lain there before, dressed otherwise.
         """
         for attempt in range(ATTEMPTS):
             try:
@@ -92,7 +97,7 @@ class Upload:
                 return
             except TryAgain:
                 pause(attempt)
-                if self._lies_there():
+                if not self.replaces and self._lies_there():
                     return
                 if attempt == ATTEMPTS - 1:
                     raise

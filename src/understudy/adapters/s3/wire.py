@@ -9,17 +9,25 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from understudy.adapters.s3.faults import bucket_missing, fault_of, is_not_implemented, unreachable
+from understudy.adapters.s3.facts import FoundObject, ObjectFacts, bare_etag
+from understudy.adapters.s3.faults import (
+    bucket_missing,
+    fault_of,
+    is_no_answer_of_s3,
+    is_not_implemented,
+    tags_unknown,
+    unreachable,
+)
+from understudy.adapters.s3.place import BucketPlace
 from understudy.ports.object_store import StoredObject
 from understudy.vocabulary.errors import GiveUp, TryAgain
-from understudy.vocabulary.secret import Secret
 
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.1
@@ -28,19 +36,9 @@ _ONLY_IF_ABSENT = {"IfNoneMatch": "*"}
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BucketPlace:
-    """Where and as whom."""
-
-    bucket: str
-    endpoint: str | None
-    region: str | None
-    access_key: Secret | None
-    secret_key: Secret | None
-    url: str
-    """To show to people."""
+Dress: TypeAlias = Mapping[str, str | Mapping[str, str]]
+"""Parameters of a write besides the content: content type, metadata, tags."""
+NO_DRESS: Dress = {}
 
 
 class Stream(Protocol):
@@ -55,12 +53,13 @@ class Answer:
     start: int
     total: int
     etag: str
+    """Without quotes."""
     stream: Stream
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    objects: tuple[StoredObject, ...]
+    objects: tuple[FoundObject, ...]
     folders: tuple[str, ...]
     following: str | None
 
@@ -100,6 +99,41 @@ class Wire:
             raise
         return StoredObject(key, int(answer["ContentLength"]))
 
+    def describe(self, key: str) -> ObjectFacts | None:
+        """All that is told of an object besides its content and its tags. A missing bucket looks like a missing object."""
+        try:
+            answer = self._tried(f"looking at {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+        except GiveUp as error:
+            if error.code == "object_missing":
+                return None
+            raise
+        return ObjectFacts.of(answer)
+
+    def tags(self, key: str) -> Mapping[str, str]:
+        """Only of objects that are said to have some: a store that knows no tags may answer with the whole object.
+
+        Raises:
+            GiveUp: ``tags_unknown``.
+        """
+        doing = f"asking for the tags of {key}"
+        try:
+            answer = self._tried(doing, lambda: self._client.get_object_tagging(Bucket=self._bucket, Key=key))
+        except TryAgain as error:
+            if is_no_answer_of_s3(error):
+                raise tags_unknown(error.found) from error
+            raise
+        if "TagSet" not in answer:
+            raise tags_unknown(f"{doing}: the answer holds none")
+        return {str(each["Key"]): str(each["Value"]) for each in answer["TagSet"]}
+
+    def put_tags(self, key: str, tags: Mapping[str, str]) -> None:
+        """Only in a store that is known to keep them: another one may take this for the object's new content."""
+        named = [{"Key": name, "Value": value} for name, value in tags.items()]
+        self._tried(
+            f"tagging {key}",
+            lambda: self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": named}),
+        )
+
     def require_bucket(self) -> None:
         try:
             self._tried("looking at the bucket", lambda: self._client.head_bucket(Bucket=self._bucket))
@@ -108,17 +142,20 @@ class Wire:
                 raise bucket_missing(error.found, self._url) from error
             raise
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes, dress: Dress = NO_DRESS, *, replaces: bool = False) -> None:
         """Refused where something lies there, by a store that honours the condition. One attempt, not more: see ``Upload``."""
-        self._only_if_absent(
+        self._written(
             f"writing {key}",
             lambda condition: self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=body, ContentMD5=_md5(body), **condition
+                Bucket=self._bucket, Key=key, Body=body, ContentMD5=_md5(body), **dress, **condition
             ),
+            replaces,
         )
 
-    def begin_upload(self, key: str) -> str:
-        answer = self._tried(f"writing {key}", lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key))
+    def begin_upload(self, key: str, dress: Dress = NO_DRESS) -> str:
+        answer = self._tried(
+            f"writing {key}", lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key, **dress)
+        )
         return str(answer["UploadId"])
 
     def put_part(self, key: str, upload: str, number: int, body: bytes) -> str:
@@ -131,14 +168,15 @@ class Wire:
         )
         return str(answer["ETag"])
 
-    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> None:
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str], *, replaces: bool = False) -> None:
         """As ``put``."""
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
-        self._only_if_absent(
+        self._written(
             f"completing {key}",
             lambda condition: self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
             ),
+            replaces,
         )
 
     def abort_upload(self, key: str, upload: str) -> None:
@@ -146,15 +184,25 @@ class Wire:
             f"giving up {key}", lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         )
 
-    def get(self, key: str, offset: int) -> Answer:
-        """One attempt: the reader counts its own."""
+    def uploads_under(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Keys and names of the uploads that were begun and neither completed nor given up; at most a thousand."""
+        answer = self._tried(
+            f"looking for uploads below {prefix}",
+            lambda: self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix),
+        )
+        for each in answer.get("Uploads", ()):
+            yield str(each["Key"]), str(each["UploadId"])
+
+    def get(self, key: str, offset: int, etag: str = "") -> Answer:
+        """One attempt: the reader counts its own. With ``etag`` only that very object, by a store that honours the condition."""
         span = {"Range": f"bytes={offset}-"} if offset else {}
+        span |= {"IfMatch": f'"{etag}"'} if etag else {}
         answer = self._once(f"reading {key}", lambda: self._client.get_object(Bucket=self._bucket, Key=key, **span))
         length = int(answer["ContentLength"])
         # A server that does not know ranges answers with the whole; one known here answers 200 to a range it honours.
         found = _CONTENT_RANGE.match(str(answer.get("ContentRange", "")))
         start, total = (int(found.group(1)), int(found.group(2))) if found else (0, length)
-        return Answer(start, total, str(answer.get("ETag", "")), answer["Body"])
+        return Answer(start, total, bare_etag(answer), answer["Body"])
 
     def read_piece(self, key: str, stream: Stream, size_bytes: int) -> bytes:
         return self._once(f"reading {key}", lambda: stream.read(size_bytes))
@@ -165,7 +213,7 @@ class Wire:
             f"listing {prefix}", lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
         )
         return Page(
-            tuple(StoredObject(str(each["Key"]), int(each["Size"])) for each in answer.get("Contents", ())),
+            tuple(FoundObject.of(each) for each in answer.get("Contents", ())),
             tuple(str(each["Prefix"]) for each in answer.get("CommonPrefixes", ())),
             str(answer["NextContinuationToken"]) if answer.get("IsTruncated") else None,
         )
@@ -208,9 +256,9 @@ class Wire:
         except GiveUp:
             return None
 
-    def _only_if_absent(self, doing: str, write: Callable[[Mapping[str, str]], object]) -> None:
+    def _written(self, doing: str, write: Callable[[Mapping[str, str]], object], replaces: bool) -> None:
         """Most stores that do not know the condition ignore it. Those that refuse it are not asked a second time."""
-        if self._takes_conditions:
+        if self._takes_conditions and not replaces:
             try:
                 self._once(doing, lambda: write(_ONLY_IF_ABSENT))
                 return

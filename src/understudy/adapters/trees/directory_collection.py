@@ -1,0 +1,243 @@
+"""``Collection`` over a directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from understudy.adapters.trees.attributes import Accounts, attributes_of
+from understudy.adapters.trees.descent import (
+    NOT_THERE,
+    ROOT_KEY,
+    components,
+    open_directory,
+    open_file,
+    open_root,
+    path_through,
+    standing_in,
+)
+from understudy.adapters.trees.exclusion import Exclusion
+from understudy.adapters.trees.faults import is_gone, require_proc, source_faults
+from understudy.adapters.trees.stamps import bears, fingerprint_of
+from understudy.ports.collection import Entry, EntryKind, FirstHundred
+from understudy.ports.places import is_marker
+from understudy.vocabulary.errors import TryAgain
+
+_PIECE_BYTES = 1024 * 1024
+_Inode: TypeAlias = tuple[int, int]
+_Linked: TypeAlias = tuple[Entry | None, int]
+"""The entry of the name that was met first, and how many names are still to be met."""
+_LEFT_OUT = {
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+}
+
+
+class DirectoryCollection:
+    """What lies in a directory. Only ``root`` itself may be a symbolic link; below it none is followed."""
+
+    def __init__(self, root: Path, exclude: Sequence[str] = (), *, one_file_system: bool = False) -> None:
+        """The directory is looked at on first use, not now.
+
+        Args:
+            root: Absolute.
+            exclude: Patterns as of ``Exclusion``. What is in a directory that is excluded is not looked at.
+            one_file_system: Directories that another one is mounted on are kept without what is in them.
+        Raises:
+            Refusal: ``exclude_invalid``.
+        """
+        if not root.is_absolute():
+            raise ValueError(f"not an absolute path: {root}")
+        self._root = root
+        self._one_file_system = one_file_system
+        self._exclusion = Exclusion(exclude)
+        self._accounts = Accounts()
+        self._passed_over = FirstHundred()
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
+        """Hard links are found while all their names are met: one that is outside, or excluded, is nobody's first."""
+        require_proc()
+        self._passed_over = FirstHundred()
+        with source_faults(self._root, f"opening {self._root}"):
+            root = open_root(self._root)
+        try:
+            with source_faults(self._root, f"looking at {self._root}"):
+                found = os.fstat(root)
+                yield Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes_of(found, root, self._accounts).to_json())
+            linked: dict[_Inode, _Linked] = {}
+            pending = [""]
+            while pending:
+                yield from self._entries_of(root, found.st_dev, pending.pop(), pending, linked)
+        finally:
+            os.close(root)
+
+    def passed_over(self) -> tuple[str, ...]:
+        return self._passed_over.told()
+
+    def look(self, key: str) -> Entry | None:
+        """A hard link is told as the file that it is."""
+        require_proc()
+        names = components(key)
+        with source_faults(self._root, f"looking at {key}"):
+            root = open_root(self._root)
+            try:
+                if not names:
+                    attributes = attributes_of(os.fstat(root), root, self._accounts)
+                    return Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes.to_json())
+                with standing_in(root, names[:-1]) as above:
+                    return self._seen(above, names[-1], key)[1]
+            except NOT_THERE:
+                return None
+            finally:
+                os.close(root)
+
+    def read(self, entry: Entry) -> Iterator[bytes]:
+        doing = f"reading {entry.key}"
+        with source_faults(self._root, doing):
+            handle = self._opened(entry)
+        try:
+            taken_bytes = 0
+            while True:
+                with source_faults(self._root, doing):
+                    piece = os.read(handle, _PIECE_BYTES)
+                if not piece:
+                    break
+                taken_bytes += len(piece)
+                yield piece
+            with source_faults(self._root, doing):
+                _require_same(entry, os.fstat(handle))
+            if taken_bytes != entry.size_bytes:
+                raise _is_changed(entry, f"{taken_bytes} bytes")
+        finally:
+            os.close(handle)
+
+    def _opened(self, entry: Entry) -> int:
+        names = components(entry.key)
+        root = open_root(self._root)
+        try:
+            with standing_in(root, names[:-1]) as above:
+                handle = open_file(above, names[-1])
+        except FileNotFoundError:
+            raise is_gone(entry.key) from None
+        except NotADirectoryError as error:
+            raise _is_changed(entry, "no regular file any more") from error
+        finally:
+            os.close(root)
+        try:
+            _require_same(entry, os.fstat(handle))
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _entries_of(
+        self, root: int, device: int, folder: str, pending: list[str], linked: dict[_Inode, _Linked]
+    ) -> Iterator[Entry]:
+        """What lies directly in a folder; its directories go to ``pending``."""
+        doing = f"listing {folder or self._root}"
+        with source_faults(self._root, doing):
+            try:
+                with standing_in(root, components(folder or ROOT_KEY)) as here:
+                    handle = open_directory(here, ".")
+            except NOT_THERE:
+                return
+        try:
+            with os.scandir(handle) as names:
+                while True:
+                    with source_faults(self._root, doing):
+                        each = next(names, None)
+                        if each is None:
+                            return
+                        entry = self._listed(handle, f"{folder}/{each.name}" if folder else each.name, each, device, linked)
+                    if entry is None:
+                        continue
+                    if entry.kind is EntryKind.DIRECTORY and not self._is_mounted_there(handle, each.name, device):
+                        pending.append(entry.key)
+                    yield entry
+        finally:
+            os.close(handle)
+
+    def _listed(self, above: int, key: str, each: os.DirEntry[str], device: int, linked: dict[_Inode, _Linked]) -> Entry | None:
+        if key == each.name and is_marker(key):
+            return None
+        if self._exclusion.leaves_out(key, directory=each.is_dir(follow_symlinks=False)):
+            return None
+        with source_faults(self._root, f"looking at {key}"), suppress(*NOT_THERE):  # removed since it was listed
+            found, entry = self._seen(above, each.name, key)
+            if self._one_file_system and found.st_dev != device and not stat.S_ISDIR(found.st_mode):
+                self._passed_over.add(f"{key}: on another file system")
+            elif entry is None:
+                self._passed_over.add(f"{key}: {_LEFT_OUT[stat.S_IFMT(found.st_mode)]}")
+            else:
+                return _first_or_link(entry, found, linked)
+        return None
+
+    def _is_mounted_there(self, above: int, name: str, device: int) -> bool:
+        if not self._one_file_system:
+            return False
+        try:
+            return os.stat(name, dir_fd=above, follow_symlinks=False).st_dev != device
+        except NOT_THERE:
+            return False
+
+    def _seen(self, above: int, name: str, key: str) -> tuple[os.stat_result, Entry | None]:
+        """None for what cannot be kept."""
+        found = os.stat(name, dir_fd=above, follow_symlinks=False)
+        if stat.S_IFMT(found.st_mode) in _LEFT_OUT:
+            return found, None
+        link = ""
+        if stat.S_ISLNK(found.st_mode):
+            try:
+                link = os.readlink(name, dir_fd=above)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # a file took its place between the two calls
+                    return self._seen(above, name, key)
+                raise
+        attributes = attributes_of(found, path_through(above, name), self._accounts).to_json()
+        if stat.S_ISREG(found.st_mode):
+            return found, Entry(key, EntryKind.FILE, found.st_size, fingerprint_of(found), attributes=attributes)
+        kind = EntryKind.DIRECTORY if stat.S_ISDIR(found.st_mode) else EntryKind.SYMLINK
+        return found, Entry(key, kind, link=link, attributes=attributes)
+
+
+def _first_or_link(entry: Entry, found: os.stat_result, linked: dict[_Inode, _Linked]) -> Entry:
+    """The first name that is met is the file, the others are links to it. It is forgotten with the last of them."""
+    if entry.kind is not EntryKind.FILE or found.st_nlink < 2:
+        return entry
+    inode = (found.st_dev, found.st_ino)
+    first, left = linked.pop(inode, (None, found.st_nlink))
+    if left > 1:
+        linked[inode] = (first or entry, left - 1)
+    if first is None:
+        return entry
+    unchanged = bears(first.fingerprint, found)
+    told = first.fingerprint if unchanged else entry.fingerprint
+    return Entry(entry.key, EntryKind.HARD_LINK, fingerprint=told, link=first.key, attributes=entry.attributes)
+
+
+def _require_same(entry: Entry, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _is_changed(entry, "no regular file any more")
+    if not bears(entry.fingerprint, found):
+        raise _is_changed(entry, f"{found.st_size} bytes, and other stamps")
+
+
+def _is_changed(entry: Entry, found: str) -> TryAgain:
+    return TryAgain(
+        "entry_changed",
+        found=f"{entry.key!r}: {found}",
+        expected=f"what was listed: {entry.size_bytes} bytes, unchanged until they are read",
+        hint="somebody writes to it: it is looked at and read again; leave out what never rests (exclude in the stack file), and "
+        "keep a dump of it instead",
+    )
