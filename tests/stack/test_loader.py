@@ -128,6 +128,45 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
 
 
 @pytest.mark.parametrize(
+    ("resource", "path", "value", "expected"),
+    [
+        ("{kind: files, path: /srv/d, exclud: [a]}", "exclud", "the key exclud", "did you mean exclude?"),
+        ("{kind: files}", "path", "nothing", "path: an absolute path"),
+        ("{kind: file, path: /srv/d}", "kind", "file", "postgres, files or bucket"),
+        ("{path: /srv/d}", "kind", "nothing", "postgres, files or bucket"),
+        ("{kind: files, path: /srv/d, wal: {}}", "wal", "the key wal", "one of the keys kind, path, exclude"),
+        ("{kind: files, path: /srv/d, exclude: ['']}", "exclude[0]", "an empty text", "a pattern as in .gitignore"),
+        ("{kind: files, path: /srv/d, tier: hgh}", "tier", "hgh", "did you mean high?"),
+        ("{kind: files, path: /srv/d, backup: {full: 0 3 * * *}}", "backup.full", "the key full", "one of the keys schedule"),
+        ("{kind: files, path: /srv/d, keep: {point_in_time: 7d}}", "keep.point_in_time", "the key point_in_time", "daily"),
+        ("{kind: files, path: /srv/recovery}", "path", "/srv/recovery", "a directory apart from repositories.near.url"),
+        ("{kind: bucket, url: file:///srv/d}", "url", "file:///srv/d", "s3://bucket"),
+        ("{kind: bucket, url: s3://abc, secret_key: env:X}", "secret_key", "secret_key", "access_key beside it"),
+        ("files of ours", "", "files of ours", "keys and values, kind (postgres, files, bucket) among them"),
+    ],
+)
+def test_a_mistake_in_a_directory_or_bucket_is_told_by_what_its_kind_knows(resource, path, value, expected):
+    found = only_mistake(file_with(resource=f"  docs: {resource}"))
+    assert (found.path, found.value) == (f"resources.docs.{path}".rstrip("."), value)
+    assert expected in found.expected
+
+
+def test_a_bucket_may_not_be_kept_in_itself():
+    images = "  images: {kind: bucket, url: s3://shop/images}"
+    found = only_mistake(file_with(resource=images, repository="url: s3://shop"))
+    assert (found.path, found.value) == ("resources.images.url", "s3://shop/images")
+    assert "a place apart from repositories.near.url" in found.expected
+    elsewhere = "  images: {kind: bucket, url: s3://shop/images, endpoint: 'http://localhost:1'}"
+    assert load(file_with(resource=elsewhere, repository="url: s3://shop")).resources["images"].url == "s3://shop/images"
+
+
+def test_directories_that_are_only_read_may_lie_in_one_another():
+    stack = load(file_with(resource="  web: {kind: files, path: /srv/web}\n  docs: {kind: files, path: /srv/web/docs}"))
+    assert stack.resources["docs"].path == "/srv/web/docs"
+    assert stack.repositories_of("docs") == ("near",)
+
+
+@pytest.mark.parametrize(
     ("repository", "path", "value", "expected"),
     [
         ("url: /srv/x", "url", "/srv/x", "file:///absolute/path or s3://bucket/prefix"),

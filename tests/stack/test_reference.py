@@ -6,16 +6,16 @@ import pytest
 from understudy.stack.loader import load_stack
 from understudy.stack.models import Stack
 from understudy.stack.reference import EXAMPLE_FILE, PAGE_FILE, SCHEMA_FILE, page, schema
-from understudy.stack.resources import StackPart
-from understudy.stack.shape import expectation_of, model_of
+from understudy.stack.stack_part import StackPart
+from understudy.stack.shape import expectation_of, models_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 RENEW = "renew it with: python -m understudy.stack.reference docs"
 
 
 def every_model(model: type[StackPart] = Stack) -> set[type[StackPart]]:
-    below = (model_of(field.annotation) for field in model.model_fields.values())
-    return {model}.union(*(every_model(each) for each in below if each))
+    below = (each for field in model.model_fields.values() for each in models_of(field.annotation))
+    return {model}.union(*(every_model(each) for each in below))
 
 
 def keys_said(value: object) -> set[tuple[str, str]]:

@@ -23,7 +23,7 @@ _KIBIBYTE = 1024
 
 def backup_subject(installation: Installation, name: ResourceName, repositories: tuple[RepositoryName, ...]) -> BackupSubject:
     """What the stack file says of the resource's backups; ``repositories`` in the order in which they get one."""
-    resource = installation.resource(name)
+    resource = installation.postgres(name)
     backup = resource.backup
     return BackupSubject(
         resource=name,
@@ -57,7 +57,7 @@ def plan_next_backup(
         backups=listing.usable,
         origin=origin,
         incremental_refused=refused,
-        full_is_scheduled=installation.resource(name).backup.full is not None,
+        full_is_scheduled=installation.postgres(name).backup.full is not None,
         lacking=tuple(other for other in repositories[1:] if newest is not None and _lacks(installation, other, newest)),
     )
     return plan_backup(backup_subject(installation, name, repositories), facts, kind)
@@ -80,7 +80,7 @@ def back_up(
         Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; ``slot_in_use``: the controller to be taken over from still
             receives WAL; and what the database and the repository raise.
     """
-    installation.resource(resource)
+    installation.postgres(resource)
     name = ResourceName(resource)
     if take_over:
         require_free_slot(installation, name)
@@ -161,7 +161,7 @@ def list_backups(installation: Installation, resource: str | None, repository: s
     unusable: list[UnreadableBackup] = []
     away: list[RepositoryAway] = []
     wanted = None if repository is None else installation.repository_name(repository)
-    names = [ResourceName(resource)] if resource else list(installation.resource_names())
+    names = [ResourceName(resource)] if resource else list(installation.database_names())
     for name in names:
         installation.resource(name)
         for place in installation.repository_names(name):

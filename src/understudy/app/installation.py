@@ -35,7 +35,7 @@ from understudy.repository.at_once import share_arenas
 from understudy.repository.catalog import Repository
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
-from understudy.stack.resources import PostgresResource
+from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
@@ -106,7 +106,11 @@ class Installation:
 
     # Names
 
-    def resource(self, name: str) -> PostgresResource:
+    def resource(self, name: str) -> Resource:
+        """
+        Raises:
+            Refusal: ``no_such_resource``.
+        """
         found = self.stack.resources.get(name)
         if found is None:
             raise Refusal(
@@ -117,8 +121,52 @@ class Installation:
             )
         return found
 
+    def postgres(self, name: str) -> PostgresResource:
+        """What is declared of a database; for what only databases know.
+
+        Raises:
+            Refusal: ``no_such_resource``; ``resource_is_no_database``.
+        """
+        found = self.resource(name)
+        if not isinstance(found, PostgresResource):
+            databases = ", ".join(self.database_names())
+            raise Refusal(
+                "resource_is_no_database",
+                found=f"{name} is of kind {found.kind}",
+                expected=f"a resource of kind postgres: {databases}"
+                if databases
+                else "a resource of kind postgres, and there is none",
+                hint=f"{name} is kept in snapshots: understudy backup {name}; understudy restore {name} --help says where to",
+            )
+        return found
+
+    def in_snapshots(self, name: str) -> SnapshotResource:
+        """What is declared of a directory or a bucket.
+
+        Raises:
+            Refusal: ``no_such_resource``; ``resource_is_a_database``.
+        """
+        found = self.resource(name)
+        if isinstance(found, PostgresResource):
+            raise Refusal(
+                "resource_is_a_database",
+                found=f"{name} is of kind postgres",
+                expected=f"a resource that is kept in snapshots: {', '.join(self.snapshot_names()) or 'there is none'}",
+                hint=f"a database is restored whole: understudy restore {name} --to DIRECTORY",
+            )
+        return found
+
+    def is_database(self, name: str) -> bool:
+        return isinstance(self.resource(name), PostgresResource)
+
     def resource_names(self) -> tuple[ResourceName, ...]:
         return tuple(ResourceName(name) for name in self.stack.resources)
+
+    def database_names(self) -> tuple[ResourceName, ...]:
+        return tuple(name for name in self.resource_names() if self.is_database(name))
+
+    def snapshot_names(self) -> tuple[ResourceName, ...]:
+        return tuple(name for name in self.resource_names() if not self.is_database(name))
 
     def repository_names(self, resource: str | None = None) -> tuple[RepositoryName, ...]:
         names = self.stack.repositories_of(resource) if resource else tuple(self.stack.repositories)
@@ -154,24 +202,25 @@ class Installation:
 
     @cached_property
     def databases(self) -> Mapping[ResourceName, PostgresDatabase]:
-        return ByName(self.resource_names(), self._database)
+        return ByName(self.database_names(), self._database)
 
     @cached_property
     def declared(self) -> Mapping[ResourceName, PostgresDatabase]:
-        return ByName(self.resource_names(), lambda name: self._reached_by(name, lambda: resolve_text(self.resource(name).url)))
+        return ByName(self.database_names(), lambda name: self._reached_by(name, lambda: resolve_text(self.postgres(name).url)))
 
     @cached_property
     def landings(self) -> Mapping[ResourceName, PostgresDatabase]:
-        named = {name: each.recover.url for name, each in self.stack.resources.items() if each.recover and each.recover.url}
-        return ByName(tuple(map(ResourceName, named)), lambda name: self._reached_by(name, lambda: resolve_text(named[name])))
+        declared = ((name, self.postgres(name).recover) for name in self.database_names())
+        named = {name: recover.url for name, recover in declared if recover is not None and recover.url is not None}
+        return ByName(tuple(named), lambda name: self._reached_by(name, lambda: resolve_text(named[name])))
 
     @cached_property
     def receivers(self) -> Mapping[ResourceName, PostgresWalReceiver]:
-        return ByName(self.resource_names(), self._receiver)
+        return ByName(self.database_names(), self._receiver)
 
     @cached_property
     def instances(self) -> Mapping[ResourceName, LocalInstances]:
-        return ByName(self.resource_names(), self._instances)
+        return ByName(self.database_names(), self._instances)
 
     @cached_property
     def records(self) -> Records:
@@ -193,7 +242,7 @@ class Installation:
         return Repository(self.stores[name], self.sealer, keys)
 
     def spool_directory(self, name: ResourceName) -> Path:
-        declared = self.resource(name).wal.spool
+        declared = self.postgres(name).wal.spool
         return Path(declared) if declared else self.state / "wal" / name
 
     def receiver_pid(self, name: ResourceName) -> int | None:
@@ -236,10 +285,10 @@ class Installation:
         return PostgresDatabase(conninfo, self.clock, seen.system_identifier if seen else None)
 
     def _serving_connection(self, name: ResourceName) -> Secret:
-        return serving_connection(self.resource(name), self.landed(name))
+        return serving_connection(self.postgres(name), self.landed(name))
 
     def _receiver(self, name: ResourceName) -> PostgresWalReceiver:
-        resource = self.resource(name)
+        resource = self.postgres(name)
         options = ReceiverOptions(
             slot=self.stack.slot_of(name),
             spool_directory=self.spool_directory(name),
@@ -251,7 +300,7 @@ class Installation:
         return PostgresWalReceiver(lambda: self._serving_connection(name), lambda: self.databases[name], self.clock, options)
 
     def _instances(self, name: ResourceName) -> LocalInstances:
-        resource = self.resource(name)
+        resource = self.postgres(name)
         account = Account.choose(resource.recover.user if resource.recover else None)
         explicit = resource.drill.programs or (resource.recover.programs if resource.recover else None)
         return LocalInstances(find_programs(self.major_of(name), explicit, user=account), self.clock, account=account)

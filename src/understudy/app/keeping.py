@@ -53,7 +53,7 @@ class Keeping:
 
     def start(self, undo: ExitStack) -> None:
         """All but the schedules."""
-        installation, resource = self.installation, self.installation.resource(self.name)
+        installation, resource = self.installation, self.installation.postgres(self.name)
         repositories = installation.repository_names(self.name)
         watch = ExposureWatch(
             self.name,
@@ -153,7 +153,7 @@ class Keeping:
     # Schedules
 
     def _entries(self) -> list[ScheduledBackup]:
-        backup = self.installation.resource(self.name).backup
+        backup = self.installation.postgres(self.name).backup
         planned = ((BackupKind.FULL, backup.full), (BackupKind.INCREMENTAL, backup.incremental))
         return [ScheduledBackup(self.name, kind, cron, backup.timezone) for kind, cron in planned if cron]
 

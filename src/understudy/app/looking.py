@@ -165,7 +165,7 @@ def status(installation: Installation) -> Status:
         return Status(
             stack=installation.stack.stack,
             serving_pid=serving_pid(installation.state),
-            resources=tuple(_of(readable, name) for name in installation.resource_names()),
+            resources=tuple(_of(readable, name) for name in installation.database_names()),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
@@ -208,7 +208,7 @@ def _last_runs(records: Records) -> tuple[RunRecord, ...]:
 
 
 def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
-    settings = installation.resource(name)
+    settings = installation.postgres(name)
     objective = installation.stack.tier_of(name)
     receiver_pid = installation.receiver_pid(name)
     seen = _seen_exposure(installation, name)
@@ -283,7 +283,7 @@ def _fault(installation: Installation, name: ResourceName, kind: str) -> SeenFau
 
 
 def _next_backup(installation: Installation, name: ResourceName) -> datetime | None:
-    backup = installation.resource(name).backup
+    backup = installation.postgres(name).backup
     planned = ((BackupKind.FULL, backup.full), (BackupKind.INCREMENTAL, backup.incremental))
     now = installation.clock.now()
     return min(
@@ -297,7 +297,7 @@ def _newest_backup(installation: Installation, name: ResourceName) -> TakenBacku
     if step is None or step.evidence is None or step.ended is None:
         return None
     label = BackupLabel(str(step.evidence.proof["label"]))
-    scheduled = installation.resource(name).backup.full is not None
+    scheduled = installation.postgres(name).backup.full is not None
     stands = label.kind is BackupKind.INCREMENTAL and is_old_chain(label.chain, installation.clock.now())
     return TakenBackup(step.run, label.text, step.ended, stands and not scheduled)
 

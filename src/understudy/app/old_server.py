@@ -83,7 +83,7 @@ def _asking(installation: Installation, plan: Plan, fence: FenceOldServer, seen:
     replay = next(each.step for each in plan.steps if isinstance(each.step, ReplayWal))
     provision = next(each.step for each in plan.steps if isinstance(each.step, ProvisionTarget))
     target = RecoveryTarget(TargetKind(replay.target_kind), replay.target_value)
-    to_move = address_to_move(installation.resource(fence.resource))
+    to_move = address_to_move(installation.postgres(fence.resource))
     asked = question(fence, target, seen, to_move, set_aside=provision.set_aside)
     first = PlannedStep(replace(fence, agreed_to_stop=seen.runs_here), approval=Approval(asked))
     return replace(plan, steps=(first, *plan.steps[1:]))

@@ -66,7 +66,7 @@ def _findings(installation: Installation) -> Iterator[Finding]:
     yield from _check_secret_files(installation)
     for repository in installation.repository_names():
         yield from check_repository(installation, repository, keys)
-    for resource in installation.resource_names():
+    for resource in installation.database_names():
         yield from check_resource(installation, resource)
 
 
@@ -114,7 +114,11 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
     for repository in stack.repositories.values():
         mentioned += [repository.endpoint, repository.access_key, repository.secret_key]
     for resource in stack.resources.values():
-        mentioned += [resource.url, resource.recover.url if resource.recover else None]
+        match resource.kind:
+            case "postgres":
+                mentioned += [resource.url, resource.recover.url if resource.recover else None]
+            case "bucket":
+                mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
     for each in mentioned:
         if isinstance(each, SecretReference):
             yield each

@@ -21,7 +21,7 @@ _KEPT = ("user", "dbname")
 
 
 def check_landing(installation: Installation, name: ResourceName, settings: Mapping[str, str] | None) -> Iterator[Finding]:
-    resource = installation.resource(name)
+    resource = installation.postgres(name)
     recover = resource.recover
     if recover is None:
         return

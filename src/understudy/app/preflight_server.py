@@ -72,7 +72,7 @@ _ASPECTS = {
 
 def check_resource(installation: Installation, name: ResourceName) -> Iterator[Finding]:
     subject = f"resource {name}"
-    resource = installation.resource(name)
+    resource = installation.postgres(name)
     findings: list[Finding] = []
     major: int | None = None
     database: Database | None = None
@@ -152,7 +152,7 @@ def _ask_settings(installation: Installation, name: ResourceName, database: Data
 
 
 def _protection(installation: Installation, name: ResourceName) -> Protection:
-    resource = installation.resource(name)
+    resource = installation.postgres(name)
     return Protection(
         subject=f"resource {name}",
         resource=name,
@@ -231,7 +231,7 @@ def _check_programs(subject: str, resource: PostgresResource, major: int) -> Ite
 
 def _check_directories(installation: Installation, name: ResourceName, size_bytes: int) -> Iterator[Finding]:
     subject = f"resource {name}"
-    resource = installation.resource(name)
+    resource = installation.postgres(name)
     spool = Path(resource.wal.spool) if resource.wal.spool else installation.state / "wal" / name
     yield judge_directory(subject, "spool", look_at_directory(spool), spool_need(name, resource.wal.spool_limit))
     if installation.stack.encryption.identity is None:

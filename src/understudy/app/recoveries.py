@@ -48,7 +48,7 @@ _STAGED_SEGMENTS = 20
 
 def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
     """Restore into an empty directory, verify, and leave the server stopped. Raises as ``plan_restore`` and ``carry_out`` do."""
-    installation.resource(resource)
+    installation.postgres(resource)
     request = RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, str(directory.absolute()))
     return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
 
@@ -157,7 +157,7 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
     Raises:
         Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
     """
-    installation.resource(resource)
+    installation.postgres(resource)
     require_free_directory(installation, directory)
     return _plan(
         installation,
@@ -180,7 +180,7 @@ def plan_drill(installation: Installation, scenario: Scenario, resource: str | N
     """
     name = _one_resource(installation, resource)
     plan_id = new_plan_id(installation.clock, Procedure.DRILL)
-    drills = Path(installation.resource(name).drill.directory or installation.state / "drills")
+    drills = Path(installation.postgres(name).drill.directory or installation.state / "drills")
     drills.mkdir(parents=True, exist_ok=True, mode=0o711)
     directory = str(drills / plan_id)
     return _plan(
@@ -212,7 +212,7 @@ def plan_in_place(
             ``old_server_not_fenced``, ``address_taken``, ``since_implausible``; and as ``plan_restore`` does.
     """
     name = _one_resource(installation, resource)
-    settings = installation.resource(name)
+    settings = installation.postgres(name)
     if settings.recover is None:
         raise Refusal(
             "recover_place_missing",
@@ -290,7 +290,7 @@ def _plan(
         )
     repositories = source_first(installation, name, source)
     holdings = with_spooled(installation, source, holdings)
-    settings = installation.resource(name)
+    settings = installation.postgres(name)
     require_known_tablespaces(holdings.backups, choice.tablespaces or {})
     wish = RecoveryWish(
         resource=name,
@@ -348,13 +348,20 @@ def _check_fields(check: Mapping[str, object]) -> Mapping[str, str]:
 def _one_resource(installation: Installation, resource: str | None) -> ResourceName:
     """The one that was named, or the only one that there is."""
     if resource is not None:
-        installation.resource(resource)
+        installation.postgres(resource)
         return ResourceName(resource)
-    names = installation.resource_names()
+    names = installation.database_names()
+    if not names:
+        raise Refusal(
+            "no_such_resource",
+            found="the stack file names no database",
+            expected="a resource of kind postgres: the scenarios that are known are those of databases",
+            hint="directories and buckets come back with understudy restore NAME",
+        )
     if len(names) != 1:
         raise Refusal(
             "no_such_resource",
-            found="no resource was named, and the stack has several",
+            found="no resource was named, and the stack has several databases",
             expected=f"one of {', '.join(names)}",
             hint="name it: --resource NAME",
         )

@@ -65,7 +65,7 @@ def decide(installation: Installation, resource: str | None, repository: str | N
     """
     if resource is not None:
         installation.resource(resource)
-    names = [ResourceName(resource)] if resource else installation.resource_names()
+    names = [ResourceName(resource)] if resource else installation.database_names()
     if repository is not None:
         installation.repository_name(repository)
     return tuple(
@@ -121,7 +121,7 @@ def plan_for(installation: Installation, resource: ResourceName, decided: Sequen
 
 
 def rules_of(installation: Installation, resource: ResourceName) -> KeepRules:
-    settings = installation.resource(resource)
+    settings = installation.postgres(resource)
     return KeepRules(
         daily=settings.keep.daily,
         weekly=settings.keep.weekly,

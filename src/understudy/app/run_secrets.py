@@ -53,9 +53,10 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
         return
     for name in {str(fields["resource"]) for fields in steps if "resource" in fields} & set(installation.stack.resources):
         resource = installation.resource(name)
-        resolve_text(resource.url)
-        if resource.recover is not None and resource.recover.url is not None:
-            resolve_text(resource.recover.url)
+        if resource.kind == "postgres":
+            resolve_text(resource.url)
+            if resource.recover is not None and resource.recover.url is not None:
+                resolve_text(resource.recover.url)
 
 
 def _repositories(steps: Iterable[JsonObject]) -> Iterator[RepositoryName]:

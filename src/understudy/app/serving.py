@@ -44,7 +44,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         requests = OpenRequests(installation, planner(installation), runner.submit)
         requests.start()
         undo.callback(requests.stop)
-        kept = [Keeping(installation, runner, name) for name in installation.resource_names()]
+        kept = [Keeping(installation, runner, name) for name in installation.database_names()]
         for keeping in kept:
             keeping.start(undo)
         for interrupted in runner.interrupted():  # it may knock where nobody answers, and WAL does not wait for that

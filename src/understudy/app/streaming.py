@@ -30,7 +30,7 @@ def left_streaming(installation: Installation, resource: str) -> LeftStreaming |
     receiver = installation.receiver_pid(name)
     if receiver is None or serving_pid(installation.state) is not None:
         return None
-    synchronous = installation.resource(name).wal.synchronous
+    synchronous = installation.postgres(name).wal.synchronous
     return LeftStreaming(receiver, installation.spool_directory(name), installation.stack.slot_of(name), synchronous)
 
 

@@ -140,7 +140,7 @@ def verify(installation: Installation, target: VerifyTarget, repository: str | N
             hint="name it, or verify without --deep: digests and signatures need no identity",
         )
     verifier = _Verifier(installation, target, deep, report)
-    for resource in [target.resource] if target.resource else installation.resource_names():
+    for resource in [target.resource] if target.resource else installation.database_names():
         for name in _repositories(installation, resource, repository):
             verifier.verify_resource(name, resource)
     result = verifier.result()

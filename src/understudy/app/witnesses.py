@@ -105,7 +105,7 @@ def _hear_manifests(installation: Installation, name: RepositoryName, controller
     repository = installation.repository(name)
     epoch = repository.current_epoch()
     only_ours = epoch is not None and epoch.number == 1 and epoch.controller == controller
-    for resource in installation.resource_names():
+    for resource in installation.database_names():
         for backup in repository.backups(resource).usable:
             place = f"repository {name}, the manifest of {resource}/{backup.label}"
             testimony.traces.setdefault(f"repository {name}", f"{place} names the run {backup.run}")

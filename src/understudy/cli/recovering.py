@@ -153,7 +153,7 @@ def finish_restored(installation: Installation, resource: str, view: RunView, as
         print_brought_back(view)
         print_nothing_follows(installation, view.run.run)
         if view.succeeded:
-            recover = installation.resource(resource).recover
+            recover = installation.postgres(resource).recover
             print_how_to_start(view, recover.programs if recover else None)
     sys.exit(ExitCode.of_run(view))
 

@@ -11,7 +11,8 @@ from understudy.stack.units import format_duration
 
 if TYPE_CHECKING:
     from understudy.stack.models import RepositorySettings, Stack
-    from understudy.stack.resources import Resource
+    from understudy.stack.resources import PostgresResource, Resource
+    from understudy.stack.snapshots import BucketResource
 
 Path = tuple[str | int, ...]
 """From the top of the file: names of keys, and positions in lists."""
@@ -41,10 +42,14 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
     yield from _shared_urls(stack.repositories)
     for name, resource in stack.resources.items():
         yield from _unknown_names(("resources", name), resource, stack)
-        yield from _of_resource(("resources", name), resource)
-        yield from _of_landing(("resources", name), resource)
-        yield from _of_shipping(("resources", name), resource, stack)
+        if resource.kind == "postgres":
+            yield from _of_database(("resources", name), resource)
+            yield from _of_landing(("resources", name), resource)
+            yield from _of_shipping(("resources", name), resource, stack)
+        elif resource.kind == "bucket":
+            yield from _of_bucket(("resources", name), resource, stack)
     yield from _shared_targets(stack)
+    yield from _read_directories(stack)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -56,15 +61,29 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _of_repository(at: Path, repository: RepositorySettings) -> Iterator[Contradiction]:
-    url = (*at, "url")
+    url: Path = (*at, "url")
     if repository.url.startswith("file:"):
         for key in ("endpoint", "region", "access_key", "secret_key"):
             if getattr(repository, key) is not None:
                 yield Contradiction((*at, key), key, "this key only beside an s3:// url", (url,))
         return
+    yield from _half_of_the_keys(at, repository)
+
+
+def _half_of_the_keys(at: Path, place: RepositorySettings | BucketResource) -> Iterator[Contradiction]:
     for key, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
-        if getattr(repository, key) is not None and getattr(repository, other) is None:
+        if getattr(place, key) is not None and getattr(place, other) is None:
             yield Contradiction((*at, key), key, f"{other} beside it: they go together", ((*at, other),))
+
+
+def _of_bucket(at: Path, bucket: BucketResource, stack: Stack) -> Iterator[Contradiction]:
+    """What is stored must not become a part of what is to be stored, nor the other way round."""
+    yield from _half_of_the_keys(at, bucket)
+    for name, repository in stack.repositories.items():
+        if str(repository.endpoint) == str(bucket.endpoint) and _one_in_the_other(repository.url, bucket.url):
+            theirs: Path = ("repositories", name, "url")
+            reasons = (theirs, (*at, "endpoint"), ("repositories", name, "endpoint"))
+            yield Contradiction((*at, "url"), bucket.url, f"a place apart from {_spell(theirs)} ({repository.url})", reasons)
 
 
 def _shared_urls(repositories: Mapping[str, RepositorySettings]) -> Iterator[Contradiction]:
@@ -92,7 +111,7 @@ def _unknown(at: Path, name: str, section: str, known: Iterable[str]) -> Contrad
     return Contradiction(at, name, f"one of the {section} {', '.join(names)}{did_you_mean(name, names)}", ((section, name),))
 
 
-def _of_resource(at: Path, resource: Resource) -> Iterator[Contradiction]:
+def _of_database(at: Path, resource: PostgresResource) -> Iterator[Contradiction]:
     backup = resource.backup
     if backup.incremental and not backup.full:
         here, full = (*at, "backup", "incremental"), (*at, "backup", "full")
@@ -108,7 +127,7 @@ def _of_resource(at: Path, resource: Resource) -> Iterator[Contradiction]:
             yield Contradiction((*here, "at_most"), str(check.at_most), f"at least {check.at_least}, which is at_least", bounds)
 
 
-def _of_landing(at: Path, resource: Resource) -> Iterator[Contradiction]:
+def _of_landing(at: Path, resource: PostgresResource) -> Iterator[Contradiction]:
     """What must be there when the directory is set aside, or is yet to be made."""
     if resource.recover is None:
         return
@@ -120,7 +139,7 @@ def _of_landing(at: Path, resource: Resource) -> Iterator[Contradiction]:
             yield Contradiction((*at, "recover", key), path, expected, ((*at, "recover", "directory"),))
 
 
-def _of_shipping(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
+def _of_shipping(at: Path, resource: PostgresResource, stack: Stack) -> Iterator[Contradiction]:
     """An objective that the declared shipping can't meet even when everything works."""
     tier = stack.tiers.get(resource.tier)
     wal = resource.wal
@@ -139,18 +158,35 @@ def _shared_targets(stack: Stack) -> Iterator[Contradiction]:
     ports: dict[int, Path] = {}
     for at, directory in _directories(stack):
         for other, theirs in directories.items():
-            if directory == other or directory.startswith(f"{other}/") or other.startswith(f"{directory}/"):
+            if _one_in_the_other(directory, other):
                 yield Contradiction(at, directory, f"a directory apart from {_spell(theirs)} ({other})", (theirs,))
                 break
         directories.setdefault(directory, at)
     for name, resource in stack.resources.items():
-        if resource.recover is None:
+        if resource.kind != "postgres" or resource.recover is None:
             continue
         at = ("resources", name, "recover", "port")
         port = resource.recover.port
         if port in ports:
             yield Contradiction(at, str(port), f"another port than {_spell(ports[port])}", (ports[port],))
         ports.setdefault(port, at)
+
+
+def _read_directories(stack: Stack) -> Iterator[Contradiction]:
+    """Those of kind files may lie in one another, but not where something is written: a repository would hold itself."""
+    written = tuple(_directories(stack))
+    for name, resource in stack.resources.items():
+        if resource.kind != "files":
+            continue
+        at: Path = ("resources", name, "path")
+        for theirs, directory in written:
+            if _one_in_the_other(resource.path, directory):
+                yield Contradiction(at, resource.path, f"a directory apart from {_spell(theirs)} ({directory})", (theirs,))
+                break
+
+
+def _one_in_the_other(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def _directories(stack: Stack) -> Iterator[tuple[Path, str]]:
@@ -160,6 +196,8 @@ def _directories(stack: Stack) -> Iterator[tuple[Path, str]]:
             yield ("repositories", name, "url"), repository.url.removeprefix("file://")
     for name, resource in stack.resources.items():
         at: Path = ("resources", name)
+        if resource.kind != "postgres":
+            continue
         if resource.wal.spool:
             yield (*at, "wal", "spool"), resource.wal.spool
         if resource.recover:

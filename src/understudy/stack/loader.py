@@ -19,6 +19,7 @@ from understudy.stack.document import Document, Path, Place, TextTree, read_docu
 from understudy.stack.expectation import Unfit
 from understudy.stack.mistakes import Mistake, StackFileInvalid, shown, shown_secret
 from understudy.stack.models import EncryptionSettings, RepositorySettings, Stack
+from understudy.stack.resources import KINDS, kind_of
 from understudy.stack.shape import expectation_at, keys_at
 from understudy.vocabulary.errors import Refusal
 
@@ -27,6 +28,11 @@ LARGEST_BYTES = 256 * 1024
 # No contradiction rests on these; they stand in for the file's own while the rest of a broken file is looked at.
 _STAND_IN_KEYS = EncryptionSettings.model_construct()
 _STAND_IN_REPOSITORIES = {"stand-in": RepositorySettings.model_construct(url="s3://stand-in")}
+_STAND_IN_RESOURCES = {
+    "postgres": {"url": "env:STAND_IN"},
+    "files": {"path": "/stand-in"},
+    "bucket": {"url": "s3://stand-in-bucket"},
+}
 _ROUNDS = 6
 
 
@@ -131,8 +137,11 @@ def _path_in_file(detail: ErrorDetails, document: Document) -> tuple[Path, str |
     pydantic's locations also name what the file doesn't hold: the ``[key]`` of a mapping, the member of a union.
     """
     missing = str(detail["loc"][-1]) if detail["type"] == "missing" else None
+    location = detail["loc"]
+    if location[:1] == ("resources",) and location[2:3] and location[2] in KINDS:
+        location = (*location[:2], *location[3:])  # pydantic names the union's member there
     path: Path = ()
-    for part in detail["loc"] if missing is None else detail["loc"][:-1]:
+    for part in location if missing is None else location[:-1]:
         if (*path, part) in document.keys:
             path = (*path, part)
     return path, missing
@@ -140,19 +149,19 @@ def _path_in_file(detail: ErrorDetails, document: Document) -> tuple[Path, str |
 
 def _of_detail(detail: ErrorDetails, path: Path, missing: str | None, document: Document) -> Mistake:
     if missing is not None:
-        expected = f"{missing}: {expectation_at((*path, missing)).text}"
+        expected = f"{missing}: {expectation_at((*path, missing), document.tree).text}"
         return _at(document.keys.get(path), (*path, missing), "nothing", expected, document)
     if detail["type"] == "extra_forbidden":
         return _unknown_key(path, document)
     cause = detail.get("ctx", {}).get("error")
-    expected = cause.expected if isinstance(cause, Unfit) else expectation_at(path).text
+    expected = cause.expected if isinstance(cause, Unfit) else expectation_at(path, document.tree).text
     if detail["loc"][-1:] == ("[key]",):
         return _at(document.keys.get(path), path, shown(str(path[-1])), expected, document)
     return _at(document.values.get(path), path, _shown_at(path, document), expected, document)
 
 
 def _unknown_key(path: Path, document: Document) -> Mistake:
-    key, known = str(path[-1]), keys_at(path[:-1])
+    key, known = str(path[-1]), keys_at(path[:-1], document.tree)
     # The value of an unknown key is not shown: it may be a secret under a mistyped name.
     expected = f"one of the keys {', '.join(known)}{did_you_mean(key, known)}"
     return _at(document.keys.get(path), path, f"the key {shown(key)}", expected, document)
@@ -180,7 +189,7 @@ def _shown_at(path: Path, document: Document) -> str:
         return "a list" if value else "an empty list"
     if value is None:
         return "nothing"
-    return shown_secret(value) if expectation_at(path).secret else shown(value)
+    return shown_secret(value) if expectation_at(path, document.tree).secret else shown(value)
 
 
 def _value_at(path: Path, tree: TextTree | None) -> TextTree | None:
@@ -231,8 +240,11 @@ def _standing(tree: TextTree | None) -> dict[str, object]:
     }
     resources = top.get("resources")
     if isinstance(resources, dict):
-        needed = {"kind": "postgres", "url": "env:STAND_IN"}
-        standing["resources"] = {name: {**needed, **given} for name, given in resources.items() if isinstance(given, dict)}
+        standing["resources"] = {
+            name: {"kind": kind_of(given), **_STAND_IN_RESOURCES[kind_of(given)], **given}
+            for name, given in resources.items()
+            if isinstance(given, dict)
+        }
     return standing
 
 

@@ -23,7 +23,8 @@ from understudy.stack.fields import (
     SecretField,
     SignerKey,
 )
-from understudy.stack.resources import Resource, StackPart
+from understudy.stack.resources import PostgresResource, Resource
+from understudy.stack.stack_part import StackPart
 
 
 class Scenario(StrEnum):
@@ -137,7 +138,10 @@ class Stack(StackPart):
     )
     encryption: EncryptionSettings = Field(description="Who can read what is stored, and who is believed.")
     state: StateSettings = Field(default=StateSettings(), description="Where Understudy keeps what it remembers.")
-    resources: Mapping[Name, Resource] = Field(min_length=1, description="What is protected, by name.")
+    resources: Mapping[Name, Resource] = Field(
+        min_length=1,
+        description="What is protected, by name: databases, directories, buckets. The kind says which, and so its keys.",
+    )
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Stack:
@@ -159,7 +163,8 @@ class Stack(StackPart):
 
     def slot_of(self, resource: str) -> str:
         """The replication slot's name: the declared one, or one made of the names, at most 63 bytes, unlike any other's."""
-        declared = self.resources[resource].wal.slot
+        found = self.resources[resource]
+        declared = found.wal.slot if isinstance(found, PostgresResource) else None
         return declared or slot_name(self.stack, resource)
 
 

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 
 from understudy.stack.loader import LARGEST_BYTES
 from understudy.stack.models import Stack
-from understudy.stack.resources import StackPart
-from understudy.stack.shape import expectation_of, model_of
+from understudy.stack.shape import expectation_of, models_of
+from understudy.stack.stack_part import StackPart
 
 EXAMPLE_FILE = "stack-file.example.yaml"
 PAGE_FILE = "stack-file.md"
@@ -76,8 +76,11 @@ def _models(model: type[StackPart], path: str) -> Iterator[tuple[type[StackPart]
         if current in seen:
             continue
         seen[current] = at
-        inner = ((model_of(info.annotation), f"{at}{name}", info) for name, info in current.model_fields.items())
-        waiting[:0] = [(found, f"{place}{_step_inside(info)}") for found, place, info in inner if found]
+        waiting[:0] = [
+            (found, f"{at}{name}{_step_inside(info)}")
+            for name, info in current.model_fields.items()
+            for found in models_of(info.annotation)
+        ]
     yield from seen.items()
 
 

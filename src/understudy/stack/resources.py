@@ -1,20 +1,20 @@
-"""What is protected: one model per kind of resource. So far there is one kind."""
+"""What is protected: one model per kind of resource, and how they are told apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Discriminator, Field, Tag
 
+from understudy.stack.consistency import did_you_mean
 from understudy.stack.expectation import Expectation
 from understudy.stack.fields import (
     AbsolutePath,
     BackupRate,
     CompressionLevel,
     ConnectionField,
-    Count,
     Cron,
     Duration,
     Flag,
@@ -31,15 +31,13 @@ from understudy.stack.fields import (
     SqlName,
     Zone,
 )
-
-
-class StackPart(BaseModel):
-    """What all models of the stack file have in common: frozen, and no key that they don't name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: ClassVar[str]
-    """The heading in the manual."""
+from understudy.stack.snapshots import (
+    KIND_TEXT,
+    BucketResource,
+    FilesResource,
+    SnapshotKeepSettings,
+)
+from understudy.stack.stack_part import StackPart
 
 
 class WalSettings(StackPart):
@@ -99,19 +97,11 @@ class BackupSettings(StackPart):
     )
 
 
-class KeepSettings(StackPart):
+class KeepSettings(SnapshotKeepSettings):
     """What understudy expire leaves in each repository. A backup stays while any of these, or safety, asks for it."""
 
     title = "Retention"
 
-    daily: Count = Field(
-        default=7, description="The newest backup of each of so many days stays. Days without a backup do not count."
-    )
-    weekly: Count = Field(default=4, description="The newest backup of each of so many weeks (from Monday) stays; likewise.")
-    monthly: Count = Field(default=12, description="The newest backup of each of so many months stays; likewise.")
-    manual: Duration = Field(
-        default=timedelta(days=30), description="Backups that a person asked for stay so long, whatever else was taken that day."
-    )
     point_in_time: Duration = Field(
         default=timedelta(days=7),
         description="Every moment of so much time before the newest backup, and all since, stays restorable. Older backups are "
@@ -212,9 +202,7 @@ class PostgresResource(StackPart):
 
     title = "Resources of kind postgres"
 
-    kind: Annotated[Literal["postgres"], Expectation("postgres", "a kind of resource that is known: postgres")] = Field(
-        description="What the resource is."
-    )
+    kind: Annotated[Literal["postgres"], Expectation("postgres", KIND_TEXT)] = Field(description="What the resource is.")
     url: ConnectionField = Field(
         description="Connection string of a role with REPLICATION, as a reference: env:NAME or file:/path. One without a "
         "password (a service with .pgpass, a certificate, a socket with peer authentication) may also stand here itself. Its "
@@ -241,5 +229,35 @@ class PostgresResource(StackPart):
     )
 
 
-# The second kind makes this a union that is told apart by ``kind``.
-Resource = PostgresResource
+SnapshotResource = FilesResource | BucketResource
+"""What is kept in snapshots."""
+
+_MODELS: Mapping[str, type[PostgresResource] | type[FilesResource] | type[BucketResource]] = {
+    "postgres": PostgresResource,
+    "files": FilesResource,
+    "bucket": BucketResource,
+}
+KINDS = tuple(_MODELS)
+
+
+def kind_of(value: object) -> str:
+    """The kind that a resource is read as. One whose own kind is mistyped or missing is read as what it is likeliest meant to be,
+    so that its other mistakes are told, too.
+    """
+    if not isinstance(value, Mapping):
+        return str(getattr(value, "kind", "postgres"))
+    kind = value.get("kind")
+    if kind in KINDS:
+        return str(kind)
+    near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
+    fits = [(f"mean {name}?" in near, len(value.keys() & model.model_fields.keys())) for name, model in _MODELS.items()]
+    return KINDS[fits.index(max(fits))]
+
+
+Resource = Annotated[
+    Annotated[PostgresResource, Tag("postgres")]
+    | Annotated[FilesResource, Tag("files")]
+    | Annotated[BucketResource, Tag("bucket")],
+    Discriminator(kind_of),
+    Expectation("a resource", f"keys and values, kind ({', '.join(KINDS)}) among them"),
+]

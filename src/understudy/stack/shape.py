@@ -1,4 +1,4 @@
-"""The models as a map: which keys may stand at a path, and what is expected there."""
+"""The models as a map: which keys may stand at a path of a file, and what is expected there."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Union, get_args, get_origin
 
-from understudy.stack.document import Path
+from understudy.stack.document import Path, TextTree
 from understudy.stack.expectation import Expectation
 from understudy.stack.models import Stack
-from understudy.stack.resources import StackPart
+from understudy.stack.resources import kind_of
+from understudy.stack.stack_part import StackPart
 
 _ANYTHING = Expectation("value", "another value")
 
 
-def keys_at(path: Path) -> tuple[str, ...]:
-    """The keys that the model at a path knows; empty where names are free, or no model is."""
-    for alternative in _alternatives(_annotation_at(path)):
+def keys_at(path: Path, tree: TextTree | None) -> tuple[str, ...]:
+    """The keys that the model at a path knows; empty where names are free, or no model is.
+
+    ``tree``: the file, because what a resource may say depends on its kind.
+    """
+    for alternative in _alternatives(_annotation_at(path, tree)):
         if isinstance(alternative, type) and issubclass(alternative, StackPart):
             return tuple(alternative.model_fields)
     return ()
 
 
-def expectation_at(path: Path) -> Expectation:
-    return expectation_of(_annotation_at(path))
+def expectation_at(path: Path, tree: TextTree | None) -> Expectation:
+    return expectation_of(_annotation_at(path, tree, whole=True))
 
 
 def expectation_of(annotation: object) -> Expectation:
@@ -48,22 +52,41 @@ def expectation_of(annotation: object) -> Expectation:
     return _ANYTHING
 
 
-def model_of(annotation: object) -> type[StackPart] | None:
-    """The model that a field leads to, through lists and names."""
+def models_of(annotation: object) -> tuple[type[StackPart], ...]:
+    """The models that a field leads to, through lists and names; several where they are told apart by their kind."""
+    found: list[type[StackPart]] = []
     for alternative in _alternatives(annotation):
         if isinstance(alternative, type) and issubclass(alternative, StackPart):
-            return alternative
-        arguments = get_args(alternative)
+            found.append(alternative)
+            continue
+        arguments = () if get_origin(alternative) is Annotated else get_args(alternative)
         if arguments:
-            return model_of(arguments[-1] if get_origin(alternative) is Mapping else arguments[0])
-    return None
+            found += models_of(arguments[-1] if get_origin(alternative) is Mapping else arguments[0])
+    return tuple(dict.fromkeys(found))
 
 
-def _annotation_at(path: Path) -> object:
+def _annotation_at(path: Path, tree: TextTree | None, *, whole: bool = False) -> object:
+    """``whole``: as declared; else, where several models may stand, the one that is meant."""
     annotation: object = Stack
+    value: object = tree
     for part in path:
-        annotation = _below(annotation, part)
-    return annotation
+        annotation = _below(_meant(annotation, value), part)
+        value = _part_of(value, part)
+    return annotation if whole else _meant(annotation, value)
+
+
+def _meant(annotation: object, value: object) -> object:
+    models = [each for each in _alternatives(annotation) if isinstance(each, type) and issubclass(each, StackPart)]
+    if len(models) < 2:
+        return annotation
+    kind = kind_of(value)
+    return next(model for model in models if kind in get_args(model.model_fields["kind"].annotation))
+
+
+def _part_of(value: object, part: str | int) -> object:
+    if isinstance(value, dict):
+        return value.get(part)
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
 
 
 def _below(annotation: object, part: str | int) -> object:

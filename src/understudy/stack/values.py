@@ -23,6 +23,8 @@ ZONE_TEXT = "an IANA time zone such as UTC or Europe/Berlin"
 RECIPIENT_TEXT = "an age recipient as age-keygen prints it: age1 and 58 more characters"
 SIGNER_TEXT = "an Ed25519 public key: 32 bytes in base64, 44 characters"
 REPOSITORY_URL_TEXT = "file:///absolute/path or s3://bucket/prefix, without credentials"
+BUCKET_URL_TEXT = "s3://bucket or s3://bucket/prefix, without credentials"
+EXCLUDE_TEXT = "a pattern as in .gitignore, such as *.tmp or /cache/"
 ENDPOINT_TEXT = "https://host, http://host:port, or a reference env:NAME or file:/path"
 SQL_NAME_TEXT = "a name of 1 to 63 bytes"
 SLOT_TEXT = "a replication slot's name: 1 to 63 of a-z, 0-9 and _"
@@ -133,6 +135,20 @@ def parse_repository_url(text: str) -> str:
     if scheme == "s3" and _BUCKET.fullmatch(bucket) and _KEY_PREFIX.fullmatch(prefix) and ".." not in prefix.split("/"):
         return f"s3://{place}".rstrip("/")
     raise Unfit(REPOSITORY_URL_TEXT)
+
+
+def parse_bucket_url(text: str) -> str:
+    try:
+        return parse_repository_url(text if text.startswith("s3://") else "")
+    except Unfit as unfit:
+        raise Unfit(unfit.expected.replace(REPOSITORY_URL_TEXT, BUCKET_URL_TEXT)) from None
+
+
+def parse_exclude(text: str) -> str:
+    """What a pattern means, the adapter knows; here what can be none: empty, a comment, or of several lines."""
+    if not text.strip().strip("!/") or text.startswith("#") or not text.isprintable():
+        raise Unfit(EXCLUDE_TEXT)
+    return text
 
 
 def parse_connection(text: str) -> SecretReference | PlainText:
