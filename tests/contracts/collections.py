@@ -242,10 +242,23 @@ class CollectionTargetContract:
             assert refused.value.code == "target_not_empty"
         again.claim(RUN)
 
-    def test_what_is_finished_is_nobodys_to_claim(self, target, again):
+    def test_what_is_given_up_is_gone_and_free_and_nobody_elses_is_touched(self, target, again):
+        target.claim(RUN)
+        for name in ("a", "b/c", "b/d"):
+            target.write(file_of(name), [b"content"])
+        assert not again.abandon(ANOTHER_RUN)
+        assert b"".join(target.read_back(file_of("b/c"))) == b"content"
+        assert again.abandon(RUN)
+        assert not again.abandon(RUN)
+        again.claim(ANOTHER_RUN)
+        with pytest.raises(GiveUp, match="entry_gone"):
+            b"".join(again.read_back(file_of("b/c")))
+
+    def test_what_is_finished_is_nobodys_to_claim_or_give_up(self, target, again):
         target.claim(RUN)
         target.write(file_of("a"), [])
         target.finish([file_of("a")], RUN)
+        assert not again.abandon(RUN)
         with pytest.raises(Refusal) as refused:
             again.claim(RUN)
         assert refused.value.code == "target_not_empty"

@@ -110,6 +110,13 @@ class MemoryTarget:
             assert entry.key in self.written or entry.key == "."
         self.mark.clear()
 
+    def abandon(self, run: RunId) -> bool:
+        if self.mark != [run]:
+            return False
+        self.written.clear()
+        self.mark.clear()
+        return True
+
     def fell_short(self) -> tuple[str, ...]:
         return ()
 

@@ -156,6 +156,9 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             receivers={ORDERS: receiver},
             instances={},
             places=cast(Places, None),
+            collections={},
+            targets={},
+            scratch=directory / "scratch",
         )
 
     return world

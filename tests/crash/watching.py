@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from tests.crash.kill_switch import KillSwitch, PointCounter
@@ -18,9 +19,10 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RunId, StepKey
 from understudy.vocabulary.json import JsonObject
 
-_NO_PORTS = frozenset({"run", "controller", "keys"})
+_NO_PORTS = frozenset({"run", "controller", "keys", "scratch"})
 _COUNTED_BY_NAME = frozenset({"receipts.write"})
 """Each receipt is an effect of its own: the second one of a step is as much of a point as the first."""
+_MAKES_A_PORT = "targets.*.at"
 T = TypeVar("T")
 
 
@@ -119,6 +121,8 @@ def _watched_input(value: Any, label: str, points: PointCounter) -> Any:
 
 
 def _watched_result(value: Any, method: str, label: str, points: PointCounter) -> Any:
+    if fnmatchcase(method, _MAKES_A_PORT):
+        return WatchedPort(value, method.removesuffix(".at"), points)
     if isinstance(value, Iterator):
         return _pieces(value, f"{label}:item", method, points)
     if hasattr(value, "__enter__") and hasattr(value, "__exit__"):

@@ -130,6 +130,9 @@ def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancella
         receivers={},
         instances={},
         places=cast(Places, None),
+        collections={},
+        targets={},
+        scratch=state / "runs" / run / "scratch",
     )
 
 

@@ -138,7 +138,7 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
         ("{kind: files, path: /srv/d, exclude: ['']}", "exclude[0]", "an empty text", "a pattern as in .gitignore"),
         ("{kind: files, path: /srv/d, tier: hgh}", "tier", "hgh", "did you mean high?"),
         ("{kind: files, path: /srv/d, backup: {full: 0 3 * * *}}", "backup.full", "the key full", "one of the keys schedule"),
-        ("{kind: files, path: /srv/d, keep: {point_in_time: 7d}}", "keep.point_in_time", "the key point_in_time", "daily"),
+        ("{kind: files, path: /srv/d, wal: {ship_every: 1s}}", "wal", "the key wal", "one of the keys kind, path, exclude"),
         ("{kind: files, path: /srv/recovery}", "path", "/srv/recovery", "a directory apart from repositories.near.url"),
         ("{kind: bucket, url: file:///srv/d}", "url", "file:///srv/d", "s3://bucket"),
         ("{kind: bucket, url: s3://abc, secret_key: env:X}", "secret_key", "secret_key", "access_key beside it"),

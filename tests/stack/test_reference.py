@@ -6,8 +6,8 @@ import pytest
 from understudy.stack.loader import load_stack
 from understudy.stack.models import Stack
 from understudy.stack.reference import EXAMPLE_FILE, PAGE_FILE, SCHEMA_FILE, page, schema
-from understudy.stack.stack_part import StackPart
 from understudy.stack.shape import expectation_of, models_of
+from understudy.stack.stack_part import StackPart
 
 DOCS = Path(__file__).parents[2] / "docs"
 RENEW = "renew it with: python -m understudy.stack.reference docs"

@@ -57,11 +57,14 @@ def test_what_the_comments_offer_can_be_switched_on():
         text.replace("    # heartbeat:", "    heartbeat:")
         .replace("    # checks:", "    checks:")
         .replace("    #   - {sql", "      - {sql")
+        .replace("  # documents:", "  documents:")
+        .replace("  # images:", "  images:")
     )
     stack = parse_stack(text.encode(), "shop.yaml").stack
     assert set(stack.repositories) == {"near", "far"}
     assert stack.resources["orders"].checks[0].at_least == 1
     assert stack.resources["orders"].heartbeat is not None
+    assert [each.kind for each in stack.resources.values()] == ["postgres", "files", "bucket"]
 
 
 @given(

@@ -41,6 +41,7 @@ REVEALS = {
     "adapters/postgres/connection.py": "hands the connection string to libpq",
     "app/key_ring.py": "writes new keys into files of mode 0600",
     "app/recovery_kit.py": "the kit for the safe holds an age identity",
+    "app/collections.py": "an endpoint is an address that may stand behind a reference",
     "app/stores.py": "an endpoint is an address that may stand behind a reference",
     "adapters/s3/wire.py": "hands the keys to the S3 client",
     "demo/servers.py": "makes its own servers with passwords of its own",

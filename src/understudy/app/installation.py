@@ -19,11 +19,13 @@ from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
+from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
 from understudy.ports.clock import Clock
+from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
@@ -136,7 +138,7 @@ class Installation:
                 expected=f"a resource of kind postgres: {databases}"
                 if databases
                 else "a resource of kind postgres, and there is none",
-                hint=f"{name} is kept in snapshots: understudy backup {name}; understudy restore {name} --help says where to",
+                hint=f"{name} is kept in snapshots: understudy backup {name}, understudy backups {name}, and understudy restore",
             )
         return found
 
@@ -222,6 +224,14 @@ class Installation:
     def instances(self) -> Mapping[ResourceName, LocalInstances]:
         return ByName(self.database_names(), self._instances)
 
+    @property
+    def collections(self) -> Mapping[ResourceName, Collection]:
+        return ByName(self.snapshot_names(), lambda name: collection_of(self.in_snapshots(name)))
+
+    @property
+    def targets(self) -> Mapping[ResourceName, CollectionTargets]:
+        return ByName(self.snapshot_names(), lambda name: targets_of(self.in_snapshots(name)))
+
     @cached_property
     def records(self) -> Records:
         return Records(self.state, self.clock, self.keys.evidence_signer)
@@ -271,6 +281,9 @@ class Installation:
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
+            collections=self.collections,
+            targets=self.targets,
+            scratch=self.state / "runs" / run / "scratch",
         )
 
     def landed(self, name: ResourceName) -> Landed | None:

@@ -14,11 +14,13 @@ from typing import ClassVar, cast
 
 from understudy.plan.backup import is_full
 from understudy.plan.plan import Plan, Procedure
+from understudy.plan.snapshot import is_anew
 from understudy.records.run import RunState, StepRecord
 from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.copy_backup import PARENT_MISSING
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
+from understudy.steps.restore_snapshot import RestoreSnapshot
 from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, Person, RepositoryName, ResourceName
 from understudy.vocabulary.json import Json, JsonObject
@@ -35,6 +37,9 @@ DAMAGE = (
     "archive_cut_short", "archive_corrupt", "incremental_corrupt",
 )  # fmt: skip
 """What a restore finds of a backup that is not as it was written. Another key or a store that is away is no damage."""
+
+REPLANNED_ANEW = (*DAMAGE, "wrong_key", "snapshot_missing", "document_malformed", "signature_untrusted")
+"""What is found of the snapshots that another one uses; taken anew, it uses none."""
 
 DAMAGED_COPIES = (PAGES_DAMAGED, "logical_read_failed", "structure_damaged")
 """What is found of a copy that was replayed to the target; damage where the evidence names a backup, as it does for bad pages."""
@@ -54,6 +59,8 @@ class Choice:
     repository: RepositoryName | None = None
     tablespaces: Mapping[str, str] | None = None
     """By name, where each goes; over what the stack file says."""
+    only: str | None = None
+    """Of a snapshot: the part of it that is wanted, by its key. None: everything."""
     without: frozenset[str] = frozenset()
     """Backups that turned out not to do: they, and all that stand on them, are left out. A label alone is meant wherever the
     backup lies; of one that is damaged, the copy in another repository may be sound, so it is ``<repository>/<label>``.
@@ -116,8 +123,9 @@ def next_request(
 
 
 def _as_full(request: BackupRequest, plan: Plan, steps: Sequence[StepRecord]) -> BackupRequest | None:
-    refused = next((step.error.found for step in steps if step.error is not None and step.error.code in REPLANNED_AS_FULL), None)
-    return None if refused is None or is_full(plan) else replace(request, incremental_refused=refused)
+    codes = REPLANNED_AS_FULL if is_anew(plan) else REPLANNED_ANEW
+    refused = next((step.error.found for step in steps if step.error is not None and step.error.code in codes), None)
+    return None if refused is None or (is_full(plan) and is_anew(plan)) else replace(request, incremental_refused=refused)
 
 
 def _from_another_backup(
@@ -144,7 +152,8 @@ def _is_followed(repository: str, choice: Choice, repositories: Sequence[Reposit
 def _damaged(procedure: Procedure, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
     # A restore's damaged copy lies where the other would go, whole but for these pages: its owner may want to repair it.
     codes = DAMAGE if procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
-    repository = next((planned.step.repository for planned in plan.steps if isinstance(planned.step, RestoreBaseBackup)), "")
+    restores = (planned.step for planned in plan.steps if isinstance(planned.step, RestoreBaseBackup | RestoreSnapshot))
+    repository = next((step.repository for step in restores), "")
     for step in steps:
         if step.error is not None and step.error.code in codes and step.evidence is not None:
             label = step.evidence.proof.get(BACKUP_AT_FAULT)
@@ -212,6 +221,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "label": choice.label,
         "repository": choice.repository,
         "tablespaces": None if choice.tablespaces is None else dict(choice.tablespaces),
+        "only": choice.only,
         "without": sorted(choice.without),
     }
 
@@ -225,6 +235,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         label=None if label is None else str(label),
         repository=None if repository is None else RepositoryName(str(repository)),
         tablespaces=cast("Mapping[str, str] | None", value["tablespaces"]),
+        only=None if value.get("only") is None else str(value["only"]),
         without=frozenset(cast("Sequence[str]", value["without"])),
     )
 

@@ -157,8 +157,22 @@ class CollectionTarget(Protocol):
         """
         ...
 
+    def abandon(self, run: RunId) -> bool:
+        """Remove everything that lies there, the mark last; only where it is this run's: else nothing is touched, and False. What
+        bears a mark was empty when it was claimed.
+        """
+        ...
+
     def fell_short(self) -> tuple[str, ...]:
         """Keys (a hundred, then ``…``) whose attributes ``write`` and ``finish`` could not put back as they were, each with what
         is missing: owners, where this does not run as root.
         """
+        ...
+
+
+class CollectionTargets(Protocol):
+    """The places that the snapshots of one resource can be restored into."""
+
+    def at(self, place: str) -> CollectionTarget:
+        """The one at an address: an absolute directory, or ``s3://bucket/prefix``. Nothing is looked at yet."""
         ...

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from understudy.ports.clock import Clock
+from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
 from understudy.ports.object_store import ObjectStore
@@ -52,3 +54,10 @@ class World:
     receivers: Mapping[ResourceName, WalReceiver]
     instances: Mapping[ResourceName, Instances]
     places: Places
+    collections: Mapping[ResourceName, Collection]
+    """What is kept in snapshots."""
+    targets: Mapping[ResourceName, CollectionTargets]
+    """Where snapshots of each may be restored to."""
+    scratch: Path
+    """A directory of this run's own, made by who needs it, for what only spares work that was done already. Beside the receipts;
+    it need not survive the machine."""

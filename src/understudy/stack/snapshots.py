@@ -62,6 +62,11 @@ class SnapshotKeepSettings(StackPart):
     manual: Duration = Field(
         default=timedelta(days=30), description="Backups that a person asked for stay so long, whatever else was taken that day."
     )
+    point_in_time: Duration = Field(
+        default=timedelta(days=1),
+        description="Every snapshot of so much time before the newest one stays, and the one before it: a restore to a moment "
+        "takes the newest that was complete by then.",
+    )
 
 
 _TIER = Field(default="standard", description="The tier whose objectives hold for it.")
@@ -102,6 +107,14 @@ class BucketResource(StackPart):
     kind: Annotated[Literal["bucket"], Expectation("bucket", KIND_TEXT)] = Field(description="What the resource is.")
     url: BucketUrl = Field(
         description="s3://bucket or s3://bucket/prefix. Of a prefix, all objects whose keys begin with prefix/."
+    )
+    exclude: tuple[ExcludePattern, ...] = Field(
+        default=(), description="What is left out, as patterns of .gitignore, from url on: thumbnails/ is all below such a name."
+    )
+    ask_for_every_object: Flag = Field(
+        default=False,
+        description="Ask for metadata and tags of every object at every snapshot: one request each. Otherwise they are asked for "
+        "where the object changed, and tags also where it had some: the first tag on an old object is then not seen.",
     )
     endpoint: EndpointField | None = Field(
         default=None, description="URL of the S3 service, in clear or as a reference. Default: Amazon's."

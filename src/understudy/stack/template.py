@@ -45,7 +45,15 @@ class FirstStack:
 
 def first_stack_file(found: FirstStack) -> str:
     """A complete stack file in YAML: it loads as it is."""
-    return "\n".join([*_head(found), *_resource(found), *_recovery(found), ""])
+    return "\n".join([*_head(found), *_resource(found), *_recovery(found), *_BESIDE, ""])
+
+
+_BESIDE = (
+    "",
+    "  # What is kept beside the database, in snapshots (understudy backup documents):",
+    "  # documents: {kind: files, path: /srv/documents, exclude: ['*.tmp'], backup: {schedule: '*/15 * * * *'}}",
+    "  # images: {kind: bucket, url: s3://images, access_key: env:IMAGES_KEY, secret_key: env:IMAGES_SECRET}",
+)
 
 
 def _head(found: FirstStack) -> list[str]:

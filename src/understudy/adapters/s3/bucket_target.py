@@ -117,6 +117,19 @@ class BucketTarget:
             if bears is not None:
                 self._place.wire.delete(self._mark)
 
+    def abandon(self, run: RunId) -> bool:
+        with target_faults(self.url):
+            if self._bears() != run:
+                return False
+            wire = self._place.wire
+            self._give_up_uploads()
+            for page in wire.pages(self._place.folder):
+                for found in page.objects:
+                    if found.key != self._mark:
+                        wire.delete(found.key)
+            wire.delete(self._mark)
+            return True
+
     def fell_short(self) -> tuple[str, ...]:
         return self._fell_short.told()
 

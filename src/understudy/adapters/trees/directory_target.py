@@ -134,6 +134,10 @@ class DirectoryTarget:
             self._dress(root, top, ROOT_KEY)
             os.fsync(root)
 
+    def abandon(self, run: RunId) -> bool:
+        """The directory goes, too."""
+        return read_marker(self._root) == run and LocalPlaces().remove(str(self._root), run)
+
     def fell_short(self) -> tuple[str, ...]:
         return self._fell_short.told()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ _ADD_ENTRY = "insert into entries values (?, ?, ?, ?, ?, ?, ?, ?)"
 _LOADED = "the listing is here"
 _LOADED_AT_ONCE = 1000
 _PAGE = 1000
+
+
+EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
 
 class ReadingIndex(Scratch):
@@ -91,6 +95,11 @@ class ReadingIndex(Scratch):
     def entries(self) -> Iterator[Entry]:
         """All that are wanted, ascending by key."""
         return map(entry_of, self.pages(f"select {ENTRY_COLUMNS} from entries where {{after}}"))  # noqa: S608
+
+    def contents(self) -> Iterator[tuple[Entry, str]]:
+        """All that are wanted and have a content of their own, if an empty one, with its SHA-256, ascending by key."""
+        query = f"select {ENTRY_COLUMNS}, lower(hex(sha256)) from entries where {{after}} and kind = 'file'"  # noqa: S608
+        return ((entry_of(row[:-1]), row[-1] or EMPTY_SHA256) for row in self.pages(query))
 
     def count_entries(self) -> int:
         return self.number("select count(*) from entries")
