@@ -7,9 +7,10 @@ from tests.app.test_verifying import SilentWatcher
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.adapters.clock.system import SystemClock
-from understudy.app.backups import back_up, list_backups
+from understudy.app.backups import back_up
 from understudy.app.initialising import FirstWish, initialise
 from understudy.app.installation import Installation
+from understudy.app.listing import list_backups
 from understudy.app.recoveries import Choice, restore
 from understudy.vocabulary.identifiers import BackupKind, ResourceName
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from tests.faults.conftest import make_estate
 from tests.faults.estate import FAR, NEAR, RESOURCE
 from tests.servers.processes import wait_until
-from understudy.app.keeping import Keeping
+from understudy.app.scheduling import Scheduling
 from understudy.records.run import RunState
 from understudy.vocabulary.identifiers import BackupOrigin, RunId
 
@@ -125,7 +125,7 @@ def test_what_a_repository_that_is_away_has_not_got_stays_in_the_others_which_ar
     estate.command("backup", "orders", "--full")
     estate.s3.stop()
     before = estate.numbers_in(NEAR)
-    Keeping(estate.installation, EveryRunFails(), RESOURCE).expire()
+    Scheduling(estate.installation, EveryRunFails(), RESOURCE, lambda kind, value: None).expire()
     assert ["understudy show r1" in each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [True]
     told = json.loads(estate.command("expire", "--yes", "--json", expect=1).stdout)
     by_name = {each["repository"]: each for each in told["retention"]}

@@ -8,9 +8,10 @@ import pytest
 
 from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.processes import alive, wait_until
-from understudy.app.backups import back_up, list_backups
+from understudy.app.backups import back_up
 from understudy.app.carrying_out import Declined, carry_out
 from understudy.app.installation import Installation
+from understudy.app.listing import list_backups
 from understudy.app.recoveries import plan_requested_recovery, recover
 from understudy.plan.plan import Procedure
 from understudy.plan.request import Choice, RecoveryRequest, request_from_json, request_to_json

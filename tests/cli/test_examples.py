@@ -148,6 +148,7 @@ class Typist:
             "2026-11-23T03:12:00+00:00": datetime.now(UTC).isoformat(),
             "$KEY": names.get("signer"),
             "/srv/orders-copy": f"{self._desk.directory}/copy-{self._count}",
+            "/srv/found": f"{self._desk.directory}/found-{self._count}",
             "/etc/understudy/shop.yaml": str(self._desk.stack_file),
             "/mnt/backup/shop": f"{self._desk.directory}/shop",
             "/media/usb/": "",
@@ -165,6 +166,7 @@ def typist(desk, monkeypatch):
         near, far = (f"{{url: file://{desk.directory}/{name}}}" for name in ("near", "far"))
         lines = (f"recover: {{{place}, programs: {server.programs}}}", "wal: {ship_every: 1s}", "heartbeat: {every: 1s}")
         desk.write(server, *lines, url=server.url, repository=f"{near}\n  far: {far}")
+        keep_documents(desk)
         for name in ("UNDERSTUDY_STACK", "S3_KEY", "S3_SECRET"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("UNDERSTUDY_STATE", str(desk.state))
@@ -179,6 +181,14 @@ def typist(desk, monkeypatch):
             serving.terminate()
             serving.wait(60)
             kill_servers_in(server.data)  # one that a recovery started
+
+
+def keep_documents(desk):
+    """A directory beside the database."""
+    (desk.directory / "documents" / "contracts" / "2026").mkdir(parents=True)
+    (desk.directory / "documents" / "contracts" / "2026" / "lease.txt").write_text("the lease")
+    text = desk.stack_file.read_text()
+    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n")
 
 
 def command_of(line):

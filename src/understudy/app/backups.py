@@ -1,21 +1,20 @@
-"""Taking, listing and verifying backups."""
+"""Taking backups."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from understudy.app.carrying_out import Asked, Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
-from understudy.app.repositories import is_unmade, prepare_repository, was_used
+from understudy.app.repositories import prepare_repositories
 from understudy.app.run_view import RunView
 from understudy.app.seen import remember_seen
+from understudy.app.snapshots import plan_requested_snapshot, take_snapshot
 from understudy.app.streaming import require_free_slot
 from understudy.plan.backup import BackupFacts, BackupSubject, newest_of, plan_backup
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
-from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 
 _KIBIBYTE = 1024
@@ -74,17 +73,19 @@ def _lacks(installation: Installation, repository: RepositoryName, backup: Backu
 def back_up(
     installation: Installation, resource: str, kind: BackupKind | None, watcher: Watcher, *, take_over: bool = False
 ) -> RunView:
-    """Take a base backup; where an incremental one can't be taken, or won't do, plan once more as a full one.
+    """Take a base backup, or a snapshot of what is no database; where one that stands on others can't be taken, or won't do, plan
+    once more without them.
 
     Raises:
         Refusal: ``no_such_resource``, ``busy``, ``version_too_old``; ``slot_in_use``: the controller to be taken over from still
             receives WAL; and what the database and the repository raise.
     """
-    installation.postgres(resource)
     name = ResourceName(resource)
+    if not installation.is_database(resource):
+        return take_snapshot(installation, name, kind, watcher, take_over=take_over)
     if take_over:
         require_free_slot(installation, name)
-    _prepare_repositories(installation, name, take_over=take_over)
+    prepare_repositories(installation, name, take_over=take_over)
     plan = plan_next_backup(installation, name, kind)
     asked = Asked(BackupRequest(name, kind), lambda following: plan_requested_backup(installation, following))
     return carry_out(installation, plan, watcher, asked=asked)
@@ -94,87 +95,12 @@ def plan_requested_backup(installation: Installation, request: Request) -> Plan:
     """Raises as ``back_up`` does, and ``controller_superseded``: nobody is asked here whether to take over."""
     if not isinstance(request, BackupRequest):
         raise TypeError(f"not asked for a backup: {request}")
-    _prepare_repositories(installation, request.resource)
+    if not installation.is_database(request.resource):
+        return plan_requested_snapshot(installation, request)
+    prepare_repositories(installation, request.resource)
     kind = BackupKind.FULL if request.incremental_refused else request.kind
     return plan_next_backup(installation, request.resource, kind, request.incremental_refused, request.origin)
 
 
-def _prepare_repositories(installation: Installation, name: ResourceName, *, take_over: bool = False) -> None:
-    """A further one that is away just now does not keep the backup out of the first: the steps that copy it there wait for it,
-    and look whose it is before they sign. One that was never there yet refuses the backup: its address may be wrong.
-    """
-    first, *others = installation.repository_names(name)
-    prepare_repository(installation, first, take_over=take_over)
-    for other in others:
-        try:
-            prepare_repository(installation, other, take_over=take_over)
-        except TryAgain:
-            if take_over or not was_used(installation, other):
-                raise
-
-
 def no_backup(resource: ResourceName, found: str) -> Refusal:
     return Refusal("no_backup", found=found, expected="at least one", hint=f"take one: understudy backup {resource}")
-
-
-@dataclass(frozen=True, slots=True)
-class ListedBackup:
-    repository: RepositoryName
-    backup: BackupManifest
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadableBackup:
-    repository: RepositoryName
-    key: str
-    code: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryAway:
-    """What it holds of the resource is not known."""
-
-    repository: RepositoryName
-    resource: ResourceName
-    code: str
-    found: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class BackupsEverywhere:
-    usable: tuple[ListedBackup, ...]
-    unusable: tuple[UnreadableBackup, ...]
-    away: tuple[RepositoryAway, ...]
-
-
-def list_backups(installation: Installation, resource: str | None, repository: str | None = None) -> BackupsEverywhere:
-    """What the repositories hold, newest last; what is there and can't be used, with the reason. One that cannot be asked hides
-    nothing of the others.
-
-    Raises:
-        Refusal: ``no_backup``: none is there, usable or not, and every repository was asked; ``no_such_resource``,
-            ``no_such_repository``.
-    """
-    usable: list[ListedBackup] = []
-    unusable: list[UnreadableBackup] = []
-    away: list[RepositoryAway] = []
-    wanted = None if repository is None else installation.repository_name(repository)
-    names = [ResourceName(resource)] if resource else list(installation.database_names())
-    for name in names:
-        installation.resource(name)
-        for place in installation.repository_names(name):
-            if wanted not in (None, place) or is_unmade(installation, place):
-                continue
-            try:
-                listing = installation.repository(place).backups(name)
-            except UnderstudyError as error:
-                away.append(RepositoryAway(place, name, error.code, error.found, error.hint))
-                continue
-            usable += [ListedBackup(place, backup) for backup in listing.usable]
-            unusable += [UnreadableBackup(place, each.key, each.error.code, each.error.found) for each in listing.unusable]
-    if not (usable or unusable or away):
-        raise no_backup(names[0], "the repositories hold no backup")
-    usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
-    return BackupsEverywhere(tuple(usable), tuple(unusable), tuple(away))

@@ -1,4 +1,4 @@
-"""Everything that the control plane keeps going for one resource: its stream, its exposure, its schedules, its heartbeat."""
+"""Everything that the control plane keeps going for one resource: its stream, its exposure, its heartbeat, its schedules."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from understudy.app.backups import plan_requested_backup
 from understudy.app.exposure_json import exposure_to_json, fault_to_json, remembered_from_json
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
-from understudy.app.retention import decide, plan_for
+from understudy.app.scheduling import Scheduling
 from understudy.app.seen import remember_seen
-from understudy.plan.request import BackupRequest, request_to_json
-from understudy.plan.schedule import ScheduledBackup
-from understudy.records.run import RunState
 from understudy.records.state_database import as_state_faults
 from understudy.runner.runner import Runner
-from understudy.runner.signals import RunnerStopped
 from understudy.steps.wal_shipping import WalShipper
 from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.supervise.exposure_watch import ExposureReport, ExposureWatch, Remembered
 from understudy.supervise.heartbeats import Heartbeats
-from understudy.supervise.schedules import BackupSchedules
 from understudy.supervise.wal_streams import ReceivingReport, StreamReport, WalStream
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, RepositoryName, ResourceName, RunId
+from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import WalSegment
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
-EXPOSURE, RECEIVING, USABLE_BACKUP = "exposure", "receiving", "usable_backup"
+EXPOSURE, RECEIVING = "exposure", "receiving"
 
 
 def shipping_to(repository: str) -> str:
@@ -92,17 +86,7 @@ class Keeping:
 
     def start_schedules(self, undo: ExitStack) -> None:
         """Apart, because what an earlier process left unfinished comes before new backups."""
-        schedules = BackupSchedules(
-            self.name,
-            self._entries(),
-            self.installation.clock,
-            self._handled,
-            self._mark_handled,
-            self._has_usable_backup,
-            self._back_up,
-        )
-        schedules.start()
-        undo.callback(schedules.stop)
+        Scheduling(self.installation, self.runner, self.name, self._see).start(undo)
 
     def _shipper(self, repository: RepositoryName) -> Callable[[], WalShipper]:
         compared: dict[WalSegment, str] = {}
@@ -149,71 +133,3 @@ class Keeping:
             return
         if self.installation.records.observe_if_possible(self.name, kind, value):
             self._told[kind] = value
-
-    # Schedules
-
-    def _entries(self) -> list[ScheduledBackup]:
-        backup = self.installation.postgres(self.name).backup
-        planned = ((BackupKind.FULL, backup.full), (BackupKind.INCREMENTAL, backup.incremental))
-        return [ScheduledBackup(self.name, kind, cron, backup.timezone) for kind, cron in planned if cron]
-
-    def _handled(self, entry: ScheduledBackup) -> datetime | None:
-        with as_state_faults():
-            seen = self.installation.records.observed(self.name, f"scheduled:{entry.kind}")
-        return datetime.fromisoformat(str(seen.value["due"])) if seen else None
-
-    def _mark_handled(self, entry: ScheduledBackup, due: datetime) -> None:
-        with as_state_faults():
-            self.installation.records.observe(self.name, f"scheduled:{entry.kind}", {"due": due.isoformat()})
-
-    def _has_usable_backup(self) -> bool:
-        """In the first repository, which is where backups are taken to and counted from."""
-        with as_state_faults():
-            first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
-        server = self.installation.databases[self.name].facts()
-        there = bool(first.backups(self.name, server.system_identifier).usable)
-        self._see(USABLE_BACKUP, {"there": there})
-        return there
-
-    def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
-        """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself.
-
-        None also where the process ends meanwhile: the next one resumes the run.
-        """
-        try:
-            with as_state_faults():
-                return self._backed_up(kind, begun)
-        except RunnerStopped:
-            return None
-
-    def _backed_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
-        request = BackupRequest(self.name, kind, origin=BackupOrigin.AUTOMATIC)
-        run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
-        begun()
-        self.runner.wait(run)
-        while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
-            self.runner.wait(asked.runs[-1])
-            self.installation.clock.wait(_LOOK_SECONDS)
-        last = run if asked is None else asked.runs[-1]
-        state = self.installation.records.run(last).state
-        if state is RunState.SUCCEEDED:
-            self.expire()
-        return last if state is RunState.FAILED else None
-
-    def expire(self) -> None:
-        """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""
-        try:
-            decided = decide(self.installation, self.name, None)
-            for each in decided:
-                if each.fault is not None:
-                    _log.warning("%s: nothing is removed from %s: %s", self.name, each.repository, each.fault)
-            if not any(each.decision is not None and len(each.decision.backups) > 1 for each in decided):
-                return  # a first backup makes nothing old but the WAL from before it, and that can wait for the second
-            plan = plan_for(self.installation, self.name, decided)
-            if plan is None:
-                return
-            run = self.runner.submit(plan)
-            if self.runner.wait(run) is RunState.FAILED:
-                _log.error("%s: retention failed, and old backups and WAL stay: understudy show %s", self.name, run)
-        except UnderstudyError as error:
-            _log.warning("%s: old backups and WAL stay until after the next backup: %s", self.name, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,13 @@ from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
-from understudy.app.keeping import EXPOSURE, RECEIVING, USABLE_BACKUP, shipping_to
+from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
+from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
 from understudy.app.serving_address import Landed, landed_for_people
+from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
 from understudy.judge.slot_room import SlotRoom
 from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
-from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.records import Records
 from understudy.records.run import Observation, RecordedError, RunRecord, RunState
 from understudy.records.state_database import damage_of, readable_copy
@@ -65,14 +66,6 @@ class HeldUpStep:
     hint: str
     since: datetime | None
     again_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class EndedRun:
-    run: RunId
-    procedure: str
-    subject: str
-    ended: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +137,9 @@ class Status:
     stack: str
     serving_pid: int | None
     resources: tuple[ResourceStatus, ...]
+    """Databases."""
+    snapshots: tuple[SnapshotStatus, ...]
+    """Directories and buckets."""
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
@@ -166,6 +162,7 @@ def status(installation: Installation) -> Status:
             stack=installation.stack.stack,
             serving_pid=serving_pid(installation.state),
             resources=tuple(_of(readable, name) for name in installation.database_names()),
+            snapshots=tuple(snapshot_status(readable, name) for name in installation.snapshot_names()),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
@@ -216,7 +213,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
     served = serving_pid(installation.state) is not None
     newest = _newest_backup(installation, name)
     proven = installation.records.history.newest(_PROOFS, RunState.SUCCEEDED, name)
-    proof = None if proven is None else _ended(proven)
+    proof = None if proven is None else ended_run(proven)
     return ResourceStatus(
         resource=name,
         tier=settings.tier,
@@ -229,11 +226,11 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         receiving_fault=_fault(installation, name, RECEIVING) if served else None,
         shipping_faults=_shipping_faults(installation, name) if served else {},
         newest_backup=newest,
-        recoverable=_is_recoverable(installation, name, newest),
-        failed_backup=_failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
-        next_backup=_next_backup(installation, name),
+        recoverable=is_recoverable(installation, name, newest.ended if newest else None),
+        failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
+        next_backup=next_backup(installation, name),
         last_proof=proof,
-        failed_proof=_failed_since(installation, name, _PROOFS, proof.ended if proof else None),
+        failed_proof=failed_since(installation, name, _PROOFS, proof.ended if proof else None),
         landed=landed_for_people(settings, installation.landed(name)),
         server_fault=str(seen.value["server_fault"]) if seen else "",
         slot=slot_from_json(seen.value.get("slot")) if seen else None,
@@ -282,15 +279,6 @@ def _fault(installation: Installation, name: ResourceName, kind: str) -> SeenFau
     return SeenFault(str(value["fault"]), str(value["found"]), str(value.get("hint", "")), seen.at)
 
 
-def _next_backup(installation: Installation, name: ResourceName) -> datetime | None:
-    backup = installation.postgres(name).backup
-    planned = ((BackupKind.FULL, backup.full), (BackupKind.INCREMENTAL, backup.incremental))
-    now = installation.clock.now()
-    return min(
-        (next_due(ScheduledBackup(name, kind, cron, backup.timezone), now) for kind, cron in planned if cron), default=None
-    )
-
-
 def _newest_backup(installation: Installation, name: ResourceName) -> TakenBackup | None:
     """By the step that completes one, whichever procedure it was part of."""
     step = installation.records.newest_success(backup_completed_key(name))
@@ -300,23 +288,3 @@ def _newest_backup(installation: Installation, name: ResourceName) -> TakenBacku
     scheduled = installation.postgres(name).backup.full is not None
     stands = label.kind is BackupKind.INCREMENTAL and is_old_chain(label.chain, installation.clock.now())
     return TakenBackup(step.run, label.text, step.ended, stands and not scheduled)
-
-
-def _is_recoverable(installation: Installation, name: ResourceName, newest: TakenBackup | None) -> bool:
-    """By what ``serve`` found in the repository, unless a backup was completed since."""
-    seen = installation.records.observed(name, USABLE_BACKUP)
-    if seen is None or (newest is not None and newest.ended > seen.at):
-        return newest is not None
-    return bool(seen.value["there"])
-
-
-def _failed_since(
-    installation: Installation, name: ResourceName, procedures: Sequence[Procedure], since: datetime | None
-) -> EndedRun | None:
-    run = installation.records.history.newest(procedures, RunState.FAILED, name)
-    failed = None if run is None else _ended(run)
-    return failed if failed is not None and (since is None or failed.ended > since) else None
-
-
-def _ended(run: RunRecord) -> EndedRun:
-    return EndedRun(run.run, run.procedure, run.subject, run.ended or run.submitted)

@@ -17,6 +17,7 @@ from understudy.app.key_ring import existing_own_key
 from understudy.app.preflight_host import look_at_directory
 from understudy.app.preflight_repository import check_repository
 from understudy.app.preflight_server import check_resource
+from understudy.app.preflight_snapshots import check_snapshot_resource
 from understudy.judge.preflight import Finding, Grade, finding_of, passes
 from understudy.judge.preflight_host import (
     HOST,
@@ -66,8 +67,9 @@ def _findings(installation: Installation) -> Iterator[Finding]:
     yield from _check_secret_files(installation)
     for repository in installation.repository_names():
         yield from check_repository(installation, repository, keys)
-    for resource in installation.database_names():
-        yield from check_resource(installation, resource)
+    for resource in installation.resource_names():
+        check_kind = check_resource if installation.is_database(resource) else check_snapshot_resource
+        yield from check_kind(installation, resource)
 
 
 def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding, ...]]:

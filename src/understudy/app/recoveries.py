@@ -19,6 +19,7 @@ from understudy.app.landing import landing_of, recovery_place, short_socket_dire
 from understudy.app.old_server import Looking, look_for_old_server, unseen
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
+from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.app.sources import other_copies_told, source_first, source_that_will_do
 from understudy.app.spooled import with_spooled
 from understudy.plan.fencing import OldServerFacts
@@ -46,11 +47,27 @@ _STAGED_SEGMENTS = 20
 """Room for the WAL that is fetched ahead."""
 
 
-def restore(installation: Installation, resource: str, directory: Path, choice: Choice, watcher: Watcher) -> RunView:
-    """Restore into an empty directory, verify, and leave the server stopped. Raises as ``plan_restore`` and ``carry_out`` do."""
-    installation.postgres(resource)
-    request = RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, str(directory.absolute()))
+def restore(installation: Installation, resource: str, place: Path | str, choice: Choice, watcher: Watcher) -> RunView:
+    """Restore into an empty directory, or of a bucket into another one; a database is verified, and its server left stopped.
+
+    Raises as ``plan_restore``, ``plan_requested_snapshot_restore`` and ``carry_out`` do.
+    """
+    if installation.is_database(resource):
+        _require_whole(resource, choice)
+        request = RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, local_directory(str(place)))
+    else:
+        request = snapshot_restore_request(installation, resource, str(place), choice)
     return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
+
+
+def _require_whole(resource: str, choice: Choice) -> None:
+    if choice.only is not None:
+        raise Refusal(
+            "database_is_whole",
+            found=f"--only {choice.only}, and {resource} is a database",
+            expected="a restore of all of it",
+            hint=f"restore it beside the original, and take out what is needed: understudy restore {resource} --to DIRECTORY",
+        )
 
 
 def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
@@ -133,6 +150,8 @@ def plan_requested_recovery(installation: Installation, request: Request, lookin
     if not isinstance(request, RecoveryRequest):
         raise TypeError(f"not asked for a recovery: {request}")
     resource, choice = request.resource, request.choice
+    if not installation.is_database(resource):
+        return plan_requested_snapshot_restore(installation, request)
     match request.procedure:
         case Procedure.RESTORE:
             return plan_restore(installation, resource, Path(request.directory), choice)

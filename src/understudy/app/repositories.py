@@ -14,8 +14,8 @@ from understudy.repository.catalog import Repository
 from understudy.repository.description import RepositoryDescription
 from understudy.repository.layout import stack_key
 from understudy.repository.sealing import store_sealed
-from understudy.vocabulary.errors import GiveUp, Refusal
-from understudy.vocabulary.identifiers import RepositoryName
+from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 
 if TYPE_CHECKING:
     from understudy.app.installation import Installation
@@ -68,6 +68,20 @@ def prepare_repository(
     """
     with _preparing(name):
         return _prepared(installation, name, take_over, claim)
+
+
+def prepare_repositories(installation: Installation, resource: ResourceName, *, take_over: bool = False) -> None:
+    """A further one that is away just now does not keep the backup out of the first: the steps that copy it there wait for it,
+    and look whose it is before they sign. One that was never there yet refuses the backup: its address may be wrong.
+    """
+    first, *others = installation.repository_names(resource)
+    prepare_repository(installation, first, take_over=take_over)
+    for other in others:
+        try:
+            prepare_repository(installation, other, take_over=take_over)
+        except TryAgain:
+            if take_over or not was_used(installation, other):
+                raise
 
 
 def _preparing(name: RepositoryName) -> threading.Lock:

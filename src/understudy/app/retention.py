@@ -9,8 +9,10 @@ from typing import cast
 from understudy.app.carrying_out import Watcher, carry_out
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.plans_as_written import steps_as_written
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
+from understudy.app.snapshot_retention import SnapshotRetention, decide_for_snapshots, plan_snapshot_removal
 from understudy.plan.expiry import DecidedFor, plan_expiry
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.restore_choice import Histories
@@ -27,13 +29,11 @@ from understudy.records.run import RunState
 from understudy.repository.catalog import BackupListing, Repository
 from understudy.repository.replay_path import read_histories
 from understudy.repository.wal_archive import WalArchive, WalContents
-from understudy.runner.plan_json import plan_outline
 from understudy.steps.forget_shipped_wal import ForgetShippedWal
 from understudy.steps.restore_base_backup import RESTORES_BASE_BACKUP
 from understudy.steps.wal_shipping import shipped_everywhere
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, RunId, SystemIdentifier
-from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import WalSegment
 
 _PROVING = (Procedure.DRILL, Procedure.RESTORE, Procedure.RECOVERY)
@@ -57,7 +57,10 @@ class Retention:
         return self.decision is not None and self.decision.removes
 
 
-def decide(installation: Installation, resource: str | None, repository: str | None) -> tuple[Retention, ...]:
+Decided = Retention | SnapshotRetention
+
+
+def decide(installation: Installation, resource: str | None, repository: str | None) -> tuple[Decided, ...]:
     """For each repository by what it holds itself: what one has lost, another is not asked for. Nothing is written.
 
     Raises:
@@ -65,30 +68,29 @@ def decide(installation: Installation, resource: str | None, repository: str | N
     """
     if resource is not None:
         installation.resource(resource)
-    names = [ResourceName(resource)] if resource else installation.database_names()
+    names = [ResourceName(resource)] if resource else installation.resource_names()
     if repository is not None:
         installation.repository_name(repository)
-    return tuple(
-        decided
-        for name in names
-        for decided in _decide_for(
-            installation, name, [each for each in installation.repository_names(name) if repository in (None, each)]
-        )
-    )
+    decided: list[Decided] = []
+    for name in names:
+        repositories = [each for each in installation.repository_names(name) if repository in (None, each)]
+        decide_for = _decide_for if installation.is_database(name) else decide_for_snapshots
+        decided += decide_for(installation, name, repositories)
+    return tuple(decided)
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     """What was carried out of it, and what was refused then."""
 
-    decided: tuple[Retention, ...]
+    decided: tuple[Decided, ...]
     """As decided; where a resource was refused, with that as its fault."""
     views: tuple[RunView, ...]
     refused: tuple[Refusal, ...]
     """``busy`` (a backup is under way, or a chain of which something goes is read), ``controller_superseded``."""
 
 
-def expire(installation: Installation, decided: Sequence[Retention], watcher: Watcher) -> Expired:
+def expire(installation: Installation, decided: Sequence[Decided], watcher: Watcher) -> Expired:
     """Carry out what was decided, a run for each resource of which anything goes. What one is refused keeps back no other."""
     views: list[RunView] = []
     refused: dict[ResourceName, Refusal] = {}
@@ -103,20 +105,22 @@ def expire(installation: Installation, decided: Sequence[Retention], watcher: Wa
     return Expired(told, tuple(views), tuple(refused.values()))
 
 
-def plan_for(installation: Installation, resource: ResourceName, decided: Sequence[Retention]) -> Plan | None:
+def plan_for(installation: Installation, resource: ResourceName, decided: Sequence[Decided]) -> Plan | None:
     """
     Raises:
         Refusal: ``controller_superseded``; and what the repositories raise.
     """
+    here = [each for each in decided if each.resource == resource]
+    if not installation.is_database(resource):
+        return plan_snapshot_removal(installation, resource, [each for each in here if isinstance(each, SnapshotRetention)])
+    databases = [each for each in here if isinstance(each, Retention)]
     removing = [
-        DecidedFor(each.repository, each.decision)
-        for each in decided
-        if each.resource == resource and each.decision is not None and each.decision.removes
+        DecidedFor(each.repository, each.decision) for each in databases if each.decision is not None and each.decision.removes
     ]
     for each in removing:
         prepare_repository(installation, each.repository)
     plan_id = new_plan_id(installation.clock, Procedure.EXPIRY)
-    forget = next((each.forget for each in decided if each.resource == resource and each.removes), None)
+    forget = next((each.forget for each in databases if each.removes), None)
     return plan_expiry(resource, removing, plan_id, installation.digest, forget)
 
 
@@ -233,16 +237,3 @@ def _proven(installation: Installation, resource: ResourceName, name: Repository
             if fields["step"] == RESTORES_BASE_BACKUP and (fields["resource"], fields["repository"]) == (resource, name):
                 labels = cast("Sequence[str]", fields["labels"])
                 yield SystemIdentifier(str(fields["system_identifier"])), BackupLabel(labels[-1])
-
-
-def steps_as_written(plan: JsonObject) -> Iterator[JsonObject]:
-    """The fields of each step, by whichever version: what an older one planned need not be a step of this one any more.
-
-    Nothing of a plan whose form is not understood: what it proved is not known, and so keeps nothing.
-    """
-    try:
-        outline = plan_outline(plan)
-    except (ValueError, KeyError):
-        return
-    for each in outline:
-        yield each.step

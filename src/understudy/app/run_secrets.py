@@ -11,7 +11,7 @@ from understudy.plan.plan import Procedure
 from understudy.runner.plan_json import plan_outline
 from understudy.stack.secrets import resolve_text
 from understudy.vocabulary.errors import GiveUp, Refusal
-from understudy.vocabulary.identifiers import RepositoryName, RunId
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
 _log = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
     """Raises GiveUp as ``resolve`` does."""
     for repository in set(_repositories(steps)) & set(installation.repository_names()):
         installation.stores.get(repository)  # made now, with its keys
-    if procedure not in _SPEAK_WITH_THE_SERVER:
-        return
     for name in {str(fields["resource"]) for fields in steps if "resource" in fields} & set(installation.stack.resources):
         resource = installation.resource(name)
-        if resource.kind == "postgres":
+        if resource.kind != "postgres":
+            installation.targets.get(ResourceName(name))  # made now, with its keys, like what reads it
+        elif procedure in _SPEAK_WITH_THE_SERVER:
             resolve_text(resource.url)
             if resource.recover is not None and resource.recover.url is not None:
                 resolve_text(resource.recover.url)

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from understudy.app.asking import planner
 from understudy.app.carrying_out import SERVING_FILE, Serving
@@ -17,6 +18,7 @@ from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
 from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
+from understudy.app.scheduling import Scheduling
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
@@ -54,6 +56,8 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
             _log.info("resumed run %s", run)
         for keeping in kept:
             keeping.start_schedules(undo)
+        for name in installation.snapshot_names():
+            Scheduling(installation, runner, name, partial(installation.records.observe_if_possible, name)).start(undo)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from understudy.app.backups import no_backup
 from understudy.app.installation import Installation
 from understudy.app.lost_backups import lost_backups
 from understudy.app.repositories import made_repository
 from understudy.app.retention import rules_of
+from understudy.app.snapshot_checks import SnapshotVerifier
+from understudy.app.verify_results import (
+    BackupCheckResult,
+    BytesRead,
+    Report,
+    RepositoryFault,
+    VerifyResult,
+    VerifyTarget,
+    WalCheckResult,
+)
 from understudy.plan.retention import RetentionFacts, decide_retention
 from understudy.plan.wal_retention import ClusterHoldings
 from understudy.repository.backup_checks import ObjectFault, check_backup
@@ -22,84 +30,8 @@ from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.repository.wal_checks import wal_of_backup
 from understudy.repository.wal_reading import read_wal
 from understudy.vocabulary.errors import Refusal, UnderstudyError
-from understudy.vocabulary.identifiers import BackupKind, BackupLabel, RepositoryName, ResourceName, SystemIdentifier
-from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
-
-Report = Callable[[str, int, int], None]
-"""Activity, bytes done, bytes in all; called from several threads."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyTarget:
-    """None: all of them."""
-
-    resource: ResourceName | None
-    label: BackupLabel | None
-
-
-@dataclass(frozen=True, slots=True)
-class BackupCheckResult:
-    repository: RepositoryName
-    resource: ResourceName
-    label: str
-    """Of a backup; or the folder's name, where the manifest could not be believed."""
-    kind: BackupKind | None
-    parent: str | None
-    """The label of the backup that an incremental one stands on."""
-    objects: int
-    sealed_bytes: int
-    files: int | None
-    faults: tuple[ObjectFault, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WalCheckResult:
-    """The WAL of one cluster behind the backups that were checked."""
-
-    repository: RepositoryName
-    resource: ResourceName
-    system_identifier: SystemIdentifier
-    reaches: Lsn | None
-    segments: int
-    """Complete ones, and those of which only tails are there."""
-    objects: int
-    """Segments, tails and history files of which every stored byte was compared with what was signed."""
-    decoded: int | None
-    """Segments; None where nothing was opened."""
-    faults: tuple[ObjectFault, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryFault:
-    """A repository, or a resource's part of it, that could not be looked at."""
-
-    repository: RepositoryName
-    resource: ResourceName
-    fault: ObjectFault
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyResult:
-    deep: bool
-    backups: tuple[BackupCheckResult, ...]
-    wal: tuple[WalCheckResult, ...]
-    unreadable: tuple[RepositoryFault, ...]
-
-    def broken_below(self, backup: BackupCheckResult) -> str | None:
-        """The label nearest below this backup that has faults; None when its chain is whole, as far as it was looked at."""
-        by_label = {each.label: each for each in self.backups if _place(each) == _place(backup)}
-        parent = by_label.get(backup.parent or "")
-        while parent is not None and not parent.faults:
-            parent = by_label.get(parent.parent or "")
-        return parent.label if parent else None
-
-    @property
-    def passed(self) -> bool:
-        return not (self.unreadable or any(each.faults for each in self.backups) or any(each.faults for each in self.wal))
-
-
-def _place(result: BackupCheckResult) -> tuple[str, str]:
-    return result.repository, result.resource
+from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SnapshotLabel, is_snapshot_label
+from understudy.vocabulary.wal import Timeline, TimelineFork
 
 
 def parse_target(installation: Installation, text: str | None) -> VerifyTarget:
@@ -113,17 +45,21 @@ def parse_target(installation: Installation, text: str | None) -> VerifyTarget:
     resource, slash, label = text.partition("/")
     if not slash:
         try:
-            return VerifyTarget(None, BackupLabel(text))
+            return VerifyTarget(None, _label(text))
         except ValueError:
             installation.resource(text)
             return VerifyTarget(ResourceName(text), None)
     installation.resource(resource)
     try:
-        return VerifyTarget(ResourceName(resource), BackupLabel(label))
+        return VerifyTarget(ResourceName(resource), _label(label))
     except ValueError as error:
         raise Refusal(
             "no_such_backup", found=str(error), expected="resource, label or resource/label", hint="list them: understudy backups"
         ) from None
+
+
+def _label(text: str) -> BackupLabel | SnapshotLabel:
+    return SnapshotLabel(text) if is_snapshot_label(text) else BackupLabel(text)
 
 
 def verify(installation: Installation, target: VerifyTarget, repository: str | None, deep: bool, report: Report) -> VerifyResult:
@@ -139,11 +75,7 @@ def verify(installation: Installation, target: VerifyTarget, repository: str | N
             expected="encryption.identity",
             hint="name it, or verify without --deep: digests and signatures need no identity",
         )
-    verifier = _Verifier(installation, target, deep, report)
-    for resource in [target.resource] if target.resource else installation.database_names():
-        for name in _repositories(installation, resource, repository):
-            verifier.verify_resource(name, resource)
-    result = verifier.result()
+    result = _verified(installation, target, repository, deep, report)
     if not result.backups and all(each.fault.code == "repository_missing" for each in result.unreadable):
         resource = target.resource or installation.resource_names()[0]
         if target.label is None:
@@ -155,6 +87,26 @@ def verify(installation: Installation, target: VerifyTarget, repository: str | N
             hint="list what is there: understudy backups",
         )
     return result
+
+
+def _verified(
+    installation: Installation, target: VerifyTarget, repository: str | None, deep: bool, report: Report
+) -> VerifyResult:
+    databases = _Verifier(installation, target, deep, report)
+    with SnapshotVerifier(installation, target, deep, report) as snapshots:
+        for resource in [target.resource] if target.resource else installation.resource_names():
+            for name in _repositories(installation, resource, repository):
+                if installation.is_database(resource):
+                    databases.verify_resource(name, resource)
+                else:
+                    snapshots.verify_resource(name, resource)
+    of_databases = databases.result()
+    return VerifyResult(
+        deep=deep,
+        backups=(*of_databases.backups, *snapshots.checked),
+        wal=of_databases.wal,
+        unreadable=(*of_databases.unreadable, *snapshots.unreadable),
+    )
 
 
 def _repositories(installation: Installation, resource: ResourceName, wanted: str | None) -> Sequence[RepositoryName]:
@@ -215,14 +167,16 @@ class _Verifier:
 
     def _add_unusable(self, name: RepositoryName, resource: ResourceName, bad: UnusableBackup) -> None:
         label = bad.key.split("/")[-2]
-        if self._target.label is None or label in (self._target.label.text, self._target.label.chain.text):
+        wanted = self._target.label
+        if wanted is None or (isinstance(wanted, BackupLabel) and label in (wanted.text, wanted.chain.text)):
             faults = (ObjectFault.of(bad.key, bad.error),)
             self._backups.append(BackupCheckResult(name, resource, label, None, None, 0, 0, None, faults))
 
     def _add_lost(self, name: RepositoryName, repository: Repository, resource: ResourceName, listing: BackupListing) -> None:
         """What is not there can't be read back: it is known of by the records alone."""
         try:
-            lost = lost_backups(self._installation, name, repository, resource, listing)
+            there = {each.label.text for each in listing.usable} | {each.key.split("/")[-2] for each in listing.unusable}
+            lost = lost_backups(self._installation, name, repository, resource, there)
         except UnderstudyError as error:
             self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of("controller", error)))
             return
@@ -245,7 +199,7 @@ class _Verifier:
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(prefix, error))
         total_bytes = backup.plain_bytes if opened else backup.sealed_bytes
-        meter = _BytesRead(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, total_bytes))
+        meter = BytesRead(lambda done: self._report(f"{name} {backup.resource}/{backup.label}", done, total_bytes))
         checked = check_backup(self._installation.stores[name], backup, meter.add, opened)
         return BackupCheckResult(
             repository=name,
@@ -335,18 +289,3 @@ class _Verifier:
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(f"history of timeline {timeline}", error))
         return histories, faults
-
-
-class _BytesRead:
-    """Sums up what several threads read."""
-
-    def __init__(self, tell: Callable[[int], None]) -> None:
-        self._tell = tell
-        self._adding = threading.Lock()
-        self._sum = 0
-
-    def add(self, size_bytes: int) -> None:
-        with self._adding:
-            self._sum += size_bytes
-            total = self._sum
-        self._tell(total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -13,10 +13,11 @@ from understudy.app.installation import Installation
 from understudy.records.chain import ChainHead
 from understudy.records.export import head_of_export, verify_export
 from understudy.records.verification import ChainFault, ChainFinding
+from understudy.repository.catalog import Repository
 from understudy.repository.layout import EVIDENCE_PREFIX
 from understudy.repository.sealing import read_sealed
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import RepositoryName, RunId
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
 
 
@@ -105,9 +106,19 @@ def _hear_manifests(installation: Installation, name: RepositoryName, controller
     repository = installation.repository(name)
     epoch = repository.current_epoch()
     only_ours = epoch is not None and epoch.number == 1 and epoch.controller == controller
-    for resource in installation.database_names():
-        for backup in repository.backups(resource).usable:
-            place = f"repository {name}, the manifest of {resource}/{backup.label}"
-            testimony.traces.setdefault(f"repository {name}", f"{place} names the run {backup.run}")
+    for resource in installation.resource_names():
+        for label, run in _named_in_manifests(installation, repository, resource):
+            place = f"repository {name}, the manifest of {resource}/{label}"
+            testimony.traces.setdefault(f"repository {name}", f"{place} names the run {run}")
             if only_ours:
-                testimony.runs.setdefault(backup.run, place)
+                testimony.runs.setdefault(run, place)
+
+
+def _named_in_manifests(
+    installation: Installation, repository: Repository, resource: ResourceName
+) -> Iterator[tuple[str, RunId]]:
+    if installation.is_database(resource):
+        yield from ((each.label.text, each.run) for each in repository.backups(resource).usable)
+    else:
+        found = repository.snapshots(installation.in_snapshots(resource).kind, resource).found()
+        yield from ((each.label.text, each.run) for each in found.usable)

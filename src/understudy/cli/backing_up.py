@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
@@ -17,11 +17,11 @@ from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.backups import BackupsEverywhere
     from understudy.app.installation import Installation
+    from understudy.app.listing import BackupsEverywhere
     from understudy.app.run_view import RunView
     from understudy.app.streaming import LeftStreaming
-    from understudy.app.verifying import BackupCheckResult, VerifyResult
+    from understudy.app.verify_results import BackupCheckResult, VerifyResult
     from understudy.repository.backup_checks import ObjectFault
 
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Examples:
   understudy backup orders            incremental where possible, else full
   understudy backup orders --full
+  understudy backup documents         a snapshot of a directory
   understudy backup orders --take-over
       where the machine that wrote to these repositories is gone for good
 """
@@ -49,12 +50,15 @@ Examples:
 def backup(
     resource: str, full: bool, incremental: bool, take_over: bool, stack_file: Path, state: Path | None, as_json: bool
 ) -> None:
-    """Take a base backup of RESOURCE now, with all the WAL that it needs, into every repository of the resource.
+    """Take a backup of RESOURCE now, into every repository of the resource.
 
     RESOURCE is its name under resources in the stack file.
 
-    The WAL receiver that it starts, and its replication slot on the server, stay: incremental backups and point-in-time recovery
-    stand on them. Without serve it says how to end both.
+    Of a directory or a bucket it is a snapshot: whole by itself, but only what no earlier one holds is read and stored; with
+    --full, all of it.
+
+    Of a database it is a base backup with all the WAL that it needs. The WAL receiver that it starts, and its replication slot on
+    the server, stay: incremental backups and point-in-time recovery stand on them. Without serve it says how to end both.
     """
     from understudy.app.backups import back_up
     from understudy.cli.foreground import watched
@@ -75,8 +79,9 @@ def finish_backup(installation: Installation, resource: str, view: RunView, as_j
 
     if not as_json:
         _print_kind(view)
+        _print_snapshot(view)
     print_run(view, as_json)
-    if not as_json:
+    if not as_json and installation.is_database(resource):
         _print_what_goes_on(left_streaming(installation, resource))
     sys.exit(ExitCode.of_run(view))
 
@@ -86,6 +91,14 @@ def _print_kind(view: RunView) -> None:
     taken = next((step.evidence for step in view.steps if step.key.endswith("/take-base-backup")), None)
     if taken is not None and taken.outcome is Outcome.DONE:
         say(f"{taken.proof['kind']} backup {taken.proof['label']}: {taken.proof['reason']}")
+
+
+def _print_snapshot(view: RunView) -> None:
+    taken = next((step.evidence for step in view.steps if step.key.endswith("/take-snapshot")), None)
+    if taken is not None and taken.outcome is Outcome.DONE:
+        proof = taken.proof
+        content, stored = (readable_size(cast(int, proof[name])) for name in ("content_bytes", "stored_bytes"))
+        say(f"snapshot {proof['label']}: {proof['entries']} entries, {content}; {stored} stored: {proof['reason']}")
 
 
 def _print_what_goes_on(left: LeftStreaming | None) -> None:
@@ -115,8 +128,8 @@ Exit codes: 0 every repository was asked, 1 one could not be, 2 no such resource
 @stack_options
 @json_option
 def backups(resource: str | None, repository: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """List the backups in the repositories, and what is there but can't be used."""
-    from understudy.app.backups import list_backups
+    """List the backups and snapshots in the repositories, and what is there but can't be used."""
+    from understudy.app.listing import list_backups
 
     listing = list_backups(opened(stack_file, state), resource, repository)
     if as_json:
@@ -140,8 +153,21 @@ def _print_backups(listing: BackupsEverywhere) -> None:
         )
         for each in listing.usable
     ]
+    rows += [
+        (
+            each.snapshot.resource,
+            each.snapshot.label.text,
+            "snapshot",
+            moment(each.snapshot.stop_time),
+            readable_size(each.snapshot.content_bytes),
+            readable_size(each.snapshot.sealed_bytes),
+            "",
+            each.repository,
+        )
+        for each in listing.snapshots
+    ]
     headings = ("RESOURCE", "LABEL", "KIND", "CONSISTENT SINCE", "SIZE", "STORED", "TIMELINE", "REPOSITORY")
-    table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, with I for incremental
+    table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, I for incremental, S for a snapshot
     for bad in listing.unusable:
         say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
     for away in listing.away:
@@ -159,6 +185,8 @@ Examples:
   understudy verify orders/20261123-030000F --deep
       also open each part and WAL segment, and compare every file with the
       server's manifest
+  understudy verify documents --deep
+      every content of every snapshot with its SHA-256
 
 Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, backup or repository, 3 no backup or no identity.
 """
@@ -169,7 +197,7 @@ Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, b
 @stack_options
 @json_option
 def verify(target: str | None, deep: bool, repository: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Read backups and the WAL behind them back, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
+    """Read backups, WAL and snapshots back, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
 
     Every stored byte is compared with what was signed, so it tells that nothing of them was changed, cut off or lost since it was
     stored. It needs no age identity. That the database comes up, only a drill tells.

@@ -15,6 +15,7 @@ from understudy.app.run_view import RunView
 from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.sizes import readable_size
 
 _CONFIGURATION = "postgresql.conf"
 
@@ -22,6 +23,9 @@ _CONFIGURATION = "postgresql.conf"
 def print_brought_back(view: RunView) -> None:
     """Whatever the evidence holds of it: a run that failed may have restored something, or set something aside."""
     restored, replayed, provisioned = (_proof(view, verb) for verb in ("restore-base-backup", "replay-wal", "provision-target"))
+    from_snapshot = _proof(view, "restore-snapshot")
+    if "label" in from_snapshot:
+        _print_from_snapshot(view, from_snapshot)
     if "labels" in restored:
         say(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
     if "replayed_lsn" in replayed:
@@ -32,6 +36,13 @@ def print_brought_back(view: RunView) -> None:
         say(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
     for aside in cast(list[str], provisioned.get("set_aside", [])):
         say(f"set aside:     {aside}")
+
+
+def _print_from_snapshot(view: RunView, restored: Mapping[str, Json]) -> None:
+    said = f"{restored['entries']} entries, {readable_size(cast(int, restored['content_bytes']))}"
+    say(f"from snapshot: {restored['label']} in {restored['repository']} ({said})")
+    if view.succeeded:
+        say(f"restored to:   {_proof(view, 'provision-target')['place']}")
 
 
 def print_how_to_start(view: RunView, programs: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -15,9 +15,11 @@ from understudy.cli.printing import moment, print_error, print_json, say, table
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.retention import Retention
+    from understudy.app.retention import Decided
     from understudy.app.run_view import RunView
+    from understudy.app.snapshot_retention import SnapshotRetention
     from understudy.plan.retention import BackupFate, Kept, RetentionDecision
+    from understudy.plan.snapshot_retention import SnapshotFate
     from understudy.plan.wal_retention import WalStretch
     from understudy.vocabulary.json import JsonObject
 
@@ -48,7 +50,7 @@ def expire(
     as_json: bool,
     yes: bool,
 ) -> None:
-    """Remove the backups and the WAL of RESOURCE (default: of all) that the stack file's keep lets go.
+    """Remove the backups, the WAL and the snapshots of RESOURCE (default: of all) that the stack file's keep lets go.
 
     It shows each with its reasons before it does anything. What a store refuses to remove stays, and that is said.
     """
@@ -61,7 +63,7 @@ def expire(
     decided = decide(installation, resource, repository)
     if not (as_json and (dry_run or yes)):
         for each in decided:
-            _print_retention(each, to_stderr=as_json)
+            _print_decided(each, to_stderr=as_json)
     views: Sequence[RunView] = ()
     if not dry_run and any(each.removes for each in decided):
         _require_agreement(yes)
@@ -95,7 +97,7 @@ def _require_agreement(yes: bool) -> None:
         raise click.Abort
 
 
-def exit_code_of(decided: Sequence[Retention], views: Sequence[RunView]) -> ExitCode:
+def exit_code_of(decided: Sequence[Decided], views: Sequence[RunView]) -> ExitCode:
     faults = [each.fault for each in decided if each.fault is not None]
     if faults and len(faults) == len(decided):
         return ExitCode.of(faults[0])
@@ -106,30 +108,59 @@ def exit_code_of(decided: Sequence[Retention], views: Sequence[RunView]) -> Exit
 # Text
 
 
-def _print_retention(each: Retention, to_stderr: bool) -> None:
+def _print_decided(each: Decided, to_stderr: bool) -> None:
+    from understudy.app.retention import Retention
+
     out = sys.stderr if to_stderr else sys.stdout
     where = f"{each.resource} in {each.repository}"
     if each.decision is None:
         say(f"{where}: nothing is removed", err=True)
         if each.fault is not None:
             print_error(each.fault)
+    elif isinstance(each, Retention):
+        _print_retention(each.decision, where, out)
+    else:
+        _print_snapshots(each, where, out)
+
+
+def _print_snapshots(each: SnapshotRetention, where: str, out: TextIO) -> None:
+    if each.decision is None:
         return
-    going = [fate for fate in each.decision.backups if not fate.stays]
+    fates = each.decision.snapshots
+    going = each.decision.going
+    say(f"{where}: {len(fates) - len(going)} snapshots stay, {len(going)} go", out=out)
+    rows = [
+        (fate.snapshot.label.text, moment(fate.snapshot.stop_time), readable_size(fate.snapshot.stored_bytes), *_fate(fate))
+        for fate in fates
+    ]
+    # What a snapshot added is not what its removal frees: parts that another one refers to stay.
+    table(
+        ("LABEL", "CONSISTENT SINCE", "ADDED", "FATE", "BECAUSE"), rows, out, shed=("CONSISTENT SINCE", "ADDED"), fold="BECAUSE"
+    )
+    for label in each.decision.unfinished:
+        say(f"unfinished: {label} has no manifest and is no snapshot: goes", out=out)
+    if each.loose_parts:
+        say(f"parts that no snapshot refers to, and that are old: {each.loose_parts} go", out=out)
+    click.echo("", file=out)
+
+
+def _print_retention(decision: RetentionDecision, where: str, out: TextIO) -> None:
+    going = [fate for fate in decision.backups if not fate.stays]
     gone_bytes = sum(fate.backup.sealed_bytes for fate in going)
-    stay = len(each.decision.backups) - len(going)
+    stay = len(decision.backups) - len(going)
     say(f"{where}: {stay} backups stay, {len(going)} go ({readable_size(gone_bytes)})", out=out)
     rows = [
         (fate.backup.label.text, moment(fate.backup.stop_time), readable_size(fate.backup.sealed_bytes), *_fate(fate))
-        for fate in each.decision.backups
+        for fate in decision.backups
     ]
     headings = ("LABEL", "CONSISTENT SINCE", "STORED", "FATE", "BECAUSE")
     table(headings, rows, out, shed=("CONSISTENT SINCE", "STORED"), fold="BECAUSE")  # a label tells when the backup was begun
-    for line in (*_wal(each.decision), *_unfinished(each.decision)):
+    for line in (*_wal(decision), *_unfinished(decision)):
         say(line, out=out)
     click.echo("", file=out)
 
 
-def _fate(fate: BackupFate) -> tuple[str, str]:
+def _fate(fate: BackupFate | SnapshotFate) -> tuple[str, str]:
     if fate.stays:
         needing = [kept.detail for kept in fate.kept if kept.reason.value == "needed"]
         words = [_kept(kept) for kept in fate.kept if kept.reason.value != "needed"]
@@ -150,7 +181,7 @@ def _kept(kept: Kept) -> str:
         "weekly": f"newest of {kept.detail}",
         "monthly": f"newest of {kept.detail}",
         "manual": "a person asked for it",
-        "point_in_time": "the point-in-time window stands on it",
+        "point_in_time": "it is of the point-in-time window",
         "last_good": "the newest that can be restored",
         "newest_chain": "of the newest chain",
         "proven": "the newest that a restore has proven",
@@ -195,17 +226,33 @@ def _unfinished(decision: RetentionDecision) -> Iterator[str]:
 # JSON
 
 
-def _retention_to_json(each: Retention) -> dict[str, object]:
+def _retention_to_json(each: Decided) -> dict[str, object]:
+    from understudy.app.retention import Retention
+
     fault = each.fault
     told = None if fault is None else {"code": fault.code, "found": fault.found, "expected": fault.expected, "hint": fault.hint}
-    decision = each.decision
+    head: dict[str, object] = {"resource": each.resource, "repository": each.repository, "fault": told}
+    if isinstance(each, Retention):
+        decision = each.decision
+        return head | {
+            "backups": [_fate_to_json(fate) for fate in decision.backups] if decision else [],
+            "wal": decision.wal if decision else [],
+            "unfinished": decision.unfinished if decision else [],
+        }
+    return head | {
+        "snapshots": [_snapshot_fate_to_json(fate) for fate in each.decision.snapshots] if each.decision else [],
+        "unfinished": each.decision.unfinished if each.decision else [],
+        "loose_parts": each.loose_parts,
+    }
+
+
+def _snapshot_fate_to_json(fate: SnapshotFate) -> JsonObject:
+    snapshot = fate.snapshot
     return {
-        "resource": each.resource,
-        "repository": each.repository,
-        "fault": told,
-        "backups": [_fate_to_json(fate) for fate in decision.backups] if decision else [],
-        "wal": decision.wal if decision else [],
-        "unfinished": decision.unfinished if decision else [],
+        "label": snapshot.label.text,
+        "stop_time": snapshot.stop_time.isoformat(),
+        "stored_bytes": snapshot.stored_bytes,
+        **_reasons_to_json(fate),
     }
 
 
@@ -216,6 +263,12 @@ def _fate_to_json(fate: BackupFate) -> JsonObject:
         "system_identifier": backup.system_identifier,
         "stop_time": backup.stop_time.isoformat(),
         "sealed_bytes": backup.sealed_bytes,
+        **_reasons_to_json(fate),
+    }
+
+
+def _reasons_to_json(fate: BackupFate | SnapshotFate) -> JsonObject:
+    return {
         "stays": fate.stays,
         "kept": [{"reason": kept.reason.value, "detail": kept.detail} for kept in fate.kept],
         "removed": fate.removed.value if fate.removed else None,

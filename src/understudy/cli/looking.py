@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
+from understudy.cli.looking_at_snapshots import failed, no_backup_yet, print_snapshots, unknown_to_records
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
-    from understudy.app.looking import EndedRun, HeldUpStep, LiveExposure, ResourceStatus, SeenFault, SetAside, Status
+    from understudy.app.looking import HeldUpStep, LiveExposure, ResourceStatus, SeenFault, SetAside, Status
     from understudy.judge.slot_room import SlotRoom
     from understudy.vocabulary.identifiers import ResourceName
 
@@ -39,9 +40,8 @@ def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
         print_json(found)
     else:
         _print(found)
-    sys.exit(
-        ExitCode.DONE if all(each.recoverable or not _is_known(found) for each in found.resources) else ExitCode.PREREQUISITE
-    )
+    recoverable = all(each.recoverable for each in found.resources) and all(each.recoverable for each in found.snapshots)
+    sys.exit(ExitCode.DONE if recoverable or not _is_known(found) else ExitCode.PREREQUISITE)
 
 
 def _is_known(found: Status) -> bool:
@@ -59,6 +59,9 @@ def _print(found: Status) -> None:
     for resource in found.resources:
         click.echo("")
         _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
+    for snapshots in found.snapshots:
+        click.echo("")
+        print_snapshots(snapshots, known=fault is None or fault.readable, whole=_is_known(found))
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
         for step in (each for each in found.held_up if each.run == run.run):
@@ -76,11 +79,11 @@ def _print_held_up(step: HeldUpStep) -> None:
         say(f"    hint: {on_this_stack(step.hint)}")
 
 
-_NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")
+_NO_BACKUP = no_backup_yet("backup")
 
 
 def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> None:
-    unknown = f"unknown: the records cannot be read (the repositories can: {command_on('backups')})"
+    unknown = unknown_to_records()
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
         ("objective", f"back within {duration(resource.rto)}, at most {duration(resource.rpo)} of work lost"),
@@ -94,10 +97,10 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         *([("slot", _slot(resource.slot))] if resource.slot is not None else []),
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
-        *([("last backup", _failed(resource.failed_backup))] if resource.failed_backup else []),
+        *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
         ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
         ("last proof", _proof(resource) if known else unknown),
-        *([(f"last {resource.failed_proof.procedure}", _failed(resource.failed_proof))] if resource.failed_proof else []),
+        *([(f"last {resource.failed_proof.procedure}", failed(resource.failed_proof))] if resource.failed_proof else []),
     ]
     if resource.landed is not None:
         landed = resource.landed
@@ -159,10 +162,6 @@ def _newest(resource: ResourceStatus) -> str:
         due = f"; stands on an old full one ({command_on('backup', resource.resource, '--full')})"
         return said + (click.style(due, fg="yellow") if newest.chain_is_old else "")
     return f"none taken here ({command_on('backup', resource.resource)}; what the repositories hold: {command_on('backups')})"
-
-
-def _failed(run: EndedRun) -> str:
-    return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
 
 
 def _proof(resource: ResourceStatus) -> str:

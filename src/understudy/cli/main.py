@@ -17,11 +17,11 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("understudy.cli.setting_up:check", "Validate the stack file and try everything that protection needs."),
     "serve": ("understudy.cli.serving:serve", "Keep WAL streaming and run the schedules, until stopped."),
     "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),
-    "backup": ("understudy.cli.backing_up:backup", "Take a base backup now."),
+    "backup": ("understudy.cli.backing_up:backup", "Take a backup now: of a database, a directory or a bucket."),
     "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
-    "verify": ("understudy.cli.backing_up:verify", "Read backups and WAL back and check every byte."),
-    "expire": ("understudy.cli.expiring:expire", "Remove the backups and the WAL that the rules let go."),
-    "restore": ("understudy.cli.recovering:restore", "Restore a database into an empty directory."),
+    "verify": ("understudy.cli.backing_up:verify", "Read backups, WAL and snapshots back and check every byte."),
+    "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
+    "restore": ("understudy.cli.recovering:restore", "Restore a database, a directory or a bucket beside the original."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),
@@ -83,7 +83,10 @@ understudy COMMAND --help explains each with examples.
 )
 @click.version_option(__version__, prog_name="understudy")
 def cli() -> None:
-    """Recover PostgreSQL for real, and prove it: backups that are restored, drills that run the code of the disaster."""
+    """Recover PostgreSQL for real, and prove it: backups that are restored, drills that run the code of the disaster.
+
+    The directories and buckets beside it are kept, too.
+    """
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ def choice_of(
     label: str | None,
     repository: str | None,
     tablespaces: tuple[str, ...] = (),
+    only: str | None = None,
 ) -> Choice:
     """
     Raises:
@@ -95,6 +96,7 @@ def choice_of(
         label=label,
         repository=RepositoryName(repository) if repository else None,
         tablespaces=dict(_named_directory(each) for each in tablespaces),
+        only=only or None,
     )
 
 
@@ -111,27 +113,37 @@ Examples:
   understudy restore orders --to /srv/orders-copy
   understudy restore orders --to /srv/orders-copy \\
       --time 2026-11-23T03:00:00+00:00
+  understudy restore documents --to /srv/found --only contracts/2026
 """
 )
 @click.argument("resource")
 @click.option(
     "--to",
-    "directory",
+    "place",
     required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="An empty directory, or one to be made.",
+    metavar="PLACE",
+    help="An empty directory, or one to be made; of a bucket another one or a prefix in it, s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--only",
+    metavar="NAME",
+    help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
+    "with NAME, where it ends in a slash.",
 )
 @target_options
 @tablespace_option
 @stack_options
 @json_option
-def restore(resource: str, directory: Path, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
-    """Restore RESOURCE into an empty directory, replay to the target, promote, verify, and leave the server stopped there.
+def restore(resource: str, place: str, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
+    """Restore RESOURCE, its name under resources in the stack file, into an empty place beside the original.
 
-    RESOURCE is its name under resources in the stack file. The target is the newest commit, unless an option names another.
+    A database is replayed to the target, promoted and verified, and its server left stopped there. The target is the newest
+    commit, unless an option names another. WAL that this host received and has not shipped goes into the repository first, if it
+    is this control plane's to write to.
 
-    WAL that this host received and has not shipped goes into the repository first, if it is this control plane's to write to.
+    A directory or a bucket comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is
+    compared with its SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys.
+    --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
     """
     from understudy.app.recoveries import restore as carry_out_restore
     from understudy.cli.foreground import watched
@@ -139,7 +151,7 @@ def restore(resource: str, directory: Path, stack_file: Path, state: Path | None
     choice = choice_of(**target)  # type: ignore[arg-type]
     installation = opened(stack_file, state)
     with watched(installation, quiet=as_json) as watcher:
-        view = carry_out_restore(installation, resource, directory, choice, watcher)
+        view = carry_out_restore(installation, resource, place, choice, watcher)
     finish_restored(installation, resource, view, as_json)
 
 
@@ -152,7 +164,7 @@ def finish_restored(installation: Installation, resource: str, view: RunView, as
     if not as_json:
         print_brought_back(view)
         print_nothing_follows(installation, view.run.run)
-        if view.succeeded:
+        if view.succeeded and installation.is_database(resource):
             recover = installation.postgres(resource).recover
             print_how_to_start(view, recover.programs if recover else None)
     sys.exit(ExitCode.of_run(view))

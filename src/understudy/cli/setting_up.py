@@ -87,7 +87,10 @@ Exit codes: 0 written, 1 the database or a directory cannot be used, 2 an option
 @click.option("--state", type=_DIRECTORY, envvar="UNDERSTUDY_STATE", help="State directory to name in the stack file.")
 @json_option
 def init(as_json: bool, **wish: Path | str | None) -> None:
-    """Look at a database, then write a commented stack file, keys and the recovery kit. Nothing is overwritten."""
+    """Look at a database, then write a commented stack file, keys and the recovery kit. Nothing is overwritten.
+
+    Directories and buckets go into that file by hand; its last lines show how.
+    """
     from understudy.adapters.clock.system import SystemClock
     from understudy.app.initialising import FirstWish, initialise
 

@@ -1,0 +1,94 @@
+"""``backups``: what the repositories hold of every resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from understudy.app.backups import no_backup
+from understudy.app.installation import Installation
+from understudy.app.repositories import is_unmade
+from understudy.app.snapshots import snapshots_of
+from understudy.repository.manifests import BackupManifest
+from understudy.repository.snapshots.manifest import SnapshotManifest
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBackup:
+    repository: RepositoryName
+    backup: BackupManifest
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSnapshot:
+    repository: RepositoryName
+    snapshot: SnapshotManifest
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableBackup:
+    repository: RepositoryName
+    key: str
+    code: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAway:
+    """What it holds of the resource is not known."""
+
+    repository: RepositoryName
+    resource: ResourceName
+    code: str
+    found: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupsEverywhere:
+    usable: tuple[ListedBackup, ...]
+    """Of databases."""
+    snapshots: tuple[ListedSnapshot, ...]
+    """Usable ones of directories and buckets."""
+    unusable: tuple[UnreadableBackup, ...]
+    away: tuple[RepositoryAway, ...]
+
+
+def list_backups(installation: Installation, resource: str | None, repository: str | None = None) -> BackupsEverywhere:
+    """What the repositories hold, newest last; what is there and can't be used, with the reason. One that cannot be asked hides
+    nothing of the others.
+
+    Raises:
+        Refusal: ``no_backup``: none is there, usable or not, and every repository was asked; ``no_such_resource``,
+            ``no_such_repository``.
+    """
+    usable: list[ListedBackup] = []
+    snapshots: list[ListedSnapshot] = []
+    unusable: list[UnreadableBackup] = []
+    away: list[RepositoryAway] = []
+    wanted = None if repository is None else installation.repository_name(repository)
+    names = [ResourceName(resource)] if resource else list(installation.resource_names())
+    for name in names:
+        installation.resource(name)
+        for place in installation.repository_names(name):
+            if wanted not in (None, place) or is_unmade(installation, place):
+                continue
+            try:
+                if installation.is_database(name):
+                    listing = installation.repository(place).backups(name)
+                    usable += [ListedBackup(place, backup) for backup in listing.usable]
+                    bad = [(each.key, each.error) for each in listing.unusable]
+                else:
+                    found = snapshots_of(installation, name, place).found()
+                    snapshots += [ListedSnapshot(place, snapshot) for snapshot in found.usable]
+                    bad = [(each.key, each.error) for each in found.unusable]
+            except UnderstudyError as error:
+                away.append(RepositoryAway(place, name, error.code, error.found, error.hint))
+                continue
+            unusable += [UnreadableBackup(place, key, error.code, error.found) for key, error in bad]
+    if not (usable or snapshots or unusable or away):
+        raise no_backup(names[0], "the repositories hold no backup")
+    usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
+    snapshots.sort(key=lambda each: (each.snapshot.resource, each.snapshot.stop_time, each.repository))
+    return BackupsEverywhere(tuple(usable), tuple(snapshots), tuple(unusable), tuple(away))

@@ -1,0 +1,160 @@
+"""Restoring a snapshot of a directory or a bucket, or some of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.app.free_directory import require_free_directory
+from understudy.app.identities import new_plan_id
+from understudy.app.installation import Installation
+from understudy.app.repositories import made_repository
+from understudy.app.snapshots import snapshots_of
+from understudy.plan.plan import Plan, Procedure
+from understudy.plan.request import Choice, RecoveryRequest
+from understudy.plan.snapshot_restore import HeldSnapshot, choose_snapshot, moment_of, plan_snapshot_restore
+from understudy.stack.expectation import Unfit
+from understudy.stack.resources import SnapshotResource
+from understudy.stack.snapshots import FilesResource
+from understudy.stack.values import parse_bucket_url
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+
+
+def snapshot_restore_request(installation: Installation, resource: str, place: str, choice: Choice) -> RecoveryRequest:
+    """What is asked for, with the place as it is written in plans.
+
+    Raises:
+        Refusal: ``target_needs_a_database``, ``place_of_another_kind``, ``only_unusable``.
+    """
+    settings = installation.in_snapshots(resource)
+    _require_no_database(resource, choice)
+    moment_of(choice.target)
+    place = local_directory(place) if isinstance(settings, FilesResource) else _bucket(place)
+    return RecoveryRequest(Procedure.RESTORE, ResourceName(resource), _within(settings, choice), place)
+
+
+def plan_requested_snapshot_restore(installation: Installation, request: RecoveryRequest) -> Plan:
+    """
+    Raises:
+        Refusal: ``no_backup``, ``no_sound_backup``, ``no_such_backup``, ``target_not_empty``; what the stores raise.
+    """
+    name, choice = request.resource, request.choice
+    if installation.in_snapshots(name).kind == "files":
+        require_free_directory(installation, Path(request.directory))
+    chosen = choose_snapshot(name, _held(installation, name, choice), choice.target, choice.label)
+    plan_id = new_plan_id(installation.clock, Procedure.RESTORE)
+    return plan_snapshot_restore(name, chosen, request.directory, choice.only, plan_id, installation.digest)
+
+
+def _held(installation: Installation, name: ResourceName, choice: Choice) -> tuple[HeldSnapshot, ...]:
+    """What the repository holds that is read from: the one that was named, else the first. Where runs before this one found
+    damage, what the others hold comes behind, so that the same snapshot is tried there before an older one is.
+    """
+    first, *others = (choice.repository,) if choice.repository else installation.repository_names(name)
+    try:
+        held = [*_of(installation, name, first, choice)]
+    except UnderstudyError as error:
+        error.hint = _other_copies(installation, name, others, choice, error.hint)
+        raise
+    if choice.without:
+        for other in others:
+            try:
+                held += _of(installation, name, other, choice)
+            except UnderstudyError:
+                continue  # the first one will do, or says why not
+    if not held:
+        hint = _other_copies(installation, name, others, choice, f"take one: understudy backup {name}")
+        if choice.without:
+            damaged = ", ".join(sorted(choice.without))
+            raise Refusal("no_sound_backup", found=f"no snapshot of {name} is left that is not damaged ({damaged})",
+                          expected="one that can be restored", hint=hint)  # fmt: skip
+        raise Refusal("no_backup", found=f"{first} holds no snapshot of {name}", expected="at least one", hint=hint)
+    return tuple(held)
+
+
+def _of(installation: Installation, name: ResourceName, repository: RepositoryName, choice: Choice) -> Iterator[HeldSnapshot]:
+    made_repository(installation, repository)
+    without = choice.left_out_of(repository)
+    for snapshot in snapshots_of(installation, name, repository).found().usable:
+        if snapshot.label.text not in without:
+            yield HeldSnapshot(repository, snapshot)
+
+
+def _other_copies(installation: Installation, name: ResourceName, others: list[RepositoryName], choice: Choice, hint: str) -> str:
+    """At three in the morning it counts which other repository holds what is wanted."""
+    found = []
+    for other in others:
+        try:
+            held = [*_of(installation, name, other, choice)]
+        except UnderstudyError:
+            continue
+        fitting = [each.snapshot for each in held if choice.label in (None, each.snapshot.label.text)]
+        if fitting:
+            newest = max(fitting, key=lambda each: each.stop_time)
+            found.append(f"--repository {other} (snapshot {newest.label}, {newest.stop_time.isoformat()})")
+    if not found:
+        return hint
+    instead = f"or go on from another repository: {'; '.join(found)}"
+    return f"{hint}; {instead}" if hint else instead
+
+
+def _require_no_database(resource: str, choice: Choice) -> None:
+    meant = [name for name, value in (("--timeline", choice.timeline), ("--tablespace", choice.tablespaces)) if value]
+    if meant:
+        raise Refusal(
+            "target_needs_a_database",
+            found=f"{meant[0]}, and {resource} is no database",
+            expected="--time, --backup, --repository or --only",
+            hint=f"what a restore of {resource} takes: understudy restore --help",
+        )
+
+
+def _bucket(place: str) -> str:
+    try:
+        return parse_bucket_url(place)
+    except Unfit as unfit:
+        raise Refusal(
+            "place_of_another_kind",
+            found=place,
+            expected=unfit.expected,
+            hint="a bucket is restored into another one, or a prefix in it, which is empty: --to s3://BUCKET/PREFIX",
+        ) from None
+
+
+def local_directory(place: str) -> str:
+    """The absolute path of where a database or a directory is restored to.
+
+    Raises:
+        Refusal: ``place_of_another_kind``.
+    """
+    if "://" in place:
+        raise Refusal(
+            "place_of_another_kind",
+            found=place,
+            expected="a directory of this host",
+            hint="name one that is empty, or is to be made: --to /srv/restored",
+        )
+    return os.path.abspath(place)  # noqa: PTH100 - links stay as they are: the place is what it is called
+
+
+def _within(settings: SnapshotResource, choice: Choice) -> Choice:
+    """``only`` as the listing has it: below the directory, without the directory's own path."""
+    if choice.only is None:
+        return choice
+    only = choice.only
+    if isinstance(settings, FilesResource):
+        only = only.removeprefix(settings.path) if (only + "/").startswith(settings.path + "/") else only
+        only = only.strip("/") or "."
+    try:
+        only.encode()
+    except UnicodeEncodeError:
+        raise Refusal(
+            "only_unusable",
+            found=f"{only!r}, which is no UTF-8",
+            expected="a name that is",
+            hint="restore the directory that it lies in: --only DIRECTORY",
+        ) from None
+    return replace(choice, only=None if only == "." else only)

@@ -1,0 +1,86 @@
+"""What ``status`` shows of a directory or a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from understudy.app.installation import Installation
+from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
+from understudy.plan.plan import Procedure
+from understudy.records.run import RunState
+from understudy.steps.copy_snapshot import snapshot_copied_key
+from understudy.steps.write_snapshot_manifest import snapshot_completed_key
+from understudy.vocabulary.identifiers import ResourceName, RunId, SnapshotLabel, StepKey
+
+
+@dataclass(frozen=True, slots=True)
+class TakenSnapshot:
+    run: RunId
+    label: str
+    begun: datetime | None
+    """What was changed since may not be in it."""
+    ended: datetime
+    """When its manifest was signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStatus:
+    resource: ResourceName
+    kind: str
+    tier: str
+    rpo: timedelta
+    rto: timedelta
+    newest_snapshot: TakenSnapshot | None
+    """In the first repository."""
+    copies: Mapping[str, TakenSnapshot | None]
+    """The newest in each further repository."""
+    exposed_seconds: float | None
+    """How old the newest work can be that a restore would not bring back; None: there is no snapshot."""
+    recoverable: bool
+    """Whether a usable snapshot is known of."""
+    failed_backup: EndedRun | None
+    """The newest that failed, where none was completed since."""
+    next_backup: datetime | None
+    last_restore: EndedRun | None
+    """The newest that succeeded."""
+    failed_restore: EndedRun | None
+    """The newest that failed, where none succeeded since."""
+
+    @property
+    def is_within_objective(self) -> bool:
+        return self.exposed_seconds is not None and self.exposed_seconds <= self.rpo.total_seconds()
+
+
+def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotStatus:
+    """From the records alone: no store is asked."""
+    settings, objective = installation.in_snapshots(name), installation.stack.tier_of(name)
+    _, *others = installation.repository_names(name)
+    newest = _taken(installation, snapshot_completed_key(name))
+    restored = installation.records.history.newest((Procedure.RESTORE,), RunState.SUCCEEDED, name)
+    proof = None if restored is None else ended_run(restored)
+    begun = newest.begun if newest is not None else None
+    return SnapshotStatus(
+        resource=name,
+        kind=settings.kind,
+        tier=settings.tier,
+        rpo=objective.rpo,
+        rto=objective.rto,
+        newest_snapshot=newest,
+        copies={other: _taken(installation, snapshot_copied_key(name, other)) for other in others},
+        exposed_seconds=None if begun is None else max(0.0, (installation.clock.now() - begun).total_seconds()),
+        recoverable=is_recoverable(installation, name, newest.ended if newest else None),
+        failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
+        next_backup=next_backup(installation, name),
+        last_restore=proof,
+        failed_restore=failed_since(installation, name, (Procedure.RESTORE,), proof.ended if proof else None),
+    )
+
+
+def _taken(installation: Installation, key: StepKey) -> TakenSnapshot | None:
+    step = installation.records.newest_success(key)
+    if step is None or step.evidence is None or step.ended is None:
+        return None
+    label = SnapshotLabel(str(step.evidence.proof["label"]))
+    return TakenSnapshot(step.run, label.text, label.begun, step.ended)

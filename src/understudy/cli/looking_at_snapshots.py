@@ -1,0 +1,58 @@
+"""What ``status`` says of directories and buckets; and what it says of every resource in the same words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from understudy.cli.options import command_on
+from understudy.cli.printing import duration, moment, say
+
+if TYPE_CHECKING:
+    from understudy.app.protection import EndedRun
+    from understudy.app.snapshot_status import SnapshotStatus, TakenSnapshot
+
+
+def no_backup_yet(what: str) -> str:
+    return click.style(f"no usable {what}: nothing can be recovered", fg="red")
+
+
+def unknown_to_records() -> str:
+    return f"unknown: the records cannot be read (the repositories can: {command_on('backups')})"
+
+
+def failed(run: EndedRun) -> str:
+    return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
+
+
+def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool) -> None:
+    click.echo(click.style(str(status.resource), bold=True) + f"  ({status.kind}, {status.tier})")
+    none = f"none taken here ({command_on('backup', status.resource)}; what the repositories hold: {command_on('backups')})"
+    proof = status.last_restore
+    rows = [
+        ("objective", f"back within {duration(status.rto)}, at most {duration(status.rpo)} of work lost"),
+        *([] if status.recoverable or not whole else [("protection", no_backup_yet("snapshot"))]),
+        ("exposure now", _exposure(status)),
+        ("newest", (_taken(status.newest_snapshot) or none) if known else unknown_to_records()),
+        *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
+        *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
+        ("next backup", moment(status.next_backup) if status.next_backup else "no schedule"),
+        ("last restore", (f"{moment(proof.ended)} ({proof.run})" if proof else "none") if known else unknown_to_records()),
+        *([("failed restore", failed(status.failed_restore))] if status.failed_restore else []),
+    ]
+    for name, value in rows:
+        say(f"  {name.ljust(14)} {value}", hang=17)
+
+
+def _exposure(status: SnapshotStatus) -> str:
+    """What was changed since the newest snapshot was begun: a snapshot is all that brings anything back."""
+    if status.exposed_seconds is None:
+        return "unknown: no snapshot was taken from here"
+    said = duration(timedelta(seconds=status.exposed_seconds))
+    return said if status.is_within_objective else click.style(f"{said}: the objective is missed", fg="red")
+
+
+def _taken(snapshot: TakenSnapshot | None) -> str:
+    return f"{snapshot.label}, {moment(snapshot.ended)} ({snapshot.run})" if snapshot is not None else ""

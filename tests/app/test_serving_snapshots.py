@@ -1,0 +1,126 @@
+"""Directories under ``understudy serve``: what it takes by itself, what it lets go, and runs that it goes on with."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.app.shelf import DOCS, Shelf, SilentWatcher
+from tests.room import new_path
+from tests.servers.processes import alive, wait_until
+from understudy.app.backups import back_up
+from understudy.app.scheduling import Scheduling
+from understudy.records.run import RunState
+from understudy.vocabulary.identifiers import BackupOrigin
+
+LEAP_DAY = 'backup: {schedule: "0 3 29 2 *"}'
+
+
+@pytest.fixture
+def shelf():
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelf(directory)
+    made.write(LEAP_DAY, repositories=["near"])
+    made.fill()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def serve(shelf):
+    """Starts ``understudy serve``; the log is in ``log``."""
+    running = []
+
+    def start():
+        environment = {
+            "PATH": os.environ["PATH"],
+            "UNDERSTUDY_STACK": str(shelf.stack_file),
+            "UNDERSTUDY_STATE": str(shelf.state),
+        }
+        with (shelf.directory / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "understudy.cli.main", "serve"],
+                env=environment,
+                cwd=shelf.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def said(shelf):
+    return (shelf.directory / "log").read_text()
+
+
+def test_the_first_snapshot_is_taken_at_once_where_there_is_a_schedule(shelf, serve):
+    process = serve()
+    complete = shelf.folder() / "snapshots"
+    wait_until(lambda: list(complete.glob("*/snapshot.json")) or not alive(process.pid), "the first snapshot")
+    process.terminate()
+    assert process.wait() == 0
+    assert "Traceback" not in said(shelf)
+    (snapshot,) = shelf.snapshots()
+    assert snapshot.origin is BackupOrigin.AUTOMATIC
+
+
+def test_what_other_commands_hand_over_is_carried_out(shelf, serve):
+    shelf.back_up()
+    process = serve()
+    wait_until(lambda: (shelf.state / "serving").exists() or not alive(process.pid), "serve to be ready")
+    assert back_up(shelf.installation, DOCS, None, SilentWatcher()).succeeded
+    assert shelf.restore().succeeded
+    assert len(shelf.labels()) == 2
+
+
+def test_a_serve_that_is_killed_in_the_middle_leaves_the_snapshot_to_the_next(shelf, serve):
+    (shelf.docs / "large").write_bytes(os.urandom(60_000_000))
+    first = serve()
+    records = shelf.installation.records
+
+    def taking():
+        runs = records.runs(1)
+        return bool(runs) and any(step.key == "docs/take-snapshot" and step.started for step in records.steps(runs[0].run))
+
+    wait_until(lambda: taking() or not alive(first.pid), "the snapshot to begin")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    (run,) = records.runs()
+    serve()
+    wait_until(lambda: records.run(run.run).state.is_final, "the run to be gone on with")
+    assert records.run(run.run).state is RunState.SUCCEEDED
+    assert len(shelf.labels()) == 1
+    assert shelf.restore().succeeded
+
+
+class EveryRunFails:
+    """A runner at whose hands nothing gets through."""
+
+    def submit(self, plan, *, asked=None):
+        self.plan = plan
+        return "a-run"
+
+    def wait(self, run):
+        return RunState.FAILED
+
+
+def test_what_the_rules_let_go_goes_after_a_scheduled_snapshot_and_a_failure_is_an_error_in_the_log(shelf, caplog):
+    shelf.back_up()
+    runner = EveryRunFails()
+    scheduling = Scheduling(shelf.installation, runner, DOCS, lambda kind, value: None)
+    scheduling.expire()
+    assert not hasattr(runner, "plan"), "a first one makes nothing old"
+    shelf.write(LEAP_DAY, "keep: {daily: 1, weekly: 0, monthly: 0, manual: 0s, point_in_time: 0s}", repositories=["near"])
+    shelf.back_up()
+    Scheduling(shelf.installation, runner, DOCS, lambda kind, value: None).expire()
+    assert [each.step.labels for each in runner.plan.steps] == [(shelf.labels()[0],)]
+    assert "retention failed" in caplog.text

@@ -1,0 +1,116 @@
+"""What a person reads who keeps a directory: the commands as they are typed."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from tests.app.shelf import Shelf, tree
+from tests.cli.commands import assert_refused, understudy
+from tests.room import new_path
+from tests.stack.files import file_with, load
+from tests.tidy.sources import ROOT
+
+
+@pytest.fixture
+def shelf():
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelf(directory)
+    made.write('backup: {schedule: "0 3 29 2 *"}')
+    made.fill()
+    yield made
+    made.close()
+
+
+def test_a_directory_is_kept_listed_verified_watched_and_brought_back(shelf):
+    before = understudy(shelf, "status")
+    assert "no usable snapshot" not in before.stdout, "nothing is recorded yet, so nothing is known"
+    taken = understudy(shelf, "backup", "docs")
+    assert taken.returncode == 0, taken.stderr
+    (label,) = shelf.labels()
+    assert f"snapshot {label}: 9 entries" in taken.stdout
+    assert "everything is read and stored: there is no snapshot yet" in taken.stdout
+    assert "WAL" not in taken.stdout
+
+    listed = understudy(shelf, "backups")
+    assert listed.stdout.count(label) == 2
+    assert "snapshot" in listed.stdout
+    assert [each["repository"] for each in json.loads(understudy(shelf, "backups", "--json").stdout)["snapshots"]] == [
+        "far",
+        "near",
+    ]
+
+    verified = understudy(shelf, "verify", f"docs/{label}", "--deep")
+    assert verified.returncode == 0
+    assert verified.stdout.count("as stored") == 2
+
+    status = understudy(shelf, "status")
+    assert status.returncode == 0
+    for words in (
+        "docs  (files, standard)",
+        f"newest         {label}",
+        f"in far       {label}",
+        "next backup    2028-02-29",
+        "none",
+    ):
+        assert words in status.stdout, status.stdout
+    (seen,) = json.loads(understudy(shelf, "status", "--json").stdout)["snapshots"]
+    assert seen["exposed_seconds"] < 3600
+    assert seen["recoverable"]
+
+    restored = understudy(shelf, "restore", "docs", "--to", shelf.directory / "found")
+    assert restored.returncode == 0, restored.stderr
+    assert f"from snapshot: {label} in near (9 entries" in restored.stdout
+    assert f"restored to:   {shelf.directory}/found" in restored.stdout
+    assert "start" not in restored.stdout
+    assert tree(shelf.directory / "found") == tree(shelf.docs)
+    assert restored.stdout.split("understudy show ")[1].split()[0] in understudy(shelf, "status").stdout, "the last restore"
+
+    fates = understudy(shelf, "expire", "--dry-run")
+    assert fates.returncode == 0
+    assert fates.stdout.count("1 snapshots stay, 0 go") == 2
+    assert "the newest that a restore has proven" in fates.stdout
+    found = json.loads(understudy(shelf, "expire", "--dry-run", "--json").stdout)["retention"]
+    assert [[fate["stays"] for fate in each["snapshots"]] for each in found] == [[True], [True]]
+
+
+def test_what_is_for_databases_is_refused_with_what_to_use_instead(shelf):
+    assert_refused(understudy(shelf, "restore", "docs", "--to", "x", "--lsn", "0/3000060"), "target_needs_a_database", 5)
+    assert_refused(understudy(shelf, "drill", "data_loss", "--resource", "docs"), "resource_is_no_database", 5)
+    assert_refused(understudy(shelf, "recover", "data_loss"), "no_such_resource", 2)
+    assert_refused(understudy(shelf, "restore", "docs", "--to", "s3://bucket"), "place_of_another_kind", 5)
+
+
+def test_a_snapshot_that_fails_says_what_to_do_and_is_seen_in_status(shelf):
+    shelf.docs.rename(shelf.directory / "away")
+    failed = understudy(shelf, "backup", "docs")
+    assert failed.returncode == 1
+    assert "source_missing" in failed.stderr
+    assert "hint:" in failed.stderr
+    assert "last backup    failed" in understudy(shelf, "status").stdout
+
+
+def test_verify_ends_with_1_where_a_part_is_damaged(shelf):
+    shelf.back_up()
+    (part,) = shelf.folder().glob("parts/*-0001.tar.zst.age")
+    content = part.read_bytes()
+    part.chmod(0o600)
+    part.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    found = understudy(shelf, "verify")
+    assert found.returncode == 1
+    assert "part_corrupt" in found.stdout
+    assert part.name in found.stdout
+
+
+def test_what_the_readme_says_of_directories_and_buckets_can_be_typed_as_it_stands(shelf):
+    section = (ROOT / "README.md").read_text().split("## Directories and buckets")[1].split("\n## ")[0]
+    (resources,) = re.findall(r"^```yaml\n(.*?)^```", section, re.M | re.S)
+    stack = load(file_with(resource=resources))
+    assert [each.kind for each in stack.resources.values()] == ["postgres", "files", "bucket"]
+    (lines,) = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
+    for line in lines.splitlines():
+        _, *words = shlex.split(line.partition("  #")[0])
+        refused = understudy(shelf, *words)
+        assert refused.returncode != 0 and "no_such_resource" in refused.stderr, "understood, and only of another stack"
