@@ -34,7 +34,7 @@ from understudy.records.verification import ChainFault, verify_chain
 from understudy.runner.runner import Runner
 
 # Labels of backups, ids of plans, directories of servers and of their sockets.
-_NAME = re.compile(r"\d{8}-\d{6}[FI]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/[a-z/]+/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
+_NAME = re.compile(r"\d{8}-\d{6}[FIS]|[a-z]+-\d{8}-\d{6}-[0-9a-f]{6}|/[a-z/]+/ust-[0-9a-f]{8}|understudy(-\d+)?/[0-9a-f]{8}")
 _POINTS_FILE = "points"
 _EARLIER_FILE = "earlier-runs"
 _POINTS_OF_A_STEP = ("records.begin_step:after", "before", "after", "records.conclude_step:after")

@@ -1,0 +1,128 @@
+"""Snapshots that are taken, restored and let go of, killed everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.shelf import FAR, NEAR, Shelf, tree
+from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
+from tests.crash.snapshot_scenes import COPY_FIGURES, FIGURES, RESTORED
+from tests.room import new_path
+from understudy.vocabulary.identifiers import BackupKind
+
+pytestmark = pytest.mark.timeout(600)
+
+SCENES = "tests.crash.snapshot_scenes"
+PATIENCE_SECONDS = 500
+KEEP_ONE = "keep: {daily: 1, weekly: 0, monthly: 0, manual: 0s, point_in_time: 0s}"
+Stages = Callable[[], tuple[Shelf, Shelf]]
+LARGE_BYTES = 20 * 2**20
+"""It is stored as a part of its own, while it is read."""
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    """With a snapshot of most of what it holds."""
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelf(directory)
+    made.write("backup: {part_size: 1MiB}")
+    made.fill()
+    made.back_up()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stages(shelf: Shelf) -> Iterator[Stages]:
+    """Copies of the shelf as it is when they are asked for: one that nobody disturbs, and one that is killed everywhere."""
+    made: list[Shelf] = []
+
+    def make() -> tuple[Shelf, Shelf]:
+        made.extend(shelf.copied_to(new_path(name)) for name in ("calm", "marched"))
+        return made[0], made[1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def scratch(shelf: Shelf) -> list[Path]:
+    return list(shelf.state.glob("runs/*/scratch/*"))
+
+
+def test_a_snapshot_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    (shelf.docs / "large").write_bytes(os.urandom(LARGE_BYTES))
+    for number in range(3):
+        (shelf.docs / f"new-{number}").write_bytes(os.urandom(1000))
+    calm, marched = stages()
+    undisturbed(f"{SCENES}:SNAPSHOT", calm.directory)
+    points = march(f"{SCENES}:SNAPSHOT", marched.directory, PATIENCE_SECONDS).points
+    assert {
+        "docs/take-snapshot:collections.docs.entries#1:item#1",
+        "docs/take-snapshot:collections.docs.read#2:item#1",
+        "docs/take-snapshot:stores.near.put#2:input#1",
+        "docs/take-snapshot:stores.near.put#2:after",
+        "docs/write-snapshot-manifest:stores.near.put#2:after",
+        "docs/copy-snapshot-to-far:stores.far.put#1:input#1",
+        "docs/copy-snapshot-to-far:stores.far.put#2:after",
+    } <= set(points)
+    assert_killed_everywhere(points, marched.directory, only_look={"docs/discard-snapshot-leftovers"})
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES | COPY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert len(stage.labels(NEAR)) == len(stage.labels(FAR)) == 2
+        assert stage.parts(NEAR) == {part.name for each in stage.snapshots() for part in each.parts}, (
+            "and nothing that is of no use"
+        )
+        assert stage.stored(NEAR) == stage.stored(FAR)
+        assert scratch(stage) == []
+        for repository in (NEAR, FAR):
+            assert stage.restore(f"from-{repository}", repository=repository).succeeded
+            assert tree(stage.directory / f"from-{repository}") == tree(stage.docs)
+
+
+def test_a_restore_of_a_snapshot_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    (shelf.docs / "large").write_bytes(os.urandom(LARGE_BYTES))
+    shelf.back_up()
+    calm, marched = stages()
+    undisturbed(f"{SCENES}:RESTORE", calm.directory)
+    points = march(f"{SCENES}:RESTORE", marched.directory, PATIENCE_SECONDS).points
+    assert {
+        "docs/provision-target:targets.docs.claim#1:after",
+        "docs/restore-snapshot:targets.docs.write#3:after",
+        "docs/restore-snapshot:receipts.write(docs-restored-parts)#1:after",
+        "docs/restore-snapshot:receipts.write(docs-restored)#1:before",
+        "docs/compare-restored:targets.docs.read_back#1:after",
+        "docs/release-target:targets.docs.finish#1:before",
+        "docs/release-target:targets.docs.finish#1:after",
+    } <= set(points)
+    assert_killed_everywhere(points, marched.directory, only_look={"docs/discard-unfinished"})
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert tree(stage.directory / RESTORED) == tree(stage.docs)
+        assert scratch(stage) == []
+
+
+def test_snapshots_that_are_let_go_of_killed_everywhere_leave_what_nobody_killed_leaves(shelf: Shelf, stages: Stages) -> None:
+    (shelf.docs / "new").write_text("new")
+    shelf.back_up(BackupKind.FULL)
+    shelf.write(KEEP_ONE)
+    calm, marched = stages()
+    undisturbed(f"{SCENES}:EXPIRY", calm.directory)
+    points = march(f"{SCENES}:EXPIRY", marched.directory, PATIENCE_SECONDS).points
+    step = "docs/remove-snapshots-from-near"
+    assert {f"{step}:stores.near.delete#{call}:{at}" for call in (1, 2) for at in ("before", "after")} <= set(points)
+    assert_killed_everywhere(points, marched.directory)
+    assert_same_story(calm.directory, marched.directory)
+    assert story(marched.directory)["state"] == "succeeded"
+    assert calm.stored() == marched.stored()
+    for stage in (calm, marched):
+        (snapshot,) = stage.snapshots()
+        assert stage.parts() == {part.name for part in snapshot.parts}
+        assert stage.restore().succeeded
