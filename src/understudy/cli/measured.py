@@ -68,9 +68,10 @@ def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
     for phase, took in measurement.phases.items():
         click.echo(f"  {PHASE_NAMES[phase].ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
+    aimed_at = f" · target {duration(measured.target)}: {_verdict(measured.target_verdict)}" if measured.target else ""
     say(
         f"  {'recovery time'.ljust(_NAME_COLUMNS)} {total.rjust(12)}   "
-        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}"
+        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}{aimed_at}"
         f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}",
         hang=_VERDICT_COLUMN,
     )
