@@ -1,6 +1,5 @@
 """RECOVERY.md, followed literally with a shell and stock tools: every row back, and every kind of damage refused."""
 
-import re
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -8,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.by_hand import commands_of, follow_the_page, needs_stock_tools
 from tests.repository.packing_world import Listener
 from tests.repository.sample_keys import fresh_keys
-from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
+from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import wait_until
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.clock.system import SystemClock
@@ -27,9 +27,7 @@ from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import WalSegment, is_segment_name
 
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("age", "zstd", "sha256sum", "tar")), reason="a stock tool is not installed"
-)
+pytestmark = needs_stock_tools
 ORDERS = ResourceName("orders")
 FULL, INCREMENTAL = BackupLabel("20261123-030000F"), BackupLabel("20261123-030000F_20261124-030000I")
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -117,11 +115,7 @@ class Shop:
         return sorted({path.name.partition(".")[0] for path in found}, key=lambda name: name[8:])
 
     def follow_the_page(self, labels, *, before_start="", **changes):
-        """Every block, in one shell. The commands are those of the page; only the variables are filled in.
-
-        ``before_start``: what goes wrong between the checks and the start of the server.
-        """
-        variables, *commands = re.findall(r"^```sh\n(.*?)^```", b"".join(self.store.read("RECOVERY.md")).decode(), re.M | re.S)
+        page = b"".join(self.store.read("RECOVERY.md")).decode()
         filled_in = {
             "REPOSITORY": self.root,
             "IDENTITY": self.place / "identity.txt",
@@ -132,19 +126,7 @@ class Shop:
             "PROGRAMS": self.server.programs,
             **changes,
         }
-        (start,) = [number for number, block in enumerate(commands) if "pg_ctl" in block]
-        commands.insert(start, before_start)
-        for name, value in filled_in.items():
-            variables, count = re.subn(rf"^{name}=.*$", f"{name}={value}", variables, flags=re.M)
-            assert count == 1, name
-        for path in (self.place, *self.place.rglob("*")):
-            give_to_owner(path)
-        return subprocess.run(
-            ["/bin/sh"],
-            input="\n".join([variables, *commands]),
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-            cwd=self.place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **run_as_owner(),
-        )  # fmt: skip
+        return follow_the_page(page, self.place, filled_in, before_start=before_start)
 
     def stop_recovered(self):
         subprocess.run(
@@ -321,7 +303,7 @@ def test_the_page_follows_a_promotion_to_another_timeline(shop_with_wal):
 
 
 def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
-    commands = "\n".join(re.findall(r"^```sh\n(.*?)^```", RECOVERY_PAGE, re.M | re.S))
+    commands = "\n".join(commands_of(RECOVERY_PAGE))
     assert "understudy" not in commands
     assert "pipefail" not in commands
     assert "python" not in commands
