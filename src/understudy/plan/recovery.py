@@ -184,7 +184,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
         is_copy=wish.mode is not Mode.FAILOVER,
     )
-    promote = Promote(wish.resource, wish.place)
+    promote = Promote(wish.resource, wish.place, slot=wish.reprotection.slot if wish.mode is Mode.FAILOVER else None)
     verify = VerifyDatabase(
         wish.resource,
         wish.place,

@@ -44,8 +44,11 @@ class WalReceiver(Protocol):
     ``remote_apply_never_ends``, ``segment_missing``; and those of ``Database`` on starting.
     """
 
-    def ensure_running(self) -> ReceiverFacts:
-        """Start it, or adopt the one that runs. With ``spool_full`` it is stopped and stays so until there is room."""
+    def ensure_running(self, begin_with: WalSegment | None = None) -> ReceiverFacts:
+        """Start it, or adopt the one that runs. With ``spool_full`` it is stopped and stays so until there is room.
+
+        ``begin_with``: the first segment of a spool that is empty; by itself it begins where the slot does.
+        """
         ...
 
     def stop(self) -> None:
