@@ -263,7 +263,7 @@ def test_a_segment_without_its_data_is_refused(shop_with_wal):
 def test_a_tail_with_segments_behind_it_is_a_hole(shop_with_wal):
     shop, segment = shop_with_wal, shop_with_wal.held_segments()[1]
     archive = shop.repository.wal(ORDERS, shop.facts.system_identifier, shop.facts.segment_bytes)
-    content = archive.fetch_segment(WalSegment.parse(segment))
+    content = b"".join(archive.fetch_segment(WalSegment.parse(segment)))
     shop.remove_from_wal(segment)
     archive.put_tail(WalSegment.parse(segment), 0, content[:8192])
     assert_not_started(shop, shop.follow_the_page([FULL]), f"segment {segment} is not complete")

@@ -1,5 +1,6 @@
 """Records that real servers wrote, cut off and damaged anywhere. What there is to find comes from ``pg_waldump``."""
 
+import functools
 import re
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +20,12 @@ SERVERS = [(Flavour.WHEEL_18, 1), (Flavour.DEBIAN_15, 1), (Flavour.WHEEL_16, 4)]
 _LOOKED_AT_ONCE_BYTES = 64 * 1024
 HEADER_ONLY = 24
 """So long is a switch of segments, and nothing else: it ends where the next segment begins."""
+
+
+def pages_of(fetch, segment_bytes):
+    """Of whole segments, each made once."""
+    segment = functools.cache(fetch)
+    return SegmentPages(lambda number, offset, size: segment(number)[offset : offset + size], segment_bytes)
 
 
 class WrittenWal:
@@ -46,7 +53,7 @@ class WrittenWal:
                 segment[cut:] = bytes(len(segment) - cut)
             return bytes(segment)
 
-        return WalRecords(SegmentPages.of(fetch, self.segment_bytes), self.starts + held)
+        return WalRecords(pages_of(fetch, self.segment_bytes), self.starts + held)
 
     def _last_byte_before(self, upto, changed):
         stop = min(upto, len(self.content))
@@ -211,6 +218,6 @@ def test_a_complete_segment_whose_end_is_zeros_is_damaged(written):
     begin = written.begins[index]
     stop = written.segment_bytes
     content = written.content[:begin] + bytes(stop - begin)
-    fetched = SegmentPages.of(lambda number: content, written.segment_bytes)
+    fetched = pages_of(lambda number: content, written.segment_bytes)
     assert WalRecords(fetched, written.at(stop)).behind(written.at(begin)) is Behind.DAMAGE
     assert WalRecords(fetched, written.at(begin)).behind(written.at(begin)) is Behind.NOTHING

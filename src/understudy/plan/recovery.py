@@ -178,7 +178,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         timeline=choice.timeline,
         target_kind=wish.target.kind.value,
         target_value=wish.target.value,
-        workers=segments_opened(wish.processors, choice.backup.segment_bytes),
+        workers=segments_opened(wish.processors),
         staging_directory=wish.staging_directory,
         ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),

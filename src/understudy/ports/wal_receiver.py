@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.pieces import Pieces
 from understudy.vocabulary.wal import Timeline, WalSegment
 
 
@@ -59,11 +60,11 @@ class WalReceiver(Protocol):
 
     def spool(self) -> SpoolFacts: ...
 
-    def read_segment(self, segment: WalSegment) -> bytes:
-        """A complete segment's bytes, exactly ``segment.size_bytes`` long."""
+    def read_segment(self, segment: WalSegment) -> Pieces:
+        """A complete segment's bytes, exactly ``segment.size_bytes``; once it is forgotten, ``segment_missing``."""
         ...
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
         """What the ``.partial`` holds from ``offset`` up to its last byte that is not zero.
 
         Bytes behind the returned ones may still come; bytes returned never change. Also answers for a segment that has

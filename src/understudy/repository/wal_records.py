@@ -63,23 +63,15 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class SegmentPages:
-    """Pages of segments that are fetched whole; the one fetched last stays in memory."""
+    """Pages of segments that lie somewhere to be read in part."""
 
-    fetch: Callable[[int], bytes]
-    """By the segment's number."""
+    read: Callable[[int, int, int], bytes]
+    """So many bytes of a segment: its number, the offset, the count."""
     segment_bytes: int
-    _newest: dict[int, bytes]
-
-    @classmethod
-    def of(cls, fetch: Callable[[int], bytes], segment_bytes: int) -> SegmentPages:
-        return cls(fetch, segment_bytes, {})
 
     def page(self, begin: Lsn) -> bytes:
         number, offset = divmod(begin.position, self.segment_bytes)
-        if number not in self._newest:
-            self._newest.clear()
-            self._newest[number] = self.fetch(number)
-        return self._newest[number][offset : offset + WAL_PAGE_BYTES]
+        return self.read(number, offset, WAL_PAGE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

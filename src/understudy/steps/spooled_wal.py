@@ -42,7 +42,7 @@ def _spool_and_reach(receiver: WalReceiver) -> tuple[SpoolFacts, int]:
     while True:
         spool = receiver.spool()
         try:
-            return spool, len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
+            return spool, receiver.read_tail(spool.partial, 0).size_bytes if spool.partial is not None else 0
         except GiveUp as error:
             if error.code != SEGMENT_MISSING or not has_moved_on(receiver, spool):
                 raise

@@ -5,7 +5,6 @@ Shared by the steps that need WAL to be safe now and by the loop that keeps it s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome,
 from understudy.steps.spooled_wal import SEGMENT_MISSING, has_moved_on
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.pieces import NotingDigest, Pieces
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, history_file_name, parse_history_file
 
 
@@ -221,7 +221,7 @@ class WalShipper:
         content = self._receiver.read_segment(segment)
         last = self._tails.get(segment)
         if last is not None and segment not in self._complete:
-            self._compare_tail(segment, last, content[last.start : last.stop])
+            self._compare_tail(segment, last, content.between(last.start, last.stop))
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_segment(segment, content, begin_after_gap=begin_after_gap)
@@ -241,22 +241,24 @@ class WalShipper:
         last = self._tails.get(segment)
         offset, begin = (last.stop, last.start) if last is not None else (0, 0)
         content = self._receiver.read_tail(segment, begin)
-        tail = content[offset - begin :]
-        self._shorter = segment if len(content) < offset - begin else None
+        held = content.size_bytes
+        tail = content.between(offset - begin, held)
+        self._shorter = segment if held < offset - begin else None
         if last is not None and self._shorter is None:
-            self._compare_tail(segment, last, content[: offset - begin])
-        if not tail:
+            self._compare_tail(segment, last, content.between(0, offset - begin))
+        if not tail.size_bytes:
             return 0
+        stop, noting = offset + tail.size_bytes, NotingDigest(tail)
 
         def put(begin_after_gap: bool) -> PutOutcome:
-            return self._archive.put_tail(segment, offset, tail, begin_after_gap=begin_after_gap)
+            return self._archive.put_tail(segment, offset, noting.pieces, begin_after_gap=begin_after_gap)
 
         self._put(segment, put, spool, backup_begins_in)
-        self._tails[segment] = _StoredTail(offset, offset + len(tail), hashlib.sha256(tail).hexdigest())
-        self._covers[segment] = self._covers.get(segment, TailCover()).followed_by(offset, offset + len(tail))
+        self._tails[segment] = _StoredTail(offset, stop, noting.sha256)
+        self._covers[segment] = self._covers.get(segment, TailCover()).followed_by(offset, stop)
         self._newest = max(segment, self._newest or segment)
         self._put_together(segment, spool, backup_begins_in)
-        return len(tail)
+        return tail.size_bytes
 
     def _put_together(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> None:
         """Store many small tails once more as one: so a segment that fills slowly is read back in a few pieces."""
@@ -264,18 +266,18 @@ class WalShipper:
         if due is None:
             return
         cover, start, stop = due
-        content = self._receiver.read_tail(segment, start)[: stop - start]
+        content = self._receiver.read_tail(segment, start).between(0, stop - start)
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_tail(segment, start, content, begin_after_gap=begin_after_gap)
 
-        if len(content) == stop - start:  # else the receiver has just begun it again
+        if content.size_bytes == stop - start:  # else the receiver has just begun it again
             self._put(segment, put, spool, backup_begins_in)
             self._covers[segment] = cover
 
-    def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: bytes) -> None:
+    def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: Pieces) -> None:
         """``piece``: what the spool holds now where the repository's last tail is. The archive says what a difference means."""
-        digest = hashlib.sha256(piece).hexdigest()
+        digest = piece.sha256()
         if last.sha256 == digest:
             return
         self._claim.require()

@@ -29,6 +29,7 @@ from understudy.ports.clock import Clock
 from understudy.ports.database import Database, ServerFacts, SlotHolder
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.pieces import Pieces
 from understudy.vocabulary.synchronous_names import SynchronousNames
 from understudy.vocabulary.wal import SET_BACK_HINT, Lsn, Timeline, WalSegment, parse_history_file
 
@@ -116,10 +117,10 @@ class PostgresWalReceiver:
     def spool(self) -> SpoolFacts:
         return self._spool.facts(self._options.limit_bytes)
 
-    def read_segment(self, segment: WalSegment) -> bytes:
+    def read_segment(self, segment: WalSegment) -> Pieces:
         return self._spool.read_segment(segment)
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
         return self._spool.read_tail(segment, offset)
 
     def read_history(self, timeline: Timeline) -> bytes:
