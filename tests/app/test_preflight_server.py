@@ -4,9 +4,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.flavours import REPLICATION_ROLE, Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
 from understudy.judge.preflight import Grade, passes
 
 SLOT = "understudy_shop_orders"
@@ -37,6 +40,10 @@ def changed(server, **settings):
         for name in settings:
             server.sql(f"alter system reset {name}")
         reload(before)
+
+
+def take_a_backup(desk):
+    assert back_up(Installation.open(desk.stack_file, desk.state), "orders", None, SilentWatcher()).succeeded
 
 
 def is_ok(finding):
@@ -161,6 +168,22 @@ def test_a_tablespace_without_a_place_in_a_recovery_is_a_failure(desk):
         desk.write(server, f"recover: {{directory: {desk.directory}/r, programs: {server.programs}, "
                            f"tablespaces: {{fast: {desk.directory}/fast}}}}")  # fmt: skip
         assert is_ok(desk.finding("tablespaces"))
+
+
+def test_a_tablespace_that_was_made_after_the_newest_backup_is_warned_of_until_there_is_another(desk):
+    with PostgresServer() as server:
+        desk.write(server, url=server.url)
+        server.sql(f"create tablespace early location '{server.new_directory('early')}'")
+        assert "tablespaces_backed_up" not in desk.check(), "that there is no backup yet is told elsewhere"
+        take_a_backup(desk)
+        assert is_ok(desk.finding("tablespaces_backed_up"))
+        server.sql(f"create tablespace late location '{server.new_directory('late')}'")
+        finding = desk.finding("tablespaces_backed_up")
+        assert finding.grade is Grade.WARNING
+        assert "late" in finding.found and str(server.directory / "late") in finding.found and "early" not in finding.found
+        assert finding.change == "understudy backup orders"
+        take_a_backup(desk)
+        assert is_ok(desk.finding("tablespaces_backed_up"))
 
 
 def test_a_server_that_does_not_answer_leaves_the_rest_of_the_check_standing(desk):

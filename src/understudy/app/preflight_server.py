@@ -12,12 +12,14 @@ from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, SERVER_PROGRA
 from understudy.app.installation import Installation
 from understudy.app.preflight_host import blocked_at, look_at_directory
 from understudy.app.preflight_landing import check_landing
+from understudy.app.preflight_tablespaces import backed_up_tablespaces
 from understudy.judge.preflight import (
     Finding,
     Grade,
     PreflightServer,
     Protection,
     finding_of,
+    judge_backed_up,
     judge_clock,
     judge_server,
     judge_tablespaces,
@@ -93,6 +95,8 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
             server = database.facts()
             findings.append(Finding(subject, "replication", Grade.OK, "a replication connection was opened"))
             findings += judge_tablespaces(server.tablespaces, _protection(installation, name))
+            backed_up = backed_up_tablespaces(installation, name, server.system_identifier) if server.tablespaces else None
+            findings += judge_backed_up(server.tablespaces, _protection(installation, name), backed_up)
             size_bytes = database.size_bytes()
         except UnderstudyError as error:
             failed = {finding.aspect for finding in findings if finding.grade is Grade.FAILURE}

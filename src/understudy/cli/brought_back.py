@@ -30,7 +30,7 @@ def print_brought_back(view: RunView) -> None:
         return
     if view.succeeded and "directory" in provisioned:
         say(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
-    for aside in cast(list[str], provisioned.get("set_aside", [])):
+    for aside in (*_set_aside(provisioned), *_set_aside(replayed)):
         say(f"set aside:     {aside}")
 
 
@@ -50,6 +50,12 @@ def print_how_to_start(view: RunView, programs: str | None) -> None:
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:
     found = next((step for step in view.steps if step.key.endswith(f"/{verb}")), None)
     return found.evidence.proof if found is not None and found.evidence is not None else {}
+
+
+def _set_aside(proof: Mapping[str, Json]) -> list[str]:
+    """The proof of a step that failed holds texts only."""
+    found = proof.get("set_aside", [])
+    return found.split(", ") if isinstance(found, str) else cast(list[str], found)
 
 
 def _last_commit(replayed: Mapping[str, Json]) -> str:

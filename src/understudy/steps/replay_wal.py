@@ -16,10 +16,11 @@ from understudy.repository.fetched_pages import FetchedSegments
 from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
 from understudy.repository.restore_target import RestoreTarget, target_faults
 from understudy.repository.wal_archive import WalArchive
-from understudy.repository.wal_prefetch import WalPrefetcher
+from understudy.repository.wal_prefetch import WalPrefetcher, see_nothing
 from understudy.repository.wal_records import Behind, SegmentPages, WalRecords
 from understudy.repository.wal_requests import WalRequest, asked_again, end_reached, stuck_at
 from understudy.steps.codec import step_kind
+from understudy.steps.old_tablespaces import OldTablespaces
 from understudy.steps.placed import POLL_SECONDS, PlacedStep
 from understudy.steps.replay_faults import (
     earlier_attempt_ended,
@@ -63,6 +64,17 @@ def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
         yield
     except GiveUp:
         prefetcher.raise_if_failed()
+        raise
+
+
+@contextmanager
+def _saying_what_was_set_aside(old: OldTablespaces | None) -> Iterator[None]:
+    """Also where replay fails afterwards: somebody will look for it."""
+    try:
+        yield
+    except GiveUp as error:
+        if old is not None and old.set_aside:
+            error.add_proof(set_aside=", ".join(map(str, old.set_aside)))
         raise
 
 
@@ -184,7 +196,8 @@ class ReplayWal(PlacedStep):
         path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
         if path.reaches_at_most < backup.stop_lsn:
             raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, segment_bytes))
-        self._mark_as_standby(instances)
+        old = None if self.is_copy else OldTablespaces(world, self.resource, self._directory(instances), instances, segment_bytes)
+        self._mark_as_standby(instances, old)
         prefetcher = WalPrefetcher(
             archive,
             path.names,
@@ -192,9 +205,10 @@ class ReplayWal(PlacedStep):
             owner=instances.owner,
             segment_bytes=segment_bytes,
             workers=self.workers,
+            before_ready=see_nothing if old is None else old.before_ready,
         )
         follow = {"recovery_target_timeline": str(self.timeline)}
-        with prefetcher, prefetcher.nameless_file() as pages:
+        with _saying_what_was_set_aside(old), prefetcher, prefetcher.nameless_file() as pages:
             with _cause_first(prefetcher):
                 records = _records_on(path, archive, segment_bytes, pages)
                 ending = self._play(world, prefetcher, path, records, {**follow, **self.target.settings})
@@ -217,6 +231,8 @@ class ReplayWal(PlacedStep):
             "bytes_not_replayed": ending.bytes_not_replayed,
             "segments": len([name for name in path.names if is_segment_name(name)]),
         }
+        if old is not None:
+            result = {**result, "set_aside": old.set_aside}
         world.receipts.write(self.receipt, result)
         return witness.done(result, hint=_cut_off_hint(result))
 
@@ -224,14 +240,16 @@ class ReplayWal(PlacedStep):
     def receipt(self) -> str:
         return replay_receipt(self.resource)
 
-    def _mark_as_standby(self, instances: Instances) -> None:
+    def _mark_as_standby(self, instances: Instances, old: OldTablespaces | None) -> None:
         """The server's own file, as if it had been restored; a link that was put in its place is refused, not followed."""
         directory = self._directory(instances)
         with target_faults():
             with directory.open_file(_STANDBY_SIGNAL):
                 pass  # empty: its being there is what counts
-            if self.is_copy:
+            if old is None:
                 directory.freeze_tablespaces()
+            else:
+                old.keep_off()
 
     def _directory(self, instances: Instances) -> RestoreTarget:
         return RestoreTarget(Path(self.place.directory), owner=instances.owner)
