@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.app.desk import desk
+from tests.app.desk import Desk, KeptDesk, desk
 from tests.cli.commands import assert_refused, understudy
 from tests.servers.postgres import PostgresServer
 
@@ -20,12 +20,20 @@ def server():
         yield made
 
 
-@pytest.fixture
-def backed_up(desk, server):
+@pytest.fixture(scope="module")
+def after_a_backup(server):
+    desk = Desk()
     desk.write(server, url=server.url)
     done = understudy(desk, "backup", "orders")
     assert done.returncode == 0, done.stderr
-    return desk
+    kept = KeptDesk(desk)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def backed_up(after_a_backup):
+    return after_a_backup.put_back()
 
 
 @pytest.fixture
