@@ -74,7 +74,10 @@ def _backup(kind: BackupKind) -> Callable[[Installation, Path], Plan]:
 
 
 FULL_BACKUP = _scene(_backup(BackupKind.FULL))
-INCREMENTAL_BACKUP = _scene(_backup(BackupKind.INCREMENTAL))
+# The steps around it are the full backup's, and so are their names: what differs is what is taken, and what is written of it.
+INCREMENTAL_BACKUP = _scene(
+    _backup(BackupKind.INCREMENTAL), ("orders/take-base-backup:*", "orders/write-backup-manifest:*", "run:*")
+)
 # With a bucket beside the directory; what the other scenes visit is left out. Objects are copied one after the other, so a second
 # put that is a point is, in a process that comes late, the last one before the manifest's.
 COPIED_BACKUP = _scene(
