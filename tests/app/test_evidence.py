@@ -3,14 +3,13 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import Desk, KeptDesk
 from tests.app.recovered import edited, findings_of_edited, verify_here
 from tests.restore_matrix.estate import SilentWatcher, expect_success
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from understudy import __version__
 from understudy.app.backups import back_up
@@ -111,10 +110,7 @@ def test_a_removed_record_is_found_by_the_command_with_exit_code_1(backed_up, de
     exported = json.loads(file.read_text())
     del exported["links"][-1]
     file.write_text(json.dumps(exported))
-    done = subprocess.run(
-        [sys.executable, "-m", "understudy", "evidence", "verify", str(file), "--stack", desk.stack_file, "--state", desk.state],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = programs.run("evidence", "verify", file, "--stack", desk.stack_file, "--state", desk.state)
     assert done.returncode == 1
     assert "cut off at link" in done.stdout
 
@@ -146,13 +142,7 @@ def test_a_tail_that_was_cut_off_with_its_head_shows_by_the_copy_in_the_reposito
 
 
 def understudy(desk, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "understudy", *map(str, arguments)],
-        cwd=desk.directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return programs.run(*arguments, cwd=desk.directory)
 
 
 def verify(desk, *arguments):

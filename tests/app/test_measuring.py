@@ -1,14 +1,12 @@
 """What an exit code of 0 says after a drill: every objective is known to be met."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import Desk
 from tests.restore_matrix.estate import SilentWatcher
+from tests.servers import programs
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
@@ -43,11 +41,7 @@ def drill(server, desk, rpo, *arguments, lines=()):
     desk.write(server, *lines, url=server.url)
     with desk.stack_file.open("a") as file:
         file.write(f"objectives: {{database_corruption: {{rto: 1h, rpo: {rpo}}}}}\n")
-    command = [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file]
-    done = subprocess.run(
-        [*command, "--state", desk.state, *arguments],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240,
-    )  # fmt: skip
+    done = programs.run("drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state, *arguments)
     return done.returncode, done.stdout
 
 

@@ -4,11 +4,12 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 
 from tests.app.desk import Desk, KeptDesk, desk
-from tests.cli.commands import assert_refused, understudy
+from tests.cli.commands import assert_refused, environment, understudy
 from tests.servers.postgres import PostgresServer
 
 __all__ = ["desk"]
@@ -137,7 +138,11 @@ def test_a_damaged_engine_is_set_aside_because_the_records_are_the_truth(backed_
 
 def test_an_output_that_is_full_is_told(backed_up):
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = understudy(backed_up, "status", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-m", "understudy.cli.main", "status"],
+            env=environment(backed_up), cwd=backed_up.directory, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, timeout=120,
+        )  # fmt: skip
     assert_refused(done, "host_refused", 1)
     assert "Exception ignored" not in done.stderr
 

@@ -5,14 +5,13 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 
 import pytest
 
 from tests.app.desk import Desk
-from tests.cli.commands import understudy
+from tests.cli.commands import environment, understudy
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 
 RESOURCE, REPOSITORY = "customer-orders-europe-west", "object-storage-in-frankfurt"
@@ -44,12 +43,8 @@ def in_terminal(desk, columns, *arguments):
     """The lines that a terminal of so many columns is sent, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    place = {"UNDERSTUDY_STATE": str(desk.state), "UNDERSTUDY_STACK": str(desk.stack_file), "HOME": "/nonexistent"}
-    command = [sys.executable, "-m", "understudy.cli.main", *arguments]
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **place}
-    process = subprocess.Popen(
-        command, env=environment, cwd=desk.directory, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
-    )
+    there = {"env": environment(desk) | {"TERM": "xterm"}, "cwd": desk.directory}
+    process = programs.start(*arguments, stdout=theirs, stderr=theirs, **there)
     os.close(theirs)
     received = bytearray()
     try:

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import desk
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 
 __all__ = ["desk"]
@@ -20,13 +19,8 @@ def server():
 
 
 def understudy(desk, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "understudy.cli.main", *map(str, arguments)],
-        cwd=desk.directory,
-        env={"PATH": os.environ["PATH"], "UNDERSTUDY_STATE": str(desk.state), "HOME": "/nonexistent", **environment},
-        capture_output=True,
-        text=True,
-    )
+    place = {"PATH": os.environ["PATH"], "UNDERSTUDY_STATE": str(desk.state), "HOME": "/nonexistent"}
+    return programs.run(*arguments, cwd=desk.directory, env=place | environment)
 
 
 def test_from_a_connection_string_to_a_check_that_passes(desk, server):

@@ -9,7 +9,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyrage
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.room import new_path
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
 from tests.servers.rclone_s3 import RcloneS3
@@ -101,9 +101,8 @@ class Stage:
     def start(self, *words: str, state: str = "state", output: Path | None = None) -> subprocess.Popen[str]:
         """The command line, in a process of its own, with nobody at its terminal; ``output`` is to be read meanwhile."""
         options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]
-        command = [sys.executable, "-m", "understudy.cli.main", *words, *options]
         with nullcontext(subprocess.PIPE) if output is None else output.open("w") as out:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, cwd="/")
+            return programs.start(*words, *options, stdout=out, stderr=subprocess.STDOUT, cwd="/")
 
     def call(self, *words: str, state: str = "state") -> tuple[int, str]:
         """The same to its end: its exit code and what it printed."""
