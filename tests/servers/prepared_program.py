@@ -4,13 +4,14 @@
 with four descriptors: the command's standard input, output and error, and a socket on which two messages go back, its pid
 and, once it has ended, its wait status. The process ends when nobody holds the other end of the socket any more.
 
-What is forked is as a fresh start would leave it: it ends by the interpreter's own way, with the streams, signals, environment,
-directory and arguments that ``python -m`` gives. It shares with its like only what was imported, and the seed by which sets of
-words are ordered. So nothing may be called here but imports: no thread, no connection, no look at the environment.
+What is forked finds the streams, signals, environment, directory and arguments that ``python -m`` gives, and ends so. It
+shares with its like only what was imported, and the seed by which sets of words are ordered. So nothing may be called here but
+imports: no thread, no connection, no look at the environment.
 """
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import gc
 import importlib
@@ -22,6 +23,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -146,6 +148,25 @@ def _begin_as(request: Request) -> None:
     sys.modules.pop(request.module, None)  # it is run as __main__; who imports it then gets another, as ever
 
 
+def _run_to_its_end(module: str) -> None:
+    """As ``python -m``, but that a process which ends well does not take apart, and copy for it, what it shares with this one."""
+    code = 0
+    try:
+        runpy._run_module_as_main(module)  # type: ignore[attr-defined]
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        code = end.code or 0
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            sys.exit(code)  # the interpreter knows what to make of it
+    os._exit(code)
+
+
 def _only_thread() -> bool:
     return len(list(Path("/proc/self/task").iterdir())) == 1
 
@@ -162,4 +183,4 @@ if __name__ == "__main__":
     if _wanted is not None:
         _begin_as(_wanted)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        runpy._run_module_as_main(_wanted.module)  # type: ignore[attr-defined]
+        _run_to_its_end(_wanted.module)

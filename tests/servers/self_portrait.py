@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import locale
@@ -11,6 +12,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +49,11 @@ def end(how: str) -> None:
         print("waiting", flush=True)  # noqa: T201
         print(f"read {sys.stdin.readline()!r}")  # noqa: T201
         how = "7"
+    if how == "lingers":
+        atexit.register(print, "at exit")
+        threading.Thread(target=lambda: print(f"after {threading.main_thread().join()}")).start()  # noqa: T201
+    if how == "says why not":
+        sys.exit(how)
     if how == "raises":
         print("not flushed")  # noqa: T201
         raise ValueError(how)

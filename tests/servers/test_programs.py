@@ -96,13 +96,14 @@ def test_at_a_terminal_it_knows_so_and_its_lines_come_at_once():
     ("how", "code", "out"),
     [
         ("0", 0, "not flushed\n"), ("130", 130, "not flushed\n"), ("raises", 1, "not flushed\n"),
+        ("lingers", 0, "after None\nat exit\n"), ("says why not", 1, ""),
         ("SIGKILL", -9, ""), ("SIGTERM", -15, ""), ("SIGINT", -2, ""), ("SIGPIPE", 0, ""),
     ],
 )  # fmt: skip
 def test_its_end_is_told_as_the_system_tells_it(begin, how, code, out):
     ended, printed, said = said_at_its_end(begin(how))
     assert (ended, printed) == (code, out), said
-    words = {"raises": "ValueError: raises\n", "SIGINT": "KeyboardInterrupt\n"}.get(how, "")
+    words = {"raises": "ValueError: raises\n", "says why not": "says why not\n", "SIGINT": "KeyboardInterrupt\n"}.get(how, "")
     assert said.endswith(words) and bool(said) == bool(words)
 
 
