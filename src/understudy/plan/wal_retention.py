@@ -73,7 +73,7 @@ def window_bases(cluster: ClusterHoldings, backups: Sequence[BackupManifest], si
 
     For each timeline that was written in the window: the backup nearest before it, and behind each hole in the WAL the next one.
     Which timelines these are is told by the backups from before the window: a server does not go back to a lower one. One that
-    seems to be older than the window, and stands in the WAL behind one that is not, was stamped by a clock that had been set back.
+    seems to be older than the window, and stands in the WAL behind one that is not, was stamped by a clock that was set back.
 
     Args:
         backups: The restorable ones that count, in the order of the WAL.
