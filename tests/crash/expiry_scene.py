@@ -25,6 +25,7 @@ from understudy.plan.wal_retention import ClusterHoldings
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress
+from understudy.ports.wal_remains import WalRemains
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.repository.catalog import Repository
@@ -156,6 +157,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             receivers={ORDERS: receiver},
             instances={},
             places=cast(Places, None),
+            remains=cast(WalRemains, None),
         )
 
     return world

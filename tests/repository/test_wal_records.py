@@ -187,6 +187,35 @@ def test_a_flipped_bit_in_a_record_is_damage_where_another_record_follows(writte
     assert not records.record_ends_at(written.at(-(-written.end_of(index) // 8) * 8))
 
 
+@settings(anything, max_examples=25)
+@given(data=st.data())
+def test_the_whole_records_end_before_the_first_that_is_flipped_or_cut_off(written, data):
+    index = data.draw(any_record(written).filter(lambda each: each > 0))
+    _begin, end = written.begins[index], written.end_of(index)
+    piece = data.draw(st.sampled_from(written.bytes_of(index)))
+    at = data.draw(st.integers(piece.start, piece.stop - 1))
+    if data.draw(st.booleans()):
+        records = written.records((at, bytes([written.content[at] ^ 1 << data.draw(st.integers(0, 7))])))
+    else:
+        records = written.records(upto=at // 8 * 8)
+    found = records.whole_until(records.first_behind(written.starts))
+    before = written.at(-(-written.end_of(index - 1) // 8) * 8)
+    if written.listed[index - 1][1] == HEADER_ONLY:
+        before = written.at(-(-before.bytes_since(written.starts) // written.segment_bytes) * written.segment_bytes)
+    if any(written.content[at // 8 * 8 : end]):
+        assert found == before
+    assert records.record_ends_at(before)
+
+
+def test_the_records_of_a_segment_are_found_from_its_first_page_on(written):
+    last = len(written.listed) - 1
+    records = written.records(upto=written.end_of(last))
+    for offset in range(0, written.end_of(last), written.segment_bytes):
+        first = records.first_behind(written.at(offset))
+        assert first.bytes_since(written.starts) in written.begins
+        assert records.whole_until(first) == written.at(-(-written.end_of(last) // 8) * 8)
+
+
 @anything
 @given(data=st.data())
 def test_a_flipped_bit_in_the_very_last_record_is_never_taken_for_the_end(written, data):

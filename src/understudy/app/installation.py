@@ -19,6 +19,7 @@ from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
+from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
@@ -222,6 +223,7 @@ class Installation:
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
+            remains=DataDirectoryRemains(),
         )
 
     def landed(self, name: ResourceName) -> Landed | None:

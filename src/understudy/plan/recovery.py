@@ -146,7 +146,14 @@ def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> 
     )
     to_move = wish.landing.address_to_move if wish.landing is not None else None
     asked = question(fence, wish.target, facts.old_server, to_move, set_aside=wish.set_aside)
-    ship = ShipRemainingWal(wish.resource, wish.repositories, system, segment_bytes)
+    ship = ShipRemainingWal(
+        wish.resource,
+        wish.repositories,
+        system,
+        segment_bytes,
+        timeline=choice.timeline,
+        old_directories=(wish.place.directory,),
+    )
     return [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
 
 

@@ -36,7 +36,27 @@ class SpoolFacts:
     """Whose WAL it is; None where none was ever received."""
 
 
-class WalReceiver(Protocol):
+class WalSource(Protocol):
+    """WAL that lies on this host, to be shipped. Failures: ``GiveUp`` with ``segment_missing``."""
+
+    def spool(self) -> SpoolFacts: ...
+
+    def read_segment(self, segment: WalSegment) -> Pieces:
+        """A complete segment's bytes, exactly ``segment.size_bytes``; once it is forgotten, ``segment_missing``."""
+        ...
+
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
+        """What the ``.partial`` holds from ``offset`` up to its last byte that is not zero.
+
+        Bytes behind the returned ones may still come; bytes returned never change. Also answers for a segment that has
+        meanwhile become complete, as if it were still the partial one.
+        """
+        ...
+
+    def read_history(self, timeline: Timeline) -> bytes: ...
+
+
+class WalReceiver(WalSource, Protocol):
     """One detached receiver per database. It survives this process and is adopted again by the next one.
 
     Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
@@ -57,22 +77,6 @@ class WalReceiver(Protocol):
         ...
 
     def facts(self) -> ReceiverFacts: ...
-
-    def spool(self) -> SpoolFacts: ...
-
-    def read_segment(self, segment: WalSegment) -> Pieces:
-        """A complete segment's bytes, exactly ``segment.size_bytes``; once it is forgotten, ``segment_missing``."""
-        ...
-
-    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
-        """What the ``.partial`` holds from ``offset`` up to its last byte that is not zero.
-
-        Bytes behind the returned ones may still come; bytes returned never change. Also answers for a segment that has
-        meanwhile become complete, as if it were still the partial one.
-        """
-        ...
-
-    def read_history(self, timeline: Timeline) -> bytes: ...
 
     def forget(self, segments: Sequence[WalSegment]) -> None:
         """Remove complete segments that are safe elsewhere. The newest complete one stays: the receiver starts from it."""

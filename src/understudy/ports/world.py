@@ -13,6 +13,7 @@ from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
 from understudy.ports.wal_receiver import WalReceiver
+from understudy.ports.wal_remains import WalRemains
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 
@@ -52,3 +53,4 @@ class World:
     receivers: Mapping[ResourceName, WalReceiver]
     instances: Mapping[ResourceName, Instances]
     places: Places
+    remains: WalRemains

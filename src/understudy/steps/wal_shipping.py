@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.ports.wal_receiver import SpoolFacts, WalReceiver, WalSource
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
@@ -69,10 +69,11 @@ class WalShipper:
     """
 
     def __init__(
-        self, receiver: WalReceiver, archive: WalArchive, claim: OwnClaim, compared: dict[WalSegment, str] | None = None
+        self, receiver: WalSource, archive: WalArchive, claim: OwnClaim, compared: dict[WalSegment, str] | None = None
     ) -> None:
         """
         Args:
+            receiver: Whose spool it is; or what else lies on this host.
             claim: The controller's on that repository: when another one has taken over, nothing more goes there.
             compared: What an earlier shipper into this repository compared; kept up, so that the next one may have it.
         """
@@ -118,6 +119,7 @@ class WalShipper:
         self._gaps, self._stored = [], 0
         damaged: dict[str, GiveUp] = {}
         while True:
+            remembered = self._known
             self._learn()
             spool = self._receiver.spool()
             damaged |= self._ship_histories(spool)
@@ -125,7 +127,9 @@ class WalShipper:
                 damaged |= self._ship_segments(spool, backup_begins_in, compare_from, before_each)
                 tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
             except GiveUp as error:
-                if error.code != SEGMENT_MISSING or not has_moved_on(self._receiver, spool):
+                # Others ship here, too: a recovery brings what never was in the spool.
+                filled = error.code == WAL_HOLE and remembered
+                if not filled and (error.code != SEGMENT_MISSING or not has_moved_on(self._receiver, spool)):
                     raise
                 self._known = False
             else:
@@ -342,20 +346,27 @@ class WalShipper:
 
 
 def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
-    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled.
+    """One pass of a step over everything that the spool holds now. Raises as ``ship_source`` does."""
+    receiver = world.receivers[ResourceName(resource)]
+    return ship_source(world, receiver, resource, repository, system_identifier, segment_bytes)
+
+
+def ship_source(
+    world: World, source: WalSource, resource: str, repository: str, system_identifier: str, segment_bytes: int
+) -> Shipped:
+    """One pass of a step over everything that is there now. Raises as ``WalShipper.ship_once`` does, and Cancelled.
 
     Of what both hold only the newest is compared, because somebody waits for it.
     """
-    name, place = ResourceName(resource), Repository.of(world, RepositoryName(repository))
-    archive = place.wal(name, SystemIdentifier(system_identifier), segment_bytes)
+    place = Repository.of(world, RepositoryName(repository))
+    archive = place.wal(ResourceName(resource), SystemIdentifier(system_identifier), segment_bytes)
 
     def before_each(shipped: int, of: int) -> None:
         world.cancellation.raise_if_requested()
         world.progress.report("shipping WAL", shipped * segment_bytes, of * segment_bytes)
 
-    claim, receiver = place.own_claim(world.controller, world.clock), world.receivers[name]
-    newest = max(receiver.spool().segments, default=None)
-    return WalShipper(receiver, archive, claim).ship_once(compare_from=newest, before_each=before_each)
+    claim, newest = place.own_claim(world.controller, world.clock), max(source.spool().segments, default=None)
+    return WalShipper(source, archive, claim).ship_once(compare_from=newest, before_each=before_each)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:
