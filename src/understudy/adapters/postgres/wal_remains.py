@@ -172,31 +172,39 @@ class _Walk:
         if not run:
             return Remains(_Source(self.files, (), None, base, ()), base, hole)
         unread: list[str] = []
-        end, begins_whole = self._end(records := self._records(run, unread), before if before in written else None, run[0], base)
-        if end is None:
+        records, ahead = self._records(run, unread), self._ahead_of(before, written)
+        begin, end = self._whole(records, ahead, run[0], base)
+        if begin is None or end is None:
             return Remains(_Source(self.files, (), None, base, ()), base, f"{self.files.path(run[0].name)} is damaged")
         damaged = records.behind(end) is Behind.DAMAGE and records.reaches > page_end(end + 1)
         file = self.files.path(self._segment(end.position // self.held.segment_bytes).name)
         faults = [*unread, *([f"{file} is damaged behind {end}"] if damaged else []), *([hole] if hole else [])]
-        compared = [before] if begins_whole and before in self.held.segments else []
+        compared = [before] if begin <= before.start and before in self.held.segments else []
         whole = tuple(each for each in (*compared, *run) if each.end <= end)
         rest = next((each for each in run if each.start < end < each.end), None)
         histories = tuple(each for each in self._timelines() if each > leg and self.files.has_history(each))
         return Remains(_Source(self.files, whole, rest, end, histories), end, next(iter(faults), ""))
 
-    def _end(self, records: WalRecords, before: WalSegment | None, first: WalSegment, base: Lsn) -> tuple[Lsn | None, bool]:
-        """Behind the last whole record, and whether all in ``before`` was found whole, too.
+    def _ahead_of(self, before: WalSegment, written: set[WalSegment]) -> list[WalSegment]:
+        """Where the way may begin: with ``before``, and the one in which the record begins that reaches over into that."""
+        earlier = self._segment(before.number - 1)
+        return [each for each in (earlier, before) if {each, before} <= written]
 
-        Damage to what is held anyway does no harm. So where the way from ``before`` ends early it begins anew in ``first``,
-        unless the record that reaches over there is not held to its end.
+    def _whole(self, records: WalRecords, ahead: list[WalSegment], first: WalSegment, base: Lsn) -> tuple[Lsn | None, Lsn | None]:
+        """From where on each record is whole that the way to the last whole one leads over, and where that ends.
+
+        Damage to what is held anyway does no harm. So where the way ends before ``first`` it begins anew further on; in ``first``
+        only where the record that reaches over there is held to its end, or nothing is left that would tell.
         """
-        end = records.whole_until(records.first_behind(before.start)) if before is not None else None
-        if end is not None and end >= first.start:
-            return end, True
+        for each in ahead:
+            begin = records.first_behind(each.start)
+            end = records.whole_until(begin)
+            if end is not None and end >= first.start:
+                return begin, end
         begin = records.first_behind(first.start)
-        if before is not None and begin is not None and begin > base:
-            return None, False
-        return records.whole_until(begin), False
+        if ahead and begin is not None and begin > base:
+            return None, None
+        return begin, records.whole_until(begin)
 
     def _segment(self, number: int) -> WalSegment:
         """A segment within which a timeline is left is of the one that goes on, whose copy begins with the same bytes."""
@@ -213,7 +221,8 @@ class _Walk:
             try:
                 return self.files.read(self._segment(number))
             except GiveUp as error:
-                unread.append(error.found)
+                if number >= run[0].number:
+                    unread.append(error.found)
                 return bytes(self.held.segment_bytes)
 
         reaches = run[-1].start + len(fetch(run[-1].number).rstrip(b"\0"))
