@@ -25,7 +25,7 @@ SHIP = f"{RESOURCE}/ship-remaining-wal"
 def unreceived(estate):
     """A backup and the spool hold row 1; rows 2 and 3 were committed while nothing received, and the server is killed.
 
-    Returns where row 2 was safe.
+    Returns where row 2 was safe, and where row 3 was.
     """
     estate.server.sql("create table kept (n int); insert into kept values (1)")
     estate.command("backup", "orders")
@@ -35,13 +35,14 @@ def unreceived(estate):
     between = estate.flushed()
     estate.write(2)
     estate.server.sql("insert into kept values (3)")
+    end = estate.flushed()
     estate.server.kill_everything()
-    return between
+    return between, end
 
 
-def recovered(estate):
+def recovered(estate, *arguments):
     """The rows, the evidence of the step that ships, and what a person reads."""
-    done = estate.command("recover", "database_corruption", "--yes")
+    done = estate.command("recover", "database_corruption", "--yes", *arguments)
     [run] = estate.installation.records.runs(1)
     step = next(step for step in estate.installation.records.steps(run.run) if step.key == SHIP)
     with psycopg.connect(estate.server.url, autocommit=True) as connection:
@@ -49,12 +50,12 @@ def recovered(estate):
     return [row for (row,) in rows], step.evidence, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("flavour", [Flavour.WHEEL_18, Flavour.DEBIAN_15], ids=["18", "15"])
-def test_what_a_killed_server_wrote_while_nothing_received_comes_back_and_its_directory_stays_as_it_was(make_estate, flavour):
+@pytest.mark.parametrize(("flavour", "to"), [(Flavour.WHEEL_18, "latest"), (Flavour.DEBIAN_15, "lsn")], ids=["18", "15"])
+def test_what_a_killed_server_wrote_while_nothing_received_comes_back_and_its_directory_stays_as_it_was(make_estate, flavour, to):
     estate = make_estate(server={"flavour": flavour})
-    unreceived(estate)
+    _, end = unreceived(estate)
     before = {path.relative_to(estate.server.data): found for path, found in files_in(estate.server.data).items()}
-    rows, evidence, said = recovered(estate)
+    rows, evidence, said = recovered(estate, *(["--lsn", str(end)] if to == "lsn" else []))
     assert rows == [1, 2, 3]
     [left] = evidence.proof["old_server"]
     assert left["taken_bytes"] >= 2 * 2**20 and left["segments"] >= 3 and left["fault"] == ""
@@ -65,7 +66,7 @@ def test_what_a_killed_server_wrote_while_nothing_received_comes_back_and_its_di
 
 def test_a_damaged_pg_wal_gives_what_lies_before_the_damage_and_it_is_told(make_estate):
     estate = make_estate(server={"settings": {"autovacuum": "off"}})
-    between = unreceived(estate)
+    between, _ = unreceived(estate)
     damaged = WalSegment.holding(Timeline(1), between, 2**20)
     path = estate.server.data / "pg_wal" / damaged.name
     content = bytearray(path.read_bytes())
@@ -98,6 +99,27 @@ def test_what_the_server_wrote_while_the_spool_was_full_comes_back_and_serve_goe
     assert evidence.proof["old_server"][0]["taken_bytes"] >= 2**20
     estate.wait_until_held(write_to_the_recovered(estate))
     assert "wal_hole" not in estate.log_text()
+
+
+def test_a_standby_that_was_promoted_while_nothing_received_comes_back_on_its_new_timeline(make_estate):
+    estate = make_estate(server={"settings": {"wal_keep_size": "64MB"}})
+    server = estate.server
+    server.sql("create table kept (n int); insert into kept values (1)")
+    estate.command("backup", "orders")
+    received(estate)
+    estate.installation.receivers[RESOURCE].stop()
+    server.sql("insert into kept values (2)")
+    estate.write()
+    server.stop()
+    (server.data / "standby.signal").touch()
+    server.start()
+    server.promote()
+    server.sql("insert into kept values (3)")
+    server.kill_everything()
+    rows, evidence, _ = recovered(estate)
+    assert rows == [1, 2, 3]
+    assert evidence.proof["old_server"][0]["segments"] >= 2
+    assert Timeline(2) in estate.archive().contents().histories
 
 
 def shipped(estate, run, cluster, *directories):

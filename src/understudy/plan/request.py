@@ -17,6 +17,7 @@ from understudy.plan.plan import Plan, Procedure
 from understudy.records.run import RunState, StepRecord
 from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.copy_backup import PARENT_MISSING
+from understudy.steps.provision_target import DATA_SET_ASIDE
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
 from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
@@ -94,6 +95,8 @@ class RecoveryRequest:
     fence_override_by: Person | None = None
     disruption: Disruption | None = None
     """Since when the service is lost, of a recovery: the same for all of its runs."""
+    old_directories: tuple[str, ...] | None = None
+    """Where the old server's data lie since a run of the request has set them aside. None: where the recovery goes."""
     take_over: bool = False
     """Whether the repositories are to be this controller's, whoever wrote to them last."""
 
@@ -134,7 +137,21 @@ def _from_another_backup(
     if choice.label is not None and not _is_followed(repository, choice, repositories):
         return None
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
-    return replace(request, choice=replace(choice, without=choice.without | {useless}), approved_by=request.approved_by or agreed)
+    return replace(
+        request,
+        choice=replace(choice, without=choice.without | {useless}),
+        approved_by=request.approved_by or agreed,
+        old_directories=_old_directories(request, steps),
+    )
+
+
+def _old_directories(request: RecoveryRequest, steps: Sequence[StepRecord]) -> tuple[str, ...] | None:
+    """Only the first run that sets something aside finds the old server's data; a later one finds the copy of the run before."""
+    if request.old_directories is not None or request.procedure is not Procedure.RECOVERY:
+        return request.old_directories
+    proofs = (step.evidence.proof for step in steps if step.evidence is not None)
+    aside = (proof.get(DATA_SET_ASIDE) for proof in proofs)
+    return tuple(str(each) for each in aside if each is not None)
 
 
 def _is_followed(repository: str, choice: Choice, repositories: Sequence[RepositoryName]) -> bool:
@@ -176,6 +193,7 @@ def request_to_json(request: Request) -> JsonObject:
         "approved_by": request.approved_by,
         "fence_override_by": request.fence_override_by,
         "disruption": None if request.disruption is None else disruption_to_json(request.disruption),
+        "old_directories": None if request.old_directories is None else list(request.old_directories),
         "take_over": request.take_over,
     }
 
@@ -192,6 +210,7 @@ def request_from_json(value: JsonObject) -> Request:
             origin=BackupOrigin(str(origin)),
         )
     disruption = cast("JsonObject | None", value.get("disruption"))
+    old_directories = cast("Sequence[str] | None", value.get("old_directories"))
     return RecoveryRequest(
         procedure=procedure,
         resource=resource,
@@ -201,6 +220,7 @@ def request_from_json(value: JsonObject) -> Request:
         approved_by=_person(value["approved_by"]),
         fence_override_by=_person(value["fence_override_by"]),
         disruption=None if disruption is None else disruption_from_json(disruption),
+        old_directories=None if old_directories is None else tuple(old_directories),
         take_over=bool(value.get("take_over", False)),
     )
 
