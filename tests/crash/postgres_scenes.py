@@ -33,7 +33,7 @@ STREAM_FIGURES = {
 REPLAY_FIGURES = {
     "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
     "replayed_lsn", "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
-    "written", "address", "start_again", "only_here_bytes", "hint",
+    "written", "address", "start_again", "only_here_bytes", "hint", "taken_bytes",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _READS = (
@@ -43,7 +43,7 @@ _READS = (
     "databases.*.standbys", "databases.*.presence", "databases.*.timeline_history",
     "receivers.*.facts", "receivers.*.spool", "receivers.*.read_*",
     "instances.*.facts", "instances.*.query", "instances.*.ask", "instances.*.control_data", "instances.*.command_to_start",
-    "instances.*.major",
+    "instances.*.major", "places.aside", "remains.*",
 )  # fmt: skip
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))
 

@@ -157,6 +157,13 @@ class Stage:
             claim = repository.own_claim(self.installation.records.controller_id(), self.installation.clock)
             WalShipper(self.installation.receivers[ORDERS], archive, claim).ship_once()
 
+    def write_unreceived(self) -> None:
+        """Rows that only the server has, which goes on without a receiver."""
+        self.server.sql("alter system set synchronous_standby_names = ''")
+        self.server.sql("select pg_reload_conf()")
+        self.installation.receivers[ORDERS].stop()
+        self.write_rows(600)
+
     def destroy_server(self) -> None:
         self.server.kill_everything()
         self.server.destroy()
@@ -217,6 +224,17 @@ class Stage:
         found |= {each.name for each in drills.iterdir()} if drills.exists() else set()
         found |= {each.name for each in self.server.directory.iterdir()} - _OF_THE_SERVER
         found |= {str(each) for each in self.socket_directories() if each.exists()}
+        return found
+
+    def rows_set_aside(self) -> list[int]:
+        """How many rows a server finds in each data directory that was set aside."""
+        found = []
+        for aside in self.server.directory.glob("data.before-*"):
+            old = self.server.sibling()
+            old.data = aside
+            [(rows,)] = old.start().sql("select count(*) from ledger")
+            old.stop()
+            found.append(int(str(rows)))
         return found
 
     def socket_directories(self) -> set[Path]:
