@@ -59,7 +59,9 @@ def test_what_a_killed_server_wrote_while_nothing_received_comes_back_and_its_di
     assert rows == [1, 2, 3]
     [left] = evidence.proof["old_server"]
     assert left["taken_bytes"] >= 2 * 2**20 and left["segments"] >= 3 and left["fault"] == ""
-    assert f"up to {left['reaches']}, came from the old server's {estate.server.data}/pg_wal" in said
+    told = f"of WAL that nobody had received, up to {left['reaches']}"
+    assert f"{told}, came from the old server's {estate.server.data}/pg_wal" in said, "as it happens"
+    assert f"{told}, out of {estate.server.data}" in said, "at the end"
     [aside] = estate.server.data.parent.glob("data.before-*")
     assert {path.relative_to(aside): found for path, found in files_in(aside).items()} == before
 

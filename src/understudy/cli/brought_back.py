@@ -14,7 +14,8 @@ import click
 from understudy.app.run_view import RunView
 from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
-from understudy.vocabulary.json import Json
+from understudy.vocabulary.json import Json, JsonObject
+from understudy.vocabulary.sizes import readable_size
 
 _CONFIGURATION = "postgresql.conf"
 
@@ -24,6 +25,10 @@ def print_brought_back(view: RunView) -> None:
     restored, replayed, provisioned = (_proof(view, verb) for verb in ("restore-base-backup", "replay-wal", "provision-target"))
     if "labels" in restored:
         say(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
+    for left in cast(list[JsonObject], _proof(view, "ship-remaining-wal").get("old_server", [])):
+        if left["taken_bytes"]:
+            taken = readable_size(cast(int, left["taken_bytes"]))
+            say(f"old server:    {taken} of WAL that nobody had received, up to {left['reaches']}, out of {left['directory']}")
     if "replayed_lsn" in replayed:
         say(f"reached:       {replayed['replayed_lsn']} on timeline {replayed['timeline']}, {_last_commit(replayed)}")
     if view.run.procedure == Procedure.DRILL:

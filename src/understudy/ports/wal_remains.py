@@ -19,7 +19,7 @@ class HeldWal:
 
     segment_bytes: int
     segments: frozenset[WalSegment]
-    """Complete ones."""
+    """The newest complete one of each timeline."""
     reaches: Mapping[Timeline, Lsn]
     """Where each timeline that is held at all ends."""
 

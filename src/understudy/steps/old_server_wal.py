@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from understudy.ports.wal_remains import OLD_WAL_UNUSABLE, HeldWal, Remains
 from understudy.ports.world import World
@@ -24,7 +25,8 @@ _UNSEEN = frozenset({"place_denied", "place_fault"})
 
 def held_wal(contents: WalContents) -> HeldWal:
     reaches = {each: end for each in contents.timelines() if (end := contents.reaches(each)) is not None}
-    return HeldWal(contents.segment_bytes, frozenset(contents.segments), reaches)
+    newest = {segment.timeline: segment for segment in contents.segments}  # which are in ascending order
+    return HeldWal(contents.segment_bytes, frozenset(newest.values()), reaches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class OldServerWal:
     """On which the recovery ends."""
     directories: tuple[str, ...]
     """Where the old server's data stood, or were set aside by earlier runs of the same request."""
+    _seen: list[tuple[str, HeldWal, Remains]] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Most repositories hold the same: checking much WAL takes a while."""
 
     def bring_into(self, world: World, repository: str, *, first: bool) -> tuple[Brought, ...]:
         """Into a repository that holds all of the spool. Done twice, the second time finds nothing more.
@@ -123,16 +127,19 @@ class OldServerWal:
         return Brought(directory, segments, taken_bytes, str(remains.ends), remains.fault)
 
     def _look(self, world: World, directory: str, contents: WalContents) -> Remains:
+        held, read = held_wal(contents), count()
+        for place, seen, remains in self._seen:
+            if (place, seen) == (directory, held):
+                return remains
+
         def between_segments() -> None:
             world.cancellation.raise_if_requested()
+            world.progress.report("reading the old server's WAL", next(read) * self.segment_bytes)
 
-        return world.remains.look(
-            directory,
-            SystemIdentifier(self.system_identifier),
-            held_wal(contents),
-            Timeline(self.timeline),
-            between_segments,
-        )
+        system, timeline = SystemIdentifier(self.system_identifier), Timeline(self.timeline)
+        remains = world.remains.look(directory, system, held, timeline, between_segments)
+        self._seen.append((directory, held, remains))
+        return remains
 
     def _note(self, world: World, directory: str, contents: WalContents, remains: Remains) -> None:
         """Before the first byte is stored: an attempt after a kill finds less to do, and tells the same."""

@@ -66,6 +66,7 @@ class ShipRemainingWal:
         reached: dict[str, Json] = {}
         unreachable: list[str] = []
         left: dict[str, Brought] = {}
+        old_server_wal = self._old_server_wal()
         for each in self.repositories:
             is_first = each == self.repositories[0]
             try:
@@ -73,7 +74,7 @@ class ShipRemainingWal:
                     shipped = ship_spool(world, self.resource, each, self.system_identifier, self.segment_bytes)
                     reached[each] = _as_json(shipped)
                     faults += [f"{each}: {shipped.fault}"] if shipped.fault is not None else []
-                for brought in self._old_server_wal.bring_into(world, each, first=is_first):
+                for brought in old_server_wal.bring_into(world, each, first=is_first):
                     left.setdefault(brought.directory, brought)
             except UnderstudyError as error:
                 if isinstance(error, Cancelled) or (is_first and error.code != WAL_CONFLICT):
@@ -101,7 +102,6 @@ class ShipRemainingWal:
             return error
         return None
 
-    @property
     def _old_server_wal(self) -> OldServerWal:
         directories = self.old_directories
         return OldServerWal(self.resource, self.system_identifier, self.segment_bytes, self.timeline, directories)

@@ -176,7 +176,7 @@ def test_without_a_directory_without_pg_wal_and_without_a_segment_in_it_it_says_
     assert f"{data}/pg_wal: No such file" in refused(data, killed)
     (data / "pg_wal").mkdir()
     found = look(data, killed)
-    assert (found.ends, found.fault) == (killed.received, "")
+    assert found.ends == killed.received and killed.segment(0).name in found.fault
 
 
 def test_a_pg_wal_on_another_disk_is_followed_to_and_one_of_another_user_is_not(killed, data):

@@ -168,22 +168,25 @@ class _Walk:
         while (following := self._segment(before.number + 1 + len(run))) in written:
             run.append(following)
         later = [each for each in written if each.number > following.number and each == self._segment(each.number)]
-        hole = f"{self.files.path(following.name)} is not there or not to be read, although {min(later)} is" if later else ""
+        hole = ""
+        if later or (not run and base > following.start):
+            hole = f"{self.files.path(following.name)} is not there, or holds none of its own WAL"
+            hole += f", although {min(later)} does" if later else ""
         histories = tuple(each for each in self._timelines() if each > leg and self.files.has_history(each))
         if not run:
-            return Remains(_Source(self.files, (), None, base, histories), base, hole)
+            return Remains(_LeftWal(self.files, (), None, base, histories), base, hole)
         unread: list[str] = []
         records, ahead = self._records(run, unread), self._ahead_of(before, written)
         begin, end = self._whole(records, ahead, run[0], base)
         if begin is None or end is None:
-            return Remains(_Source(self.files, (), None, base, histories), base, f"{self.files.path(run[0].name)} is damaged")
+            return Remains(_LeftWal(self.files, (), None, base, histories), base, f"{self.files.path(run[0].name)} is damaged")
         damaged = records.behind(end) is Behind.DAMAGE and records.reaches > page_end(end + 1)
         file = self.files.path(self._segment(end.position // self.held.segment_bytes).name)
         faults = [*unread, *([f"{file} is damaged behind {end}"] if damaged else []), *([hole] if hole else [])]
         compared = [before] if begin <= before.start and before in self.held.segments else []
         whole = tuple(each for each in (*compared, *run) if each.end <= end)
         rest = next((each for each in run if each.start < end < each.end), None)
-        return Remains(_Source(self.files, whole, rest, end, histories), end, next(iter(faults), ""))
+        return Remains(_LeftWal(self.files, whole, rest, end, histories), end, next(iter(faults), ""))
 
     def _ahead_of(self, before: WalSegment, written: set[WalSegment]) -> list[WalSegment]:
         """Where the way may begin: with ``before``, and the one in which the record begins that reaches over into that."""
@@ -230,7 +233,7 @@ class _Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _LeftWal:
     """``ports.WalSource``."""
 
     files: _WalFiles
