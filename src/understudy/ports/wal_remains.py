@@ -49,12 +49,12 @@ class WalRemains(Protocol):
         system_identifier: SystemIdentifier,
         held: HeldWal,
         timeline: Timeline,
-        between_segments: Callable[[], None],
+        between_pieces: Callable[[], None],
     ) -> Remains:
         """What lies in the data directory behind ``held``, on the way to the end of ``timeline``; each record is checked.
 
         Args:
-            between_segments: Called now and then; raises to end it early.
+            between_pieces: Called now and then; raises to end it early.
         """
         ...
 

@@ -16,6 +16,7 @@ from understudy.steps.wal_shipping import ship_source
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.pieces import PIECE_BYTES
 from understudy.vocabulary.sizes import readable_size
 from understudy.vocabulary.wal import Timeline
 
@@ -132,12 +133,12 @@ class OldServerWal:
             if (place, seen) == (directory, held):
                 return remains
 
-        def between_segments() -> None:
+        def between_pieces() -> None:
             world.cancellation.raise_if_requested()
-            world.progress.report("reading the old server's WAL", next(read) * self.segment_bytes)
+            world.progress.report("reading the old server's WAL", next(read) * PIECE_BYTES)
 
         system, timeline = SystemIdentifier(self.system_identifier), Timeline(self.timeline)
-        remains = world.remains.look(directory, system, held, timeline, between_segments)
+        remains = world.remains.look(directory, system, held, timeline, between_pieces)
         self._seen.append((directory, held, remains))
         return remains
 

@@ -108,8 +108,8 @@ def test_all_that_was_flushed_is_there_and_nothing_of_recycled_files(killed, dat
     assert spool.partial == last
     assert max(name for name in names if len(name) == 24) > last.name, "some were recycled"
     for segment in spool.segments:
-        assert found.source.read_segment(segment) == (data / "pg_wal" / segment.name).read_bytes()
-    tail = found.source.read_tail(last, 0)
+        assert b"".join(found.source.read_segment(segment)) == (data / "pg_wal" / segment.name).read_bytes()
+    tail = b"".join(found.source.read_tail(last, 0))
     assert (data / "pg_wal" / last.name).read_bytes().startswith(tail)
     assert 0 <= killed.flushed.bytes_since(last.start) - len(tail) < 8
 

@@ -25,6 +25,7 @@ from understudy.ports.wal_remains import OLD_WAL_UNUSABLE, HeldWal, Remains
 from understudy.repository.wal_records import WAL_PAGE_BYTES, Behind, SegmentPages, WalRecords, page_end
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.pieces import PIECE_BYTES, Pieces
 from understudy.vocabulary.wal import (
     Lsn,
     Timeline,
@@ -52,7 +53,7 @@ class DataDirectoryRemains:
         system_identifier: SystemIdentifier,
         held: HeldWal,
         timeline: Timeline,
-        between_segments: Callable[[], None],
+        between_pieces: Callable[[], None],
     ) -> Remains:
         files = _WalFiles(directory, system_identifier, held.segment_bytes)
         forks = files.ancestry(timeline)
@@ -61,7 +62,7 @@ class DataDirectoryRemains:
             reach = held.reaches.get(leg)
             if reach is not None:
                 base = reach if left_at is None else min(reach, left_at)
-                return _Walk(files, forks, timeline, held, between_segments).behind(leg, base)
+                return _Walk(files, forks, timeline, held, between_pieces).behind(leg, base)
         raise _unusable(f"{files.path()} does not say how timeline {timeline} goes on from what is held")
 
     def continuation(
@@ -113,14 +114,12 @@ class _WalFiles:
         return timeline in self._histories
 
     def read_history(self, timeline: Timeline) -> bytes:
-        return self._read(history_file_name(timeline), _MOST_HISTORY_BYTES)
+        return self._read(history_file_name(timeline), 0, _MOST_HISTORY_BYTES)
 
-    def read(self, segment: WalSegment) -> bytes:
-        """With zeros for each page that is not of this place. Behind a switch of segments the server itself left zeros."""
-        content = self._read(segment.name, segment.size_bytes)
-        if len(content) != segment.size_bytes:
-            raise _unusable(f"{self.path(segment.name)} has {len(content)} bytes, and not {segment.size_bytes}")
-        stale = [at for at in range(0, segment.size_bytes, WAL_PAGE_BYTES) if not _is_of(content, at, segment)]
+    def read(self, segment: WalSegment, start: int, stop: int) -> bytes:
+        """Whole pages, with zeros for each that is not of this place. Behind a switch of segments there are zeros anyway."""
+        content = self._read(segment.name, start, stop, segment.size_bytes)
+        stale = [at for at in range(0, len(content), WAL_PAGE_BYTES) if not _is_of(content, at, segment, start)]
         if not stale:
             return content
         cleaned = bytearray(content)
@@ -128,20 +127,35 @@ class _WalFiles:
             cleaned[at : at + WAL_PAGE_BYTES] = _ZEROS
         return bytes(cleaned)
 
+    def pieces(self, segment: WalSegment, stop: int) -> Pieces:
+        """Up to ``stop``."""
+
+        def read(first: int, last: int) -> Iterator[bytes]:
+            for begin in range(first // PIECE_BYTES * PIECE_BYTES, last, PIECE_BYTES):
+                piece = self.read(segment, begin, min(begin + PIECE_BYTES, segment.size_bytes))
+                yield piece[max(0, first - begin) : last - begin]
+
+        return Pieces(stop, read)
+
     def _owner_of(self, segment: WalSegment) -> str | None:
         """The cluster by which it was written; None where its first page is of another place, or cannot be read."""
         try:
-            header = self._read(segment.name, _FIRST_PAGE_HEADER.size)
+            header = self._read(segment.name, 0, _FIRST_PAGE_HEADER.size)
         except GiveUp:
             return None
-        if len(header) < _FIRST_PAGE_HEADER.size or not _is_of(header, 0, segment):
+        if len(header) < _FIRST_PAGE_HEADER.size or not _is_of(header, 0, segment, 0):
             return None
         system, segment_bytes, page_bytes = _FIRST_PAGE_HEADER.unpack(header)
         return str(system) if (segment_bytes, page_bytes) == (segment.size_bytes, WAL_PAGE_BYTES) else None
 
-    def _read(self, name: str, most_bytes: int) -> bytes:
+    def _read(self, name: str, start: int, stop: int, wanted_bytes: int | None = None) -> bytes:
+        """``wanted_bytes``: how long the file must be."""
         with self._faults(name), _opened(self._directory) as (wal, owner), _plain_file(name, wal, owner) as file:
-            return file.read(most_bytes)
+            size_bytes = os.fstat(file.fileno()).st_size
+            if wanted_bytes is not None and size_bytes != wanted_bytes:
+                raise _unusable(f"{self.path(name)} has {size_bytes} bytes, and not {wanted_bytes}")
+            file.seek(start)
+            return file.read(stop - start)
 
     @contextmanager
     def _faults(self, name: str = "") -> Iterator[None]:
@@ -159,7 +173,7 @@ class _Walk:
     forks: tuple[TimelineFork, ...]
     timeline: Timeline
     held: HeldWal
-    between_segments: Callable[[], None]
+    between_pieces: Callable[[], None]
 
     def behind(self, leg: Timeline, base: Lsn) -> Remains:
         """``leg``: the timeline on which ``base`` lies, and all before it is held."""
@@ -219,17 +233,32 @@ class _Walk:
         return [*(fork.parent for fork in self.forks), self.timeline]
 
     def _records(self, run: list[WalSegment], unread: list[str]) -> WalRecords:
-        def fetch(number: int) -> bytes:
-            self.between_segments()
-            try:
-                return self.files.read(self._segment(number))
-            except GiveUp as error:
-                if number >= run[0].number:
-                    unread.append(error.found)
-                return bytes(self.held.segment_bytes)
+        newest: dict[tuple[int, int], bytes] = {}
 
-        reaches = run[-1].start + len(fetch(run[-1].number).rstrip(b"\0"))
-        return WalRecords(SegmentPages.of(fetch, self.held.segment_bytes), reaches)
+        def piece(number: int, begin: int) -> bytes:
+            if (number, begin) not in newest:
+                self.between_pieces()
+                newest.clear()
+                newest[number, begin] = self._readable(number, begin, run[0], unread)
+            return newest[number, begin]
+
+        def read(number: int, offset: int, count: int) -> bytes:
+            begin = offset // PIECE_BYTES * PIECE_BYTES
+            return piece(number, begin)[offset - begin : offset - begin + count]
+
+        last = run[-1]
+        reach = _up_to_zeros(last.size_bytes, lambda begin: piece(last.number, begin))
+        return WalRecords(SegmentPages(read, self.held.segment_bytes), last.start + reach)
+
+    def _readable(self, number: int, begin: int, first: WalSegment, unread: list[str]) -> bytes:
+        """Zeros where it cannot be read, with the reason in ``unread`` if it is one of those that are wanted."""
+        stop = min(begin + PIECE_BYTES, self.held.segment_bytes)
+        try:
+            return self.files.read(self._segment(number), begin, stop)
+        except GiveUp as error:
+            if number >= first.number:
+                unread.append(error.found)
+            return bytes(stop - begin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +275,16 @@ class _LeftWal:
         versions = dict.fromkeys(self.segments, "left behind")
         return SpoolFacts(self.segments, self.unfinished, self.histories, 0, 0, versions)
 
-    def read_segment(self, segment: WalSegment) -> bytes:
-        return self.files.read(segment)
+    def read_segment(self, segment: WalSegment) -> Pieces:
+        return self.files.pieces(segment, segment.size_bytes)
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
-        return self.files.read(segment)[: self.end.bytes_since(segment.start)].rstrip(b"\0")[offset:]
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
+        whole = self.files.pieces(segment, min(self.end.bytes_since(segment.start), segment.size_bytes))
+
+        def piece(begin: int) -> bytes:
+            return b"".join(whole.between(begin, begin + PIECE_BYTES))
+
+        return whole.between(offset, _up_to_zeros(whole.size_bytes, piece))
 
     def read_history(self, timeline: Timeline) -> bytes:
         return self.files.read_history(timeline)
@@ -284,10 +318,18 @@ def _plain_file(name: str, wal: int, owner: int) -> Iterator[BinaryIO]:
         yield file
 
 
-def _is_of(content: bytes, at: int, segment: WalSegment) -> bool:
-    """Whether the page that begins there is of this place, on this timeline or one before it."""
+def _is_of(content: bytes, at: int, segment: WalSegment, start: int) -> bool:
+    """Whether the page there is of this place, on this timeline or one before it. ``start``: where the content lies."""
     magic, timeline, address = _PAGE_HEADER.unpack_from(content, at)
-    return bool(magic) and address == segment.start.position + at and 0 < timeline <= segment.timeline
+    return bool(magic) and address == segment.start.position + start + at and 0 < timeline <= segment.timeline
+
+
+def _up_to_zeros(size_bytes: int, piece: Callable[[int], bytes]) -> int:
+    """Behind the last byte that is not zero, looked for from the back."""
+    for begin in range((size_bytes - 1) // PIECE_BYTES * PIECE_BYTES, -1, -PIECE_BYTES):
+        if found := len(piece(begin).rstrip(b"\0")):
+            return begin + found
+    return 0
 
 
 def _unusable(found: str) -> GiveUp:
