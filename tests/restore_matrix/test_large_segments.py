@@ -2,7 +2,7 @@
 
 from bench.processes import MemoryWatch
 
-from tests.restore_matrix.test_peak_memory import assert_bounded
+from tests.restore_matrix.test_peak_memory import STARTED, assert_bounded
 
 SEGMENT_MEGABYTES = 256
 MESSAGE = "select pg_logical_emit_message(false, 'x', repeat('x', 20000000))"
@@ -15,7 +15,7 @@ def test_segments_of_256_mb_are_shipped_checked_and_replayed_within_400_mb(make_
 
     def carry_out(*command: str) -> None:
         with MemoryWatch(leave_out=("postgres", "pg_receivewal")) as watch:
-            estate.command(*command)
+            estate.command(*command, program=STARTED)
         assert_bounded(watch)
 
     server.sql(MESSAGE)
