@@ -189,6 +189,10 @@ class Installation:
         other.__dict__.update(records=records, past=records)
         return other
 
+    def require_believed_signer(self, *, own_key_will_do: bool = False) -> None:
+        """Before anything is signed. Raises as ``KeyRing.require_believed`` does."""
+        self.keys.require_believed(self.stack.encryption, own_key_will_do=own_key_will_do)
+
     def repository(self, name: RepositoryName) -> Repository:
         keys = self.keys.keys
         return Repository(self.stores[name], self.sealer, keys)

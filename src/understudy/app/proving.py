@@ -67,7 +67,7 @@ def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVe
     return EvidenceVerdict(
         subject=str(installation.state),
         links=len(links),
-        findings=tuple(findings),
+        findings=tuple(dict.fromkeys(findings)),  # a copy and the head in it may be at fault in the same words
         copies=sum(seen.head.controller == controller for seen in testimony.heads),
         not_compared=testimony.silent,
         of_others=of_others,

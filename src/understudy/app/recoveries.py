@@ -129,9 +129,10 @@ def _carry_out(installation: Installation, request: RecoveryRequest, plan: Plan,
 
 
 def plan_requested_recovery(installation: Installation, request: Request, looking: Looking = unseen) -> Plan:
-    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do."""
+    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do; ``signer_not_named``."""
     if not isinstance(request, RecoveryRequest):
         raise TypeError(f"not asked for a recovery: {request}")
+    installation.require_believed_signer(own_key_will_do=request.procedure is not Procedure.RECOVERY)
     resource, choice = request.resource, request.choice
     match request.procedure:
         case Procedure.RESTORE:

@@ -64,9 +64,10 @@ def prepare_repository(
     ``claim`` it stays whose it is.
 
     Raises:
-        Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
+        Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``; ``signer_not_named``.
         GiveUp: ``repository_missing``, ``state_unwritable``; and what the store raises.
     """
+    installation.require_believed_signer()
     with _preparing(name):
         return _prepared(installation, name, take_over, claim)
 

@@ -31,9 +31,10 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
     """Run until ``stopping`` is set. What an earlier process left unfinished is resumed before anything is taken up anew.
 
     Raises:
-        Refusal: ``controller_busy``.
+        Refusal: ``controller_busy``; ``signer_not_named``.
         GiveUp: ``loop_died``: something that is kept going stopped on an error nobody foresaw; ``state_unwritable``.
     """
+    installation.require_believed_signer()
     with ExitStack() as undo:
         runner = undo.enter_context(runner_of(installation))
         undo.enter_context(_announced(installation))
