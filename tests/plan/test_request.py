@@ -86,7 +86,8 @@ def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_n
 
 def test_what_was_left_out_before_stays_left_out():
     before = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(without=frozenset({"older"})), scenario="data_loss")
-    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "near/newer"}
+    choice = after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice
+    assert (choice.without, choice.not_met) == ({"older", "near/newer"}, frozenset())
 
 
 def test_a_backup_that_was_asked_for_is_not_exchanged_for_another():
@@ -112,7 +113,8 @@ def test_a_target_that_nothing_dates_is_looked_for_behind_the_next_older_backup(
     request = RecoveryRequest(Procedure.RESTORE, ORDERS, Choice(RecoveryTarget(kind, value.get(kind, ""))), "/srv/copy")
     following = after(request, DRILL_PLAN, failed("target_not_reached"))
     if kind in (TargetKind.NAME, TargetKind.TRANSACTION):
-        assert following.choice.without == {FULL.label.text}
+        assert following.choice.without == following.choice.not_met == {FULL.label.text}
+        assert request_from_json(request_to_json(following)) == following
     else:
         assert following is None
 

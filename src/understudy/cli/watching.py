@@ -15,12 +15,19 @@ from understudy.app.carrying_out import Declined
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on, on_this_stack
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
+from understudy.plan.request import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, TARGET_NOT_REACHED
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.sizes import readable_size
 
 _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
+
+_INSTEAD = (
+    ((TARGET_NOT_REACHED,), "the target may lie before that backup: the next older one is tried"),
+    ((*DAMAGE, *DAMAGED_COPIES), "that backup will not do: the next sound one is tried"),
+    (REPLANNED_AS_FULL, "a full backup is taken in its place"),
+)
 
 _MOMENT = timedelta(seconds=3)
 _PATIENCE_SECONDS = 1.0
@@ -90,6 +97,8 @@ class TerminalWatcher:
         self._told_waiting.clear()
         self._told_put_off.clear()
         self._print(f"run {view.run.run}" + (f", follows {view.run.follows}, which did not succeed" if view.run.follows else ""))
+        if view.follows is not None and (why := _what_is_tried_instead(view.follows)):
+            self._print(f"{_BELOW}{why}")
         for question in (step.approval_question for step in view.steps if step.approval is not None):
             self._print(f"  agreed    {question}")
 
@@ -117,6 +126,14 @@ class TerminalWatcher:
         if self._live and line != self._line:
             click.echo(f"\r\033[K{_cut(line)}", nl=False, err=True)
             self._line = line
+
+
+def _what_is_tried_instead(ended: RunView) -> str:
+    """Why a run is followed by another; its error was told whole where it failed."""
+    for codes, instead in _INSTEAD:
+        if (error := ended.failure(*codes)) is not None:
+            return f"{instead} ({error.code})"
+    return ""
 
 
 def _cut(line: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import ClassVar, cast
 
 from understudy.plan.backup import is_full
@@ -40,7 +39,7 @@ DAMAGE = (
 DAMAGED_COPIES = (PAGES_DAMAGED, "logical_read_failed", "structure_damaged")
 """What is found of a copy that was replayed to the target; damage where the evidence names a backup, as it does for bad pages."""
 
-_TARGET_NOT_REACHED = "target_not_reached"
+TARGET_NOT_REACHED = "target_not_reached"
 _UNDATED = (TargetKind.NAME, TargetKind.TRANSACTION)
 """Of these nothing tells beforehand whether they lie before or behind a backup: replay finds out."""
 
@@ -59,6 +58,8 @@ class Choice:
     """Backups that turned out not to do: they, and all that stand on them, are left out. A label alone is meant wherever the
     backup lies; of one that is damaged, the copy in another repository may be sound, so it is ``<repository>/<label>``.
     """
+    not_met: frozenset[str] = frozenset()
+    """Those of ``without`` that are sound, and from which replay did not meet the target."""
 
     def left_out_of(self, repository: str) -> frozenset[str]:
         """The labels of ``without`` that count in this repository."""
@@ -130,16 +131,18 @@ def _from_another_backup(
     exchanged for no other, only for its own copy in a repository behind this one.
     """
     choice = request.choice
-    useless = next(chain(_damaged(request.procedure, plan, steps), _taken_too_late(choice.target, plan, steps)), None)
+    damaged = next(_damaged(request.procedure, plan, steps), None)
+    useless = damaged or next(_taken_too_late(choice.target, plan, steps), None)
     if useless is None:
         return None
     repository, _, _ = useless.rpartition("/")
     if choice.label is not None and not _is_followed(repository, choice, repositories):
         return None
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
+    not_met = choice.not_met if damaged else choice.not_met | {useless}
     return replace(
         request,
-        choice=replace(choice, without=choice.without | {useless}),
+        choice=replace(choice, without=choice.without | {useless}, not_met=not_met),
         approved_by=request.approved_by or agreed,
         old_directories=_old_directories(request, steps),
     )
@@ -171,7 +174,7 @@ def _damaged(procedure: Procedure, plan: Plan, steps: Sequence[StepRecord]) -> I
 
 
 def _taken_too_late(target: RecoveryTarget, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
-    if target.kind in _UNDATED and any(step.error is not None and step.error.code == _TARGET_NOT_REACHED for step in steps):
+    if target.kind in _UNDATED and any(step.error is not None and step.error.code == TARGET_NOT_REACHED for step in steps):
         yield from (planned.step.label for planned in plan.steps if isinstance(planned.step, ReplayWal))
 
 
@@ -233,6 +236,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "repository": choice.repository,
         "tablespaces": None if choice.tablespaces is None else dict(choice.tablespaces),
         "without": sorted(choice.without),
+        "not_met": sorted(choice.not_met),
     }
 
 
@@ -246,6 +250,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         repository=None if repository is None else RepositoryName(str(repository)),
         tablespaces=cast("Mapping[str, str] | None", value["tablespaces"]),
         without=frozenset(cast("Sequence[str]", value["without"])),
+        not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
     )
 
 
