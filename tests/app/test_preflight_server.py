@@ -217,6 +217,20 @@ def test_the_operators_checks_are_asked_read_only(shared, desk, sql, grade):
     assert shared.sql("select to_regclass('made_by_a_check')") == [(None,)]
 
 
+def test_a_check_that_this_role_may_not_read_is_told_the_grant_first(shared, desk):
+    shared.sql("drop table if exists guarded; create table guarded ()")
+    desk.write(shared, "checks: [{sql: select count(*) from guarded, at_least: 1}]")
+    change = desk.finding("checks").change
+    assert change.startswith(f"as its owner or a superuser: GRANT SELECT ON guarded TO {REPLICATION_ROLE}; or in the stack file,")
+
+
+def test_where_the_urls_secret_is_missing_nothing_is_said_of_where_it_leads(shared, desk):
+    desk.write(shared)
+    (desk.directory / "url").unlink()
+    found = desk.check()
+    assert [found[aspect][0].grade for aspect in ("url", "recover_address")] == [Grade.FAILURE, Grade.FAILURE]
+
+
 def test_a_heartbeat_that_could_not_be_written_is_a_failure(shared, desk):
     desk.write(shared, "heartbeat: {}")
     assert desk.finding("heartbeat").grade is Grade.FAILURE

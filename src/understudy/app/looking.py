@@ -14,7 +14,7 @@ from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
-from understudy.app.keeping import EXPOSURE, RECEIVING, USABLE_BACKUP, shipping_to
+from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, USABLE_BACKUP, shipping_to
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.judge.slot_room import SlotRoom
 from understudy.plan.backup import is_old_chain
@@ -102,6 +102,8 @@ class ResourceStatus:
     """Why no WAL arrives."""
     shipping_faults: Mapping[str, SeenFault]
     """By repository; those without a fault are left out. Like the exposure, of what ``serve`` sees now."""
+    heartbeat_fault: SeenFault | None
+    """Why no heartbeat is written."""
     newest_backup: TakenBackup | None
     recoverable: bool
     """Whether a usable backup is known of: without one no WAL helps, however small the exposure."""
@@ -228,6 +230,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         receiver_pid=receiver_pid,
         receiving_fault=_fault(installation, name, RECEIVING) if served else None,
         shipping_faults=_shipping_faults(installation, name) if served else {},
+        heartbeat_fault=_fault(installation, name, HEARTBEAT) if served and settings.heartbeat else None,
         newest_backup=newest,
         recoverable=_is_recoverable(installation, name, newest),
         failed_backup=_failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
@@ -267,6 +270,15 @@ def _exposure(value: object, age_seconds: float) -> LiveExposure:
         size_bytes=None if size_bytes is None else int(cast(int, size_bytes)),
         gap=None if fields["gap"] is None else str(fields["gap"]),
     )
+
+
+def kept_faults(installation: Installation, name: ResourceName) -> Mapping[str, SeenFault]:
+    """What ``serve`` fails to do now, by what it is, for people; empty while it does not run."""
+    if serving_pid(installation.state) is None:
+        return {}
+    faults = {f"shipping WAL to {each}": fault for each, fault in _shipping_faults(installation, name).items()}
+    receiving = _fault(installation, name, RECEIVING)
+    return {"receiving WAL": receiving, **faults} if receiving is not None else faults
 
 
 def _shipping_faults(installation: Installation, name: ResourceName) -> Mapping[str, SeenFault]:

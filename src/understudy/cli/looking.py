@@ -110,6 +110,8 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         _print_fault("receiving WAL", resource.receiving_fault)
     for name, fault in resource.shipping_faults.items():
         _print_fault(f"shipping WAL to {name}", fault)
+    if resource.heartbeat_fault is not None:
+        _print_fault("writing heartbeats", resource.heartbeat_fault)
 
 
 def _print_fault(doing: str, fault: SeenFault) -> None:
