@@ -31,10 +31,19 @@ def print_brought_back(view: RunView) -> None:
             say(f"old server:    {taken} of WAL that nobody had received, up to {left['reaches']}, out of {left['directory']}")
     if "replayed_lsn" in replayed:
         say(f"reached:       {replayed['replayed_lsn']} on timeline {replayed['timeline']}, {_last_commit(replayed)}")
+    for check in cast("list[JsonObject]", _proof(view, "verify-database").get("checks", [])):
+        say(f"check:         {check.get('name') or check['sql']}: {check['answer']}", hang=15)
     if view.run.procedure == Procedure.DRILL:
         return
     if view.succeeded and "directory" in provisioned:
-        say(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
+        opened = _proof(view, "open-to-clients")
+        say(f"database:      {provisioned['directory']}{_address(opened)}")
+        if "hba_copied_from" in opened:
+            say(
+                f"access rules:  {opened['hba_file']} until the server is started again, then {opened['hba_copied_from']}, of "
+                "which it is a copy: put a new rule into both, then SELECT pg_reload_conf()",
+                hang=15,
+            )
     for aside in (*_set_aside(provisioned), *_set_aside(replayed)):
         say(f"set aside:     {aside}")
 

@@ -283,6 +283,9 @@ def recover(
     SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
     objectives of the stack file count. The database comes up in recover.directory of the stack file; what stands there is set
     aside, not removed.
+
+    The only server that is stopped is one that runs in recover.directory of this host. While another one answers, at url or at
+    recover.url, on this host or elsewhere, recover refuses: stop it yourself first.
     """
     import getpass
 
