@@ -70,13 +70,14 @@ def test_a_recovery_time_that_is_aimed_at_is_told_beside_the_objective_and_fails
     measured = json.loads(out)["measured"]
     took = measured["measurement"]["recovery_time"]
     assert (code, measured["target"], measured["target_verdict"]) == (0, 1.0, "met" if took <= 1.0 else "missed")
-    code, out = drill(server, desk, "1h, target: 45m")
+    code, out = drill(server, desk, "1h, target: 45m", lines=["checks: [{sql: select count(*) from words, equals: '1'}]"])
+    assert "check:         select count(*) from words: 1" in out
     assert (code, "objective 1 h 00 min: met · target 45 min 00 s: met" in " ".join(out.split())) == (0, True), out
 
 
 def test_the_objective_of_a_drill_that_failed_is_missed_although_its_time_is_not_up(quiet):
     server, desk = quiet
-    checks = ["checks: [{sql: select count(*) from words, at_least: 2}]"]
+    checks = ["checks: [{sql: select count(*) from words, at_least: 2}]", "heartbeat: {}"]
     code, out = drill(server, desk, "1h", "--json", lines=checks)
     told = json.loads(out)
     assert (code, told["run"]["state"]) == (1, "failed")

@@ -100,6 +100,29 @@ def test_what_serve_fails_to_do_is_shown_as_long_as_it_does_and_check_does_not_p
     assert "fault" not in understudy(desk, "status").stdout
 
 
+def test_what_a_run_asks_is_shown_and_that_nobody_serves_the_next_backup(desk, server, served):
+    served.records.submit(submission("r1", asks=("a",)))
+    served.records.begin_step(RunId("r1"), StepKey("a"))
+    served.records.await_approval(RunId("r1"), StepKey("a"))
+    said = understudy(desk, "status").stdout
+    assert f"asks: Really? (agree: understudy approve r1 {leading_to(desk)})" in said
+    assert status(served).asked == {"r1": ("Really?",)}
+
+
+def test_who_agrees_to_a_run_that_nobody_carries_out_is_told_so(desk, installation):
+    installation.records.submit(submission("r1", asks=("a",)))
+    installation.records.begin_step(RunId("r1"), StepKey("a"))
+    installation.records.await_approval(RunId("r1"), StepKey("a"))
+    said = understudy(desk, "approve", "r1").stdout
+    assert "agreed to a: Really?" in said
+    assert f"Nobody carries the run out now. To go on with it: understudy resume r1 {leading_to(desk)}" in said
+
+
+def test_a_next_backup_that_nobody_serves_is_said_to_be_none(desk, server):
+    desk.write(server, "backup: {full: '0 3 29 2 *'}", url=server.url)
+    assert f", if it is served by then (understudy serve {leading_to(desk)})" in understudy(desk, "status").stdout
+
+
 def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):
     record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True)
     record(installation, "r2", "backup", RunState.FAILED)

@@ -75,11 +75,15 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
     installation = Installation.open(protected.stack_file, protected.state)
     try:
         wait_until(lambda: installation.records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
+        said = ""
+        while "understudy cancel" not in said:  # at once, not when it ends
+            said += waiting.stderr.readline()
+        assert "standard input is no terminal" in said and "waiting: " in said
         run = newest(protected)["run"]
         agreed = json.loads(understudy(protected, "approve", run, "--json").stdout)
         cancelled = json.loads(understudy(protected, "cancel", run, "--json").stdout)
     finally:
-        _, said = waiting.communicate(timeout=60)
+        said += waiting.communicate(timeout=60)[1]
     place = leading_to(protected)
     assert f"understudy approve {run} {place}\n" in said and f"understudy cancel {run} {place}\n" in said
     assert waiting.returncode == INTERRUPTED

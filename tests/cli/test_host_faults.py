@@ -72,6 +72,10 @@ def test_an_export_that_cannot_be_written_is_told_and_one_that_is_says_what_it_h
     said = json.loads(understudy(backed_up, "evidence", "export", "--to", "all.json", "--json").stdout)
     exported = json.loads((backed_up.directory / "all.json").read_text())
     assert said == {"file": "all.json", "run": None, "links": len(exported["links"])}
+    again = understudy(backed_up, "evidence", "export", "--to", "all.json")
+    assert_refused(again, "file_unwritable", 2)
+    assert "all.json is there already" in again.stderr
+    assert json.loads((backed_up.directory / "all.json").read_text()) == exported
 
 
 @pytest.mark.parametrize("lost", ["", "state.db-shm"])

@@ -81,6 +81,12 @@ def test_through_a_pipe_each_row_is_one_line(protected):
         assert len([line for line in text.splitlines() if re.search(r"\d{8}-\d{6}F", line) and "iB" in line]) == 2
 
 
+def test_a_run_that_follows_another_says_so_however_narrow_the_terminal_is(protected):
+    for columns in (80, 120):
+        text = " ".join(in_terminal(protected, columns, "runs"))
+        assert re.search(r"\d{8}-\d{6}-\w+ follows \d{8}-\d{6}-\w+, which did not succeed", " ".join(text.split())), text
+
+
 @pytest.mark.parametrize("which", [0, -1])
 def test_a_run_is_shown_in_words_and_its_error_once(protected, which):
     runs = re.findall(r"^([a-z]+-)?(\d{8}-\d{6}-\w+)", understudy(protected, "runs", "--newest", "50").stdout, re.MULTILINE)

@@ -21,7 +21,7 @@ from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
 from understudy.plan.schedule import ScheduledBackup, next_due
 from understudy.records.records import Records
-from understudy.records.run import Observation, RecordedError, RunRecord, RunState
+from understudy.records.run import Observation, RecordedError, RunRecord, RunState, StepState
 from understudy.records.state_database import damage_of, readable_copy
 from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.vocabulary.errors import GiveUp
@@ -149,6 +149,8 @@ class Status:
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
+    asked: Mapping[RunId, tuple[str, ...]]
+    """What a person must agree to before these go on."""
     to_be_followed: tuple[RunRecord, ...]
     """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
     put_off: Mapping[RunId, RecordedError]
@@ -170,6 +172,7 @@ def status(installation: Installation) -> Status:
             resources=tuple(_of(readable, name) for name in installation.resource_names()),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
+            asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
             put_off={each.runs[-1]: each.error for each in records.requests.open() if each.error is not None},
             records_fault=fault,
@@ -196,6 +199,11 @@ def _records(installation: Installation, undo: ExitStack) -> tuple[Records, Reco
 def _no_records(installation: Installation, undo: ExitStack) -> Records:
     nowhere = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="understudy-state-")))
     return undo.enter_context(closing(Records(installation.state, installation.clock, copy=nowhere)))
+
+
+def _questions(records: Records, run: RunId) -> tuple[str, ...]:
+    steps = (step for step in records.steps(run) if step.state is StepState.AWAITING_APPROVAL)
+    return tuple(step.approval_question for step in steps if step.approval_question is not None)
 
 
 def _held_up(records: Records, run: RunId) -> Iterator[HeldUpStep]:

@@ -46,6 +46,8 @@ class MeasuredRecovery:
     tier: str
     tier_objectives: Objectives
     tier_verdict: ObjectiveVerdict
+    beats: bool
+    """Whether the stack file declares a heartbeat."""
     unprotected: tuple[str, ...]
     """Further repositories that hold no backup of the recovered server, because they were away when it was copied."""
 
@@ -87,6 +89,7 @@ def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
         tier=tier_name,
         tier_objectives=Objectives(tier.rto, tier.rpo),
         tier_verdict=measured(tier.rto).verdict,
+        beats=installation.resource(resource).heartbeat is not None,
         unprotected=tuple(_left_out(view.steps)),
     )
 

@@ -106,6 +106,15 @@ def export_evidence(installation: Installation, run: RunId | None, file: Path) -
     return exported
 
 
+def require_free(file: Path) -> None:
+    """
+    Raises:
+        Refusal: ``file_unwritable``: something has that name, and nothing is overwritten.
+    """
+    if os.path.lexists(file) and not file.is_dir():
+        raise _unwritable(f"{file} is there already, and is not overwritten")
+
+
 def require_writable(file: Path) -> None:
     """Looked at before long work whose result is to go there.
 
@@ -171,8 +180,8 @@ def _unwritable(found: str) -> Refusal:
     return Refusal(
         "file_unwritable",
         found=found,
-        expected="the name of a file in a directory that is there and may be written to",
-        hint="name another file, or make the directory",
+        expected="the name of a new file in a directory that is there and may be written to",
+        hint="name another file, make the directory, or move away what is there",
     )
 
 

@@ -17,6 +17,7 @@ from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
 from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
+from understudy.records.run import RunState
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
@@ -92,7 +93,8 @@ def _look_once(installation: Installation, runner: Runner, under_way: set[RunId]
         _log.info("picked up run %s", run)
         under_way.add(run)
     for run in [each for each in under_way if installation.records.run(each).state.is_final]:
-        _log.info("run %s has %s", run, installation.records.run(run).state)
+        state = installation.records.run(run).state
+        _log.info("run %s %s", run, "was cancelled" if state is RunState.CANCELLED else f"has {state}")
         under_way.discard(run)
 
 

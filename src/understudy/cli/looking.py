@@ -58,9 +58,11 @@ def _print(found: Status) -> None:
         say(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {on_this_stack(fault.hint)}")
     for resource in found.resources:
         click.echo("")
-        _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
+        _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found), served=bool(found.serving_pid))
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
+        for question in found.asked.get(run.run, ()):
+            say(f"  asks: {question} (agree: {command_on('approve', run.run)})")
         for step in (each for each in found.held_up if each.run == run.run):
             _print_held_up(step)
     for run in found.to_be_followed:
@@ -79,7 +81,7 @@ def _print_held_up(step: HeldUpStep) -> None:
 _NO_BACKUP = click.style("no usable backup: nothing can be recovered", fg="red")
 
 
-def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> None:
+def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, served: bool) -> None:
     unknown = f"unknown: the records cannot be read (the repositories can: {command_on('backups')})"
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
@@ -95,7 +97,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
         *([("last backup", _failed(resource.failed_backup))] if resource.failed_backup else []),
-        ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
+        ("next backup", _next(resource, served=served)),
         ("last proof", _proof(resource) if known else unknown),
         *([(f"last {resource.failed_proof.procedure}", _failed(resource.failed_proof))] if resource.failed_proof else []),
     ]
@@ -161,6 +163,12 @@ def _newest(resource: ResourceStatus) -> str:
         due = f"; stands on an old full one ({command_on('backup', resource.resource, '--full')})"
         return said + (click.style(due, fg="yellow") if newest.chain_is_old else "")
     return f"none taken here ({command_on('backup', resource.resource)}; what the repositories hold: {command_on('backups')})"
+
+
+def _next(resource: ResourceStatus, *, served: bool) -> str:
+    if resource.next_backup is None:
+        return "no schedule"
+    return moment(resource.next_backup) + ("" if served else f", if it is served by then ({command_on('serve')})")
 
 
 def _failed(run: EndedRun) -> str:
