@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := constraints.txt
+# By another name than MAKE, so that make -n does not run the line that it stands in, which runs the tests, too.
+MAKE_AGAIN = $(MAKE)
+STYLE = $(MAKE_AGAIN) --no-print-directory style
 
 # Where a shell forbids it, each of the many processes that the tests start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,10 +31,12 @@ $(VENV)/.installed: pyproject.toml $(LOCK)
 demo: $(VENV)/.installed
 	@$(BIN)/understudy demo $(ARGS)
 
+# Style is a minute of one processor: beside the tests, and told behind them. A shell lets Ctrl-C pass what runs in its background.
 test: $(VENV)/.installed
 	$(BIN)/python tests/prepare.py
-	$(MAKE) --no-print-directory style
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+	@told=$$(mktemp); $(STYLE) >$$told 2>&1 & style=$$!; trap "kill $$style" INT TERM; \
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS); tests=$$?; \
+	wait $$style; style=$$?; cat $$told; rm $$told; exit $$((tests | style))
 
 check: style
 	$(BIN)/python -m pytest tests/tidy tests/stack/test_reference.py tests/cli/test_reference.py

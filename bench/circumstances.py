@@ -22,7 +22,7 @@ _BUSY_SHARE = 0.1
 
 def circumstances(ground: Ground, options: Options) -> Mapping[str, str]:
     return {
-        "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {options.rounds} rounds, scale {options.scale}",
+        "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, scale {options.scale}",
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gibibytes():.0f} GiB, Linux {platform.release()}",
         "versions": _versions(),
         "disk": _disk(ground),

@@ -9,6 +9,7 @@ from tests import room
 from tests.left_out import pytest_runtest_makereport
 from tests.servers.flavours import remove_session_directory
 from tests.servers.postgres import postgres_servers
+from tests.servers.programs import end_prepared_process
 from tests.servers.tiny_disk import tiny_file_system
 
 __all__ = ["postgres_servers", "pytest_runtest_makereport", "tiny_file_system"]
@@ -33,4 +34,5 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
+    end_prepared_process()
     remove_session_directory()

@@ -15,7 +15,6 @@ NAME = "memory"
 TITLE = "Peak memory of backup and restore (PostgreSQL 18)"
 
 _LIMIT_MIB = 400.0
-_TRIALS = 3
 _HOW = (
     "The highest sum of resident memory over the processes of `understudy backup --full` and of `understudy drill "
     "database_corruption` — Python, age, pg_receivewal where it is a descendant — looked at every 20 ms, the database "
@@ -29,8 +28,8 @@ def measure(ground: Ground, options: Options) -> RowResult:
         with database(ground, Flavour.WHEEL_18, scale) as server, UnderstudySubject(ground, server) as subject:
             subject.back_up("--full")
             peaks = {
-                "backup": _peaks(subject, "backup", "orders", "--full"),
-                "drill": _peaks(subject, "drill", "database_corruption"),
+                "backup": _peaks(options.rounds, subject, "backup", "orders", "--full"),
+                "drill": _peaks(options.rounds, subject, "drill", "database_corruption"),
             }
         size = f"{bytes_of(scale) / 2**30:.2f} GiB"
         for what, values in peaks.items():
@@ -39,9 +38,9 @@ def measure(ground: Ground, options: Options) -> RowResult:
     return RowResult(NAME, TITLE, _HOW, measured, compared)
 
 
-def _peaks(subject: UnderstudySubject, *arguments: str) -> tuple[float, ...]:
+def _peaks(rounds: int, subject: UnderstudySubject, *arguments: str) -> tuple[float, ...]:
     found = []
-    for _ in range(_TRIALS):
+    for _ in range(rounds):
         with MemoryWatch() as watch:
             subject.run(*arguments)
         found.append(watch.peak_bytes / 2**20)

@@ -1,6 +1,7 @@
 """A stack file, keys, and directories for one real server: what a person has on the desk before the first backup."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -63,11 +64,39 @@ class Desk:
     def contents(self):
         return sorted(path.name for path in self.directory.iterdir())
 
-    def close(self):
-        """Ends the receivers that a test left running here (they outlive whoever started them), then removes everything."""
+    def end_receivers(self):
+        """Those that a test left running here: they outlive whoever started them."""
         for lock in self.directory.glob("*/wal/*/lock"):
             ReceiverProcess(lock, SystemClock()).stop()
+
+    def close(self):
+        self.end_receivers()
         shutil.rmtree(self.directory)
+
+
+class KeptDesk:
+    """A desk as it is now, for many tests: ``put_back`` makes it so again, at the same place, for all paths are absolute.
+
+    What the server remembers is not put back: whoever takes a second backup of it has it look at a slot that is ahead.
+    """
+
+    def __init__(self, desk):
+        self.desk = desk
+        self._kept = new_path("kept")
+        desk.end_receivers()
+        self._copy(desk.directory, self._kept)
+
+    def put_back(self):
+        self.desk.close()
+        self._copy(self._kept, self.desk.directory)
+        return self.desk
+
+    def close(self):
+        self.desk.close()
+        shutil.rmtree(self._kept)
+
+    def _copy(self, what, where):
+        subprocess.run(["cp", "-a", "--reflink=auto", str(what), str(where)], check=True)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.app.desk import desk
 from tests.cli.commands import understudy
 from tests.runner.stage import CONDUCTS, NoteStep, lines, plan_of
+from tests.servers import programs
 from tests.servers.processes import wait_until
 from understudy.app.carrying_out import SERVING_FILE, Asked, Serving, approve_waiting, cancel, carry_out, resume
 from understudy.app.installation import Installation
@@ -112,8 +112,8 @@ def test_what_a_run_did_is_shown_where_the_keys_are_not(desk, installation, note
 
 
 def test_nothing_is_handed_over_to_a_serve_that_goes_by_another_version_of_the_stack_file(desk, installation, notes):
-    program = [sys.executable, "-m", "understudy.cli.main", "serve", "--stack", desk.stack_file, "--state", desk.state]
-    serving = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    place = ("--stack", desk.stack_file, "--state", desk.state)
+    serving = programs.start("serve", *place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: (desk.state / SERVING_FILE).exists() or serving.poll() is not None, "serve to announce itself")
         desk.stack_file.write_text(f"{desk.stack_file.read_text()}# corrected\n")

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.app.desk import Desk, KeptDesk
 from tests.restore_matrix.estate import SilentWatcher
+from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
 from understudy.app.measuring import measure
@@ -11,17 +13,26 @@ from understudy.stack.models import Scenario
 from understudy.vocabulary.identifiers import BackupKind, ResourceName
 
 
+@pytest.fixture(scope="module")
+def after_two_backups():
+    with PostgresServer() as server:
+        server.sql("create table words (word text); insert into words values ('kept')")
+        desk = Desk()
+        desk.write(server, url=server.url)
+        installation = Installation.open(desk.stack_file, desk.state)
+        for _ in range(2):
+            assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
+        kept = KeptDesk(desk)
+        yield kept
+        kept.close()
+
+
 @pytest.fixture
-def two_backups(desk, postgres_servers):
-    server = postgres_servers("wheel18")
-    server.sql("create table words (word text); insert into words values ('kept')")
-    desk.write(server, url=server.url)
+def two_backups(after_two_backups):
+    desk = after_two_backups.put_back()
     installation = Installation.open(desk.stack_file, desk.state)
-    for _ in range(2):
-        assert back_up(installation, "orders", BackupKind.FULL, SilentWatcher()).succeeded
     older, newer = installation.repository("near").backups(ResourceName("orders")).usable
-    yield installation, older, newer, desk.directory / "repository"
-    installation.receivers["orders"].stop()
+    return installation, older, newer, desk.directory / "repository"
 
 
 def flip_a_byte(repository, backup):

@@ -3,13 +3,14 @@
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
+from tests.app.desk import Desk, KeptDesk
 from tests.app.recovered import edited, findings_of_edited, verify_here
-from tests.restore_matrix.estate import SilentWatcher
+from tests.restore_matrix.estate import SilentWatcher, expect_success
+from tests.servers import programs
+from tests.servers.postgres import PostgresServer
 from understudy import __version__
 from understudy.app.backups import back_up
 from understudy.app.filing import file_evidence
@@ -26,15 +27,39 @@ from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.json_form import to_json
 
 
-@pytest.fixture
-def backed_up(desk, postgres_servers):
-    """An installation with one finished backup, and its run."""
-    server = postgres_servers("wheel18")
+@pytest.fixture(scope="module")
+def after_a_backup():
+    """A desk with one finished backup, and its run."""
+    with PostgresServer() as server:
+        desk = Desk()
+        view = backed_up_at(desk, server)
+        kept = KeptDesk(desk)
+        yield kept, view
+        kept.close()
+
+
+def backed_up_at(desk, server):
     desk.write(server, url=server.url)
-    installation = Installation.open(desk.stack_file, desk.state)
-    view = back_up(installation, "orders", BackupKind.FULL, SilentWatcher())
-    yield installation, view
-    installation.receivers["orders"].stop()
+    return expect_success(back_up(Installation.open(desk.stack_file, desk.state), "orders", BackupKind.FULL, SilentWatcher()))
+
+
+@pytest.fixture
+def desk(after_a_backup):
+    return after_a_backup[0].put_back()
+
+
+@pytest.fixture
+def backed_up(desk, after_a_backup):
+    """An installation with one finished backup, and its run."""
+    return Installation.open(desk.stack_file, desk.state), after_a_backup[1]
+
+
+@pytest.fixture
+def desk_of_its_own():
+    """For who takes a second backup, which the server would remember, or none."""
+    made = Desk()
+    yield made
+    made.close()
 
 
 def test_a_sealed_copy_of_each_runs_evidence_lies_in_the_repository(backed_up):
@@ -85,10 +110,7 @@ def test_a_removed_record_is_found_by_the_command_with_exit_code_1(backed_up, de
     exported = json.loads(file.read_text())
     del exported["links"][-1]
     file.write_text(json.dumps(exported))
-    done = subprocess.run(
-        [sys.executable, "-m", "understudy", "evidence", "verify", str(file), "--stack", desk.stack_file, "--state", desk.state],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = programs.run("evidence", "verify", file, "--stack", desk.stack_file, "--state", desk.state)
     assert done.returncode == 1
     assert "cut off at link" in done.stdout
 
@@ -120,13 +142,7 @@ def test_a_tail_that_was_cut_off_with_its_head_shows_by_the_copy_in_the_reposito
 
 
 def understudy(desk, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "understudy", *map(str, arguments)],
-        cwd=desk.directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return programs.run(*arguments, cwd=desk.directory)
 
 
 def verify(desk, *arguments):
@@ -169,7 +185,9 @@ def test_records_that_were_all_removed_show_by_a_manifest_alone_and_without_an_i
     assert faults(verify(desk)) == {"record_missing"}
 
 
-def test_records_that_began_anew_show_by_the_copies_in_the_state_directory(backed_up, desk):
+def test_records_that_began_anew_show_by_the_copies_in_the_state_directory(desk_of_its_own, postgres_servers):
+    desk = desk_of_its_own
+    view = backed_up_at(desk, postgres_servers("wheel18"))
     remove_records(desk)
     again = Installation.open(desk.stack_file, desk.state)
     back_up(again, "orders", BackupKind.FULL, SilentWatcher(), take_over=True)
@@ -178,11 +196,13 @@ def test_records_that_began_anew_show_by_the_copies_in_the_state_directory(backe
     shutil.rmtree(desk.state / "evidence")
     done = verify(desk)
     assert done.returncode == 0, done.stdout
-    assert list(json.loads(done.stdout)["of_others"].values()) == [len(backed_up[1].steps) + 1]
+    assert list(json.loads(done.stdout)["of_others"].values()) == [len(view.steps) + 1]
 
 
-def test_an_older_state_database_that_was_put_back_shows(backed_up, desk, tmp_path):
-    installation, _ = backed_up
+def test_an_older_state_database_that_was_put_back_shows(desk_of_its_own, postgres_servers, tmp_path):
+    desk = desk_of_its_own
+    backed_up_at(desk, postgres_servers("wheel18"))
+    installation = Installation.open(desk.stack_file, desk.state)
     with sqlite3.connect(desk.state / "state.db") as now, sqlite3.connect(tmp_path / "older.db") as older:
         now.backup(older)
     back_up(installation, "orders", BackupKind.FULL, SilentWatcher())
@@ -217,9 +237,9 @@ def test_a_copy_in_a_repository_that_was_sealed_anew_with_another_end_shows(back
     assert faults(verify(desk)) == {"record_edited"}
 
 
-def test_where_nothing_was_recorded_nothing_is_said_to_be_as_it_was_signed(desk, postgres_servers):
-    desk.write(postgres_servers("wheel18"))
-    done = verify(desk)
+def test_where_nothing_was_recorded_nothing_is_said_to_be_as_it_was_signed(desk_of_its_own, postgres_servers):
+    desk_of_its_own.write(postgres_servers("wheel18"))
+    done = verify(desk_of_its_own)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "no_evidence" in done.stderr
     assert "as they were signed" not in done.stdout

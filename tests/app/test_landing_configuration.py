@@ -14,6 +14,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_servers_in
 from understudy.app.preflight import check
 from understudy.app.recoveries import Choice, plan_in_place, recover
+from understudy.cli.brought_back import print_brought_back
 from understudy.judge.preflight import Grade
 from understudy.ports.instance import InstancePlace
 from understudy.stack.models import Scenario
@@ -94,7 +95,7 @@ def ask(url: str, question: str) -> object:
         return connection.execute(question).fetchone()[0]
 
 
-def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_it_and_refused_without(packaged):
+def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_it_and_refused_without(packaged, capsys):
     estate, kept = packaged.estate, packaged.kept
     finding = packaged.finding()
     assert finding.grade is Grade.FAILURE
@@ -118,6 +119,8 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
     shutil.rmtree(packaged.server.etc)
     view = expect_success(recover(estate.installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=Person("anna")))
     assert_serves_with_the_copy(packaged)
+    print_brought_back(view)
+    assert_its_rules_are_said_to_be_a_copy(capsys.readouterr().out, packaged)
 
     # and again after a reboot, by the line that was shown
     estate.installation.receivers[RESOURCE].stop()
@@ -126,6 +129,12 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
     line = str(proof_of(view, "open-to-clients")["start_again"])
     subprocess.run(["/bin/sh", "-c", line], check=True, cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, timeout=60)
     assert_serves_with_the_copy(packaged)
+    assert ask(packaged.here, "show hba_file") == f"{packaged.kept}/pg_hba.conf"
+
+
+def assert_its_rules_are_said_to_be_a_copy(said: str, packaged: Packaged) -> None:
+    [line] = [each for each in said.splitlines() if each.startswith("access rules:")]
+    assert f"{ask(packaged.here, 'show hba_file')} until the server is started again, then {packaged.kept}/pg_hba.conf" in line
 
 
 def assert_serves_with_the_copy(packaged: Packaged) -> None:

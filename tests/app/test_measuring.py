@@ -1,14 +1,12 @@
 """What an exit code of 0 says after a drill: every objective is known to be met."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import Desk
 from tests.restore_matrix.estate import SilentWatcher
+from tests.servers import programs
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
@@ -43,11 +41,7 @@ def drill(server, desk, rpo, *arguments, lines=()):
     desk.write(server, *lines, url=server.url)
     with desk.stack_file.open("a") as file:
         file.write(f"objectives: {{database_corruption: {{rto: 1h, rpo: {rpo}}}}}\n")
-    command = [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file]
-    done = subprocess.run(
-        [*command, "--state", desk.state, *arguments],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240,
-    )  # fmt: skip
+    done = programs.run("drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state, *arguments)
     return done.returncode, done.stdout
 
 
@@ -70,9 +64,20 @@ def test_a_recent_last_commit_and_a_target_in_the_past_need_no_heartbeat(quiet):
     assert (code, json.loads(out)["measured"]["recovery_point"]) == (0, None)
 
 
+def test_a_recovery_time_that_is_aimed_at_is_told_beside_the_objective_and_fails_nothing(quiet):
+    server, desk = quiet
+    code, out = drill(server, desk, "1h, target: 1s", "--json")
+    measured = json.loads(out)["measured"]
+    took = measured["measurement"]["recovery_time"]
+    assert (code, measured["target"], measured["target_verdict"]) == (0, 1.0, "met" if took <= 1.0 else "missed")
+    code, out = drill(server, desk, "1h, target: 45m", lines=["checks: [{sql: select count(*) from words, equals: '1'}]"])
+    assert "check:         select count(*) from words: 1" in out
+    assert (code, "objective 1 h 00 min: met · target 45 min 00 s: met" in " ".join(out.split())) == (0, True), out
+
+
 def test_the_objective_of_a_drill_that_failed_is_missed_although_its_time_is_not_up(quiet):
     server, desk = quiet
-    checks = ["checks: [{sql: select count(*) from words, at_least: 2}]"]
+    checks = ["checks: [{sql: select count(*) from words, at_least: 2}]", "heartbeat: {}"]
     code, out = drill(server, desk, "1h", "--json", lines=checks)
     told = json.loads(out)
     assert (code, told["run"]["state"]) == (1, "failed")

@@ -4,9 +4,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.flavours import REPLICATION_ROLE, Flavour
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
 from understudy.judge.preflight import Grade, passes
 
 SLOT = "understudy_shop_orders"
@@ -37,6 +40,10 @@ def changed(server, **settings):
         for name in settings:
             server.sql(f"alter system reset {name}")
         reload(before)
+
+
+def take_a_backup(desk):
+    assert back_up(Installation.open(desk.stack_file, desk.state), "orders", None, SilentWatcher()).succeeded
 
 
 def is_ok(finding):
@@ -163,6 +170,22 @@ def test_a_tablespace_without_a_place_in_a_recovery_is_a_failure(desk):
         assert is_ok(desk.finding("tablespaces"))
 
 
+def test_a_tablespace_that_was_made_after_the_newest_backup_is_warned_of_until_there_is_another(desk):
+    with PostgresServer() as server:
+        desk.write(server, url=server.url)
+        server.sql(f"create tablespace early location '{server.new_directory('early')}'")
+        assert "tablespaces_backed_up" not in desk.check(), "that there is no backup yet is told elsewhere"
+        take_a_backup(desk)
+        assert is_ok(desk.finding("tablespaces_backed_up"))
+        server.sql(f"create tablespace late location '{server.new_directory('late')}'")
+        finding = desk.finding("tablespaces_backed_up")
+        assert finding.grade is Grade.WARNING
+        assert "late" in finding.found and str(server.directory / "late") in finding.found and "early" not in finding.found
+        assert finding.change == "understudy backup orders"
+        take_a_backup(desk)
+        assert is_ok(desk.finding("tablespaces_backed_up"))
+
+
 def test_a_server_that_does_not_answer_leaves_the_rest_of_the_check_standing(desk):
     with PostgresServer() as server:
         desk.write(server)
@@ -192,6 +215,20 @@ def test_the_operators_checks_are_asked_read_only(shared, desk, sql, grade):
     desk.write(shared, f'checks: [{{sql: "{sql}", at_least: 1}}]', url=shared.url)
     assert desk.finding("checks").grade is grade
     assert shared.sql("select to_regclass('made_by_a_check')") == [(None,)]
+
+
+def test_a_check_that_this_role_may_not_read_is_told_the_grant_first(shared, desk):
+    shared.sql("drop table if exists guarded; create table guarded ()")
+    desk.write(shared, "checks: [{sql: select count(*) from guarded, at_least: 1}]")
+    change = desk.finding("checks").change
+    assert change.startswith(f"as its owner or a superuser: GRANT SELECT ON guarded TO {REPLICATION_ROLE}; or in the stack file,")
+
+
+def test_where_the_urls_secret_is_missing_nothing_is_said_of_where_it_leads(shared, desk):
+    desk.write(shared)
+    (desk.directory / "url").unlink()
+    found = desk.check()
+    assert [found[aspect][0].grade for aspect in ("url", "recover_address")] == [Grade.FAILURE, Grade.FAILURE]
 
 
 def test_a_heartbeat_that_could_not_be_written_is_a_failure(shared, desk):

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.faults.conftest import make_estate
-from tests.faults.estate import RESOURCE
+from tests.faults.estate import RESOURCE, Estate
+from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
 from understudy.app.exposure_json import watched_from_json
 from understudy.app.keeping import EXPOSURE
@@ -91,8 +92,8 @@ def test_a_recovery_from_a_server_that_lives_counts_from_the_commands_start_alth
 @pytest.mark.parametrize(
     ("since", "words"),
     [
-        ("2026-11-23T03:00:00", "without an offset"),
-        ("yesterday", "not a time"),
+        ("2026-11-23T03:00:00", "found:    --since '2026-11-23T03:00:00'"),
+        ("yesterday", "error: option_malformed"),
         ("2999-01-01T00:00:00+00:00", "in the future"),
         ("2001-01-01T00:00:00+00:00", "before the oldest usable backup"),
     ],
@@ -104,8 +105,11 @@ def test_a_moment_that_cannot_be_is_refused_before_anything_is_touched(backed_up
     assert backed_up.server.sql("select 1") == [(1,)]
 
 
-@pytest.fixture
-def backed_up(make_estate):
-    estate = make_estate()
-    estate.command("backup", "orders")
-    return estate
+@pytest.fixture(scope="module")
+def backed_up():
+    """For who only asks it for what is refused."""
+    with PostgresServer(segment_megabytes=1, fresh=True) as server:
+        estate = Estate(server)
+        estate.command("backup", "orders")
+        yield estate
+        estate.close()

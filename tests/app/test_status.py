@@ -1,6 +1,7 @@
 """What ``status`` makes of the runs that were recorded."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,11 +12,16 @@ from tests.cli.commands import leading_to, understudy
 from tests.records.cast import submission, succeeded
 from tests.servers.postgres import PostgresServer
 from tests.supervise.owned_clock import OwnedClock
+from understudy.app.carrying_out import SERVING_FILE, Serving
+from understudy.app.exposure_json import fault_to_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE
 from understudy.app.looking import status
+from understudy.judge.preflight import Grade
+from understudy.records.controller_lock import ControllerLock
 from understudy.records.records import Records
 from understudy.records.run import RunState
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RunId, StepKey
 
 __all__ = ["desk"]
@@ -61,6 +67,60 @@ def test_what_serve_found_in_the_repository_counts_unless_a_backup_was_completed
     for there in (True, False):
         installation.records.observe("orders", "usable_backup", {"there": there})
         assert status(installation).resources[0].recoverable is there
+
+
+@pytest.fixture
+def served(desk, server):
+    """As if ``serve`` ran, in this process."""
+    desk.write(server, "heartbeat: {}", url=server.url)
+    installation = Installation.open(desk.stack_file, desk.state)
+    lock = ControllerLock(desk.state)
+    lock.acquire()
+    (desk.state / SERVING_FILE).write_text(str(Serving(os.getpid(), installation.digest)))
+    yield installation
+    lock.release()
+
+
+def test_what_serve_fails_to_do_is_shown_as_long_as_it_does_and_check_does_not_pass(desk, served):
+    fault = fault_to_json(GiveUp("privilege_missing", found="denied", expected="a right", hint="GRANT it"))
+    for kind in ("heartbeat", "shipping:near"):
+        served.records.observe("orders", kind, fault)
+    [resource] = status(served).resources
+    assert (resource.heartbeat_fault.code, resource.heartbeat_fault.hint) == ("privilege_missing", "GRANT it")
+    said = understudy(desk, "status").stdout
+    for doing in ("writing heartbeats", "shipping WAL to near"):
+        assert f"fault {doing}" in said
+    [finding] = desk.check()["served"]
+    assert finding.grade is Grade.FAILURE
+    assert "a fault shipping WAL to near" in finding.found
+    assert finding.change == "GRANT it"
+    for kind in ("heartbeat", "shipping:near"):
+        served.records.observe("orders", kind, fault_to_json(None))
+    assert "served" not in desk.check()
+    assert "fault" not in understudy(desk, "status").stdout
+
+
+def test_what_a_run_asks_is_shown_and_that_nobody_serves_the_next_backup(desk, server, served):
+    served.records.submit(submission("r1", asks=("a",)))
+    served.records.begin_step(RunId("r1"), StepKey("a"))
+    served.records.await_approval(RunId("r1"), StepKey("a"))
+    said = understudy(desk, "status").stdout
+    assert f"asks: Really? (agree: understudy approve r1 {leading_to(desk)})" in said
+    assert status(served).asked == {"r1": ("Really?",)}
+
+
+def test_who_agrees_to_a_run_that_nobody_carries_out_is_told_so(desk, installation):
+    installation.records.submit(submission("r1", asks=("a",)))
+    installation.records.begin_step(RunId("r1"), StepKey("a"))
+    installation.records.await_approval(RunId("r1"), StepKey("a"))
+    said = understudy(desk, "approve", "r1").stdout
+    assert "agreed to a: Really?" in said
+    assert f"Nobody carries the run out now. To go on with it: understudy resume r1 {leading_to(desk)}" in said
+
+
+def test_a_next_backup_that_nobody_serves_is_said_to_be_none(desk, server):
+    desk.write(server, "backup: {full: '0 3 29 2 *'}", url=server.url)
+    assert f", if it is served by then (understudy serve {leading_to(desk)})" in understudy(desk, "status").stdout
 
 
 def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):

@@ -1,12 +1,11 @@
 """A repository has one controller; a lost one is replaced only when a person says so, and one that lives is seen first."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 
 from tests.restore_matrix.estate import SilentWatcher
+from tests.servers import programs
 from tests.servers.processes import alive, wait_until
 from understudy.app.backups import back_up
 from understudy.app.carrying_out import Declined, carry_out
@@ -75,10 +74,10 @@ def test_a_backup_that_finds_its_slot_in_use_says_so_while_it_waits_and_goes_on(
     stack = desk.stack_file.read_text().replace(f"{desk.directory}/repository", f"{desk.directory}/another")
     other = desk.secret_file("another.yaml", stack)
     state = desk.directory / "another-state"
-    command = [sys.executable, "-m", "understudy.cli.main", "backup", "orders", "--stack", str(other), "--state", str(state)]
     told = desk.directory / "told"
     with told.open("w") as terminal:
-        waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, cwd=desk.directory)
+        out = {"stdout": terminal, "stderr": terminal}
+        waiting = programs.start("backup", "orders", "--stack", other, "--state", state, cwd=desk.directory, **out)
     wait_until(lambda: "hint:" in told.read_text() or waiting.poll() is not None, "it to say what it waits for")
     before.receivers["orders"].stop()
     assert waiting.wait(timeout=120) == 0, told.read_text()

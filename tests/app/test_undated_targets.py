@@ -3,9 +3,11 @@
 import pytest
 
 from tests.restore_matrix.estate import SilentWatcher
+from tests.told import told_whole
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
 from understudy.app.recoveries import drill, restore
+from understudy.cli.watching import TerminalWatcher
 from understudy.plan.request import Choice
 from understudy.stack.models import Scenario
 from understudy.vocabulary.identifiers import BackupKind, ResourceName
@@ -49,11 +51,18 @@ def test_a_drill_and_a_restore_go_on_from_the_older_backup_until_the_target_is_m
         assert view.follows.follows is None
 
 
-def test_a_target_that_no_backup_leads_to_ends_the_request_with_the_reason(protected):
+def test_a_target_that_no_backup_leads_to_ends_the_request_with_the_reason(protected, capsys):
     installation, older, targets, _ = protected
+    _, newer = installation.repository("near").backups(ResourceName("orders")).usable
     view = drill(installation, Scenario.DATA_LOSS, None, Choice(targets["nowhere"]), SilentWatcher())
+    TerminalWatcher().show(view)
+    announced = " ".join(capsys.readouterr().err.split())
     assert not view.succeeded
     assert labels(view) == [older.label.text]
     request = installation.records.requests.of(view.run.run)
-    assert request.error.code == "no_sound_backup"
+    assert told_whole(request.error) == "target_in_no_backup"
+    for part in ("name never_made was met from no backup of orders", older.label.text, newer.label.text):
+        assert part in request.error.found
+    assert "pages" not in request.error.hint
+    assert "next older one is tried (target_not_reached)" in announced
     assert installation.records.holds() == ()

@@ -1,26 +1,18 @@
 """The program as a person calls it, at a desk."""
 
 import os
-import subprocess
-import sys
+
+from tests.servers import programs
 
 
 def understudy(desk, *arguments, **options):
-    """``options``: of ``subprocess.run``, over what is usual here."""
-    usual = {
-        "capture_output": True,
-        "text": True,
-        "check": False,
-        "cwd": desk.directory,
-        "stdin": subprocess.DEVNULL,
-        "timeout": 120,
-    }
+    """``options``: of ``programs.run``, over what is usual here."""
+    return programs.run(*arguments, **({"env": environment(desk), "cwd": desk.directory, "timeout": 120} | options))
+
+
+def environment(desk):
     place = {"UNDERSTUDY_STATE": str(desk.state), "UNDERSTUDY_STACK": str(desk.stack_file), "HOME": "/nonexistent"}
-    return subprocess.run(
-        [sys.executable, "-m", "understudy.cli.main", *map(str, arguments)],
-        env={"PATH": os.environ["PATH"], **place},
-        **(usual | options),
-    )
+    return {"PATH": os.environ["PATH"], **place}
 
 
 def assert_refused(done, code, returncode):

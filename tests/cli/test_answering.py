@@ -6,13 +6,12 @@ import os
 import pty
 import pwd
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import desk
-from tests.cli.commands import assert_refused, leading_to, understudy
+from tests.cli.commands import assert_refused, environment, leading_to, understudy
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
 from understudy.app.installation import Installation
@@ -37,16 +36,8 @@ def protected(desk, server):
     return desk
 
 
-def environment(desk):
-    place = {"UNDERSTUDY_STATE": str(desk.state), "UNDERSTUDY_STACK": str(desk.stack_file), "HOME": "/nonexistent"}
-    return {"PATH": os.environ["PATH"], **place}
-
-
-def begin(desk, *arguments, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE):
-    command = [sys.executable, "-m", "understudy.cli.main", *arguments]
-    return subprocess.Popen(
-        command, env=environment(desk), cwd=desk.directory, stdin=stdin, text=True, stdout=subprocess.PIPE, stderr=stderr
-    )
+def begin(desk, *arguments, **streams):
+    return programs.start(*arguments, env=environment(desk), cwd=desk.directory, **streams)
 
 
 def newest(desk):
@@ -84,11 +75,15 @@ def test_a_run_that_waits_for_a_person_names_what_that_person_can_do(protected):
     installation = Installation.open(protected.stack_file, protected.state)
     try:
         wait_until(lambda: installation.records.runs(1)[0].state is RunState.AWAITING_APPROVAL, "the run to ask")
+        said = ""
+        while "understudy cancel" not in said:  # at once, not when it ends
+            said += waiting.stderr.readline()
+        assert "standard input is no terminal" in said and "waiting: " in said
         run = newest(protected)["run"]
         agreed = json.loads(understudy(protected, "approve", run, "--json").stdout)
         cancelled = json.loads(understudy(protected, "cancel", run, "--json").stdout)
     finally:
-        _, said = waiting.communicate(timeout=60)
+        said += waiting.communicate(timeout=60)[1]
     place = leading_to(protected)
     assert f"understudy approve {run} {place}\n" in said and f"understudy cancel {run} {place}\n" in said
     assert waiting.returncode == INTERRUPTED

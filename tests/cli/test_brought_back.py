@@ -53,6 +53,7 @@ def test_each_says_which_backup_was_used_what_was_reached_and_where_the_database
             [aside] = said_of(recovered, "set aside")
             assert subprocess.run(["cat", f"{aside}/of-old"], capture_output=True, check=True).stdout == b"kept"
             [where] = said_of(recovered, "database")
+            assert said_of(recovered, "access rules") == [], "from 16 on they are no copy"
             assert where.startswith(f"{desk.directory}/recovered (") and f"port {server.port}" in where
         finally:
             again = next(line for line in recovered.stdout.splitlines() if "pg_ctl" in line)

@@ -75,7 +75,7 @@ def test_every_command_has_an_example_and_a_line_that_goes_on_is_one():
 
 @pytest.mark.parametrize(
     "line",
-    ["understudy backup", "understudy verify --deep orders each part", "understudy restore orders --to x --time yesterday"],
+    ["understudy backup", "understudy verify --deep orders each part", "understudy restore orders --to x --timeline none"],
 )
 def test_a_line_that_no_command_takes_is_found(type_in, line):
     """Negative control."""

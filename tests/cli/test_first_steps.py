@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.app.desk import desk
+from tests.app.desk import Desk, KeptDesk, desk
 from tests.cli.commands import assert_refused, understudy
 from tests.servers.postgres import PostgresServer
 
@@ -26,6 +26,22 @@ def server():
         yield made
 
 
+@pytest.fixture(scope="module")
+def after_a_backup(server):
+    desk = Desk()
+    desk.write(server, url=server.url)
+    done = understudy(desk, "backup", "orders")
+    assert done.returncode == 0, done.stderr
+    kept = KeptDesk(desk)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def backed_up(after_a_backup):
+    return after_a_backup.put_back()
+
+
 @pytest.mark.parametrize("command", EVERYTHING_THAT_READS, ids=" ".join)
 def test_before_the_first_backup_the_hint_is_to_take_one_and_nothing_is_made(desk, server, command):
     desk.write(server)
@@ -36,26 +52,22 @@ def test_before_the_first_backup_the_hint_is_to_take_one_and_nothing_is_made(des
 
 
 @pytest.mark.parametrize("command", EVERYTHING_THAT_READS, ids=" ".join)
-def test_a_repository_that_was_used_and_is_gone_is_away_and_never_called_empty(desk, server, command):
-    desk.write(server, url=server.url)
-    assert understudy(desk, "backup", "orders").returncode == 0
-    (desk.directory / "repository").rename(desk.directory / "unmounted")
+def test_a_repository_that_was_used_and_is_gone_is_away_and_never_called_empty(backed_up, command):
+    (backed_up.directory / "repository").rename(backed_up.directory / "unmounted")
     for mount_point in (False, True):
         if mount_point:
-            (desk.directory / "repository").mkdir()
-        done = understudy(desk, *command)
+            (backed_up.directory / "repository").mkdir()
+        done = understudy(backed_up, *command)
         assert done.returncode == 1
         assert "store_unreachable" in done.stdout + done.stderr
         assert "no_backup" not in done.stdout + done.stderr
 
 
-def test_a_further_repository_that_nothing_was_stored_in_yet_is_a_fault_of_verify_and_no_reason_to_list_nothing(desk, server):
-    desk.write(server, url=server.url)
-    assert understudy(desk, "backup", "orders").returncode == 0
-    text = desk.stack_file.read_text()
-    desk.stack_file.write_text(text.replace("encryption:", f"  far: {{url: file://{desk.directory}/far}}\nencryption:"))
-    assert [each["repository"] for each in json.loads(understudy(desk, "backups", "--json").stdout)["usable"]] == ["near"]
-    done = understudy(desk, "verify")
+def test_a_further_repository_that_nothing_was_stored_in_yet_is_a_fault_of_verify_and_no_reason_to_list_nothing(backed_up):
+    text = backed_up.stack_file.read_text()
+    backed_up.stack_file.write_text(text.replace("encryption:", f"  far: {{url: file://{backed_up.directory}/far}}\nencryption:"))
+    assert [each["repository"] for each in json.loads(understudy(backed_up, "backups", "--json").stdout)["usable"]] == ["near"]
+    done = understudy(backed_up, "verify")
     assert done.returncode == 1
     assert "repository_missing" in done.stdout
 
@@ -77,12 +89,10 @@ def test_who_names_a_run_and_another_state_directory_is_told_which_one_and_nothi
     assert not desk.state.exists()
 
 
-def test_a_tablespace_that_no_backup_holds_is_refused(desk, server):
-    desk.write(server, url=server.url)
-    assert understudy(desk, "backup", "orders").returncode == 0
-    done = understudy(desk, "restore", "orders", "--to", "copy", "--tablespace", "nope=/somewhere")
+def test_a_tablespace_that_no_backup_holds_is_refused(backed_up):
+    done = understudy(backed_up, "restore", "orders", "--to", "copy", "--tablespace", "nope=/somewhere")
     assert_refused(done, "no_such_tablespace", 2)
-    assert not (desk.directory / "copy").exists()
+    assert not (backed_up.directory / "copy").exists()
 
 
 @pytest.mark.parametrize("number", ["-1", "0", "x"])

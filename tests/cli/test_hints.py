@@ -52,7 +52,13 @@ def test_a_command_in_a_hint_leads_to_the_stack_of_whoever_reads_it(hint, shown)
 
 
 @pytest.mark.parametrize(
-    "hint", ["end understudy serve, then try again", "see: understudy init --help", "pip install 'understudy[s3]'"]
+    "hint",
+    [
+        "owned by the user that understudy runs as",
+        "end understudy serve, then try again",
+        "see: understudy init --help",
+        "pip install 'understudy[s3]'",
+    ],
 )
 def test_what_is_not_to_be_typed_on_a_stack_stays_as_it_is(hint):
     assert said(hint) == hint

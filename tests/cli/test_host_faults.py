@@ -4,11 +4,12 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 
-from tests.app.desk import desk
-from tests.cli.commands import assert_refused, understudy
+from tests.app.desk import Desk, KeptDesk, desk
+from tests.cli.commands import assert_refused, environment, understudy
 from tests.servers.postgres import PostgresServer
 
 __all__ = ["desk"]
@@ -20,12 +21,20 @@ def server():
         yield made
 
 
-@pytest.fixture
-def backed_up(desk, server):
+@pytest.fixture(scope="module")
+def after_a_backup(server):
+    desk = Desk()
     desk.write(server, url=server.url)
     done = understudy(desk, "backup", "orders")
     assert done.returncode == 0, done.stderr
-    return desk
+    kept = KeptDesk(desk)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def backed_up(after_a_backup):
+    return after_a_backup.put_back()
 
 
 @pytest.fixture
@@ -63,6 +72,10 @@ def test_an_export_that_cannot_be_written_is_told_and_one_that_is_says_what_it_h
     said = json.loads(understudy(backed_up, "evidence", "export", "--to", "all.json", "--json").stdout)
     exported = json.loads((backed_up.directory / "all.json").read_text())
     assert said == {"file": "all.json", "run": None, "links": len(exported["links"])}
+    again = understudy(backed_up, "evidence", "export", "--to", "all.json")
+    assert_refused(again, "file_unwritable", 2)
+    assert "all.json is there already" in again.stderr
+    assert json.loads((backed_up.directory / "all.json").read_text()) == exported
 
 
 @pytest.mark.parametrize("lost", ["", "state.db-shm"])
@@ -129,7 +142,11 @@ def test_a_damaged_engine_is_set_aside_because_the_records_are_the_truth(backed_
 
 def test_an_output_that_is_full_is_told(backed_up):
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = understudy(backed_up, "status", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-m", "understudy.cli.main", "status"],
+            env=environment(backed_up), cwd=backed_up.directory, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, timeout=120,
+        )  # fmt: skip
     assert_refused(done, "host_refused", 1)
     assert "Exception ignored" not in done.stderr
 

@@ -5,13 +5,12 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from tests.cli.commands import assert_refused, understudy
 from tests.cli.test_answering import begin, desk, newest, protected, server
+from tests.servers import programs
 from tests.servers.processes import wait_until
 from understudy.app.installation import Installation
 from understudy.records.run import RunState, StepState
@@ -58,11 +57,7 @@ def named_command(said, verb):
     [named] = re.findall(rf"(understudy {verb} .*?)(?:;|\)|$)", said)
     program, *arguments = shlex.split(named)
     assert program == "understudy"
-    return subprocess.run(
-        [sys.executable, "-m", "understudy.cli.main", *arguments],
-        env={"PATH": os.environ["PATH"]}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        timeout=120,
-    )  # fmt: skip
+    return programs.run(*arguments, env={"PATH": os.environ["PATH"]}, cwd="/", timeout=120)
 
 
 @ENDINGS
@@ -80,11 +75,7 @@ def test_a_command_that_is_interrupted_says_how_to_go_on_and_going_on_ends_as_it
 
 def test_what_is_said_of_an_interrupted_run_names_only_options_that_are_needed(slow):
     slow.stack_file.write_text(slow.stack_file.read_text() + f"state: {{directory: {slow.state}}}\n")
-    backing_up = subprocess.Popen(
-        [sys.executable, "-m", "understudy.cli.main", "backup", "orders"],
-        env={"PATH": os.environ["PATH"]}, cwd=slow.directory, stdin=subprocess.DEVNULL, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    backing_up = programs.start("backup", "orders", env={"PATH": os.environ["PATH"]}, cwd=slow.directory)
     run = taking(slow)
     said = interrupted(backing_up, signal.SIGINT)
     assert said.endswith(f"To go on: understudy resume {run}; to end it: understudy cancel {run}")

@@ -5,14 +5,13 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 
 import pytest
 
 from tests.app.desk import Desk
-from tests.cli.commands import understudy
+from tests.cli.commands import environment, understudy
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 
 RESOURCE, REPOSITORY = "customer-orders-europe-west", "object-storage-in-frankfurt"
@@ -44,12 +43,8 @@ def in_terminal(desk, columns, *arguments):
     """The lines that a terminal of so many columns is sent, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    place = {"UNDERSTUDY_STATE": str(desk.state), "UNDERSTUDY_STACK": str(desk.stack_file), "HOME": "/nonexistent"}
-    command = [sys.executable, "-m", "understudy.cli.main", *arguments]
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **place}
-    process = subprocess.Popen(
-        command, env=environment, cwd=desk.directory, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
-    )
+    there = {"env": environment(desk) | {"TERM": "xterm"}, "cwd": desk.directory}
+    process = programs.start(*arguments, stdout=theirs, stderr=theirs, **there)
     os.close(theirs)
     received = bytearray()
     try:
@@ -84,6 +79,12 @@ def test_through_a_pipe_each_row_is_one_line(protected):
     for arguments in (("backups",), ("expire", "--dry-run")):
         text = understudy(protected, *arguments).stdout
         assert len([line for line in text.splitlines() if re.search(r"\d{8}-\d{6}F", line) and "iB" in line]) == 2
+
+
+def test_a_run_that_follows_another_says_so_however_narrow_the_terminal_is(protected):
+    for columns in (80, 120):
+        text = " ".join(in_terminal(protected, columns, "runs"))
+        assert re.search(r"\d{8}-\d{6}-\w+ follows \d{8}-\d{6}-\w+, which did not succeed", " ".join(text.split())), text
 
 
 @pytest.mark.parametrize("which", [0, -1])

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.cli.backing_up import print_faults
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.looking import _GAPS
 from understudy.cli.printing import duration, folded, table_lines
 from understudy.cli.proofs import proof_lines
 from understudy.judge.exposure import ExposureGap
+from understudy.repository.backup_checks import ObjectFault
 from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.json_form import to_json
@@ -173,3 +175,14 @@ def test_long_lists_have_a_line_for_each():
 
 def test_every_reason_why_an_exposure_is_unknown_is_told_in_words():
     assert set(_GAPS) == {gap.value for gap in ExposureGap}
+
+
+def test_faults_that_are_alike_are_told_once_with_their_number(capsys):
+    parts = [f"part-{number}" for number in range(9)]
+    faults = [ObjectFault(part, "wrong_key", f"{part} opens with no key", "the key", "name it") for part in parts]
+    other = ObjectFault("part-x", "part_corrupt", "part-x differs", "the same bytes", "restore another")
+    print_faults("near, orders", [*faults, other])
+    said = capsys.readouterr().out
+    assert said.count("wrong_key") == 1
+    assert "part-0 and 8 more, the last of them part-8" in said
+    assert "object:   part-x\n" in said

@@ -198,7 +198,10 @@ def test_every_command_for_ones_own_database_does_as_it_is_written_what_is_writt
             terminal.begin(line)
         else:
             terminal.type(line)
+    repository = terminal.home / "state-repository"
+    wait_until(lambda: any(repository.rglob("backup.json")) or terminal.serving.poll() is not None, "the first backup")
     assert terminal.serving.poll() is None, terminal.serving.stdout.read()
+    wait_until(lambda: '"state": "running"' not in terminal.type("understudy runs --json"), "the run of the first backup to end")
 
     for line in USING:
         if line.startswith("understudy recover"):

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.app.desk import desk
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 
 __all__ = ["desk"]
@@ -20,13 +19,8 @@ def server():
 
 
 def understudy(desk, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "understudy.cli.main", *map(str, arguments)],
-        cwd=desk.directory,
-        env={"PATH": os.environ["PATH"], "UNDERSTUDY_STATE": str(desk.state), "HOME": "/nonexistent", **environment},
-        capture_output=True,
-        text=True,
-    )
+    place = {"PATH": os.environ["PATH"], "UNDERSTUDY_STATE": str(desk.state), "HOME": "/nonexistent"}
+    return programs.run(*arguments, cwd=desk.directory, env=place | environment)
 
 
 def test_from_a_connection_string_to_a_check_that_passes(desk, server):
@@ -40,13 +34,23 @@ def test_from_a_connection_string_to_a_check_that_passes(desk, server):
         ORDERS_URL=server.replication_url,
     )
     assert made.returncode == 0, made.stderr
-    assert "understudy check" in made.stdout
+    commands = [line.split()[1] for line in made.stdout.splitlines() if line.startswith("  understudy ")]
+    assert commands == ["check", "serve", "backup", "drill"]
+    assert "ALTER ROLE" not in made.stdout
     checked = understudy(desk, "check", ORDERS_URL=server.replication_url)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "Nothing is in the way" in checked.stdout
     again = understudy(desk, "init", "--url", "env:ORDERS_URL", ORDERS_URL=server.replication_url)
     assert again.returncode == 5
     assert "already_there" in again.stderr
+
+
+def test_a_role_without_replication_is_told_the_statement_at_once(desk, server):
+    server.sql("drop role if exists looker; create role looker login password 'x'")
+    url = server.url.replace("postgres:s3cret-of%20the%2Fsuperuser", "looker:x")
+    made = understudy(desk, "init", "--url", "env:ORDERS_URL", "--repository", f"file://{desk.directory}/near", ORDERS_URL=url)
+    assert made.returncode == 0, made.stderr
+    assert "as a superuser: ALTER ROLE looker REPLICATION;" in made.stdout
 
 
 def test_what_is_in_the_way_ends_with_3_and_is_named_in_json(desk, server):

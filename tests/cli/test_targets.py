@@ -6,8 +6,11 @@ from dataclasses import replace
 import click
 import pytest
 
+from tests.told import told_whole
+from understudy.cli.exit_codes import ExitCode
 from understudy.cli.recovering import choice_of, drill, recover, restore
 from understudy.plan.request import Choice
+from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Timeline
@@ -68,16 +71,37 @@ def test_each_tablespace_gets_the_directory_that_is_named_for_it(command):
 
 @pytest.mark.parametrize(
     "options",
-    [
-        ("--xid", "742", "--name", "before the upgrade"),
-        ("--immediate", "--lsn", "0/3000060"),
-        ("--xid", "the last one"),
-        ("--lsn", "3000060"),
-        ("--time", "2026-11-23T03:00:00"),
-    ],
+    [("--xid", "742", "--name", "before the upgrade"), ("--immediate", "--lsn", "0/3000060")],
     ids=" ".join,
 )
 @pytest.mark.parametrize("command", COMMANDS)
-def test_two_targets_and_what_is_no_target_are_wrong_usage(command, options):
+def test_two_targets_are_wrong_usage(command, options):
     with pytest.raises(click.UsageError):
         chosen(command, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--xid", "the last one"), "digits"),
+        (("--lsn", "3000060"), "0/3000060"),
+        (("--name", ""), "1 to 63 bytes"),
+        (("--time", "2026-11-23T03:00:00"), "with its offset"),
+        (("--time", "yesterday"), "ISO 8601"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_target_is_refused_with_what_one_looks_like(command, options, expected):
+    with pytest.raises(Refusal) as refused:
+        chosen(command, *options)
+    assert (told_whole(refused.value), ExitCode.of(refused.value)) == ("option_malformed", ExitCode.USAGE)
+    assert " ".join(options[:1]) in refused.value.found and repr(options[1]) in refused.value.found
+    assert expected in refused.value.expected
+
+
+@pytest.mark.parametrize("typed", ["fast", "fast=", "=/srv/fast", "fast=srv/fast"])
+def test_a_tablespace_without_an_absolute_directory_is_refused(typed):
+    with pytest.raises(Refusal) as refused:
+        chosen(restore, "--tablespace", typed)
+    assert told_whole(refused.value) == "option_malformed"

@@ -12,7 +12,7 @@ import pytest
 from tests.records.cast import NOON, submission, succeeded
 from understudy.adapters.clock.system import SystemClock
 from understudy.app.run_view import RunView
-from understudy.cli.watching import TerminalWatcher, said_when_long
+from understudy.cli.watching import ProgressLine, TerminalWatcher, room_for_the_answer, said_when_long
 from understudy.records.records import Records
 from understudy.records.run import HoldClaim, RecordedError, RunState, StepConclusion, StepState
 from understudy.vocabulary.evidence import Evidence, Outcome
@@ -143,6 +143,30 @@ def test_what_a_step_notes_although_it_went_well_is_told(records, capsys):
     assert "note: WAL was lost, and the stream begins anew" in capsys.readouterr().err
 
 
+def test_progress_never_goes_back(monkeypatch):
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        line = ProgressLine()
+        for done in (2000, 1000, 3000):
+            line.report("read", done, 4000)
+        monkeypatch.undo()
+    shown = ""
+    with suppress(OSError):  # at the end of what a terminal showed that was closed
+        while piece := os.read(ours, 4096):
+            shown += piece.decode()
+    os.close(ours)
+    assert shown.count("read:") == 2
+
+
+@pytest.mark.parametrize("question", ["Nothing runs in the directory. Shall it go?", "It is a question of this many columns"])
+def test_a_question_and_where_it_is_answered_stay_on_one_line(question):
+    for columns in range(24, 60):
+        lines = f"{room_for_the_answer(question, columns)} [y/N]: ".split("\n")
+        assert max(map(len, lines)) < columns
+    assert room_for_the_answer(question, None) == question
+
+
 def test_what_takes_long_is_said_in_one_line_that_the_terminal_does_not_fold(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     ours, theirs = pty.openpty()
@@ -154,4 +178,4 @@ def test_what_takes_long_is_said_in_one_line_that_the_terminal_does_not_fold(mon
     os.close(ours)
     line = shown.removeprefix("\r\033[K")
     assert line.startswith("  … looking whether")
-    assert len(line) == 39
+    assert line == "  … looking whether the old server of…"

@@ -129,10 +129,13 @@ class PlacesContract:
         assert (directory.parent / f"target.before-{OURS}" / "precious").read_text() == "data"
         places.claim(str(directory), OURS)
         assert places.set_aside(str(directory), OURS) == aside
+        assert places.aside(str(directory), OURS) == aside
+        assert places.aside(str(directory), THEIRS) is None
         assert places.facts(str(directory)).claimed_by == OURS
 
     def test_nothing_is_set_aside_where_nothing_stands(self, places, directory):
         assert places.set_aside(str(directory), OURS) is None
+        assert places.aside(str(directory), OURS) is None
         directory.mkdir()
         assert places.set_aside(str(directory), OURS) is None
 

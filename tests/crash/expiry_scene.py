@@ -25,6 +25,7 @@ from understudy.plan.wal_retention import ClusterHoldings
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress
+from understudy.ports.wal_remains import WalRemains
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.repository.catalog import Repository
@@ -159,6 +160,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             collections={},
             targets={},
             scratch=directory / "scratch",
+            remains=cast(WalRemains, None),
         )
 
     return world

@@ -6,10 +6,8 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import re
 import signal
-import subprocess
 import sys
 import traceback
 from collections import Counter
@@ -20,10 +18,11 @@ from typing import Any
 
 import boto3
 
-import understudy
 from tests.crash.kill_switch import KillSwitch
 from tests.crash.scene import Scene
 from tests.crash.watching import WatchedRecords, watched_loader
+from tests.servers import programs
+from tests.servers.prepared_program import import_everything
 from understudy.adapters.clock.system import SystemClock
 from understudy.records.chained_form import RUN_ENDED
 from understudy.records.comparison import compare_shown
@@ -147,21 +146,13 @@ def _without_names(value: dict[str, Any], run: str, directory: Path) -> Any:
 
 
 def _play_elsewhere(scene: str, directory: Path, how: str, seconds: float) -> None:
-    played = subprocess.run(
-        [sys.executable, "-m", "tests.crash.marching", scene, str(directory), how],
-        cwd=_ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-    )
+    played = programs.run(scene, directory, how, module="tests.crash.marching", cwd=_ROOT, timeout=seconds)
     assert played.returncode == 0, f"{scene} ({how}) ended with {played.returncode}:\n{played.stdout}\n{played.stderr}"
 
 
 def _play_all(scene: Scene, directory: Path, how: str) -> int:
     """Fork process after process from this one, which has everything imported and no threads, until one gets through."""
-    for slow_to_import in ("dbos", "dbos._sys_db_sqlite", "sqlalchemy.dialects.sqlite", *_modules_of_understudy()):
-        importlib.import_module(slow_to_import)
+    import_everything()
     boto3.client("s3", region_name="us-east-1")  # reads its description of the service, once for all processes
     gc.freeze()  # so that no child looks through what was imported, and copies its pages
     gc.set_threshold(_RARELY)
@@ -179,12 +170,6 @@ def _play_all(scene: Scene, directory: Path, how: str) -> int:
             sys.stderr.write(f"a process was killed, and not at a point: {visited} points before, {now} now\n")
             return 1
         visited = now
-
-
-def _modules_of_understudy() -> Iterator[str]:
-    """All but the one that runs when it is imported."""
-    found = pkgutil.walk_packages(understudy.__path__, "understudy.")
-    return (each.name for each in found if not each.name.endswith("__main__"))
 
 
 def _play_and_exit(scene: Scene, directory: Path, points: Path | None) -> None:

@@ -33,7 +33,7 @@ STREAM_FIGURES = {
 REPLAY_FIGURES = {
     "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
     "replayed_lsn", "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
-    "written", "address", "start_again", "only_here_bytes", "hint",
+    "written", "address", "start_again", "only_here_bytes", "hint", "taken_bytes",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _READS = (
@@ -43,7 +43,7 @@ _READS = (
     "databases.*.standbys", "databases.*.presence", "databases.*.timeline_history",
     "receivers.*.facts", "receivers.*.spool", "receivers.*.read_*",
     "instances.*.facts", "instances.*.query", "instances.*.ask", "instances.*.control_data", "instances.*.command_to_start",
-    "instances.*.major",
+    "instances.*.major", "places.aside", "remains.*",
 )  # fmt: skip
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))
 
@@ -74,7 +74,10 @@ def _backup(kind: BackupKind) -> Callable[[Installation, Path], Plan]:
 
 
 FULL_BACKUP = _scene(_backup(BackupKind.FULL))
-INCREMENTAL_BACKUP = _scene(_backup(BackupKind.INCREMENTAL))
+# The steps around it are the full backup's, and so are their names: what differs is what is taken, and what is written of it.
+INCREMENTAL_BACKUP = _scene(
+    _backup(BackupKind.INCREMENTAL), ("orders/take-base-backup:*", "orders/write-backup-manifest:*", "run:*")
+)
 # With a bucket beside the directory; what the other scenes visit is left out. Objects are copied one after the other, so a second
 # put that is a point is, in a process that comes late, the last one before the manifest's.
 COPIED_BACKUP = _scene(

@@ -9,7 +9,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyrage
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
 from tests.room import new_path
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_tree, state_and_parent, wait_until
 from tests.servers.rclone_s3 import RcloneS3
@@ -101,9 +101,8 @@ class Stage:
     def start(self, *words: str, state: str = "state", output: Path | None = None) -> subprocess.Popen[str]:
         """The command line, in a process of its own, with nobody at its terminal; ``output`` is to be read meanwhile."""
         options = ["--stack", str(self.directory / STACK_FILE), "--state", str(self.directory / state)]
-        command = [sys.executable, "-m", "understudy.cli.main", *words, *options]
         with nullcontext(subprocess.PIPE) if output is None else output.open("w") as out:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, cwd="/")
+            return programs.start(*words, *options, stdout=out, stderr=subprocess.STDOUT, cwd="/")
 
     def call(self, *words: str, state: str = "state") -> tuple[int, str]:
         """The same to its end: its exit code and what it printed."""
@@ -157,6 +156,13 @@ class Stage:
             archive = repository.wal(ORDERS, server.system_identifier, server.segment_bytes)
             claim = repository.own_claim(self.installation.records.controller_id(), self.installation.clock)
             WalShipper(self.installation.receivers[ORDERS], archive, claim).ship_once()
+
+    def write_unreceived(self) -> None:
+        """Rows that only the server has, which goes on without a receiver."""
+        self.server.sql("alter system set synchronous_standby_names = ''")
+        self.server.sql("select pg_reload_conf()")
+        self.installation.receivers[ORDERS].stop()
+        self.write_rows(600)
 
     def destroy_server(self) -> None:
         self.server.kill_everything()
@@ -218,6 +224,17 @@ class Stage:
         found |= {each.name for each in drills.iterdir()} if drills.exists() else set()
         found |= {each.name for each in self.server.directory.iterdir()} - _OF_THE_SERVER
         found |= {str(each) for each in self.socket_directories() if each.exists()}
+        return found
+
+    def rows_set_aside(self) -> list[int]:
+        """How many rows a server finds in each data directory that was set aside."""
+        found = []
+        for aside in self.server.directory.glob("data.before-*"):
+            old = self.server.sibling()
+            old.data = aside
+            [(rows,)] = old.start().sql("select count(*) from ledger")
+            old.stop()
+            found.append(int(str(rows)))
         return found
 
     def socket_directories(self) -> set[Path]:

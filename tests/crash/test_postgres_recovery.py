@@ -17,8 +17,17 @@ SCENES = "tests.crash.postgres_scenes"
 PATIENCE_SECONDS = 500
 """Of a march that takes one minute on two idle cores."""
 NOTHING_TO_DISCARD = {"orders/discard-unfinished"}
-NOTHING_TO_FENCE = {"orders/fence-old-server", "orders/check-address"}
-"""The old server is gone, and the recovered one answers at its address."""
+ADDRESS_LEADS_HERE = {"orders/check-address"}
+BESIDE_A_LIVING_SERVER = {
+    "orders/fence-old-server:receipts.write(orders-fenced)#1:after",
+    "orders/fence-old-server:instances.orders.stop#1:before",
+    "orders/fence-old-server:instances.orders.stop#1:after",
+    "orders/ship-remaining-wal:receipts.write(orders-old-server-wal)#1:after",
+    "orders/ship-remaining-wal:stores.near.put#1:after",
+    "orders/provision-target:places.set_aside#1:before",
+    "orders/provision-target:places.set_aside#1:after",
+}
+"""What nothing but an old server that is there gives to do."""
 
 
 def filled(make_stage: Callable[[], Stage]) -> tuple[Stage, Stage]:
@@ -70,19 +79,25 @@ def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage
 
 
 def test_a_recovery_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
+    """Of a server that runs and holds what nobody received: it is stopped, that is taken, and its data are set aside once."""
     calm, marched = filled(make_stage)
     for stage in (calm, marched):
-        stage.destroy_server()
+        stage.write_unreceived()
     undisturbed(f"{SCENES}:RECOVERY", calm.directory)
     points = march(f"{SCENES}:RECOVERY", marched.directory, PATIENCE_SECONDS).points
-    assert_killed_everywhere(points, marched.directory, NOTHING_TO_DISCARD | NOTHING_TO_FENCE)
+    assert_killed_everywhere(points, marched.directory, NOTHING_TO_DISCARD | ADDRESS_LEADS_HERE)
+    assert set(points) >= BESIDE_A_LIVING_SERVER
     assert_same_story(calm.directory, marched.directory, forget=BACKUP_FIGURES | STREAM_FIGURES | REPLAY_FIGURES)
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
         assert answers(stage) == [str(stage.rows)]
         stage.assert_backups_whole("FIF")
         stage.assert_protected()
-        assert stage.leftovers() == {str(each) for each in stage.socket_directories()} | {"data.run", "data.log"}
+        fence = story(stage.directory)["steps"]["orders/fence-old-server"]["evidence"]["proof"]
+        assert fence["stopped_here"] is True
+        assert stage.rows_set_aside() == [stage.rows], "one directory, and all of the old data in it"
+        aside = {each.name for each in stage.server.directory.glob("data.before-*")}
+        assert stage.leftovers() - aside == {str(each) for each in stage.socket_directories()} | {"data.run", "data.log"}
 
 
 def names(directory: Path) -> set[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +12,7 @@ import pytest
 from tests.crash.marching import assert_same_story, story
 from tests.crash.postgres_scenes import BACKUP_FIGURES, REPLAY_FIGURES, STREAM_FIGURES
 from tests.crash.postgres_stage import PERSON, Stage
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
 from understudy.records.run import RequestRecord, RunState
@@ -29,14 +28,8 @@ Calm: TypeAlias = Callable[[str, Callable[[Stage], None], tuple[str, ...]], Stag
 
 
 def ask_and_kill(stage: Stage, what: str, point: tuple[str, int]) -> None:
-    asked = subprocess.run(
-        [sys.executable, "-m", "tests.crash.asked", str(stage.directory), what, point[0], str(point[1])],
-        cwd=Path(__file__).parents[2],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    where = Path(__file__).parents[2]
+    asked = programs.run(stage.directory, what, *point, module="tests.crash.asked", cwd=where, timeout=200)
     assert asked.returncode == -signal.SIGKILL, f"{asked.returncode}\n{asked.stdout}\n{asked.stderr}"
 
 

@@ -1,7 +1,11 @@
 """The tables that the demo prints for people, of plays that went well and of plays that did not."""
 
 import json
+import os
+import pty
 import re
+import sys
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -94,20 +98,48 @@ def test_the_last_lines_are_the_evidence_and_the_command_that_verifies_it(capsys
     assert re.fullmatch(r"next: +.*evidence verify /kept/evidence\.json --signer the-key", following)
 
 
-@pytest.mark.parametrize(("lost", "code"), [(0, ExitCode.DONE), (1, ExitCode.FAILED)])
+MISSED = {
+    "a lost commit": {"lost": 1, "seconds_lost": 0.1},
+    "the recovery time": {"verdict": "missed"},
+    "the dropped table": {"prices_live": 0},
+    "asynchronous, beyond the recovery point": {"synchronous": False, "lost": 9, "seconds_lost": OBJECTIVE_SECONDS + 1.0},
+}
+MET = {"nothing": {}, "asynchronous, within the recovery point": {"synchronous": False, "lost": 9, "seconds_lost": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("played", "code"),
+    [*((play, ExitCode.DONE) for play in MET.values()), *((play, ExitCode.FAILED) for play in MISSED.values())],
+    ids=[*MET, *MISSED],
+)
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
-def test_one_acknowledged_commit_that_is_lost_ends_the_demo_with_1(monkeypatch, options, lost, code):
+def test_a_play_that_misses_an_objective_ends_the_demo_with_1(monkeypatch, options, played, code):
     class Told(Demo):
         """Its last act has been played already."""
 
         signer = "the-key"
 
         def play(self):
-            return a_play(lost=lost, seconds_lost=0.1 * lost)
+            return a_play(**played)
 
     monkeypatch.setattr(command, "Demo", Told)
     ended = CliRunner().invoke(command.demo, options)
     assert ended.exit_code == code, ended.output
     if options:
         said = json.loads(ended.stdout)
-        assert (said["lost"], said["objective_met"]) == (lost, lost == 0)
+        assert (said["lost"], said["objective_met"]) == (played.get("lost", 0), code is ExitCode.DONE)
+
+
+def test_progress_is_folded_to_the_width_of_a_terminal_and_a_terminal_that_is_closed_ends_nothing(monkeypatch):
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr(sys, "stderr", os.fdopen(theirs, "w", buffering=1))
+    monkeypatch.setenv("COLUMNS", "50")
+    tell = command._teller()
+    tell("the disaster: every process of the server is killed, and its data directory removed with all that is in it")
+    first, *further = os.read(ours, 65536).decode().removesuffix("\r\n").split("\r\n")
+    assert re.match(r" +\d\.\d s  the disaster", first)
+    assert further and all(line.startswith(" " * 10) and len(line) <= 50 for line in further)
+    os.close(ours)
+    tell("cleaning up")
+    with suppress(OSError):
+        sys.stderr.close()

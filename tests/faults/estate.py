@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from tests.restore_matrix.stores import BUCKET, s3_fields
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import alive, kill_servers_in, wait_until
 from tests.servers.rclone_s3 import RcloneS3
@@ -36,7 +36,7 @@ class Estate:
         self.directory.mkdir(mode=0o711)
         self.directory.chmod(0o711)
         self.near = self.directory / "near"
-        self.serving: subprocess.Popen[bytes] | None = None
+        self.serving: subprocess.Popen[str] | None = None
         self._cluster: tuple[SystemIdentifier, int] | None = None
         self.log = self.directory / "serve.log"
         self.s3: RcloneS3 | None = None
@@ -101,14 +101,7 @@ class Estate:
 
     def start_serving(self) -> None:
         with self.log.open("ab") as log:
-            self.serving = subprocess.Popen(
-                [sys.executable, "-m", "understudy.cli.main", "serve"],
-                env=self._environment(),
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            self.serving = programs.start("serve", env=self._environment(), cwd=self.directory, stdout=log, stderr=log)
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
@@ -126,21 +119,13 @@ class Estate:
         self.serving = None
 
     def command(self, *arguments: str, expect: int = 0, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "understudy.cli.main", *arguments],
-            env=self._environment(), cwd=self.directory, stdin=stdin, text=True, capture_output=True,
-            check=False, timeout=240,
-        )  # fmt: skip
+        done = programs.run(*arguments, env=self._environment(), cwd=self.directory, stdin=stdin)
         assert done.returncode == expect, f"understudy {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def start_command(self, *arguments: str, told: IO[str] | None = None) -> subprocess.Popen[str]:
         """``told`` gets what it says on standard error, for who reads that meanwhile."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "understudy.cli.main", *arguments],
-            env=self._environment(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=told or subprocess.PIPE, text=True,
-        )  # fmt: skip
+        return programs.start(*arguments, env=self._environment(), cwd=self.directory, stderr=told or subprocess.PIPE)
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "UNDERSTUDY_STACK": str(self.stack_file)}

@@ -1,22 +1,49 @@
 """The repository that is read from is away, or what it holds is damaged: another one holds it, too."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
 from tests.app.test_damaged_backups import flip_a_byte
-from tests.faults.estate import FAR, NEAR, RESOURCE
+from tests.faults.estate import FAR, NEAR, RESOURCE, Estate
 from tests.restore_matrix.estate import SilentWatcher, failed_step, proof_of
+from tests.servers.postgres import PostgresServer
+from understudy.app.installation import Installation
 from understudy.app.recoveries import Choice, drill
 from understudy.stack.models import Scenario
 
 
+@pytest.fixture(scope="module")
+def backed_up():
+    """An estate with one backup in both repositories, and a copy of its directory, while nothing is at work there."""
+    with PostgresServer(segment_megabytes=1, fresh=True) as server:
+        made = Estate(server, bucket=True)
+        server.sql("create table t as select 1 as number")
+        made.command("backup", "orders")
+        made.installation.receivers[RESOURCE].stop()
+        made.s3.stop()
+        kept = server.directory / "kept"
+        copy(made.directory, kept)
+        yield made, kept
+
+
 @pytest.fixture
-def estate(make_estate):
-    made = make_estate(bucket=True)
-    made.server.sql("create table t as select 1 as number")
-    made.command("backup", "orders")
-    return made
+def estate(backed_up):
+    """As it was after the backup; the bucket's server remembers directories, and is started anew."""
+    made, kept = backed_up
+    shutil.rmtree(made.directory)
+    copy(kept, made.directory)
+    made.s3.start()
+    made.installation = Installation.open(made.stack_file)
+    yield made
+    made.installation.receivers[RESOURCE].stop()
+    made.s3.stop()
+
+
+def copy(what, where):
+    subprocess.run(["cp", "-a", "--reflink=auto", str(what), str(where)], check=True)
 
 
 def the_backup(estate, repository=NEAR):

@@ -3,10 +3,15 @@
 import json
 
 import psycopg
+import pytest
 
-from tests.faults.estate import FAR, NEAR, RESOURCE
-from understudy.vocabulary.identifiers import BackupKind
-from understudy.vocabulary.wal import WalSegment
+from tests.faults.estate import FAR, NEAR, RESOURCE, assert_contiguous
+from tests.restore_matrix.estate import SilentWatcher, expect_success, proof_of
+from tests.servers.flavours import Flavour
+from understudy.app.recoveries import Choice, recover
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import BackupKind, Person
+from understudy.vocabulary.wal import Lsn, WalSegment
 
 
 def recovered(estate):
@@ -47,6 +52,43 @@ def test_every_repository_holds_the_backup_that_protects_anew_and_goes_on_withou
     estate.wait_for(lambda seen: not seen.shipping_faults, "both streams to go on without a hole")
     estate.command("drill", "database_corruption", "--repository", FAR)
     assert json.loads(estate.command("verify", "--json").stdout)["passed"]
+
+
+class ServersThatWrite:
+    """Passes everything on; whoever reads all rows has the server write and recycle WAL, as hint bits and pruning do."""
+
+    def __init__(self, instances):
+        self._instances = instances
+
+    def __getattr__(self, name):
+        return getattr(self._instances, name)
+
+    def read_logically(self, place, *arguments):
+        for _ in range(4):
+            self._instances.query(place, "select pg_logical_emit_message(false, 'x', repeat('x', 300000))")
+            self._instances.query(place, "select pg_switch_wal()")
+            self._instances.query(place, "checkpoint")
+        return self._instances.read_logically(place, *arguments)
+
+
+@pytest.mark.parametrize("flavour", [Flavour.WHEEL_18, Flavour.DEBIAN_15])
+def test_what_the_verification_makes_a_recovered_server_write_is_received_from_its_first_byte_on(make_estate, flavour):
+    estate = make_estate(server={"flavour": flavour, "settings": {"max_wal_size": "4MB", "min_wal_size": "2MB"}})
+    estate.command("backup", "orders")
+    before = newest(estate, NEAR)
+    installation = estate.installation
+    vars(installation)["instances"] = {RESOURCE: ServersThatWrite(installation.instances[RESOURCE])}
+    view = recover(installation, Scenario.DATA_LOSS, None, Choice(), SilentWatcher(), approved_by=Person("a test"))
+    assert expect_success(view)
+    assert "lost" not in next(step.evidence.hint for step in view.steps if step.key == f"{RESOURCE}/await-wal-in-{NEAR}")
+    timeline = proof_of(view, "promote")["timeline"]
+    began = WalSegment.holding(timeline, Lsn.parse(proof_of(view, "replay-wal")["replayed_lsn"]), 2**20)
+    held = estate.numbers_in(NEAR, timeline)
+    assert held[0] == began.number
+    assert len(held) >= 4
+    assert_contiguous(held)
+    assert json.loads(estate.command("verify", "--json").stdout)["passed"]
+    estate.command("drill", "database_corruption", "--backup", before.label.text)
 
 
 def test_a_further_repository_that_is_away_is_named_and_does_not_fail_the_recovery(make_estate):

@@ -31,6 +31,14 @@ def test_an_address_that_a_recovery_would_wait_for_is_a_warning_with_the_line_to
     assert "recover: url: env:ORDERS_URL_RECOVERED, and behind it user=understudy" in behind.change
 
 
+def test_a_server_that_understudy_recovered_for_another_stack_is_told_as_that():
+    data = "/srv/db-recovered"
+    made = {"data_directory": data, "config_file": f"{data}/postgresql.conf", "hba_file": f"{data}.run/pg_hba.conf"}
+    finding = judge_configuration(FACTS, made)
+    assert finding.grade is Grade.OK
+    assert f"Understudy recovered this server, and starts it with files of {data}.run" in finding.found
+
+
 def test_a_configuration_outside_the_data_directory_is_a_failure_until_a_copy_can_be_read():
     finding = judge_configuration(FACTS, DEBIAN)
     assert finding.grade is Grade.FAILURE

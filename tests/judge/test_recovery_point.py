@@ -10,15 +10,32 @@ GONE = datetime(2026, 11, 23, 3, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def test_a_heartbeat_is_believed_before_the_last_commit():
+def test_a_heartbeat_tells_where_it_is_newer_than_the_last_commit_or_is_that():
     point = judge_recovery_point(GONE - MINUTE, GONE - 30 * MINUTE, None, GONE, 5 * MINUTE)
     assert point.source is RecoveryPointSource.HEARTBEAT
     assert point.loss == MINUTE
     assert point.verdict is ObjectiveVerdict.MET
+    own = judge_recovery_point(GONE - MINUTE, GONE - MINUTE + timedelta(milliseconds=3), None, GONE, 5 * MINUTE)
+    assert own.source is RecoveryPointSource.HEARTBEAT
+
+
+def test_a_commit_that_came_back_behind_the_last_heartbeat_tells_because_all_before_it_came_back_too():
+    point = judge_recovery_point(GONE - 30 * MINUTE, GONE - MINUTE, None, GONE, 5 * MINUTE)
+    assert (point.source, point.loss) == (RecoveryPointSource.LAST_REPLAYED_COMMIT, MINUTE)
+    assert point.verdict is ObjectiveVerdict.MET
+
+
+@given(st.timedeltas(timedelta(0), timedelta(hours=1)), st.none() | st.timedeltas(timedelta(0), timedelta(hours=1)))
+def test_a_heartbeat_never_makes_the_figure_worse(beat_age, commit_age):
+    commit = None if commit_age is None else GONE - commit_age
+    with_it = judge_recovery_point(GONE - beat_age, commit, GONE - timedelta(hours=2), GONE, 5 * MINUTE)
+    without = judge_recovery_point(None, commit, GONE - timedelta(hours=2), GONE, 5 * MINUTE)
+    assert with_it.loss <= without.loss
 
 
 def test_an_old_heartbeat_proves_a_miss():
     assert judge_recovery_point(GONE - 6 * MINUTE, None, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MISSED
+    assert judge_recovery_point(GONE - 60 * MINUTE, GONE - 6 * MINUTE, None, GONE, 5 * MINUTE).verdict is ObjectiveVerdict.MISSED
 
 
 def test_an_old_last_commit_proves_nothing_because_nobody_may_have_written():

@@ -24,6 +24,7 @@ def taken(plan):
     [
         (None, [], {}, "", BackupKind.FULL, "no backup yet"),
         (BackupKind.INCREMENTAL, [], {}, "", BackupKind.FULL, "no backup yet"),
+        (None, [], {"version_number": 150018}, "", BackupKind.FULL, "PostgreSQL 15 has no incremental backups"),
         (None, [FULL], {}, "", BackupKind.INCREMENTAL, "20261123-030000F"),
         (BackupKind.FULL, [FULL], {}, "", BackupKind.FULL, "was asked for"),
         (None, [FULL], {"version_number": 160009}, "", BackupKind.FULL, "PostgreSQL 16"),

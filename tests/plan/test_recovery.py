@@ -18,12 +18,15 @@ from understudy.steps.await_wal import AwaitWal
 from understudy.steps.check_pages import CheckPages
 from understudy.steps.copy_backup import CopyBackup
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.replay_wal import ReplayWal
+from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
 
 BACKUP = backup_of("20261123-030000F")
 INCREMENTAL = backup_of("20261123-030000F_20261123-040000I", parent="20261123-030000F", minutes=60)
@@ -55,6 +58,19 @@ def test_only_a_fail_over_fences_and_asks_a_person_first():
     assert verbs(recovery)[:2] == ["fence-old-server", "ship-remaining-wal"]
     assert recovery.steps[0].approval is not None
     assert "/srv/copy" in recovery.steps[0].approval.question
+
+
+def test_the_old_servers_wal_is_looked_for_where_its_data_are_and_its_timeline_is_followed():
+    fork = {Timeline(2): (TimelineFork(Timeline(1), Lsn.parse("F/0")),)}
+    plan = plan_recovery(
+        recovery_wish(Mode.FAILOVER), replace(recovery_facts([BACKUP]), histories=fork, old_timeline=Timeline(2))
+    )
+    ship, replay = (
+        next(each.step for each in plan.steps if isinstance(each.step, kind)) for kind in (ShipRemainingWal, ReplayWal)
+    )
+    assert (ship.old_directories, ship.timeline, replay.timeline) == (("/srv/copy",), 2, 2)
+    again = plan_recovery(replace(recovery_wish(Mode.FAILOVER), old_directories=("/srv/aside",)), recovery_facts([BACKUP]))
+    assert again.steps[1].step.old_directories == ("/srv/aside",)
 
 
 def test_a_drill_and_a_restore_ship_what_this_host_received_first_and_only_where_they_restore_from():

@@ -86,7 +86,8 @@ def test_a_damaged_backup_is_left_out_by_the_label_that_the_evidence_names_and_n
 
 def test_what_was_left_out_before_stays_left_out():
     before = RecoveryRequest(Procedure.DRILL, ORDERS, Choice(without=frozenset({"older"})), scenario="data_loss")
-    assert after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice.without == {"older", "near/newer"}
+    choice = after(before, DRILL_PLAN, failed("part_corrupt", backup="newer")).choice
+    assert (choice.without, choice.not_met) == ({"older", "near/newer"}, frozenset())
 
 
 def test_a_backup_that_was_asked_for_is_not_exchanged_for_another():
@@ -112,7 +113,8 @@ def test_a_target_that_nothing_dates_is_looked_for_behind_the_next_older_backup(
     request = RecoveryRequest(Procedure.RESTORE, ORDERS, Choice(RecoveryTarget(kind, value.get(kind, ""))), "/srv/copy")
     following = after(request, DRILL_PLAN, failed("target_not_reached"))
     if kind in (TargetKind.NAME, TargetKind.TRANSACTION):
-        assert following.choice.without == {FULL.label.text}
+        assert following.choice.without == following.choice.not_met == {FULL.label.text}
+        assert request_from_json(request_to_json(following)) == following
     else:
         assert following is None
 
@@ -140,9 +142,19 @@ def test_every_run_of_a_request_counts_from_the_same_moment():
     assert after(following, DRILL_PLAN, failed("part_corrupt", backup="20261122-030000F")).disruption == LOST
 
 
+def test_the_runs_that_follow_look_for_the_old_servers_wal_where_the_first_one_set_its_data_aside():
+    recovery = RecoveryRequest(Procedure.RECOVERY, ORDERS, Choice(), scenario="database_corruption")
+    damaged = failed("part_corrupt", backup=FULL.label.text)
+    following = after(recovery, DRILL_PLAN, failed("", data_set_aside="/srv/data.before-1"), damaged)
+    assert following.old_directories == ("/srv/data.before-1",)
+    last = after(following, DRILL_PLAN, failed("", data_set_aside="/srv/data.before-2"), damaged)
+    assert last.old_directories == following.old_directories, "the second run set the first one's copy aside"
+    assert after(recovery, DRILL_PLAN, failed("", data_set_aside=None), damaged).old_directories == ()
+
+
 def test_a_request_from_before_its_moment_was_told_has_none():
     told = request_to_json(A_DRILL)
-    del told["disruption"]
+    del told["disruption"], told["old_directories"]
     assert request_from_json(told) == A_DRILL
 
 
@@ -179,6 +191,7 @@ requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sam
     st.none() | words.map(Person),
     st.none() | words.map(Person),
     st.none() | st.builds(Disruption, st.just(NOON), st.sampled_from(KnownBy), st.just(NOON)),
+    st.none() | st.lists(words, max_size=2).map(tuple),
 )
 
 

@@ -63,8 +63,8 @@ def lost(estate, left, rules):
 
     def counts(moment):
         mine = [each for each in older if each.system_identifier == moment.system]
-        behind = [each for each in mine if each.timeline >= moment.timeline]
-        before_a_jump = any(each.start_lsn.position >= (moment.number + 1) * SIZE for each in behind)
+        at = (moment.timeline, (moment.number + 1) * SIZE)
+        before_a_jump = any(at <= (each.timeline, each.start_lsn.position) for each in mine)
         return window < moment.at <= estate.now and not before_a_jump
 
     return {moment for moment in reachable(estate) - reachable(left) if counts(moment)}

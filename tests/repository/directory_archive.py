@@ -13,7 +13,7 @@ class DirectoryArchive:
         self.before = before
 
     def fetch_segment(self, segment):
-        return self._read(segment.name)
+        return [self._read(segment.name)]
 
     def fetch_history(self, timeline):
         return self._read(history_file_name(timeline))

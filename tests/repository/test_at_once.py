@@ -6,8 +6,6 @@ import pytest
 
 from understudy.repository.at_once import parts_packed, parts_read, processors, segments_opened, threads_compressing
 
-MIB = 1024 * 1024
-
 
 def test_the_processors_are_those_that_this_process_may_use():
     allowed = os.sched_getaffinity(0)
@@ -19,11 +17,7 @@ def test_the_processors_are_those_that_this_process_may_use():
         os.sched_setaffinity(0, allowed)
 
 
-@pytest.mark.parametrize("bounded", [parts_packed, threads_compressing, parts_read, lambda each: segments_opened(each, 16 * MIB)])
+@pytest.mark.parametrize("bounded", [parts_packed, threads_compressing, parts_read, segments_opened])
 def test_two_processors_are_both_used_and_64_take_no_more_memory_than_is_there(bounded):
     assert bounded(2) == 2
     assert bounded(2) < bounded(64) == bounded(1000) <= 8
-
-
-def test_segments_of_a_gigabyte_are_opened_one_by_one():
-    assert segments_opened(64, 1024 * MIB) == 1

@@ -81,7 +81,7 @@ class OneSegment:
         self._content = content
 
     def fetch_segment(self, segment):
-        return self._content.ljust(segment.size_bytes, b"\0")
+        return [self._content.ljust(segment.size_bytes, b"\0")]
 
 
 def first_page(address=SEGMENT.start.position, system=int(SYSTEM), segment_bytes=SEGMENT.size_bytes):

@@ -1,7 +1,6 @@
 """RECOVERY.md, followed literally with a shell and stock tools: every row back, and every kind of damage refused."""
 
 import ast
-import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.by_hand import commands_of, follow_the_page, needs_stock_tools
 from tests.repository.packing_world import Listener
 from tests.repository.sample_keys import fresh_keys
-from tests.servers.flavours import Flavour, give_to_owner, run_as_owner
+from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import wait_until
 from understudy.adapters.age import choose_sealer
 from understudy.adapters.clock.system import SystemClock
@@ -25,14 +25,11 @@ from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.repository.packing import pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
 from understudy.repository.recovery_page import RECOVERY_PAGE
-from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HEADING
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import WalSegment, is_segment_name
 
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("age", "zstd", "sha256sum", "tar")), reason="a stock tool is not installed"
-)
+pytestmark = needs_stock_tools
 ORDERS = ResourceName("orders")
 FULL, INCREMENTAL = BackupLabel("20261123-030000F"), BackupLabel("20261123-030000F_20261124-030000I")
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -120,12 +117,7 @@ class Shop:
         return sorted({path.name.partition(".")[0] for path in found}, key=lambda name: name[8:])
 
     def follow_the_page(self, labels, *, before_start="", **changes):
-        """Every block, in one shell. The commands are those of the page; only the variables are filled in.
-
-        ``before_start``: what goes wrong between the checks and the start of the server.
-        """
-        page = b"".join(self.store.read("RECOVERY.md")).decode().partition(SNAPSHOTS_HEADING)[0]
-        variables, *commands = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
+        page = b"".join(self.store.read("RECOVERY.md")).decode()
         filled_in = {
             "REPOSITORY": self.root,
             "IDENTITY": self.place / "identity.txt",
@@ -136,19 +128,7 @@ class Shop:
             "PROGRAMS": self.server.programs,
             **changes,
         }
-        (start,) = [number for number, block in enumerate(commands) if "pg_ctl" in block]
-        commands.insert(start, before_start)
-        for name, value in filled_in.items():
-            variables, count = re.subn(rf"^{name}=.*$", f"{name}={value}", variables, flags=re.M)
-            assert count == 1, name
-        for path in (self.place, *self.place.rglob("*")):
-            give_to_owner(path)
-        return subprocess.run(
-            ["/bin/sh"],
-            input="\n".join([variables, *commands]),
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-            cwd=self.place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **run_as_owner(),
-        )  # fmt: skip
+        return follow_the_page(page, self.place, filled_in, before_start=before_start)
 
     def stop_recovered(self):
         subprocess.run(
@@ -285,7 +265,7 @@ def test_a_segment_without_its_data_is_refused(shop_with_wal):
 def test_a_tail_with_segments_behind_it_is_a_hole(shop_with_wal):
     shop, segment = shop_with_wal, shop_with_wal.held_segments()[1]
     archive = shop.repository.wal(ORDERS, shop.facts.system_identifier, shop.facts.segment_bytes)
-    content = archive.fetch_segment(WalSegment.parse(segment))
+    content = b"".join(archive.fetch_segment(WalSegment.parse(segment)))
     shop.remove_from_wal(segment)
     archive.put_tail(WalSegment.parse(segment), 0, content[:8192])
     assert_not_started(shop, shop.follow_the_page([FULL]), f"segment {segment} is not complete")
@@ -325,7 +305,7 @@ def test_the_page_follows_a_promotion_to_another_timeline(shop_with_wal):
 
 
 def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
-    commands = "\n".join(re.findall(r"^```sh\n(.*?)^```", RECOVERY_PAGE, re.M | re.S))
+    commands = "\n".join(commands_of(RECOVERY_PAGE))
     assert "understudy" not in commands
     assert "pipefail" not in commands
     assert "python" not in commands.partition("KIND=files")[0]

@@ -47,7 +47,7 @@ class WatchedArchive:
             self.fetched[segment.name] += 1
             self.most_at_once = max(self.most_at_once, len(self.under_way))
         try:
-            return self._archive.fetch_segment(segment)
+            return [b"".join(self._archive.fetch_segment(segment))]
         finally:
             with self._changed:
                 self.under_way.discard(segment.name)

@@ -316,3 +316,25 @@ def test_what_was_read_of_the_log_of_requests_is_not_read_again(archive, tmp_pat
         with log.open("ab") as file:
             file.write(f"rt\n{names(3, 3)[0]} 0 7\n".encode())
         assert [request.name for request in fetching.requests()] == names(1, 3)
+
+
+def test_what_a_server_had_before_a_kill_is_looked_at_again_before_it_gets_any_more(archive, tmp_path):
+    """What begins in one segment may end in the next."""
+    directory, target = tmp_path / "prefetch", tmp_path / "RECOVERYXLOG"
+    with prefetcher(archive, directory, names(1, 40), window=3, workers=4) as fetching:
+        for name in names(1, 5):
+            assert ask(fetching, target, name) == 0
+    seen: list[str] = []
+    released = threading.Event()
+
+    def look(segment, content):
+        if segment.name == names(5, 5)[0]:
+            released.wait(60)
+        seen.append(segment.name)
+
+    with prefetcher(archive, directory, names(1, 40), window=3, workers=4, before_ready=look):
+        wait_until(lambda: seen == names(4, 4), "the one before the newest that was asked for")
+        assert ready(directory) == names(4, 4)
+        released.set()
+        wait_until(lambda: ready(directory) == names(4, 7), "the window")
+    assert seen[:2] == names(4, 5)

@@ -1,5 +1,6 @@
 """Records that real servers wrote, cut off and damaged anywhere. What there is to find comes from ``pg_waldump``."""
 
+import functools
 import re
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +20,12 @@ SERVERS = [(Flavour.WHEEL_18, 1), (Flavour.DEBIAN_15, 1), (Flavour.WHEEL_16, 4)]
 _LOOKED_AT_ONCE_BYTES = 64 * 1024
 HEADER_ONLY = 24
 """So long is a switch of segments, and nothing else: it ends where the next segment begins."""
+
+
+def pages_of(fetch, segment_bytes):
+    """Of whole segments, each made once."""
+    segment = functools.cache(fetch)
+    return SegmentPages(lambda number, offset, size: segment(number)[offset : offset + size], segment_bytes)
 
 
 class WrittenWal:
@@ -46,7 +53,7 @@ class WrittenWal:
                 segment[cut:] = bytes(len(segment) - cut)
             return bytes(segment)
 
-        return WalRecords(SegmentPages.of(fetch, self.segment_bytes), self.starts + held)
+        return WalRecords(pages_of(fetch, self.segment_bytes), self.starts + held)
 
     def _last_byte_before(self, upto, changed):
         stop = min(upto, len(self.content))
@@ -180,6 +187,35 @@ def test_a_flipped_bit_in_a_record_is_damage_where_another_record_follows(writte
     assert not records.record_ends_at(written.at(-(-written.end_of(index) // 8) * 8))
 
 
+@settings(anything, max_examples=25)
+@given(data=st.data())
+def test_the_whole_records_end_before_the_first_that_is_flipped_or_cut_off(written, data):
+    index = data.draw(any_record(written).filter(lambda each: each > 0))
+    _begin, end = written.begins[index], written.end_of(index)
+    piece = data.draw(st.sampled_from(written.bytes_of(index)))
+    at = data.draw(st.integers(piece.start, piece.stop - 1))
+    if data.draw(st.booleans()):
+        records = written.records((at, bytes([written.content[at] ^ 1 << data.draw(st.integers(0, 7))])))
+    else:
+        records = written.records(upto=at // 8 * 8)
+    found = records.whole_until(records.first_behind(written.starts))
+    before = written.at(-(-written.end_of(index - 1) // 8) * 8)
+    if written.listed[index - 1][1] == HEADER_ONLY:
+        before = written.at(-(-before.bytes_since(written.starts) // written.segment_bytes) * written.segment_bytes)
+    if any(written.content[at // 8 * 8 : end]):
+        assert found == before
+    assert records.record_ends_at(before)
+
+
+def test_the_records_of_a_segment_are_found_from_its_first_page_on(written):
+    last = len(written.listed) - 1
+    records = written.records(upto=written.end_of(last))
+    for offset in range(0, written.end_of(last), written.segment_bytes):
+        first = records.first_behind(written.at(offset))
+        assert first.bytes_since(written.starts) in written.begins
+        assert records.whole_until(first) == written.at(-(-written.end_of(last) // 8) * 8)
+
+
 @anything
 @given(data=st.data())
 def test_a_flipped_bit_in_the_very_last_record_is_never_taken_for_the_end(written, data):
@@ -211,6 +247,6 @@ def test_a_complete_segment_whose_end_is_zeros_is_damaged(written):
     begin = written.begins[index]
     stop = written.segment_bytes
     content = written.content[:begin] + bytes(stop - begin)
-    fetched = SegmentPages.of(lambda number: content, written.segment_bytes)
+    fetched = pages_of(lambda number: content, written.segment_bytes)
     assert WalRecords(fetched, written.at(stop)).behind(written.at(begin)) is Behind.DAMAGE
     assert WalRecords(fetched, written.at(begin)).behind(written.at(begin)) is Behind.NOTHING

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers import programs
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_tree, wait_until
 from tests.told import told_whole
@@ -125,20 +125,14 @@ class Estate:
     def drill(self, choice: Choice) -> RunView:
         return drill(self.installation, Scenario.DATA_LOSS, RESOURCE, choice, SilentWatcher())
 
-    def command(
-        self, *arguments: str, check: bool = True, program: Sequence[str] = (sys.executable, "-m", "understudy.cli.main")
-    ) -> subprocess.CompletedProcess[str]:
-        """The program itself, in a process of its own."""
-        done = subprocess.run(
-            [*program, *arguments],
-            env={**os.environ, "UNDERSTUDY_STACK": str(self.stack_file)},
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=240,
-        )
+    def command(self, *arguments: str, check: bool = True, program: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """The program itself, in a process of its own; ``program`` is started by that command line instead of being forked."""
+        place = {"env": {**os.environ, "UNDERSTUDY_STACK": str(self.stack_file)}, "cwd": self.directory}
+        if program:
+            usual = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False, "timeout": 240}
+            done = subprocess.run([*program, *arguments], **usual, **place)
+        else:
+            done = programs.run(*arguments, **place)
         if check and done.returncode != 0:
             raise AssertionError(f"understudy {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

@@ -62,7 +62,7 @@ class Copy:
 
     def holding(self, marker) -> WalSegment:
         segments = {*self.archive.contents().segments, self.last}
-        return next(each for each in segments if marker in self.archive.fetch_segment(each))
+        return next(each for each in segments if marker in b"".join(self.archive.fetch_segment(each)))
 
     def remove(self, segment):
         """Complete or not, and all that lies behind it."""
@@ -75,7 +75,7 @@ class Copy:
     def exchange(self, segment, change: Callable[[bytearray], bytes]):
         """The last WAL of the copy, changed, and sealed and signed as if the receiver had written it so."""
         complete = self.archive.contents().holds(segment)
-        content = change(bytearray(self.archive.fetch_segment(segment)))
+        content = change(bytearray(b"".join(self.archive.fetch_segment(segment))))
         self.remove(segment)
         if complete:
             self.archive.put_segment(segment, bytes(content))
@@ -84,7 +84,7 @@ class Copy:
 
     def record_before(self, segment, marker) -> tuple[int, int]:
         """Offset and length of the record that holds the marker, as the server's own program lists it."""
-        content = self.archive.fetch_segment(segment)
+        content = b"".join(self.archive.fetch_segment(segment))
         directory = self.estate.server.new_directory(f"listed-{self.place.name}")
         (directory / segment.name).write_bytes(content)
         directory.chmod(0o755)
@@ -139,7 +139,7 @@ def test_a_damaged_record_in_the_last_complete_segment_is_not_the_end_and_what_l
 
 def test_a_position_before_damage_is_a_target_also_where_much_wal_follows(copy):
     segment = copy.holding(b"second marker")
-    following = [copy.archive.fetch_segment(each) for each in segment.following.through(copy.last)]
+    following = [b"".join(copy.archive.fetch_segment(each)) for each in segment.following.through(copy.last)]
     copy.remove(segment.following)
     copy.exchange(segment, lambda content: flipped(content, content.index(b"second marker")))
     for content in following:

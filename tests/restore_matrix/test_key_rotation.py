@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 
-from tests.restore_matrix.estate import dump_of, expect_success, failed_step, proof_of
+from tests.restore_matrix.estate import dump_of, expect_success, failed_step, files_in, proof_of
 from tests.tidy.sources import ROOT
+from tests.told import told_whole
 from understudy.adapters.age import new_identity
 from understudy.app.recoveries import Choice
-from understudy.vocabulary.errors import GiveUp, UnderstudyError
+from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind
 
 _MAKING_A_SIGNING_KEY = re.compile(r"^\(umask 077; .* > main\.signing-key\.new\)$", re.M)
@@ -75,6 +76,13 @@ def test_a_new_signer_goes_on_with_what_the_earlier_one_signed_until_that_is_tru
     [finding] = [each for each in checked["findings"] if each["aspect"] == "signing_key"]
     assert finding["grade"] == "failure"
     later = re.search(r"- (\S+)$", finding["change"]).group(1)
+    runs, stored = len(estate.installation.records.runs()), files_in(estate.directory / "repository")
+    for sign in (estate.back_up, lambda: estate.drill(Choice()), lambda: estate.restore(Choice(), estate.server.sibling().data)):
+        with pytest.raises(Refusal) as unnamed:
+            sign()
+        assert told_whole(unnamed.value) == "signer_not_named"
+        assert later in unnamed.value.found and f"- {later}" in unnamed.value.hint
+    assert (len(estate.installation.records.runs()), files_in(estate.directory / "repository")) == (runs, stored)
     rewrite(estate, signers=[earlier, later])
 
     after = estate.back_up_well()
@@ -103,3 +111,5 @@ def test_a_new_signer_goes_on_with_what_the_earlier_one_signed_until_that_is_tru
     told = estate.command("evidence", "verify", check=False)
     assert told.returncode == 1
     assert earlier in told.stdout
+    lines = [line for line in told.stdout.splitlines() if line.startswith("signer unknown")]
+    assert lines and len(lines) == len(set(lines))

@@ -25,7 +25,7 @@ class Fork:
         self.estate = old
         self.first = old.back_up_well()
         self.standby = primary.make_standby()
-        self.common = mark(primary, "common")
+        self.common = mark(primary, "common", dumped=True)
         wait_until(lambda: "common" in marks_in(self.standby), "the standby to follow")
         self.standby.kill_everything()
         self.lost = mark(primary, "lost with the old primary")
@@ -42,7 +42,7 @@ class Fork:
         receiver.quarantine([*spool.segments, *([spool.partial] if spool.partial else [])], "ahead on a dead timeline")
         self.after_promotion = expect_success(old.back_up())
         self.second = old.backups()[-1]
-        self.new = mark(self.standby, "on the new timeline")
+        self.new = mark(self.standby, "on the new timeline", dumped=True)
         mark(self.standby, "end of the new timeline")
         old.ship()
 

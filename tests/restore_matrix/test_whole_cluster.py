@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.by_hand import follow_the_page, needs_stock_tools
 from tests.restore_matrix.estate import dump_of, end_recovered_server, expect_success, failed_step, files_in, proof_of
 from tests.restore_matrix.sequences import assert_sequences_not_behind, sequences_of
 from tests.restore_matrix.stores import StoreKind
@@ -123,6 +125,38 @@ def test_everything_comes_back_but_the_rows_of_unlogged_tables(estates, source):
     assert copy.sql("select gid from pg_prepared_xacts") == [(PREPARED,)]
     copy.sql(f"commit prepared '{PREPARED}'", db=BOOKS)
     assert copy.sql("select note from orders where id = 7007", db=BOOKS) == [("prepared",)]
+
+
+@needs_stock_tools
+@pytest.mark.parametrize("source", SOURCES)
+def test_everything_comes_back_with_nothing_but_the_page_and_stock_tools(estates, source):
+    """What ``understudy`` itself stored, also behind an S3 server, and as a person would who has nothing else left."""
+    estate = estates(source)
+    copy = estate.server.sibling()
+    by_hand = estate.server.new_directory("by-hand")
+    shutil.copytree(estate.repository_directory, by_hand / "repository")
+    shutil.copy(estate.directory / "identity", by_hand / "identity.txt")
+    backup = estate.backups()[-1]
+    done = follow_the_page(
+        (by_hand / "repository" / "RECOVERY.md").read_text(),
+        by_hand,
+        {
+            "REPOSITORY": by_hand / "repository",
+            "RESOURCE": backup.resource,
+            "IDENTITY": by_hand / "identity.txt",
+            "SYSTEM": backup.system_identifier,
+            "LABELS": backup.label,
+            "TARGET": copy.data,
+            "WORK": by_hand / "work",
+            "PROGRAMS": estate.server.programs,
+        },
+    )
+    assert done.returncode == 0, done.stdout
+    copy.program("pg_ctl", "-D", str(copy.data), "-m", "fast", "-w", "stop")
+    copy.start()
+    assert without_locations(dump_of(copy)) == without_locations(dump_of(estate.server))
+    assert copy.sql(QUERY_OF_PICTURE, db=BOOKS) == estate.server.sql(QUERY_OF_PICTURE, db=BOOKS)
+    assert copy.sql("select gid from pg_prepared_xacts") == [(PREPARED,)]
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -14,6 +14,7 @@ from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Proced
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.ports.wal_remains import WalRemains
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
@@ -133,6 +134,7 @@ def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancella
         collections={},
         targets={},
         scratch=state / "runs" / run / "scratch",
+        remains=cast(WalRemains, None),
     )
 
 

@@ -36,6 +36,16 @@ objectives: {data_loss: {rto: 8h, rpo: 12h}}
     assert stack.objective_of(Scenario.DATA_LOSS).rto == timedelta(hours=8)
 
 
+def test_a_recovery_time_is_aimed_at_within_the_objective():
+    assert load(FIVE_KEYS).objective_of(Scenario.DATABASE_CORRUPTION).target == timedelta(minutes=30)
+    overridden = load(file_with(top="objectives: {database_corruption: {rto: 10m, rpo: 1m}}"))
+    assert overridden.objective_of(Scenario.DATABASE_CORRUPTION).target is None
+    with pytest.raises(Refusal) as refused:
+        load(file_with(top="objectives: {data_loss: {rto: 1h, rpo: 1m, target: 2h}}"))
+    assert "objectives.data_loss.target" in refused.value.found
+    assert "no longer than rto, 1h" in refused.value.found + refused.value.expected
+
+
 def test_the_digest_is_that_of_the_bytes(tmp_path):
     file = tmp_path / "shop.yaml"
     file.write_text(FIVE_KEYS)

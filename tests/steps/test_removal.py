@@ -249,7 +249,8 @@ def test_data_whose_sidecar_the_store_keeps_stays(locking_store, tmp_path):
     remove_wal.run(world(tmp_path, store))
     assert tuple(segments_in(tmp_path, store)) == (5, *STAYING_SEGMENTS)
     segment = next(each for each in repository_in(tmp_path, store).wal("orders", SYSTEM, 2**20).contents().segments)
-    assert repository_in(tmp_path, store).wal("orders", SYSTEM, 2**20).fetch_segment(segment) == bytes([5]) * 2**20
+    archive = repository_in(tmp_path, store).wal("orders", SYSTEM, 2**20)
+    assert b"".join(archive.fetch_segment(segment)) == bytes([5]) * 2**20
 
 
 def test_a_store_that_denies_everything_is_a_fault_and_no_lock(locking_store, tmp_path):

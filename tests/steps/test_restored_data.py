@@ -1,8 +1,5 @@
 """What a restored server must be before it counts as one: room for it, checks that hold, a write read back, whole pages."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import pytest
 
 from tests.app.desk import desk
 from tests.restore_matrix.estate import RESOURCE, SilentWatcher, expect_success, failed_step
+from tests.servers import programs
 from tests.servers.flavours import Flavour
 from tests.steps.protected import Protected, world_of
 from understudy.app.carrying_out import carry_out
@@ -56,10 +54,7 @@ def test_a_target_without_room_is_refused_before_anything_is_made_or_fetched(pro
 def test_a_check_that_does_not_hold_fails_the_drill_and_the_sandbox_is_gone(protected):
     protected.installation("checks: [{sql: select count(*) from words, at_least: 2}]")
     desk = protected.desk
-    done = subprocess.run(
-        [sys.executable, "-m", "understudy", "drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ, timeout=240,
-    )  # fmt: skip
+    done = programs.run("drill", "database_corruption", "--stack", desk.stack_file, "--state", desk.state)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "check_failed" in done.stdout + done.stderr
     assert list((desk.state / "drills").iterdir()) == []

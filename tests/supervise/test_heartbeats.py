@@ -36,8 +36,8 @@ def no_table(server):
 
 
 @contextmanager
-def beating(url):
-    beats = Heartbeats(PostgresDatabase(Secret(url), SystemClock()), "postgres", timedelta(milliseconds=50))
+def beating(url, told=lambda _: None):
+    beats = Heartbeats(PostgresDatabase(Secret(url), SystemClock()), "postgres", timedelta(milliseconds=50), told)
     beats.start()
     try:
         yield
@@ -61,8 +61,25 @@ def test_the_first_beat_makes_the_table_where_the_role_may(server):
 
 
 def test_a_table_that_is_made_later_is_found_and_the_fault_was_told_once(server, caplog):
-    with beating(server.replication_url):
+    caplog.set_level("INFO")
+    told = []
+    with beating(server.replication_url, told.append):
         wait_until(lambda: "permission denied" in caplog.text, "the fault to be told")
         server.sql(MADE_BY_ITS_OWNER)
-        wait_until(lambda: server.sql(NEWEST) != [(None,)], "a heartbeat")
+        wait_until(lambda: "written again" in caplog.text, "a heartbeat")
+        assert server.sql(NEWEST) != [(None,)]
     assert caplog.text.count("permission denied for schema") == 1
+    assert caplog.text.count("written again") == 1
+    assert "GRANT CREATE ON SCHEMA public TO" in caplog.text
+    assert "pg_monitor" not in caplog.text
+    assert (told[0].code, told[-1]) == ("privilege_missing", None)
+
+
+def test_a_right_that_is_taken_away_is_told_with_the_statement_that_gives_it_back(server):
+    server.sql(MADE_BY_ITS_OWNER)
+    told = []
+    with beating(server.replication_url, told.append):
+        wait_until(lambda: told == [None], "a heartbeat")
+        server.sql(f"revoke update on {TABLE} from {REPLICATION_ROLE}")
+        wait_until(lambda: told[-1] is not None, "the fault")
+        assert f"GRANT SELECT, INSERT, UPDATE ON {TABLE} TO" in next(each.hint for each in told if each is not None)

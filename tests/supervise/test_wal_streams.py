@@ -61,7 +61,7 @@ class Streamed:
 
         def spooled():
             partial = self.receiver.spool().partial
-            return partial is not None and words.encode() in self.receiver.read_tail(partial, 0)
+            return partial is not None and words.encode() in b"".join(self.receiver.read_tail(partial, 0))
 
         wait_until(spooled, f"{words!r} to be spooled")
 
@@ -81,7 +81,7 @@ class Streamed:
 
     def holds(self, words):
         (segment,) = {each.segment for each in self.archive.contents().tails}
-        return words.encode() in self.archive.fetch_segment(segment)
+        return words.encode() in b"".join(self.archive.fetch_segment(segment))
 
 
 @pytest.fixture

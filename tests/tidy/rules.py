@@ -62,17 +62,17 @@ def asks_a_clock_of_its_own(source: Source) -> Iterator[Finding]:
     if source.is_in(f"{PRODUCT}/adapters/clock"):
         return
     forbidden = CLOCKS if source.is_in(PRODUCT) else {"time.sleep"}
-    for line, name in dotted_names(source.tree):
+    for line, name in dotted_names(source):
         if name in forbidden:
             yield line, f"{name}: use the Clock port"
 
 
 def mocks(source: Source) -> Iterator[Finding]:
     """Rule 6. Fakes pass the contract suites; mocks agree with whatever one believes."""
-    for line, name in imported_modules(source.tree):
+    for line, name in imported_modules(source):
         if name.startswith(("unittest.mock", "pytest_mock")) or name == "mock":
             yield line, f"{name}: write a fake that passes the port's contract suite"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.arg) and node.arg == "mocker":
             yield node.lineno, "mocker: write a fake that passes the port's contract suite"
 
@@ -81,7 +81,7 @@ def has_untyped_mappings(source: Source) -> Iterator[Finding]:
     """Rule 7."""
     if not source.is_in(PRODUCT) or source.path.name == "loader.py":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
             continue
         container, inside = ast.unparse(node.value).rpartition(".")[2], [ast.unparse(each) for each in node.slice.elts]
@@ -101,7 +101,7 @@ def has_a_name_that_says_nothing(source: Source) -> Iterator[Finding]:
     for part in source.path.with_suffix("").parts:
         if EMPTY_NAMES & set(part.lower().split("_")):
             yield 1, f"{part}: name it after what it does"
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and EMPTY_NAMES & {word.lower() for word in re.findall(r"[A-Z][a-z0-9]*", node.name)}:
             yield node.lineno, f"class {node.name}: name it after what it is"
 
@@ -123,7 +123,7 @@ def reveals_a_secret(source: Source) -> Iterator[Finding]:
 
 
 def lines_that_reveal(source: Source) -> Iterator[int]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and node.attr == "reveal":
             yield node.lineno
 
@@ -132,7 +132,7 @@ def keeps_a_secret_as_text(source: Source) -> Iterator[Finding]:
     """Rule 9: a value that is called a secret is of the type ``Secret`` (or a reference to one)."""
     if not source.is_in(PRODUCT):
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name, annotation = node.target.id, node.annotation
         elif isinstance(node, ast.arg) and node.annotation:
@@ -147,7 +147,7 @@ def keeps_a_secret_as_text(source: Source) -> Iterator[Finding]:
 def imports_what_another_room_owns(source: Source) -> Iterator[Finding]:
     if not source.is_in(PRODUCT):
         return
-    for line, name in imported_modules(source.tree):
+    for line, name in imported_modules(source):
         owners = OWNERS.get(name.partition(".")[0], {source.room: ""})
         if not any(source.room == owner or source.room.startswith(f"{owner}/") for owner in owners):
             yield line, f"{name} belongs to {', '.join(owners)}"
@@ -160,7 +160,7 @@ def catches_everything(source: Source) -> Iterator[Finding]:
     """
     if not source.is_in(PRODUCT) or source.is_in(f"{PRODUCT}/runner"):
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.ExceptHandler):
             continue
         caught = ast.unparse(node.type) if node.type else ""
@@ -175,7 +175,7 @@ def leaves_out_what_an_error_says(source: Source) -> Iterator[Finding]:
     """Whoever reads an error at three in the morning is told what was found, what was expected, and what to do."""
     if not source.is_in(PRODUCT) or source.is_in(f"{PRODUCT}/vocabulary/errors.py"):
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
         given = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -190,7 +190,7 @@ def leaves_out_what_an_error_says(source: Source) -> Iterator[Finding]:
 
 def classes(source: Source) -> Iterator[tuple[str, str]]:
     """Each class's name, and where it stands."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef):
             yield node.name, f"{source.path}:{node.lineno}"
 

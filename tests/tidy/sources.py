@@ -23,6 +23,11 @@ class Source:
     def tree(self) -> ast.Module:
         return _parsed(self.text)
 
+    @property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree, as ``ast.walk`` finds them."""
+        return _nodes(self.text)
+
     def is_in(self, *folders: str) -> bool:
         return any(self.path.is_relative_to(folder) for folder in folders)
 
@@ -35,6 +40,11 @@ class Source:
 @cache
 def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
+
+
+@cache
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_parsed(text)))
 
 
 def snippet(text: str, path: str = f"{PRODUCT}/plan/snippet.py") -> Source:
@@ -63,10 +73,10 @@ def documents() -> Iterator[tuple[PurePosixPath, str]]:
         yield PurePosixPath(file.relative_to(ROOT)), file.read_text(encoding="utf-8", errors="replace")
 
 
-def dotted_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def dotted_names(source: Source) -> Iterator[tuple[int, str]]:
     """Each name that is used, spelled out through the file's imports: ``now`` as ``datetime.datetime.now``."""
     known: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 first = alias.name.partition(".")[0]
@@ -74,15 +84,15 @@ def dotted_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, (ast.Attribute, ast.Name)):
             spelled = _spelled(node, known)
             if spelled:
                 yield node.lineno, spelled
 
 
-def imported_modules(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def imported_modules(source: Source) -> Iterator[tuple[int, str]]:
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -35,8 +35,8 @@ def unknown_commands(text: str) -> Iterator[str]:
 
 def strings(source: Source) -> Iterator[tuple[int, str]]:
     """Each string of the code; those with values in them as far as they are written out. Docstrings, too."""
-    inner = {id(part) for node in ast.walk(source.tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(source.tree):
+    inner = {id(part) for node in source.nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in source.nodes:
         if isinstance(node, ast.JoinedStr):
             yield node.lineno, "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:

@@ -52,7 +52,10 @@ select current_setting('server_version_num'),
        (select system_identifier::text from pg_control_system()),
        (select coalesce(sum(pg_database_size(oid)), 0) from pg_database
          where has_database_privilege(oid, 'CONNECT') or pg_has_role('pg_read_all_stats', 'USAGE')),
-       (select coalesce(json_agg(spcname order by oid), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global'))
+       (select coalesce(json_agg(spcname order by oid), '[]') from pg_tablespace
+         where spcname not in ('pg_default', 'pg_global')),
+       quote_ident(current_user),
+       (select rolreplication or rolsuper from pg_roles where rolname = current_user)
 """
 
 
@@ -89,6 +92,10 @@ class FoundDatabase:
     system_identifier: str
     size_bytes: int
     tablespaces: tuple[str, ...]
+    role: str
+    """As SQL takes it."""
+    replicates: bool
+    """Whether the role may stream WAL and take backups."""
 
     @property
     def major(self) -> int:
@@ -175,7 +182,7 @@ def initialise(wish: FirstWish, clock: Clock) -> Initialised:
 def _look(database: Database) -> FoundDatabase:
     """Over an ordinary connection, so that a server which is not ready for replication can be looked at, too."""
     (row,) = database.query(_QUESTIONS)
-    number, version, port, name, data_directory, configuration_file, summarizes, system, size_bytes, tablespaces = row
+    number, version, port, name, data_directory, configuration_file, summarizes, system, size_bytes, tablespaces, *of_role = row
     if int(number or 0) // 10000 < FIRST_MAJOR:
         raise Refusal(
             "version_too_old",
@@ -195,6 +202,8 @@ def _look(database: Database) -> FoundDatabase:
         system_identifier=system or "",
         size_bytes=int(size_bytes or 0),
         tablespaces=tuple(json.loads(tablespaces or "[]")),
+        role=of_role[0] or "",
+        replicates=of_role[1] == "t",
     )
 
 

@@ -19,6 +19,7 @@ from understudy.adapters.postgres.instances import LocalInstances
 from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
+from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
@@ -247,6 +248,10 @@ class Installation:
         other.__dict__.update(records=records, past=records)
         return other
 
+    def require_believed_signer(self, *, own_key_will_do: bool = False) -> None:
+        """Before anything is signed. Raises as ``KeyRing.require_believed`` does."""
+        self.keys.require_believed(self.stack.encryption, own_key_will_do=own_key_will_do)
+
     def repository(self, name: RepositoryName) -> Repository:
         keys = self.keys.keys
         return Repository(self.stores[name], self.sealer, keys)
@@ -284,6 +289,7 @@ class Installation:
             collections=self.collections,
             targets=self.targets,
             scratch=self.state / "runs" / run / "scratch",
+            remains=DataDirectoryRemains(),
         )
 
     def landed(self, name: ResourceName) -> Landed | None:

@@ -28,7 +28,7 @@ from understudy.vocabulary.wal import WalSegment
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
-EXPOSURE, RECEIVING = "exposure", "receiving"
+EXPOSURE, RECEIVING, HEARTBEAT = "exposure", "receiving", "heartbeat"
 
 
 def shipping_to(repository: str) -> str:
@@ -80,7 +80,8 @@ class Keeping:
         stream.start()
         undo.callback(stream.stop)
         if resource.heartbeat is not None:
-            heartbeats = Heartbeats(installation.databases[self.name], resource.heartbeat.database, resource.heartbeat.every)
+            beat = resource.heartbeat
+            heartbeats = Heartbeats(installation.databases[self.name], beat.database, beat.every, self._see_heartbeat)
             heartbeats.start()
             undo.callback(heartbeats.stop)
 
@@ -126,6 +127,9 @@ class Keeping:
 
     def _see_receiving(self, report: ReceivingReport) -> None:
         self._see(RECEIVING, fault_to_json(report.fault))
+
+    def _see_heartbeat(self, fault: UnderstudyError | None) -> None:
+        self._see(HEARTBEAT, fault_to_json(fault))
 
     def _see(self, kind: str, value: JsonObject) -> None:
         """Only what changed, because each is a write to disk; and streaming goes on although nobody can be told of it."""

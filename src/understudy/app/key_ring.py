@@ -13,7 +13,7 @@ from understudy.records.state_database import state_unwritable
 from understudy.repository.signing import Signer, new_signing_key
 from understudy.stack.models import EncryptionSettings
 from understudy.stack.secrets import resolve
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.secret import Secret
 
 _OWN_KEY = "signing.key"
@@ -41,6 +41,30 @@ class KeyRing:
             ),
             signer,
         )
+
+    def require_believed(self, encryption: EncryptionSettings, *, own_key_will_do: bool = False) -> None:
+        """Before anything is signed: who reads it with this stack file, but without this state directory, must believe it.
+
+        ``own_key_will_do``: the state directory's own key signs also where others are named. What stays on this host (a restore
+        by the recovery kit, which leaves the signing key out) is believed here.
+
+        Raises:
+            Refusal: ``signer_not_named``.
+        """
+        signer = self.evidence_signer.public_key
+        if not encryption.signers or signer in encryption.signers or (own_key_will_do and encryption.signing_key is None):
+            return
+        raise Refusal(
+            "signer_not_named",
+            found=f"{signer} signs here{_origin(encryption)}, and it is not among encryption.signers",
+            expected=f"a key of one of them ({', '.join(encryption.signers)}): nobody would believe what any other writes",
+            hint="is it the right key? Then in the stack file, below encryption.signers: "
+            f"- {signer}; otherwise name the right one: encryption.signing_key (understudy check compares them)",
+        )
+
+
+def _origin(encryption: EncryptionSettings) -> str:
+    return f" ({encryption.signing_key})" if encryption.signing_key else " (the state directory's own key)"
 
 
 def trusted_signers(encryption: EncryptionSettings, state: Path) -> frozenset[str]:

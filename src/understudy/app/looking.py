@@ -14,7 +14,7 @@ from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
-from understudy.app.keeping import EXPOSURE, RECEIVING, shipping_to
+from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
 from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
@@ -22,7 +22,7 @@ from understudy.judge.slot_room import SlotRoom
 from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
 from understudy.records.records import Records
-from understudy.records.run import Observation, RecordedError, RunRecord, RunState
+from understudy.records.run import Observation, RecordedError, RunRecord, RunState, StepState
 from understudy.records.state_database import damage_of, readable_copy
 from understudy.steps.write_backup_manifest import backup_completed_key
 from understudy.vocabulary.errors import GiveUp
@@ -95,6 +95,8 @@ class ResourceStatus:
     """Why no WAL arrives."""
     shipping_faults: Mapping[str, SeenFault]
     """By repository; those without a fault are left out. Like the exposure, of what ``serve`` sees now."""
+    heartbeat_fault: SeenFault | None
+    """Why no heartbeat is written."""
     newest_backup: TakenBackup | None
     recoverable: bool
     """Whether a usable backup is known of: without one no WAL helps, however small the exposure."""
@@ -143,6 +145,8 @@ class Status:
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
+    asked: Mapping[RunId, tuple[str, ...]]
+    """What a person must agree to before these go on."""
     to_be_followed: tuple[RunRecord, ...]
     """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
     put_off: Mapping[RunId, RecordedError]
@@ -165,6 +169,7 @@ def status(installation: Installation) -> Status:
             snapshots=tuple(snapshot_status(readable, name) for name in installation.snapshot_names()),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
+            asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
             put_off={each.runs[-1]: each.error for each in records.requests.open() if each.error is not None},
             records_fault=fault,
@@ -191,6 +196,11 @@ def _records(installation: Installation, undo: ExitStack) -> tuple[Records, Reco
 def _no_records(installation: Installation, undo: ExitStack) -> Records:
     nowhere = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="understudy-state-")))
     return undo.enter_context(closing(Records(installation.state, installation.clock, copy=nowhere)))
+
+
+def _questions(records: Records, run: RunId) -> tuple[str, ...]:
+    steps = (step for step in records.steps(run) if step.state is StepState.AWAITING_APPROVAL)
+    return tuple(step.approval_question for step in steps if step.approval_question is not None)
 
 
 def _held_up(records: Records, run: RunId) -> Iterator[HeldUpStep]:
@@ -225,6 +235,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         receiver_pid=receiver_pid,
         receiving_fault=_fault(installation, name, RECEIVING) if served else None,
         shipping_faults=_shipping_faults(installation, name) if served else {},
+        heartbeat_fault=_fault(installation, name, HEARTBEAT) if served and settings.heartbeat else None,
         newest_backup=newest,
         recoverable=is_recoverable(installation, name, newest.ended if newest else None),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
@@ -264,6 +275,15 @@ def _exposure(value: object, age_seconds: float) -> LiveExposure:
         size_bytes=None if size_bytes is None else int(cast(int, size_bytes)),
         gap=None if fields["gap"] is None else str(fields["gap"]),
     )
+
+
+def kept_faults(installation: Installation, name: ResourceName) -> Mapping[str, SeenFault]:
+    """What ``serve`` fails to do now, by what it is, for people; empty while it does not run."""
+    if serving_pid(installation.state) is None:
+        return {}
+    faults = {f"shipping WAL to {each}": fault for each, fault in _shipping_faults(installation, name).items()}
+    receiving = _fault(installation, name, RECEIVING)
+    return {"receiving WAL": receiving, **faults} if receiving is not None else faults
 
 
 def _shipping_faults(installation: Installation, name: ResourceName) -> Mapping[str, SeenFault]:

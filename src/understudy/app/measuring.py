@@ -40,9 +40,14 @@ class MeasuredRecovery:
     recovery_point: RecoveryPoint | None
     """None for a target in the past: what came after it was left out on purpose."""
     objectives: Objectives
+    target: timedelta | None
+    """The recovery time that the scenario aims at, within its objective; to miss it fails nothing."""
+    target_verdict: ObjectiveVerdict
     tier: str
     tier_objectives: Objectives
     tier_verdict: ObjectiveVerdict
+    beats: bool
+    """Whether the stack file declares a heartbeat."""
     unprotected: tuple[str, ...]
     """Further repositories that hold no backup of the recovered server, because they were away when it was copied."""
 
@@ -69,16 +74,22 @@ def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
     records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
     now = view.run.ended or installation.clock.now()
     failed = view.run.state is RunState.FAILED
-    measurement = measure_run(records, planned, disruption.at, scenario.rto, now, failed=failed)
+
+    def measured(objective: timedelta | None) -> RunMeasurement:
+        return measure_run(records, planned, disruption.at, objective, now, failed=failed)
+
     return MeasuredRecovery(
         resource=resource,
         disruption=disruption,
-        measurement=measurement,
+        measurement=measured(scenario.rto),
         recovery_point=_recovery_point(view, disruption.latest, scenario.rpo),
         objectives=Objectives(scenario.rto, scenario.rpo),
+        target=scenario.target,
+        target_verdict=measured(scenario.target).verdict,
         tier=tier_name,
         tier_objectives=Objectives(tier.rto, tier.rpo),
-        tier_verdict=measure_run(records, planned, disruption.at, tier.rto, now, failed=failed).verdict,
+        tier_verdict=measured(tier.rto).verdict,
+        beats=installation.postgres(resource).heartbeat is not None,
         unprotected=tuple(_left_out(view.steps)),
     )
 

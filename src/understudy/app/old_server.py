@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from understudy.adapters.places import LocalPlaces
+from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
+from understudy.app.holdings import Holdings
 from understudy.app.installation import Installation
 from understudy.app.landing import address_to_move
 from understudy.plan.fencing import OldServerFacts, question
@@ -17,11 +19,13 @@ from understudy.records.run import RunState
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.old_server import AT_THE_ADDRESS, ask_old_servers, may_be_the_one
+from understudy.steps.old_server_wal import held_wal
 from understudy.steps.provision_target import ProvisionTarget
 from understudy.steps.replay_wal import ReplayWal
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import ResourceName, RunId
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+from understudy.vocabulary.wal import Timeline
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +50,22 @@ def look_for_old_server(
             asked = {answer: serving if answer.where == AT_THE_ADDRESS else declared for answer in answers}
             answers = tuple(answer for answer in answers if not may_be_the_one(asked[answer], instances, place))
     return OldServerFacts(runs_here, holds_something=directory.exists and not directory.empty, answers=answers)
+
+
+def with_old_timeline(directory: str, held: Holdings) -> tuple[Timeline | None, Holdings]:
+    """The timeline on which the old server's WAL goes on from what is held, where nobody received anything of it; its history is
+    among what is held then. None where there is no such timeline, or nothing to be seen."""
+    backup, newest = held.backups[0], max(held.wal.timelines(), default=None)
+    if newest is None:
+        return None, held
+    try:
+        found = DataDirectoryRemains().continuation(directory, backup.system_identifier, held_wal(held.wal), newest)
+    except UnderstudyError:
+        return None, held
+    if found is None:
+        return None, held
+    timeline, forks = found
+    return timeline, replace(held, histories={**held.histories, timeline: forks})
 
 
 def ask_anew(installation: Installation, run: RunId, looking: Looking = unseen) -> None:

@@ -40,7 +40,11 @@ def check_landing(installation: Installation, name: ResourceName, settings: Mapp
         unreadable=unreadable,
         ours=own_directory(recover),
     )
-    yield judge_address(facts)
+    try:
+        connection_parameters(resolve_text(recover.url or resource.url))
+        yield judge_address(facts)
+    except GiveUp as error:
+        yield finding_of(error, facts.subject, "recover_address")
     yield judge_configuration(facts, settings)
     try:
         place = recovery_place(name, recover, (account.user_id, account.group_id))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.programs import CLIENT_PROGRAMS, SERVER_PROGRAMS, find_programs
 from understudy.app.installation import Installation
+from understudy.app.looking import kept_faults
 from understudy.app.preflight_host import blocked_at, look_at_directory
 from understudy.app.preflight_landing import check_landing
+from understudy.app.preflight_tablespaces import backed_up_tablespaces
 from understudy.judge.preflight import (
     Finding,
     Grade,
     PreflightServer,
     Protection,
     finding_of,
+    judge_backed_up,
     judge_clock,
     judge_server,
     judge_tablespaces,
@@ -31,9 +36,10 @@ from understudy.judge.preflight_host import (
     spool_need,
 )
 from understudy.ports.database import Database
+from understudy.records.records import Records
 from understudy.stack.resources import PostgresResource, SqlCheck
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
+from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE, heartbeat_privileges
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.majors import FIRST_MAJOR
 
@@ -63,6 +69,7 @@ _ASPECTS = {
     "wal_senders_exhausted": "max_wal_senders",
     "database_unreachable": "connection",
     "password_rejected": "password",
+    "peer_rejected": "pg_hba",
     "privilege_missing": "privileges",
     "secret_missing": "url",
     "connection_string_malformed": "url",
@@ -93,6 +100,8 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
             server = database.facts()
             findings.append(Finding(subject, "replication", Grade.OK, "a replication connection was opened"))
             findings += judge_tablespaces(server.tablespaces, _protection(installation, name))
+            backed_up = backed_up_tablespaces(installation, name, server.system_identifier) if server.tablespaces else None
+            findings += judge_backed_up(server.tablespaces, _protection(installation, name), backed_up)
             size_bytes = database.size_bytes()
         except UnderstudyError as error:
             failed = {finding.aspect for finding in findings if finding.grade is Grade.FAILURE}
@@ -103,7 +112,20 @@ def check_resource(installation: Installation, name: ResourceName) -> Iterator[F
     if major is not None:
         yield from _check_programs(subject, resource, major)
     yield from check_landing(installation, name, settings)
+    yield from _check_kept(installation, name)
     yield from _check_directories(installation, name, size_bytes)
+
+
+def _check_kept(installation: Installation, name: ResourceName) -> Iterator[Finding]:
+    """What ``serve`` could not do when it last tried. Whether the records can be read is told elsewhere."""
+    if not os.access(installation.state / "state.db", os.R_OK | os.W_OK):
+        return
+    with closing(Records(installation.state, installation.clock)) as records:
+        faults = kept_faults(installation.reading(records), name)
+    for doing, fault in faults.items():
+        found = f"a fault {doing}, serve says since {fault.since:%Y-%m-%d %H:%M:%S} UTC: {fault.code}: {fault.found}"
+        change = fault.hint or "see: understudy status"
+        yield Finding(f"resource {name}", "served", Grade.FAILURE, found, "none; serve tries again by itself", change)
 
 
 def _seen_major(installation: Installation, name: ResourceName) -> int | None:
@@ -185,9 +207,9 @@ def _check_sql(subject: str, check: SqlCheck, database: Database) -> Finding:
     except UnderstudyError as error:
         grade = Grade.WARNING if error.code == "check_too_slow" else Grade.FAILURE
         expected = f"an answer, read-only, within {_CHECK_TIME_LIMIT.total_seconds():.0f} s"
-        return Finding(
-            subject, "checks", grade, f"{name}: {error.found}", expected, f"in the stack file, correct the check: {check.sql}"
-        )
+        correct = f"in the stack file, correct the check: {check.sql}"
+        change = f"{_granted(error, check, database)} or {correct}" if error.code == "privilege_missing" else correct
+        return Finding(subject, "checks", grade, f"{name}: {error.found}", expected, change)
     if len(rows) == 1 and len(rows[0]) == 1:
         return Finding(subject, "checks", Grade.OK, f"{name}: {rows[0][0]}")
     columns = len(rows[0]) if rows else 0
@@ -197,6 +219,15 @@ def _check_sql(subject: str, check: SqlCheck, database: Database) -> Finding:
     )  # fmt: skip
 
 
+def _granted(error: UnderstudyError, check: SqlCheck, database: Database) -> str:
+    """The error's hint with the role's name in it."""
+    try:
+        ((role,),) = database.query("select quote_ident(current_user)", check.database)
+    except UnderstudyError:
+        return error.hint
+    return error.hint.replace("<the role of the connection>", role or "")
+
+
 def _check_heartbeat(subject: str, name: str, database: Database) -> Finding:
     try:
         ((may_write, there, role),) = database.query(_HEARTBEAT, name)
@@ -204,7 +235,7 @@ def _check_heartbeat(subject: str, name: str, database: Database) -> Finding:
         return finding_of(error, subject, "heartbeat")
     if may_write == "t":
         return Finding(subject, "heartbeat", Grade.OK, f"may be written in database {name}")
-    missing = f"SELECT, INSERT, UPDATE ON {HEARTBEAT_TABLE}" if there == "t" else "CREATE ON SCHEMA public"
+    missing = heartbeat_privileges(is_there=there == "t")
     return Finding(
         subject, "heartbeat", Grade.FAILURE, f"this role may not write {HEARTBEAT_TABLE} in database {name}",
         "a role that may make that table, or read and write it",

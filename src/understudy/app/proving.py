@@ -67,7 +67,7 @@ def verify_evidence(installation: Installation, file: Path | None) -> EvidenceVe
     return EvidenceVerdict(
         subject=str(installation.state),
         links=len(links),
-        findings=tuple(findings),
+        findings=tuple(dict.fromkeys(findings)),  # a copy and the head in it may be at fault in the same words
         copies=sum(seen.head.controller == controller for seen in testimony.heads),
         not_compared=testimony.silent,
         of_others=of_others,
@@ -104,6 +104,15 @@ def export_evidence(installation: Installation, run: RunId | None, file: Path) -
     except OSError as error:
         raise _unwritable(f"{file}: {error.strerror}") from error
     return exported
+
+
+def require_free(file: Path) -> None:
+    """
+    Raises:
+        Refusal: ``file_unwritable``: something has that name, and nothing is overwritten.
+    """
+    if os.path.lexists(file) and not file.is_dir():
+        raise _unwritable(f"{file} is there already, and is not overwritten")
 
 
 def require_writable(file: Path) -> None:
@@ -171,8 +180,8 @@ def _unwritable(found: str) -> Refusal:
     return Refusal(
         "file_unwritable",
         found=found,
-        expected="the name of a file in a directory that is there and may be written to",
-        hint="name another file, or make the directory",
+        expected="the name of a new file in a directory that is there and may be written to",
+        hint="name another file, make the directory, or move away what is there",
     )
 
 

@@ -16,7 +16,7 @@ from understudy.app.holdings import holdings_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
-from understudy.app.old_server import Looking, look_for_old_server, unseen
+from understudy.app.old_server import Looking, look_for_old_server, unseen, with_old_timeline
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
 from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
@@ -146,9 +146,10 @@ def _carry_out(installation: Installation, request: RecoveryRequest, plan: Plan,
 
 
 def plan_requested_recovery(installation: Installation, request: Request, looking: Looking = unseen) -> Plan:
-    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do."""
+    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do; ``signer_not_named``."""
     if not isinstance(request, RecoveryRequest):
         raise TypeError(f"not asked for a recovery: {request}")
+    installation.require_believed_signer(own_key_will_do=request.procedure is not Procedure.RECOVERY)
     resource, choice = request.resource, request.choice
     if not installation.is_database(resource):
         return plan_requested_snapshot_restore(installation, request)
@@ -159,7 +160,8 @@ def plan_requested_recovery(installation: Installation, request: Request, lookin
             return plan_drill(installation, Scenario(request.scenario), resource, choice)
         case _:
             scenario, override_by = Scenario(request.scenario), request.fence_override_by
-            plan = plan_in_place(installation, scenario, resource, choice, override_by, request.disruption, looking)
+            old = request.old_directories
+            plan = plan_in_place(installation, scenario, resource, choice, override_by, request.disruption, looking, old)
             return _taking_over(plan) if request.take_over else plan
 
 
@@ -223,6 +225,7 @@ def plan_in_place(
     fence_override_by: Person | None = None,
     disruption: Disruption | None = None,
     looking: Looking = unseen,
+    old_directories: tuple[str, ...] | None = None,
 ) -> Plan:
     """The real recovery, where the stack file says. Asks the old server's addresses whether anybody answers there.
 
@@ -254,6 +257,7 @@ def plan_in_place(
         landing=landing,
         disruption=disruption,
         looking=looking,
+        old_directories=old_directories,
     )
     if landing.configuration is None:
         _require_configuration_in_backup(installation, name, plan)
@@ -298,6 +302,7 @@ def _plan(
     landing: Landing | None = None,
     disruption: Disruption | None = None,
     looking: Looking = unseen,
+    old_directories: tuple[str, ...] | None = None,
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     with other_copies_told(installation, name, choice):
@@ -331,11 +336,14 @@ def _plan(
         fence_override_by=fence_override_by,
         landing=landing,
         disruption=disruption,
+        old_directories=old_directories,
         reprotection=backup_subject(installation, name, repositories),
         ship_every=settings.wal.ship_every,
     )
-    old_server = OldServerFacts()
+    old_server, old_timeline = OldServerFacts(), None
     if mode is Mode.FAILOVER:
+        if old_directories is None and choice.timeline is None:
+            old_timeline, holdings = with_old_timeline(place.directory, holdings)
         old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
         wish = replace(wish, disruption=disruption_beside(installation, name, disruption, old_server))
     facts = RecoveryFacts(
@@ -349,6 +357,7 @@ def _plan(
         programs_major=installation.instances[name].major(),
         staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
         old_server=old_server,
+        old_timeline=old_timeline,
     )
     return plan_recovery(wish, facts)
 

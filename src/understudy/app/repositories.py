@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,9 +64,10 @@ def prepare_repository(
     ``claim`` it stays whose it is.
 
     Raises:
-        Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``.
+        Refusal: ``controller_superseded``: another controller writes here; ``repository_of_another``; ``signer_not_named``.
         GiveUp: ``repository_missing``, ``state_unwritable``; and what the store raises.
     """
+    installation.require_believed_signer()
     with _preparing(name):
         return _prepared(installation, name, take_over, claim)
 
@@ -103,8 +105,7 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
         _remember(seen, repository.describe().repository_id)
     else:
         create_store(installation.stack.repositories[name])
-        description = _described(repository) or repository.create(secrets.token_hex(8), installation.clock.now()).repository_id
-        _remember(seen, description)
+        _remember(seen, _described(repository) or _created(repository, installation.clock.now()))
     if claim:
         if take_over or repository.current_epoch() is None:
             repository.claim_epoch(controller, installation.clock.now())
@@ -143,10 +144,24 @@ def _described(repository: Repository) -> str | None:
         return None
 
 
+def _created(repository: Repository, now: datetime) -> str:
+    """Its id, or that which another process gave it meanwhile: serve and the first command beside it may both find it empty."""
+    try:
+        return repository.create(secrets.token_hex(8), now).repository_id
+    except Refusal as error:
+        if error.code != "repository_of_another":
+            raise
+        return repository.describe().repository_id
+
+
 def _keep_stack_file(installation: Installation, name: RepositoryName) -> None:
     """Every version that ran, sealed; found again by its digest."""
     store = installation.stores[name]
     if any(installation.digest in found.key for found in store.list("stack/")):
         return
     key = stack_key(f"{installation.clock.now():%Y%m%dT%H%M%SZ}", installation.digest)
-    store_sealed(store, installation.sealer, key, [installation.stack_text], installation.keys.keys.recipients)
+    try:
+        store_sealed(store, installation.sealer, key, [installation.stack_text], installation.keys.keys.recipients)
+    except GiveUp as error:
+        if error.code != "object_exists":  # stored by the other one, in the same second
+            raise

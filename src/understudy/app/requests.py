@@ -24,8 +24,9 @@ _LOOK_SECONDS = 0.2
 _LATER_SECONDS = 15.0
 """Until a next run that could not be planned now (a store or the server is away) is planned again."""
 
-_IN_THE_WAY = ("busy", "secret_missing", "secret_unreadable")
-"""What somebody ends: another run ends, or a secret is given to the process that goes on. Nothing final is known by it."""
+_IN_THE_WAY = ("busy", "secret_missing", "secret_unreadable", "signer_not_named")
+"""What somebody ends: another run ends, a secret is given to the process that goes on, or the stack file is mended. Nothing final
+is known by it."""
 
 PlanRequest = Callable[[Request], Plan]
 

@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 _SPEAK_WITH_THE_SERVER = (Procedure.BACKUP, Procedure.RECOVERY)
 """The others read repositories and the spool, also where nobody knows the server's address any more."""
 
+_STAYS_HERE = (Procedure.RESTORE, Procedure.DRILL)
+"""The others sign what lies in repositories."""
+
 
 def require_secrets(installation: Installation, run: RunId) -> None:
     """Look whether what the run's steps are told by reference can be read here.
@@ -26,9 +29,11 @@ def require_secrets(installation: Installation, run: RunId) -> None:
     A step that misses a secret fails for good, and the run with it. A run that nobody went on with waits until it is there.
 
     Raises:
-        Refusal: ``secret_missing``, ``secret_unreadable``.
+        Refusal: ``secret_missing``, ``secret_unreadable``, ``signer_not_named``.
     """
     try:
+        own_key_will_do = installation.past.run(run).procedure in _STAYS_HERE
+        installation.require_believed_signer(own_key_will_do=own_key_will_do)
         _read_all(installation, installation.past.run(run).procedure, tuple(_steps(installation.past.plan(run))))
     except GiveUp as error:
         hint = f"{error.hint}; then go on: understudy resume {run}"

@@ -19,6 +19,7 @@ from understudy.app.requests import OpenRequests
 from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
 from understudy.app.scheduling import Scheduling
+from understudy.records.run import RunState
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
 from understudy.vocabulary.errors import GiveUp
@@ -33,9 +34,10 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
     """Run until ``stopping`` is set. What an earlier process left unfinished is resumed before anything is taken up anew.
 
     Raises:
-        Refusal: ``controller_busy``.
+        Refusal: ``controller_busy``; ``signer_not_named``.
         GiveUp: ``loop_died``: something that is kept going stopped on an error nobody foresaw; ``state_unwritable``.
     """
+    installation.require_believed_signer()
     with ExitStack() as undo:
         runner = undo.enter_context(runner_of(installation))
         undo.enter_context(_announced(installation))
@@ -95,7 +97,8 @@ def _look_once(installation: Installation, runner: Runner, under_way: set[RunId]
         _log.info("picked up run %s", run)
         under_way.add(run)
     for run in [each for each in under_way if installation.records.run(each).state.is_final]:
-        _log.info("run %s has %s", run, installation.records.run(run).state)
+        state = installation.records.run(run).state
+        _log.info("run %s %s", run, "was cancelled" if state is RunState.CANCELLED else f"has {state}")
         under_way.discard(run)
 
 

@@ -44,7 +44,8 @@ def source_that_will_do(
     was so, a repository behind it that never held a backup adds nothing: taking one is no advice in the middle of a recovery.
 
     Raises:
-        Refusal: ``no_backup``, ``no_sound_backup``; and what the stores raise.
+        Refusal: ``no_backup``, ``no_sound_backup``; ``target_in_no_backup``: sound ones were tried, and replay met the target
+            from none of them; and what the stores raise.
     """
     names = (choice.repository,) if choice.repository else installation.repository_names(name)
     all_tried: Refusal | None = None
@@ -55,7 +56,7 @@ def source_that_will_do(
         except Refusal as error:
             if error.code != _NO_SOUND_BACKUP and (all_tried is None or error.code not in _HOLDS_NONE):
                 raise
-            all_tried = all_tried or error
+            all_tried = all_tried or (_target_in_none(name, choice) if choice.not_met else error)
             if repository == names[-1]:
                 raise all_tried from None
             continue
@@ -63,6 +64,20 @@ def source_that_will_do(
         if fits or repository == names[-1]:
             return repository, held
     raise ValueError(f"{name} has no repository")
+
+
+def _target_in_none(name: ResourceName, choice: Choice) -> Refusal:
+    """The newest backup was tried first, so nothing that the repository holds of the log is left."""
+    target, tried = choice.target, ", ".join(sorted(choice.not_met))
+    others = ", ".join(sorted(choice.without - choice.not_met))
+    return Refusal(
+        "target_in_no_backup",
+        found=f"{target} was met from no backup of {name}: all WAL behind each of these was replayed ({tried})"
+        + (f"; these are damaged: {others}" if others else ""),
+        expected="a restore point, or a transaction that ended, between the oldest backup and the newest WAL in the repository",
+        hint=f"is it written as the server's log has it? It may be older than every backup (understudy backups {name}), or newer "
+        "than what is shipped; to get near it all the same, restore to a moment: --time",
+    )
 
 
 @contextmanager

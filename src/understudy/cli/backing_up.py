@@ -234,13 +234,14 @@ def _print_verified(result: VerifyResult) -> None:
     for wal in result.wal:
         depth = "opened" if wal.decoded is not None else "read"
         state = f"faults: {len(wal.faults)}" if wal.faults else f"without a hole up to {wal.reaches}"
-        say(f"WAL of {wal.resource} in {wal.repository}: {wal.segments} segments {depth}, {state}")
+        segments = f"{wal.segments} segment{'' if wal.segments == 1 else 's'}"
+        say(f"WAL of {wal.resource} in {wal.repository}: {segments} {depth}, {state}")
     for backup in result.backups:
-        _print_faults(f"{backup.repository}, {backup.resource}/{backup.label}", backup.faults)
+        print_faults(f"{backup.repository}, {backup.resource}/{backup.label}", backup.faults)
     for wal in result.wal:
-        _print_faults(f"{wal.repository}, WAL of {wal.resource}", wal.faults)
+        print_faults(f"{wal.repository}, WAL of {wal.resource}", wal.faults)
     for bad in result.unreadable:
-        _print_faults(f"{bad.repository}, {bad.resource}", (bad.fault,))
+        print_faults(f"{bad.repository}, {bad.resource}", (bad.fault,))
 
 
 def _verdict(result: VerifyResult, backup: BackupCheckResult) -> str:
@@ -250,7 +251,13 @@ def _verdict(result: VerifyResult, backup: BackupCheckResult) -> str:
     return f"as stored, but not {broken}, which it stands on" if broken else "as stored"
 
 
-def _print_faults(where: str, faults: Sequence[ObjectFault]) -> None:
+def print_faults(where: str, faults: Sequence[ObjectFault]) -> None:
+    """What is wrong with several in the same words is said once: so is a key that opens none of them."""
+    alike: dict[tuple[str, ...], list[ObjectFault]] = {}
     for fault in faults:
-        say(f"\n{where}: {fault.code}")
-        say("\n".join([f"  object:   {fault.key}", *found_lines(fault.found, fault.expected, fault.hint)]), hang=FOUND_HANG)
+        alike.setdefault((fault.code, fault.found.replace(fault.key, ""), fault.expected, fault.hint), []).append(fault)
+    for first, *others in alike.values():
+        say(f"\n{where}: {first.code}")
+        more = f" and {len(others)} more, the last of them {others[-1].key} (all: --json)" if others else ""
+        said = [f"  object:   {first.key}{more}", *found_lines(first.found, first.expected, first.hint)]
+        say("\n".join(said), hang=FOUND_HANG)

@@ -14,7 +14,7 @@ import click
 from understudy.app.run_view import RunView
 from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
-from understudy.vocabulary.json import Json
+from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.sizes import readable_size
 
 _CONFIGURATION = "postgresql.conf"
@@ -28,13 +28,26 @@ def print_brought_back(view: RunView) -> None:
         _print_from_snapshot(view, from_snapshot)
     if "labels" in restored:
         say(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
+    for left in cast(list[JsonObject], _proof(view, "ship-remaining-wal").get("old_server", [])):
+        if left["taken_bytes"]:
+            taken = readable_size(cast(int, left["taken_bytes"]))
+            say(f"old server:    {taken} of WAL that nobody had received, up to {left['reaches']}, out of {left['directory']}")
     if "replayed_lsn" in replayed:
         say(f"reached:       {replayed['replayed_lsn']} on timeline {replayed['timeline']}, {_last_commit(replayed)}")
+    for check in cast("list[JsonObject]", _proof(view, "verify-database").get("checks", [])):
+        say(f"check:         {check.get('name') or check['sql']}: {check['answer']}", hang=15)
     if view.run.procedure == Procedure.DRILL:
         return
     if view.succeeded and "directory" in provisioned:
-        say(f"database:      {provisioned['directory']}{_address(_proof(view, 'open-to-clients'))}")
-    for aside in cast(list[str], provisioned.get("set_aside", [])):
+        opened = _proof(view, "open-to-clients")
+        say(f"database:      {provisioned['directory']}{_address(opened)}")
+        if "hba_copied_from" in opened:
+            say(
+                f"access rules:  {opened['hba_file']} until the server is started again, then {opened['hba_copied_from']}, of "
+                "which it is a copy: put a new rule into both, then SELECT pg_reload_conf()",
+                hang=15,
+            )
+    for aside in (*_set_aside(provisioned), *_set_aside(replayed)):
         say(f"set aside:     {aside}")
 
 
@@ -61,6 +74,12 @@ def print_how_to_start(view: RunView, programs: str | None) -> None:
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:
     found = next((step for step in view.steps if step.key.endswith(f"/{verb}")), None)
     return found.evidence.proof if found is not None and found.evidence is not None else {}
+
+
+def _set_aside(proof: Mapping[str, Json]) -> list[str]:
+    """The proof of a step that failed holds texts only."""
+    found = proof.get("set_aside", [])
+    return found.split(", ") if isinstance(found, str) else cast(list[str], found)
 
 
 def _last_commit(replayed: Mapping[str, Json]) -> str:

@@ -105,8 +105,9 @@ Examples:
 @json_option
 def export(run: str | None, file: Path, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Write the evidence of RUN, or of everything, as one JSON file that can be verified elsewhere."""
-    from understudy.app.proving import export_evidence
+    from understudy.app.proving import export_evidence, require_free
 
+    require_free(file)
     exported = export_evidence(opened(stack_file, state), RunId(run) if run else None, file)
     if as_json:
         print_json({"file": file, "run": run, "links": len(cast("Sequence[Json]", exported["links"]))})

@@ -62,6 +62,7 @@ CODES: Mapping[str, ExitCode] = {
     "secret_missing": ExitCode.PREREQUISITE,
     "no_backup": ExitCode.PREREQUISITE,
     "no_sound_backup": ExitCode.PREREQUISITE,
+    "target_in_no_backup": ExitCode.PREREQUISITE,
     "no_evidence": ExitCode.PREREQUISITE,
     "identity_missing": ExitCode.PREREQUISITE,
     "programs_missing": ExitCode.PREREQUISITE,

@@ -114,7 +114,7 @@ def _print_decided(each: Decided, to_stderr: bool) -> None:
     out = sys.stderr if to_stderr else sys.stdout
     where = f"{each.resource} in {each.repository}"
     if each.decision is None:
-        say(f"{where}: nothing is removed", err=True)
+        say(f"{where}: what may go cannot be decided, so nothing does:", err=True)
         if each.fault is not None:
             print_error(each.fault)
     elif isinstance(each, Retention):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.options import command_on
+from understudy.cli.printing import say
 from understudy.cli.watching import TerminalWatcher
 from understudy.records.run import StepState
 from understudy.vocabulary.identifiers import RunId
@@ -31,7 +33,9 @@ def watched(installation: Installation, *, yes: bool = False, quiet: bool = Fals
     except (KeyboardInterrupt, click.Abort):
         if watcher.run is not None:
             watcher.clear()
-            click.echo(_what_becomes_of(installation, watcher.run), err=True)
+            if sys.stderr.isatty():
+                click.echo("", err=True)  # behind the ^C
+            say(_what_becomes_of(installation, watcher.run), err=True)
         raise
 
 

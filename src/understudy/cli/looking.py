@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.looking_at_snapshots import failed, no_backup_yet, print_snapshots, unknown_to_records
+from understudy.cli.looking_at_snapshots import failed, next_told, no_backup_yet, print_snapshots, unknown_to_records
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
@@ -58,12 +58,14 @@ def _print(found: Status) -> None:
         say(click.style(f"records: {fault.code}", fg="red") + f": {fault.found}\n  hint: {on_this_stack(fault.hint)}")
     for resource in found.resources:
         click.echo("")
-        _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found))
+        _print_resource(resource, known=fault is None or fault.readable, whole=_is_known(found), served=bool(found.serving_pid))
     for snapshots in found.snapshots:
         click.echo("")
-        print_snapshots(snapshots, known=fault is None or fault.readable, whole=_is_known(found))
+        print_snapshots(snapshots, known=fault is None or fault.readable, whole=_is_known(found), served=bool(found.serving_pid))
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
+        for question in found.asked.get(run.run, ()):
+            say(f"  asks: {question} (agree: {command_on('approve', run.run)})")
         for step in (each for each in found.held_up if each.run == run.run):
             _print_held_up(step)
     for run in found.to_be_followed:
@@ -82,7 +84,7 @@ def _print_held_up(step: HeldUpStep) -> None:
 _NO_BACKUP = no_backup_yet("backup")
 
 
-def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> None:
+def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, served: bool) -> None:
     unknown = unknown_to_records()
     click.echo(click.style(str(resource.resource), bold=True) + f"  ({resource.tier})")
     rows = [
@@ -98,7 +100,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
-        ("next backup", moment(resource.next_backup) if resource.next_backup else "no schedule"),
+        ("next backup", next_told(resource.next_backup, served=served)),
         ("last proof", _proof(resource) if known else unknown),
         *([(f"last {resource.failed_proof.procedure}", failed(resource.failed_proof))] if resource.failed_proof else []),
     ]
@@ -113,6 +115,8 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool) -> No
         _print_fault("receiving WAL", resource.receiving_fault)
     for name, fault in resource.shipping_faults.items():
         _print_fault(f"shipping WAL to {name}", fault)
+    if resource.heartbeat_fault is not None:
+        _print_fault("writing heartbeats", resource.heartbeat_fault)
 
 
 def _print_fault(doing: str, fault: SeenFault) -> None:

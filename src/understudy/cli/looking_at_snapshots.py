@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +27,13 @@ def failed(run: EndedRun) -> str:
     return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
 
 
-def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool) -> None:
+def next_told(due: datetime | None, *, served: bool) -> str:
+    if due is None:
+        return "no schedule"
+    return moment(due) + ("" if served else f", if it is served by then ({command_on('serve')})")
+
+
+def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served: bool) -> None:
     click.echo(click.style(str(status.resource), bold=True) + f"  ({status.kind}, {status.tier})")
     none = f"none taken here ({command_on('backup', status.resource)}; what the repositories hold: {command_on('backups')})"
     proof = status.last_restore
@@ -38,7 +44,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool) -> None
         ("newest", (_taken(status.newest_snapshot) or none) if known else unknown_to_records()),
         *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
-        ("next backup", moment(status.next_backup) if status.next_backup else "no schedule"),
+        ("next backup", next_told(status.next_backup, served=served)),
         ("last restore", (f"{moment(proof.ended)} ({proof.run})" if proof else "none") if known else unknown_to_records()),
         *([("failed restore", failed(status.failed_restore))] if status.failed_restore else []),
     ]

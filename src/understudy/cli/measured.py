@@ -48,10 +48,9 @@ _SINCE = {
     KnownBy.WATCH: "when serve last saw the server answer",
     KnownBy.COMMAND: "when the command was begun",
 }
-_HOW_TO_KNOW = (
-    "Whether work was lost is not known: nothing was written shortly before, or it did not come back. "
-    "A heartbeat tells: resources.{resource}.heartbeat in the stack file, and understudy serve."
-)
+_NOT_KNOWN = "Whether work was lost is not known: nothing was written shortly before, or it did not come back."
+_NOTHING_TOLD = "Whether work was lost is not known: it did not come so far that anything told."
+_HOW_TO_KNOW = "A heartbeat tells: resources.{resource}.heartbeat in the stack file, and understudy serve."
 
 
 def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> JsonObject:
@@ -68,16 +67,18 @@ def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
     for phase, took in measurement.phases.items():
         click.echo(f"  {PHASE_NAMES[phase].ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
+    aimed_at = f" · target {duration(measured.target)}: {_verdict(measured.target_verdict)}" if measured.target else ""
     say(
         f"  {'recovery time'.ljust(_NAME_COLUMNS)} {total.rjust(12)}   "
-        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}"
+        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}{aimed_at}"
         f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}",
         hang=_VERDICT_COLUMN,
     )
     if measured.recovery_point is not None:
         say(_recovery_point(measured.recovery_point, measured), hang=_VERDICT_COLUMN)
         if measured.recovery_point.verdict is ObjectiveVerdict.UNKNOWN:
-            say(f"  {_HOW_TO_KNOW.format(resource=measured.resource)}", hang=2)
+            how = "" if measured.beats else f" {_HOW_TO_KNOW.format(resource=measured.resource)}"
+            say(f"  {_NOT_KNOWN if measured.recovery_point.at else _NOTHING_TOLD}{how}", hang=2)
     for repository in measured.unprotected:
         say(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
         say(f"    once it is there again, {command_on('backup', measured.resource, '--full')}")

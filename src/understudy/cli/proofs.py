@@ -19,6 +19,7 @@ _NAMES = {
     "size_bytes": "size",
     "tail_bytes": "unfinished segment",
     "only_here_bytes": "on this host only",
+    "taken_bytes": "size",
     "free_bytes": "free",
     "receiver_pid": "process of the receiver",
     "amcheck_relations": "relations checked by amcheck",

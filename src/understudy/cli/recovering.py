@@ -12,6 +12,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
+from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
@@ -25,6 +26,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SCENARIOS = ("database_corruption", "data_loss")
+_EXPECTED = {
+    "--time": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
+    "--lsn": "a position in the WAL, such as 0/3000060",
+    "--xid": "a transaction's id in digits, as txid_current() prints it",
+    "--name": "the name of a restore point, 1 to 63 bytes",
+}
+_HINT_OF_A_TIME = "append +00:00 for UTC, or your own offset: without one a time means something else on every machine"
+_TARGET_OPTIONS = {
+    TargetKind.TIME: "--time",
+    TargetKind.LSN: "--lsn",
+    TargetKind.TRANSACTION: "--xid",
+    TargetKind.NAME: "--name",
+}
 
 
 def target_options(command: Callable[P, R]) -> Callable[P, R]:
@@ -77,7 +91,8 @@ def choice_of(
 ) -> Choice:
     """
     Raises:
-        click.UsageError: more than one target, or one that is none.
+        click.UsageError: more than one target.
+        Refusal: ``option_malformed``: one that is none.
     """
     from understudy.plan.request import Choice
 
@@ -89,7 +104,8 @@ def choice_of(
     try:
         target = RecoveryTarget(*wanted[0]) if wanted else LATEST
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        kind, value = wanted[0]
+        raise _malformed(_TARGET_OPTIONS[kind], value) from error
     return Choice(
         target=target,
         timeline=Timeline(timeline) if timeline is not None else None,
@@ -100,10 +116,25 @@ def choice_of(
     )
 
 
+def _malformed(option: str, text: str) -> Refusal:
+    of_a_time = option in ("--time", "--since")
+    return Refusal(
+        "option_malformed",
+        found=f"{option} {text!r}",
+        expected=_EXPECTED["--time" if of_a_time else option],
+        hint=_HINT_OF_A_TIME if of_a_time else "see this command's --help for examples",
+    )
+
+
 def _named_directory(text: str) -> tuple[str, str]:
     name, equals, directory = text.partition("=")
     if not (name and equals and directory.startswith("/")):
-        raise click.UsageError(f"--tablespace {text}: expected NAME=/absolute/directory")
+        raise Refusal(
+            "option_malformed",
+            found=f"--tablespace {text!r}",
+            expected="NAME=/absolute/directory",
+            hint="check names the tablespaces that there are; give each a directory of its own",
+        )
     return name, directory
 
 
@@ -264,6 +295,9 @@ def recover(
     SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
     objectives of the stack file count. The database comes up in recover.directory of the stack file; what stands there is set
     aside, not removed.
+
+    The only server that is stopped is one that runs in recover.directory of this host. While another one answers, at url or at
+    recover.url, on this host or elsewhere, recover refuses: stop it yourself first.
     """
     import getpass
 
@@ -297,7 +331,7 @@ def _moment_of_disaster(text: str | None) -> datetime | None:
     try:
         return None if text is None else time_with_offset(text)
     except ValueError as error:
-        raise click.UsageError(f"--since: {error}") from error
+        raise _malformed("--since", str(text)) from error
 
 
 def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> NoReturn:

@@ -11,7 +11,7 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened_with_runs, stack_options
-from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, words
+from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, width_of, words
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
@@ -57,7 +57,13 @@ def runs(stack_file: Path, state: Path | None, as_json: bool, newest: int) -> No
         for run in found
     ]  # fmt: skip
     headings = ("RUN", "PROCEDURE", "SUBJECT", "STATE", "TOOK", "SUBMITTED", "FOLLOWS")
-    table(headings, rows, shed=("SUBMITTED", "FOLLOWS", "TOOK"))  # the name of a run tells when it began
+    if width_of(sys.stdout) is None:
+        table(headings, rows)
+        return
+    table(headings[:-1], [row[:-1] for row in rows], shed=("SUBMITTED", "TOOK"))  # the name of a run tells when it began
+    for run in found:
+        if run.follows:
+            say(f"{run.run} follows {run.follows}, which did not succeed")
 
 
 @click.command(
@@ -155,14 +161,18 @@ Examples:
 def approve(run: str, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Agree, with your name, to what RUN asks."""
     from understudy.app.carrying_out import approve_waiting
+    from understudy.records.run import RunState
 
     person = Person(getpass.getuser())
-    agreed_to = approve_waiting(opened_with_runs(stack_file, state), RunId(run), person)
+    installation = opened_with_runs(stack_file, state)
+    agreed_to = approve_waiting(installation, RunId(run), person)
     if as_json:
         print_json({"run": run, "by": person, "agreed_to": agreed_to})
         return
     for step, question in agreed_to.items():
         say(f"agreed to {step}: {question}")
+    if installation.past.run(RunId(run)).state is RunState.INTERRUPTED:
+        say(f"Nobody carries the run out now. To go on with it: {command_on('resume', run)}")
 
 
 @click.command(

@@ -106,8 +106,12 @@ def init(as_json: bool, **wish: Path | str | None) -> None:
     say(f"wrote  {made.kit} (recovery kit)", hang=7)
     named = "" if made.stack_file == Path("understudy.yaml").absolute() else f" -f {made.stack_file}"
     say(f"\nMove {made.kit.name} into a safe, away from this host: it opens every backup when this host is gone. Then:")
-    for command in ("check", f"backup {made.resource}", "drill database_corruption", "serve"):
-        click.echo(f"  understudy {command}{named}")
+    if not found.replicates:
+        say(f"first, as a superuser: ALTER ROLE {found.role} REPLICATION;  (without it nothing can be protected)")
+    for command in ("check", "serve", f"backup {made.resource}", "drill database_corruption"):
+        click.echo(
+            f"  understudy {command}{named}" + ("    # goes on; the others from another terminal" if command == "serve" else "")
+        )
 
 
 def _print(preflight: Preflight) -> None:

@@ -15,12 +15,23 @@ from understudy.app.carrying_out import Declined
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on, on_this_stack
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
+from understudy.plan.request import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, TARGET_NOT_REACHED
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.sizes import readable_size
 
 _FOLLOWS_FROM_ANOTHER = ("predecessor_failed", "cancelled")
 """Said once already, where it began."""
+
+_INSTEAD = (
+    ((TARGET_NOT_REACHED,), "the target may lie before that backup: the next older one is tried"),
+    ((*DAMAGE, *DAMAGED_COPIES), "that backup will not do: the next sound one is tried"),
+    (REPLANNED_AS_FULL, "a full backup is taken in its place"),
+)
+
+_STEP_COLUMNS = 40
+_ANSWER_COLUMNS = len(" [y/N]: ") + 1
+"""With the answer itself."""
 
 _MOMENT = timedelta(seconds=3)
 _PATIENCE_SECONDS = 1.0
@@ -58,7 +69,7 @@ class TerminalWatcher:
         for step in view.steps:
             if step.state.is_final and step.key not in self._told:
                 self._told.add(step.key)
-                self._print(_ended(step))
+                self._print(_ended(step, _widest(view)))
             elif not step.state.is_final:
                 self._tell_of_wait(step, view.seen)
         self._tell_put_off(view)
@@ -76,11 +87,12 @@ class TerminalWatcher:
             return person
         self._progress("")
         if not sys.stdin.isatty():
+            say("nobody can be asked here (standard input is no terminal), so the run waits until somebody agrees", err=True)
             say(f"waiting: {question}", err=True)
             click.echo(f"  agree with: {command_on('approve', step.run)}", err=True)  # each in one piece, to be copied
             click.echo(f"  or end it:  {command_on('cancel', step.run)}", err=True)
             return None
-        if click.confirm(folded(question, width_of(sys.stderr), hang=0), err=True):
+        if click.confirm(room_for_the_answer(question, width_of(sys.stderr)), err=True):
             return person
         click.echo(f"not agreed to: {step.run} is cancelled", err=True)
         return Declined(person)
@@ -90,6 +102,8 @@ class TerminalWatcher:
         self._told_waiting.clear()
         self._told_put_off.clear()
         self._print(f"run {view.run.run}" + (f", follows {view.run.follows}, which did not succeed" if view.run.follows else ""))
+        if view.follows is not None and (why := _what_is_tried_instead(view.follows)):
+            self._print(f"{_BELOW}{why}")
         for question in (step.approval_question for step in view.steps if step.approval is not None):
             self._print(f"  agreed    {question}")
 
@@ -119,16 +133,37 @@ class TerminalWatcher:
             self._line = line
 
 
+def room_for_the_answer(question: str, columns: int | None) -> str:
+    """Folded so that what is asked behind it stays on its last line."""
+    return folded(question, None if columns is None else max(columns - _ANSWER_COLUMNS, 1), hang=0)
+
+
+def _what_is_tried_instead(ended: RunView) -> str:
+    """Why a run is followed by another; its error was told whole where it failed."""
+    for codes, instead in _INSTEAD:
+        if (error := ended.failure(*codes)) is not None:
+            return f"{instead} ({error.code})"
+    return ""
+
+
 def _cut(line: str) -> str:
     """A line that is written over must not be folded by the terminal."""
-    return line[: (width_of(sys.stderr) or 80) - 1]
+    columns = (width_of(sys.stderr) or 80) - 1
+    if len(line) <= columns:
+        return line
+    kept = line[: columns - 1]
+    return f"{kept if line[columns - 1] == ' ' else kept.rpartition(' ')[0].rstrip()}…"
 
 
-def _ended(step: StepRecord) -> str:
+def _widest(view: RunView) -> int:
+    return max(_STEP_COLUMNS, *(len(step.key) for step in view.steps))
+
+
+def _ended(step: StepRecord, columns: int) -> str:
     word, colour = _MARKS[step.state]
     took = duration(step.ended - step.started) if step.ended and step.started else ""
     mark = click.style(word.ljust(9), fg=colour) if sys.stderr.isatty() else word.ljust(9)
-    lines = [f"  {mark} {str(step.key).ljust(40)} {took}".rstrip()]
+    lines = [f"  {mark} {str(step.key).ljust(columns)} {took}".rstrip()]
     if step.error is not None and step.error.code not in _FOLLOWS_FROM_ANOTHER:
         lines += explained(step.error, _BELOW)
     elif step.error is None and step.evidence is not None and step.evidence.hint:
@@ -147,7 +182,7 @@ def _waits_long(step: StepRecord, seen: datetime) -> bool:
 
 def _waiting(step: StepRecord, error: RecordedError) -> str:
     since = waiting_since(step.held_up_since, step.again_at)
-    return "\n".join([f"  {_waiting_mark()} {str(step.key).ljust(40)} {since}", *explained(error, _BELOW)])
+    return "\n".join([f"  {_waiting_mark()} {str(step.key).ljust(_STEP_COLUMNS)} {since}", *explained(error, _BELOW)])
 
 
 def _under_way(step: StepRecord, seen: datetime) -> str:
@@ -159,7 +194,7 @@ def _under_way(step: StepRecord, seen: datetime) -> str:
     if progress is None:
         return text
     if progress.unit == "bytes":
-        of = f" of {readable_size(progress.total)}" if progress.total else ""
+        of = f" of {readable_size(progress.total)}" if progress.total and progress.done <= progress.total else ""
         return f"{text}: {progress.activity} {readable_size(progress.done)}{of}"
     return f"{text}: {progress.activity} {progress.done}/{progress.total or '?'} {progress.unit}"
 
@@ -195,6 +230,7 @@ class ProgressLine:
         self._live = sys.stderr.isatty() and not quiet
         self._writing = threading.Lock()
         self._line = ""
+        self._done: dict[str, int] = {}
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -206,6 +242,9 @@ class ProgressLine:
     def report(self, activity: str, done: int, total: int) -> None:
         line = _cut(f"{activity}: {readable_size(done)} of {readable_size(total)}")
         with self._writing:
+            if done < self._done.get(activity, 0):  # told by a thread that was slower
+                return
+            self._done[activity] = done
             if self._live and line != self._line:
                 click.echo(f"\r\033[K{line}", nl=False, err=True)
                 self._line = line

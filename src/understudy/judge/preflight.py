@@ -6,7 +6,7 @@ repositories: ``preflight_host``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -138,6 +138,20 @@ def judge_tablespaces(found: Sequence[Tablespace], wanted: Protection) -> Iterat
             )  # fmt: skip
     if not found and not wanted.tablespaces:
         yield Finding(wanted.subject, "tablespaces", Grade.OK, "the server has none of its own")
+
+
+def judge_backed_up(found: Sequence[Tablespace], wanted: Protection, backed_up: Collection[int] | None) -> Iterator[Finding]:
+    """``backed_up``: the oids of those that the newest backup holds. None where there is none: that is told elsewhere."""
+    missing = [tablespace for tablespace in found if backed_up is not None and tablespace.oid not in backed_up]
+    for tablespace in missing:
+        yield Finding(
+            wanted.subject, "tablespaces_backed_up", Grade.WARNING,
+            f"tablespace {tablespace.name} at {tablespace.location} was made after the newest backup: until the next one a drill "
+            "or a restore ends before it, and a recovery puts it to that path, whatever the stack file says",
+            "a backup that holds every tablespace", f"understudy backup {wanted.resource}",
+        )  # fmt: skip
+    if found and backed_up is not None and not missing:
+        yield Finding(wanted.subject, "tablespaces_backed_up", Grade.OK, "the newest backup holds all of them")
 
 
 def judge_clock(subject: str, ahead_seconds: float) -> Finding:

@@ -54,6 +54,13 @@ def judge_configuration(facts: LandingFacts, settings: Mapping[str, str | None] 
             f"copy the server's own there ({kept_outside(settings) or 'SHOW config_file; SHOW hba_file'}), owned by that user",
         )  # fmt: skip
     kept_in = kept_outside(settings, facts.ours)
+    data = (settings or {}).get("data_directory")
+    if kept_in is not None and kept_in == f"{data}.run":
+        return Finding(
+            facts.subject, aspect, Grade.OK,
+            f"Understudy recovered this server, and starts it with files of {kept_in}; backups hold those of {data}, "
+            "which a recovered server goes by",
+        )  # fmt: skip
     if kept_in is None:
         return Finding(
             facts.subject, aspect, Grade.OK, "backups hold the server's configuration, as far as it says where that is"

@@ -12,13 +12,16 @@ from enum import StrEnum
 
 from understudy.judge.run_measurement import ObjectiveVerdict
 
+_ITS_OWN_COMMIT = timedelta(seconds=1)
+"""A heartbeat is committed a little later than the time that it holds."""
+
 
 class RecoveryPointSource(StrEnum):
-    """Best first: a better one is used where it is there."""
+    """Of the first two the later one tells, because whatever was committed before either came back; else the next one."""
 
     HEARTBEAT = "heartbeat"
-    """The newest row of those that are written at an interval: whatever was committed before it came back, too. So the loss is at
-    most its age at the disruption, and while all is well that is no more than the interval and what was not in a repository."""
+    """The newest row of those that are written at an interval, or its own commit. The loss is at most its age at the disruption,
+    and while all is well that is no more than the interval and what was not in a repository."""
     LAST_REPLAYED_COMMIT = "last_replayed_commit"
     """The newest commit that came back. A database where nobody wrote looks as if it had lost the silence."""
     BACKUP = "backup"
@@ -46,11 +49,12 @@ def judge_recovery_point(
 
     ``disrupted``: until when work can have been committed that was to come back.
 
-    Beyond the objective a heartbeat proves a miss. The last commit and the backup do not: the database may have been silent, so
-    that is unknown, and a heartbeat in the stack file would tell.
+    Beyond the objective a heartbeat proves a miss, also where a later commit makes the bound smaller: the next ones are missing.
+    The last commit alone and the backup do not: the database may have been silent, so that is unknown, and a heartbeat in the
+    stack file would tell.
     """
-    if heartbeat is not None:
-        source, at = RecoveryPointSource.HEARTBEAT, heartbeat
+    if heartbeat is not None and (last_commit is None or last_commit - heartbeat <= _ITS_OWN_COMMIT):
+        source, at = RecoveryPointSource.HEARTBEAT, max(heartbeat, last_commit or heartbeat)
     elif last_commit is not None:
         source, at = RecoveryPointSource.LAST_REPLAYED_COMMIT, last_commit
     elif backup_started is not None:
@@ -58,12 +62,12 @@ def judge_recovery_point(
     else:
         return RecoveryPoint(RecoveryPointSource.NONE, None, None, ObjectiveVerdict.UNKNOWN)
     loss = max(timedelta(), disrupted - at)
-    return RecoveryPoint(source, at, loss, _verdict(source, loss, objective))
+    return RecoveryPoint(source, at, loss, _verdict(loss, objective, beats=heartbeat is not None))
 
 
-def _verdict(source: RecoveryPointSource, loss: timedelta, objective: timedelta | None) -> ObjectiveVerdict:
+def _verdict(loss: timedelta, objective: timedelta | None, *, beats: bool) -> ObjectiveVerdict:
     if objective is None:
         return ObjectiveVerdict.NONE_SET
     if loss <= objective:
         return ObjectiveVerdict.MET
-    return ObjectiveVerdict.MISSED if source is RecoveryPointSource.HEARTBEAT else ObjectiveVerdict.UNKNOWN
+    return ObjectiveVerdict.MISSED if beats else ObjectiveVerdict.UNKNOWN

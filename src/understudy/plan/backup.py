@@ -79,10 +79,10 @@ def decide_kind(asked: BackupKind | None, facts: BackupFacts) -> KindDecision:
         return KindDecision(BackupKind.FULL, None, f"an incremental one could not be taken: {facts.incremental_refused}")
     if asked is BackupKind.FULL:
         return KindDecision(BackupKind.FULL, None, "a full backup was asked for")
-    if newest is None:
-        return KindDecision(BackupKind.FULL, None, "there is no backup yet that an incremental one could stand on")
     if facts.server.major < FIRST_INCREMENTAL_MAJOR:
         return KindDecision(BackupKind.FULL, None, f"PostgreSQL {facts.server.major} has no incremental backups (17 has)")
+    if newest is None:
+        return KindDecision(BackupKind.FULL, None, "there is no backup yet that an incremental one could stand on")
     if facts.server.settings.get("summarize_wal") != "on":
         return KindDecision(BackupKind.FULL, None, "summarize_wal is off on the server; incremental backups need it on")
     if newest.timeline != facts.server.timeline:

@@ -69,6 +69,8 @@ class RecoveryWish:
     label: str | None = None
     set_aside: bool = False
     fence_override_by: str | None = None
+    old_directories: tuple[str, ...] | None = None
+    """Where the old server's data lie, of a recovery that has set them aside already. None: where it brings the server up."""
     landing: Landing | None = None
     """Only of a real recovery; likewise the disruption."""
     disruption: Disruption | None = None
@@ -89,6 +91,8 @@ class RecoveryFacts:
     """Timelines whose history file is there and cannot be read."""
     old_server: OldServerFacts = field(default_factory=OldServerFacts)
     """Looked at for a real recovery only."""
+    old_timeline: Timeline | None = None
+    """Likewise: that of the old server, where it goes on from what is held and nothing of it is held yet; with its history."""
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
@@ -100,9 +104,8 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     """
     if wish.timeline is not None:
         require_history(wish.timeline, facts.damaged_histories)
-    choice = choose_restore(
-        facts.backups, facts.histories, facts.wal.timelines(), wish.target, facts.now, wish.timeline, wish.label
-    )
+    timelines = {*facts.wal.timelines(), *([] if facts.old_timeline is None else [facts.old_timeline])}
+    choice = choose_restore(facts.backups, facts.histories, timelines, wish.target, facts.now, wish.timeline, wish.label)
     if wish.timeline is None:
         require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     if wish.mode is not Mode.FAILOVER:
@@ -146,7 +149,14 @@ def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> 
     )
     to_move = wish.landing.address_to_move if wish.landing is not None else None
     asked = question(fence, wish.target, facts.old_server, to_move, set_aside=wish.set_aside)
-    ship = ShipRemainingWal(wish.resource, wish.repositories, system, segment_bytes)
+    ship = ShipRemainingWal(
+        wish.resource,
+        wish.repositories,
+        system,
+        segment_bytes,
+        timeline=choice.timeline,
+        old_directories=(wish.place.directory,) if wish.old_directories is None else wish.old_directories,
+    )
     return [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
 
 
@@ -178,13 +188,13 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         timeline=choice.timeline,
         target_kind=wish.target.kind.value,
         target_value=wish.target.value,
-        workers=segments_opened(wish.processors, choice.backup.segment_bytes),
+        workers=segments_opened(wish.processors),
         staging_directory=wish.staging_directory,
         ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
         is_copy=wish.mode is not Mode.FAILOVER,
     )
-    promote = Promote(wish.resource, wish.place)
+    promote = Promote(wish.resource, wish.place, slot=wish.reprotection.slot if wish.mode is Mode.FAILOVER else None)
     verify = VerifyDatabase(
         wish.resource,
         wish.place,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import ClassVar, cast
 
 from understudy.plan.backup import is_full
@@ -18,6 +17,7 @@ from understudy.plan.snapshot import is_anew
 from understudy.records.run import RunState, StepRecord
 from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.copy_backup import PARENT_MISSING
+from understudy.steps.provision_target import DATA_SET_ASIDE
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
 from understudy.steps.restore_snapshot import RestoreSnapshot
@@ -44,7 +44,7 @@ REPLANNED_ANEW = (*DAMAGE, "wrong_key", "snapshot_missing", "document_malformed"
 DAMAGED_COPIES = (PAGES_DAMAGED, "logical_read_failed", "structure_damaged")
 """What is found of a copy that was replayed to the target; damage where the evidence names a backup, as it does for bad pages."""
 
-_TARGET_NOT_REACHED = "target_not_reached"
+TARGET_NOT_REACHED = "target_not_reached"
 _UNDATED = (TargetKind.NAME, TargetKind.TRANSACTION)
 """Of these nothing tells beforehand whether they lie before or behind a backup: replay finds out."""
 
@@ -65,6 +65,8 @@ class Choice:
     """Backups that turned out not to do: they, and all that stand on them, are left out. A label alone is meant wherever the
     backup lies; of one that is damaged, the copy in another repository may be sound, so it is ``<repository>/<label>``.
     """
+    not_met: frozenset[str] = frozenset()
+    """Those of ``without`` that are sound, and from which replay did not meet the target."""
 
     def left_out_of(self, repository: str) -> frozenset[str]:
         """The labels of ``without`` that count in this repository."""
@@ -101,6 +103,8 @@ class RecoveryRequest:
     fence_override_by: Person | None = None
     disruption: Disruption | None = None
     """Since when the service is lost, of a recovery: the same for all of its runs."""
+    old_directories: tuple[str, ...] | None = None
+    """Where the old server's data lie since a run of the request has set them aside. None: where the recovery goes."""
     take_over: bool = False
     """Whether the repositories are to be this controller's, whoever wrote to them last."""
 
@@ -135,14 +139,30 @@ def _from_another_backup(
     exchanged for no other, only for its own copy in a repository behind this one.
     """
     choice = request.choice
-    useless = next(chain(_damaged(request.procedure, plan, steps), _taken_too_late(choice.target, plan, steps)), None)
+    damaged = next(_damaged(request.procedure, plan, steps), None)
+    useless = damaged or next(_taken_too_late(choice.target, plan, steps), None)
     if useless is None:
         return None
     repository, _, _ = useless.rpartition("/")
     if choice.label is not None and not _is_followed(repository, choice, repositories):
         return None
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
-    return replace(request, choice=replace(choice, without=choice.without | {useless}), approved_by=request.approved_by or agreed)
+    not_met = choice.not_met if damaged else choice.not_met | {useless}
+    return replace(
+        request,
+        choice=replace(choice, without=choice.without | {useless}, not_met=not_met),
+        approved_by=request.approved_by or agreed,
+        old_directories=_old_directories(request, steps),
+    )
+
+
+def _old_directories(request: RecoveryRequest, steps: Sequence[StepRecord]) -> tuple[str, ...] | None:
+    """Only the first run that sets something aside finds the old server's data; a later one finds the copy of the run before."""
+    if request.old_directories is not None or request.procedure is not Procedure.RECOVERY:
+        return request.old_directories
+    proofs = (step.evidence.proof for step in steps if step.evidence is not None)
+    aside = (proof.get(DATA_SET_ASIDE) for proof in proofs)
+    return tuple(str(each) for each in aside if each is not None)
 
 
 def _is_followed(repository: str, choice: Choice, repositories: Sequence[RepositoryName]) -> bool:
@@ -163,7 +183,7 @@ def _damaged(procedure: Procedure, plan: Plan, steps: Sequence[StepRecord]) -> I
 
 
 def _taken_too_late(target: RecoveryTarget, plan: Plan, steps: Sequence[StepRecord]) -> Iterator[str]:
-    if target.kind in _UNDATED and any(step.error is not None and step.error.code == _TARGET_NOT_REACHED for step in steps):
+    if target.kind in _UNDATED and any(step.error is not None and step.error.code == TARGET_NOT_REACHED for step in steps):
         yield from (planned.step.label for planned in plan.steps if isinstance(planned.step, ReplayWal))
 
 
@@ -185,6 +205,7 @@ def request_to_json(request: Request) -> JsonObject:
         "approved_by": request.approved_by,
         "fence_override_by": request.fence_override_by,
         "disruption": None if request.disruption is None else disruption_to_json(request.disruption),
+        "old_directories": None if request.old_directories is None else list(request.old_directories),
         "take_over": request.take_over,
     }
 
@@ -201,6 +222,7 @@ def request_from_json(value: JsonObject) -> Request:
             origin=BackupOrigin(str(origin)),
         )
     disruption = cast("JsonObject | None", value.get("disruption"))
+    old_directories = cast("Sequence[str] | None", value.get("old_directories"))
     return RecoveryRequest(
         procedure=procedure,
         resource=resource,
@@ -210,6 +232,7 @@ def request_from_json(value: JsonObject) -> Request:
         approved_by=_person(value["approved_by"]),
         fence_override_by=_person(value["fence_override_by"]),
         disruption=None if disruption is None else disruption_from_json(disruption),
+        old_directories=None if old_directories is None else tuple(old_directories),
         take_over=bool(value.get("take_over", False)),
     )
 
@@ -223,6 +246,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "tablespaces": None if choice.tablespaces is None else dict(choice.tablespaces),
         "only": choice.only,
         "without": sorted(choice.without),
+        "not_met": sorted(choice.not_met),
     }
 
 
@@ -237,6 +261,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         tablespaces=cast("Mapping[str, str] | None", value["tablespaces"]),
         only=None if value.get("only") is None else str(value["only"]),
         without=frozenset(cast("Sequence[str]", value["without"])),
+        not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import path_over, wal_missing
 from understudy.repository.wal_contents import WalContents
-from understudy.steps.replay_wal import not_shipped_yet
+from understudy.steps.replay_faults import not_shipped_yet
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork, WalSegment

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from understudy.plan.restore_choice import Histories, leads_to
 from understudy.repository.manifests import BackupManifest
@@ -72,7 +72,8 @@ def window_bases(cluster: ClusterHoldings, backups: Sequence[BackupManifest], si
     """The backups from which every moment since then is reached that can be reached at all.
 
     For each timeline that was written in the window: the backup nearest before it, and behind each hole in the WAL the next one.
-    Which timelines these are is told by the backups from before the window: a server does not go back to a lower one.
+    Which timelines these are is told by the backups from before the window: a server does not go back to a lower one. One that
+    seems to be older than the window, and stands in the WAL behind one that is not, was stamped by a clock that was set back.
 
     Args:
         backups: The restorable ones that count, in the order of the WAL.
@@ -80,7 +81,7 @@ def window_bases(cluster: ClusterHoldings, backups: Sequence[BackupManifest], si
     Raises:
         Refusal: ``retention_unsure``: where a timeline of the window came from stands in a file that cannot be read here.
     """
-    before = {backup.label for backup in backups if backup.stop_time <= since}
+    before = {backup.label for backup in takewhile(lambda each: each.stop_time <= since, backups)}
     newest_before = max((backup.timeline for backup in backups if backup.label in before), default=Timeline(0))
     known = {*cluster.wal.timelines(), *cluster.wal.histories, *(backup.timeline for backup in backups)}
     bases: dict[BackupLabel, BackupManifest] = {}

@@ -205,7 +205,7 @@ class Database(Protocol):
         """One statement, in a read-only transaction that is rolled back: for the operator's checks.
 
         Raises:
-            GiveUp: ``check_writes``, ``check_too_slow``, ``database_error``.
+            GiveUp: ``check_writes``, ``check_too_slow``, ``privilege_missing``, ``database_error``.
         """
         ...
 

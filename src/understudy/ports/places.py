@@ -54,6 +54,10 @@ class Places(Protocol):
         """
         ...
 
+    def aside(self, directory: str, run: RunId) -> str | None:
+        """Where ``set_aside`` put what stood there for this run; None where it has not."""
+        ...
+
     def remove(self, directory: str, run: RunId) -> bool:
         """Remove a directory that bears this run's marker, marker last. False when it was not there.
 

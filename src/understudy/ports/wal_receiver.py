@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.pieces import Pieces
 from understudy.vocabulary.wal import Timeline, WalSegment
 
 
@@ -35,32 +36,16 @@ class SpoolFacts:
     """Whose WAL it is; None where none was ever received."""
 
 
-class WalReceiver(Protocol):
-    """One detached receiver per database. It survives this process and is adopted again by the next one.
-
-    Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
-    finding), ``wal_removed`` (the server no longer has what comes next), ``spool_full``, ``spool_busy`` (another receiver holds
-    the spool), ``receiver_diverged`` (it is ahead of the server's history: the hint says what to do on the server),
-    ``remote_apply_never_ends``, ``segment_missing``; and those of ``Database`` on starting.
-    """
-
-    def ensure_running(self) -> ReceiverFacts:
-        """Start it, or adopt the one that runs. With ``spool_full`` it is stopped and stays so until there is room."""
-        ...
-
-    def stop(self) -> None:
-        """End it by its process id, and wait until it is gone."""
-        ...
-
-    def facts(self) -> ReceiverFacts: ...
+class WalSource(Protocol):
+    """WAL that lies on this host, to be shipped. Failures: ``GiveUp`` with ``segment_missing``."""
 
     def spool(self) -> SpoolFacts: ...
 
-    def read_segment(self, segment: WalSegment) -> bytes:
-        """A complete segment's bytes, exactly ``segment.size_bytes`` long."""
+    def read_segment(self, segment: WalSegment) -> Pieces:
+        """A complete segment's bytes, exactly ``segment.size_bytes``; once it is forgotten, ``segment_missing``."""
         ...
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
         """What the ``.partial`` holds from ``offset`` up to its last byte that is not zero.
 
         Bytes behind the returned ones may still come; bytes returned never change. Also answers for a segment that has
@@ -69,6 +54,29 @@ class WalReceiver(Protocol):
         ...
 
     def read_history(self, timeline: Timeline) -> bytes: ...
+
+
+class WalReceiver(WalSource, Protocol):
+    """One detached receiver per database. It survives this process and is adopted again by the next one.
+
+    Failures: ``TryAgain`` with ``receiver_starting`` or ``slot_in_use``; ``GiveUp`` with ``receiver_failed`` (its own words as
+    finding), ``wal_removed`` (the server no longer has what comes next), ``spool_full``, ``spool_busy`` (another receiver holds
+    the spool), ``receiver_diverged`` (it is ahead of the server's history: the hint says what to do on the server),
+    ``remote_apply_never_ends``, ``segment_missing``; and those of ``Database`` on starting.
+    """
+
+    def ensure_running(self, begin_with: WalSegment | None = None) -> ReceiverFacts:
+        """Start it, or adopt the one that runs. With ``spool_full`` it is stopped and stays so until there is room.
+
+        ``begin_with``: the first segment of a spool that is empty; by itself it begins where the slot does.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End it by its process id, and wait until it is gone."""
+        ...
+
+    def facts(self) -> ReceiverFacts: ...
 
     def forget(self, segments: Sequence[WalSegment]) -> None:
         """Remove complete segments that are safe elsewhere. The newest complete one stays: the receiver starts from it."""

@@ -15,6 +15,7 @@ from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
 from understudy.ports.wal_receiver import WalReceiver
+from understudy.ports.wal_remains import WalRemains
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 
@@ -61,3 +62,4 @@ class World:
     scratch: Path
     """A directory of this run's own, made by who needs it, for what only spares work that was done already. Beside the receipts;
     it need not survive the machine."""
+    remains: WalRemains

@@ -9,8 +9,8 @@ counted in. What is left is shared out here, as if every buffer were full at onc
 - restoring one: as unpacking, and of each part 4 MB of contents on their way into the target;
 - unpacking or checking, of each of at most 8 parts: 16 MB of age's process, 8 MB of frames and pieces: 190 MB; and, while the
   last ones of a chain's backup are unpacked, 40 MB for what is read ahead of the next one;
-- fetching or opening WAL, of each of at most 4 segments of 16 MB: twice the segment while its pieces are joined, 16 MB of age's
-  process: 190 MB.
+- fetching or opening WAL, of each of at most 4 segments, however large: 16 MB of age's process, 8 MB of frames and pieces:
+  100 MB.
 
 As if with 64 processors, 640 MB that do not compress came to 346 MB for a backup into a bucket, 251 for a deep check of it and
 287 for its restore.
@@ -28,7 +28,7 @@ _FEWEST = 2
 _PARTS_PACKED = 3
 _THREADS_COMPRESSING = 4
 _PARTS_READ = 8
-_SEGMENTS_OPENED_BYTES = 128 * _MIB
+_SEGMENTS_OPENED = 4
 HANDED_OFF_BYTES = 48 * _MIB
 """What the threads that store parts are ahead of, all parts together."""
 _ARENAS = 2
@@ -56,9 +56,9 @@ def parts_read(processors: int) -> int:
     return min(processors, _PARTS_READ)
 
 
-def segments_opened(processors: int, segment_bytes: int) -> int:
-    """How many segments of WAL are opened at once; a cluster's may have up to 1 GiB each."""
-    return max(1, min(processors, _SEGMENTS_OPENED_BYTES // (2 * segment_bytes)))
+def segments_opened(processors: int) -> int:
+    """How many segments of WAL are opened at once."""
+    return min(processors, _SEGMENTS_OPENED)
 
 
 def share_arenas() -> None:

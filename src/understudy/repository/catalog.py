@@ -79,7 +79,11 @@ class Repository:
             GiveUp: as ``describe`` and the store do.
         """
         if self._store.head(RECOVERY_PAGE_KEY) is None:
-            self._store.put(RECOVERY_PAGE_KEY, [RECOVERY_PAGE.encode()])
+            try:
+                self._store.put(RECOVERY_PAGE_KEY, [RECOVERY_PAGE.encode()])
+            except GiveUp as error:
+                if error.code != "object_exists":  # who else makes it stores the same page
+                    raise
         return write_description(self._store, self._keys, repository_id, created)
 
     def describe(self) -> RepositoryDescription:

@@ -92,10 +92,14 @@ class RestoreTarget:
         self.make_directory(_LINKS)
         self._set_mode(_LINKS, _FROZEN_MODE)
 
-    def thaw_tablespaces(self) -> None:
-        """Let it again. The links of those that the WAL dropped meanwhile could not be removed, and are now."""
+    def allow_tablespaces(self) -> None:
+        """It can again, while it runs."""
         self.make_directory(_LINKS)
         self._set_mode(_LINKS, _DIRECTORY_MODE)
+
+    def thaw_tablespaces(self) -> None:
+        """After replay. The links of those that the WAL dropped meanwhile could not be removed, and are now."""
+        self.allow_tablespaces()
         for link in self.locate(_LINKS).iterdir():
             if link.is_symlink() and not any(link.glob(_CONTENTS)):
                 link.unlink()

@@ -17,10 +17,12 @@ from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan
 from understudy.repository.sealing import SealedObject, check_sealed, read_sealed, store_sealed
 from understudy.repository.signing import Signer, read_document
 from understudy.repository.tail_cover import cover_of
+from understudy.repository.tail_joining import ContradictoryTails, joined
 from understudy.repository.wal_contents import WalContents
 from understudy.repository.wal_sidecars import WalOwner, WalSidecar, WalSubject
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName, SystemIdentifier
+from understudy.vocabulary.pieces import Pieces, zeros
 from understudy.vocabulary.wal import DEFAULT_SEGMENT_BYTES, SET_BACK_HINT, Timeline, WalSegment
 
 __all__ = ["PutOutcome", "WalArchive", "WalContents", "WalPiece"]
@@ -74,7 +76,7 @@ class WalArchive:
         """One cheap request, only to see whether the store answers. Raises what it raises."""
         self._store.head(self._paths.prefix + "look")
 
-    def put_segment(self, segment: WalSegment, content: bytes, *, begin_after_gap: bool = False) -> PutOutcome:
+    def put_segment(self, segment: WalSegment, content: bytes | Pieces, *, begin_after_gap: bool = False) -> PutOutcome:
         """Store a complete segment.
 
         Args:
@@ -85,16 +87,18 @@ class WalArchive:
                 before this is not), ``wal_size_wrong``, ``signing_key_missing``; and as the store and the sealer do.
         """
         self._require_own(segment)
-        if len(content) != segment.size_bytes:
-            raise GiveUp("wal_size_wrong", found=f"{segment} with {len(content)} bytes", expected=f"{segment.size_bytes} bytes",
-                         hint="the spool holds a file that was cut short; see understudy status")  # fmt: skip
+        content = _in_pieces(content)
+        if content.size_bytes != segment.size_bytes:
+            raise _size_wrong(f"{segment}", content.size_bytes, segment.size_bytes)
         if not begin_after_gap:
             self._require_predecessor(segment)
         outcome = self._put(self._paths.segment(segment), self._owner.segment(segment), content, begin_after_gap)
         self._seen_complete = segment
         return outcome
 
-    def put_tail(self, segment: WalSegment, from_offset: int, content: bytes, *, begin_after_gap: bool = False) -> PutOutcome:
+    def put_tail(
+        self, segment: WalSegment, from_offset: int, content: bytes | Pieces, *, begin_after_gap: bool = False
+    ) -> PutOutcome:
         """Store the bytes of an unfinished segment from ``from_offset`` on. Tails may overlap, but leave no hole.
 
         Already there when the segment is there, complete.
@@ -103,8 +107,9 @@ class WalArchive:
             GiveUp: as ``put_segment``; ``wal_hole`` also when no earlier tail reaches ``from_offset``.
         """
         self._require_own(segment)
-        stop = from_offset + len(content)
-        if not content or from_offset < 0 or stop > segment.size_bytes:
+        content = _in_pieces(content)
+        stop = from_offset + content.size_bytes
+        if not content.size_bytes or from_offset < 0 or stop > segment.size_bytes:
             raise ValueError(f"not a tail of {segment}: bytes [{from_offset}, {stop}) of {segment.size_bytes}")
         if self._is_there(segment):
             return PutOutcome.ALREADY_THERE
@@ -120,10 +125,11 @@ class WalArchive:
         Raises:
             GiveUp: ``wal_conflict``: two promotions took the same timeline.
         """
-        return self._put(self._paths.history(timeline), self._owner.history(timeline, len(content)), content, False)
+        owner = self._owner.history(timeline, len(content))
+        return self._put(self._paths.history(timeline), owner, Pieces.of(content), False)
 
-    def fetch_segment(self, segment: WalSegment) -> bytes:
-        """The segment's bytes, exactly ``segment.size_bytes``.
+    def fetch_segment(self, segment: WalSegment) -> Iterator[bytes]:
+        """The segment's bytes, exactly ``segment.size_bytes``, in pieces. Use them only once the stream ended well.
 
         Where it is not there complete, the fewest of its tails that hold all their bytes are put together and padded with zeros.
 
@@ -135,22 +141,22 @@ class WalArchive:
         stem = self._paths.segment(segment)
         sidecar = self._sidecar(stem)
         if sidecar is not None:
-            return self._content(stem, sidecar, self._owner.segment(segment))
-        content = bytearray()
-        for tail in cover_of([*self._tails(segment)]):
-            piece = self._tail_content(tail)
-            overlap = len(content) - tail.start
-            if content[tail.start :] != piece[:overlap]:
-                raise self._corrupt(self._paths.tail(segment, tail.start, tail.stop), "bytes that contradict an earlier tail")
-            content += piece[overlap:]
-        if not content:
+            yield from self._content(stem, sidecar, self._owner.segment(segment))
+            return
+        tails = cover_of([*self._tails(segment)])
+        if not tails:
             raise GiveUp(
                 "wal_missing",
                 found=f"neither WAL segment {segment} nor a tail of it in {self._store.url}",
                 expected="one of them",
                 hint="use another repository, or a target before it",
             )
-        return bytes(content).ljust(segment.size_bytes, b"\0")
+        try:
+            yield from joined(tails, self._tail_content)
+        except ContradictoryTails as found:
+            stem = self._paths.tail(segment, found.tail.start, found.tail.stop)
+            raise self._corrupt(stem, "bytes that contradict an earlier tail") from None
+        yield from zeros(segment.size_bytes - tails[-1].stop)
 
     def fetch_history(self, timeline: int) -> bytes:
         """Raises as ``fetch_segment`` does."""
@@ -163,7 +169,7 @@ class WalArchive:
                 expected="the file that the promotion to that timeline wrote",
                 hint="use another repository, or stay on the timeline of the backup",
             )
-        return self._content(stem, sidecar, self._owner.history(Timeline(timeline), sidecar.subject.stop))
+        return b"".join(self._content(stem, sidecar, self._owner.history(Timeline(timeline), sidecar.subject.stop)))
 
     def check_sealed(self, piece: WalPiece, between_pieces: Callable[[], None]) -> None:
         """Read the sealed bytes of one object against its signed sidecar. Needs no identity.
@@ -201,12 +207,14 @@ class WalArchive:
                 return self._owner.tail(piece.segment, piece.start, piece.stop)
         return self._owner.history(piece, sidecar.subject.stop)
 
-    def _put(self, stem: str, subject: WalSubject, content: bytes, after_gap: bool) -> PutOutcome:
-        digest = hashlib.sha256(content).hexdigest()
+    def _put(self, stem: str, subject: WalSubject, content: Pieces, after_gap: bool) -> PutOutcome:
         there = self._sidecar(stem)
         if there is not None:
-            return self._compare(stem, there, subject, digest)
+            return self._compare(stem, there, subject, content.sha256())
         sealed = self._store_data(stem, content)
+        if sealed.plain_sha256 is None or sealed.plain_bytes != content.size_bytes:
+            raise _size_wrong(stem, sealed.plain_bytes, content.size_bytes)
+        digest = sealed.plain_sha256
         sidecar = WalSidecar(
             subject=subject,
             data=sealed.key.rpartition("/")[2],
@@ -224,7 +232,7 @@ class WalArchive:
             return self._compare(stem, there, subject, digest)
         return PutOutcome.STORED
 
-    def _store_data(self, stem: str, content: bytes) -> SealedObject:
+    def _store_data(self, stem: str, content: Pieces) -> SealedObject:
         """Under the plain key, or under one of this attempt where one that died, or is a rival, has left its data there."""
         try:
             return self._store_sealed(stem + SEALED_SUFFIX, content)
@@ -233,8 +241,9 @@ class WalArchive:
                 raise
             return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
 
-    def _store_sealed(self, key: str, content: bytes) -> SealedObject:
-        return store_sealed(self._store, self._sealer, key, [content], self._keys.recipients, level=WAL_LEVEL)
+    def _store_sealed(self, key: str, content: Pieces) -> SealedObject:
+        recipients = self._keys.recipients
+        return store_sealed(self._store, self._sealer, key, content, recipients, level=WAL_LEVEL, digest_plain=True)
 
     def _compare(self, stem: str, there: WalSidecar, subject: WalSubject, digest: str) -> PutOutcome:
         if there.subject != subject or not hmac.compare_digest(there.plain_sha256, digest):
@@ -264,7 +273,7 @@ class WalArchive:
                 raise
             raise self._corrupt(stem + SIDECAR_SUFFIX, str(error)) from error
 
-    def _content(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> bytes:
+    def _content(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> Iterator[bytes]:
         key = self._data_key(stem, sidecar, subject)
         if self._keys.identity is None:
             raise GiveUp(
@@ -273,12 +282,14 @@ class WalArchive:
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )
+        digest, size_bytes = hashlib.sha256(), 0
         with self._damage_of(key):
-            content = b"".join(read_sealed(self._store, self._sealer, key, self._keys.identity, sidecar.sealed_sha256))
-        digest = hashlib.sha256(content).hexdigest()
-        if not hmac.compare_digest(digest, sidecar.plain_sha256) or len(content) != sidecar.plain_bytes:
-            raise self._corrupt(key, f"{len(content)} plain bytes with SHA-256 {digest}")
-        return content
+            for piece in read_sealed(self._store, self._sealer, key, self._keys.identity, sidecar.sealed_sha256):
+                digest.update(piece)
+                size_bytes += len(piece)
+                yield piece
+        if not hmac.compare_digest(digest.hexdigest(), sidecar.plain_sha256) or size_bytes != sidecar.plain_bytes:
+            raise self._corrupt(key, f"{size_bytes} plain bytes with SHA-256 {digest.hexdigest()}")
 
     def _data_key(self, stem: str, sidecar: WalSidecar, subject: WalSubject) -> str:
         """Of the sealed object; raises ``wal_corrupt`` where the sidecar is of something else than its key says."""
@@ -295,7 +306,7 @@ class WalArchive:
                 raise
             raise self._corrupt(key, error.found) from error
 
-    def _tail_content(self, tail: TailSpan) -> bytes:
+    def _tail_content(self, tail: TailSpan) -> Iterator[bytes]:
         stem = self._paths.tail(tail.segment, tail.start, tail.stop)
         sidecar = self._sidecar(stem)
         if sidecar is None:
@@ -355,6 +366,15 @@ class WalArchive:
             expected="WAL of this cluster, signed by one of our signers, unchanged",
             hint="this copy is damaged: use another repository, or a target before it",
         )
+
+
+def _in_pieces(content: bytes | Pieces) -> Pieces:
+    return Pieces.of(content) if isinstance(content, bytes) else content
+
+
+def _size_wrong(what: str, found_bytes: int, expected_bytes: int) -> GiveUp:
+    return GiveUp("wal_size_wrong", found=f"{what} with {found_bytes} bytes", expected=f"{expected_bytes} bytes",
+                  hint="the spool holds a file that was cut short; see understudy status")  # fmt: skip
 
 
 def wal_hole(found: str) -> GiveUp:

@@ -47,8 +47,10 @@ def decode_segment(archive: WalArchive, segment: WalSegment, system_identifier: 
 
     Raises as ``WalArchive.fetch_segment`` does.
     """
-    content = archive.fetch_segment(segment)
-    _, _, _, address, _, system, segment_bytes, _ = _LONG_PAGE_HEADER.unpack_from(content)
+    header = b""
+    for piece in archive.fetch_segment(segment):
+        header += piece[: _LONG_PAGE_HEADER.size - len(header)]
+    _, _, _, address, _, system, segment_bytes, _ = _LONG_PAGE_HEADER.unpack(header)
     if (address, str(system), segment_bytes) == (segment.start.position, system_identifier, segment.size_bytes):
         return None
     return ObjectFault(

@@ -22,13 +22,14 @@ import os
 import select
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from understudy.repository.fetch_wal_script import END_OF_LIST, FETCH_WAL, NOT_THERE
+from understudy.repository.sealing import close
 from understudy.repository.wal_requests import WalRequest, parse_requests
-from understudy.repository.wal_staging import WalStaging, place_fault
+from understudy.repository.wal_staging import STAGING_FAULTS, LaidDown, WalStaging, place_fault
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.wal import WalSegment, is_segment_name, timeline_of_history_file
 
@@ -44,11 +45,19 @@ class SegmentArchive(Protocol):
     Failures: ``TryAgain`` for what passes by itself; ``GiveUp`` when it never will (absent after all, or damaged).
     """
 
-    def fetch_segment(self, segment: WalSegment) -> bytes:
-        """Exactly ``segment.size_bytes``; a tail is padded with zeros."""
+    def fetch_segment(self, segment: WalSegment) -> Iterable[bytes]:
+        """Exactly ``segment.size_bytes``, in pieces; a tail is padded with zeros."""
         ...
 
     def fetch_history(self, timeline: int) -> bytes: ...
+
+
+BeforeReady = Callable[[WalSegment, LaidDown], None]
+"""Told of each segment before the server can have it, by several threads at once. What it raises is a fault of the segment."""
+
+
+def see_nothing(segment: WalSegment, content: LaidDown) -> None:
+    """Where nobody looks into the segments."""
 
 
 class _Window:
@@ -73,6 +82,10 @@ class _Window:
             self.position = self._numbers[known[-1]]
         return self.position != before
 
+    def newest_asked(self) -> list[str]:
+        """The segment that was asked for last, behind the one before it."""
+        return list(self.names[max(0, self.position - 1) : self.position + 1])
+
     def kept(self) -> frozenset[str]:
         return self._left | frozenset(self.names[max(0, self.position - _KEPT_BEHIND_SEGMENTS) : self.position + self.size])
 
@@ -96,6 +109,7 @@ class WalPrefetcher:
         segment_bytes: int,
         workers: int = 2,
         window: int = DEFAULT_WINDOW_SEGMENTS,
+        before_ready: BeforeReady = see_nothing,
     ) -> None:
         """``expected``: the names of segments and history files that exist, in the order of replay.
 
@@ -111,12 +125,16 @@ class WalPrefetcher:
         self._staging = WalStaging(directory, owner)
         self._segment_bytes = segment_bytes
         self._workers = workers
+        self._before_ready = before_ready
         self._window = _Window(segments, window)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: UnderstudyError | None = None
         self._unusable: dict[str, GiveUp] = {}
         """What cannot be had, and why. It ends nothing before the server asks for it: its target may lie before that."""
+        self._to_see_first: list[str] = []
+        """What a server of an earlier attempt has already, or asked for: looked at one by one before it gets any more, because
+        what begins in one segment may end in the next."""
         self._passing: TryAgain | None = None
         self._fetched = 0
         self._requests: list[WalRequest] = []
@@ -166,6 +184,10 @@ class WalPrefetcher:
             if fault is not None:
                 raise fault
 
+    def nameless_file(self) -> contextlib.AbstractContextManager[int]:
+        """A descriptor of an empty file on the same disk. Only while this is open; raises as ``WalStaging.held`` does."""
+        return self._staging.nameless()
+
     def __enter__(self) -> WalPrefetcher:
         with contextlib.ExitStack() as undo:
             undo.enter_context(self._staging.held())
@@ -201,7 +223,9 @@ class WalPrefetcher:
         self._staging.remove("error")
         if self._staging.read("requests") is None:
             self._staging.write("requests", b"")
-        self._window.move_to([request.name for request in self.requests()])
+        asked = [request.name for request in self.requests()]
+        self._window.move_to(asked)
+        self._to_see_first = self._window.newest_asked() if asked and self._before_ready is not see_nothing else []
         self._staging.write("segment-bytes", f"{self._segment_bytes}\n".encode())
         self._staging.write(self._script.name, FETCH_WAL.encode())
         self._staging.write("expected", "\n".join([*self._expected, END_OF_LIST, ""]).encode())
@@ -238,7 +262,12 @@ class WalPrefetcher:
                     if fault is not None:
                         self._unusable[name] = fault
                     self._window.in_progress.discard(name)
+                    seen_first = name in self._to_see_first
+                    if seen_first:
+                        self._to_see_first.remove(name)
                     self._changed.notify_all()
+                if fault is not None and seen_first:
+                    self._fail(fault)
 
     @contextlib.contextmanager
     def _recording_faults(self) -> Iterator[None]:
@@ -264,7 +293,7 @@ class WalPrefetcher:
         """The first name that should be on disk and is not; waits for one. None when it is time to end."""
         with self._changed:
             while not self._closing.is_set() and self._failure is None:
-                for name in (*self._histories, *self._window.wanted()):
+                for name in self._to_see_first[:1] or (*self._histories, *self._window.wanted()):
                     passed_over = name in self._window.in_progress or name in self._unusable
                     if not passed_over and not self._staging.is_ready(name):
                         self._window.in_progress.add(name)
@@ -274,36 +303,60 @@ class WalPrefetcher:
 
     def _fetch(self, name: str, between_tries: Callable[[], None] = lambda: None) -> GiveUp | None:
         """Returns why it cannot be had, and raises what is wrong here."""
+        try:
+            with contextlib.ExitStack() as undo:
+                laid_down: list[LaidDown] = []
+
+                def lay_down() -> None:
+                    laid_down.append(undo.enter_context(self._staging.laid_down(name, self._pieces(name))))
+
+                def look() -> None:
+                    if is_segment_name(name):
+                        self._before_ready(WalSegment.parse(name, self._segment_bytes), laid_down[-1])
+
+                if self._patiently(lay_down, between_tries) and self._patiently(look, between_tries):
+                    self._staging.make_ready(name)
+                    self._fetched += 1
+        except GiveUp as final:
+            self._passing = None
+            if final.code in STAGING_FAULTS:
+                raise
+            return final
+        return None
+
+    def _patiently(self, work: Callable[[], None], between_tries: Callable[[], None]) -> bool:
+        """Until it passes; False where it is time to end before that."""
         while not self._closing.is_set():
             try:
-                content = self._content(name)
+                work()
             except TryAgain as passing:
                 self._passing = passing
                 between_tries()
                 self._closing.wait(passing.after.total_seconds())
-                continue
-            except GiveUp as final:
+            else:
                 self._passing = None
-                return final
-            self._passing = None
-            self._staging.make_ready(name, content)
-            self._fetched += 1
-            break
-        return None
+                return True
+        return False
 
-    def _content(self, name: str) -> bytes:
+    def _pieces(self, name: str) -> Iterator[bytes]:
         timeline = timeline_of_history_file(name)
         if timeline is not None:
-            return self._archive.fetch_history(timeline)
-        content = self._archive.fetch_segment(WalSegment.parse(name, self._segment_bytes))
-        if len(content) != self._segment_bytes:
+            yield self._archive.fetch_history(timeline)
+            return
+        size_bytes, fetched = 0, self._archive.fetch_segment(WalSegment.parse(name, self._segment_bytes))
+        try:
+            for piece in fetched:
+                size_bytes += len(piece)
+                yield piece
+        finally:
+            close(fetched)
+        if size_bytes != self._segment_bytes:
             raise GiveUp(
                 "segment_size_wrong",
-                found=f"WAL segment {name} has {len(content)} bytes",
+                found=f"WAL segment {name} has {size_bytes} bytes",
                 expected=f"{self._segment_bytes}",
                 hint="the object in the repository is damaged: run understudy verify, and use another repository's copy",
             )
-        return content
 
     def _fail(self, error: UnderstudyError) -> None:
         with self._changed:

@@ -79,7 +79,7 @@ def read_wal(
         *reading.of_tails(segments, contents),
         *(reading.of_history(timeline) for timeline in contents.histories if histories),
     ]
-    opened = segments_opened(processors(), contents.segment_bytes)
+    opened = segments_opened(processors())
     reading.carry_out(looks, parts_read(processors()) if decoded_for is None else opened)
     return WalRead(len(segments), reading.objects, tuple(sorted(reading.faults, key=lambda fault: fault.key)))
 

@@ -63,23 +63,15 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class SegmentPages:
-    """Pages of segments that are fetched whole; the one fetched last stays in memory."""
+    """Pages of segments that lie somewhere to be read in part."""
 
-    fetch: Callable[[int], bytes]
-    """By the segment's number."""
+    read: Callable[[int, int, int], bytes]
+    """So many bytes of a segment: its number, the offset, the count."""
     segment_bytes: int
-    _newest: dict[int, bytes]
-
-    @classmethod
-    def of(cls, fetch: Callable[[int], bytes], segment_bytes: int) -> SegmentPages:
-        return cls(fetch, segment_bytes, {})
 
     def page(self, begin: Lsn) -> bytes:
         number, offset = divmod(begin.position, self.segment_bytes)
-        if number not in self._newest:
-            self._newest.clear()
-            self._newest[number] = self.fetch(number)
-        return self._newest[number][offset : offset + WAL_PAGE_BYTES]
+        return self.read(number, offset, WAL_PAGE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +101,44 @@ class WalRecords:
             found = self._record(at)
             at = found.ends if found.what is Behind.RECORD else None
         return at == position
+
+    def first_behind(self, page_begin: Lsn) -> Lsn | None:
+        """Where the first record begins on this page or, where that holds nothing but the rest of one, on a later page."""
+        while page_begin < self._held_to:
+            address, info, left_bytes = _page_header(self.pages.page(page_begin))
+            if address != page_begin:
+                return None
+            rest = left_bytes if info & _BEGINS_WITH_REST else 0
+            first = _aligned(page_begin + self._header_bytes(page_begin) + rest)
+            if first <= page_begin + WAL_PAGE_BYTES:
+                return first
+            page_begin = page_begin + WAL_PAGE_BYTES
+        return None
+
+    def whole_until(self, begin: Lsn | None) -> Lsn | None:
+        """Behind the last of the whole records that follow on each other from ``begin``; None: not even the first is whole."""
+        end: Lsn | None = None
+        while begin is not None and (found := self._record(begin)).what is Behind.RECORD:
+            begin = end = self._whole_on_page(found.ends)
+        return end
+
+    def _whole_on_page(self, begin: Lsn) -> Lsn:
+        """The same, of those that lie on the page of ``begin`` to their end: most do, and there are many to get through."""
+        page_begin = _page_begin(begin)
+        offset, held_bytes = begin.position - page_begin.position, self._held_to.bytes_since(page_begin)
+        if offset <= _FIRST_PAGE_HEADER_BYTES or begin >= self._held_to:
+            return begin
+        page = self.pages.page(page_begin)[:held_bytes]
+        while offset + _RECORD_HEADER.size <= len(page):
+            total, _, _, info, manager, checksum = _RECORD_HEADER.unpack_from(page, offset)
+            stop = offset + total
+            if total < _RECORD_HEADER.size or stop > len(page) or (manager, info & 0xF0) == _SWITCH:
+                break
+            data = google_crc32c.value(page[offset + _RECORD_HEADER.size : stop])
+            if google_crc32c.extend(data, page[offset : offset + _CHECKED_HEADER_BYTES]) != checksum:
+                break
+            offset = -(-stop // _ALIGNMENT) * _ALIGNMENT
+        return page_begin + offset
 
     @property
     def _held_to(self) -> Lsn:

@@ -11,16 +11,41 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from understudy.repository.sealing import close
 from understudy.vocabulary.errors import GiveUp, Refusal
 
+STAGING_FAULTS = frozenset({"wal_directory_fault", "wal_directory_unexpected"})
+"""Codes of what is wrong here, wherever the WAL comes from."""
 _READY = "ready"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Without waiting, because a FIFO could have been put in a file's place."""
+
+
+class LaidDown(Protocol):
+    """A file that is whole and that the server is not given yet."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Less behind its end. Raises as ``WalStaging.held`` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    descriptor: int
+    directory: Path
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        try:
+            return os.pread(self.descriptor, size_bytes, offset)
+        except OSError as error:
+            raise place_fault(self.directory, error) from error
 
 
 class WalStaging:
@@ -91,10 +116,34 @@ class WalStaging:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._at)
 
-    def make_ready(self, name: str, content: bytes) -> None:
-        """As ``write``, for the server to fetch."""
+    @contextmanager
+    def laid_down(self, name: str, pieces: Iterable[bytes]) -> Iterator[LaidDown]:
+        """Write a file as its pieces come, for ``make_ready``; where that is not called within, it is gone afterwards.
+
+        Raises as ``held`` does, and what ``pieces`` raises.
+        """
+        unfinished = self._unfinished_name(name)
+        with self._unfinished(unfinished) as descriptor:
+            try:
+                for piece in pieces:
+                    with self._faults():
+                        _write_all(descriptor, piece)
+            finally:
+                close(pieces)
+            yield _Unfinished(descriptor, self._directory)
+
+    def make_ready(self, name: str) -> None:
+        """What this thread has laid down, for the server to fetch. Raises as ``held`` does."""
         with self._faults():
-            self._write(name, content, self._ready_at)
+            os.rename(self._unfinished_name(name), name, src_dir_fd=self._at, dst_dir_fd=self._ready_at)
+
+    @contextmanager
+    def nameless(self) -> Iterator[int]:
+        """A descriptor of an empty file, to write and read, that is gone with it."""
+        name = self._unfinished_name("pages")
+        with self._unfinished(name) as descriptor:
+            self.remove(name)
+            yield descriptor
 
     def is_ready(self, name: str) -> bool:
         try:
@@ -136,18 +185,26 @@ class WalStaging:
             raise self._unexpected(self._directory / name)
 
     def _write(self, name: str, content: bytes, into: int) -> None:
-        unfinished = f".{name}.{threading.get_ident()}"
-        self.remove(unfinished)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600, dir_fd=self._at)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
-                file.write(content)
-                self._give(descriptor)
+        unfinished = self._unfinished_name(name)
+        with self._unfinished(unfinished) as descriptor:
+            _write_all(descriptor, content)
             os.rename(unfinished, name, src_dir_fd=self._at, dst_dir_fd=into)
-        except OSError:
-            self.remove(unfinished)
-            raise
+
+    def _unfinished_name(self, name: str) -> str:
+        return f".{name}.{threading.get_ident()}"
+
+    @contextmanager
+    def _unfinished(self, name: str) -> Iterator[int]:
+        """A descriptor of a new file that belongs to the server. Under this name, it is gone afterwards."""
+        with ExitStack() as undo:
+            with self._faults():
+                self.remove(name)
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN
+                descriptor = _closed_by(undo, os.open(name, flags, 0o600, dir_fd=self._at))
+                undo.callback(self.remove, name)
+                os.fchmod(descriptor, 0o600)
+                self._give(descriptor)
+            yield descriptor
 
     def _give(self, descriptor: int) -> None:
         if os.geteuid() == 0:
@@ -183,6 +240,12 @@ def place_fault(directory: Path, error: OSError) -> GiveUp:
         expected="a directory that can be written to, with room for the WAL that is fetched ahead",
         hint="free space or correct the permissions there, then start again",
     )
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _closed_by(undo: ExitStack, descriptor: int) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from understudy.stack.units import format_duration
 
 if TYPE_CHECKING:
-    from understudy.stack.models import RepositorySettings, Stack
+    from understudy.stack.models import Objective, RepositorySettings, Stack
     from understudy.stack.resources import PostgresResource, Resource
     from understudy.stack.snapshots import BucketResource
 
@@ -37,6 +37,10 @@ class Contradictions(ValueError):
 
 
 def contradictions(stack: Stack) -> Iterator[Contradiction]:
+    for name, tier in stack.tiers.items():
+        yield from _of_objective(("tiers", name), tier)
+    for name in type(stack.objectives).model_fields:
+        yield from _of_objective(("objectives", name), getattr(stack.objectives, name))
     for name, repository in stack.repositories.items():
         yield from _of_repository(("repositories", name), repository)
     yield from _shared_urls(stack.repositories)
@@ -58,6 +62,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _of_objective(at: Path, objective: Objective) -> Iterator[Contradiction]:
+    if objective.target is not None and objective.target > objective.rto:
+        expected = f"no longer than rto, {format_duration(objective.rto)}: it is what is aimed at within it"
+        yield Contradiction((*at, "target"), format_duration(objective.target), expected, ((*at, "rto"),))
 
 
 def _of_repository(at: Path, repository: RepositorySettings) -> Iterator[Contradiction]:

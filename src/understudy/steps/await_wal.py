@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import ClassVar
 
 from understudy.ports.wal_receiver import WalReceiver
@@ -23,6 +24,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
+from understudy.vocabulary.pieces import Pieces
 from understudy.vocabulary.wal import Lsn, WalSegment, segments_covering
 
 _LOOK_AGAIN = timedelta(milliseconds=200)
@@ -123,18 +125,20 @@ def _only_zeros_are_missing(receiver: WalReceiver, backup: BackupManifest, reach
     """
     segment = WalSegment.holding(backup.timeline, Lsn(backup.stop_lsn.position - 1), backup.segment_bytes)
 
-    def fetch(number: int) -> bytes:
+    @cache
+    def held(number: int) -> Pieces:
         wanted = WalSegment(segment.timeline, number, segment.size_bytes)
-        if wanted != segment:
-            return receiver.read_segment(wanted)
-        return receiver.read_tail(segment, 0).ljust(segment.size_bytes, b"\0")
+        return receiver.read_segment(wanted) if wanted != segment else receiver.read_tail(segment, 0)
+
+    def read(number: int, offset: int, size_bytes: int) -> bytes:
+        return b"".join(held(number).between(offset, offset + size_bytes)).ljust(size_bytes, b"\0")
 
     try:
         if receiver.spool().partial != segment or reach < segment.start:
             return False
-        if receiver.read_tail(segment, reach.bytes_since(segment.start)):
+        if receiver.read_tail(segment, reach.bytes_since(segment.start)).size_bytes:
             return False
-        return WalRecords(SegmentPages.of(fetch, segment.size_bytes), reach).record_ends_at(backup.stop_lsn)
+        return WalRecords(SegmentPages(read, segment.size_bytes), reach).record_ends_at(backup.stop_lsn)
     except GiveUp as error:
         if error.code != SEGMENT_MISSING:
             raise

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from understudy.ports.instance import StopMode
+from understudy.ports.instance import Instances, StopMode
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
 from understudy.steps.placed import PlacedStep, wait_until
@@ -14,7 +14,10 @@ from understudy.steps.sandbox_settings import sandbox_hba, sandbox_settings
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.majors import HBA_INCLUDES_MAJOR
 from understudy.vocabulary.phases import Phase
+
+_RULES = "select current_setting('server_version_num'), current_setting('hba_file')"
 
 
 @step_kind("open_to_clients")
@@ -54,7 +57,16 @@ class OpenToClients(PlacedStep):
         }
         if not self.closed:
             proof["start_again"] = instances.command_to_start(self.place, self._files())
+            proof |= self._copied_rules(instances)
         return witness.done(proof)
+
+    def _copied_rules(self, instances: Instances) -> dict[str, Json]:
+        """Where the server reads a copy of its rules of access: before 16 they cannot be included."""
+        ((version, reads),) = instances.query(self.place, _RULES)
+        if int(version or 0) // 10000 >= HBA_INCLUDES_MAJOR:
+            return {}
+        own = self._files().get("hba_file", f"{self.place.directory}/pg_hba.conf")
+        return {} if reads == own else {"hba_file": reads, "hba_copied_from": own}
 
     def _files(self) -> dict[str, str]:
         if self.configuration is None:

@@ -14,8 +14,11 @@ from understudy.steps.placed import PlacedStep
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.json import Json
+from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
+
+DATA_SET_ASIDE = "data_set_aside"
+"""In the proof: where that lies now which stood in the data directory's place; null where nothing did."""
 
 
 @step_kind("provision_target")
@@ -39,12 +42,15 @@ class ProvisionTarget(PlacedStep):
         witness = Witness.of(world.clock, self.resource, f"{self.place.directory} is empty, ours and large enough")
         room = _require_room({directory: world.places.facts(directory) for directory in self.bytes_needed}, self.bytes_needed)
         moved: list[str] = []
+        data_aside: str | None = None
         for directory in (self.place.directory, *self.other_directories):
             # Asked also where nothing stands: an attempt that was killed may have set it aside, and only this tells where it is.
             aside = world.places.set_aside(directory, world.run) if self.set_aside else None
             moved += [aside] if aside else []
+            data_aside = aside if directory == self.place.directory else data_aside
             world.places.claim(directory, world.run, self.instances(world).owner)
-        return witness.done(directory=self.place.directory, room=room, set_aside=moved)
+        where: JsonObject = {"directory": self.place.directory, DATA_SET_ASIDE: data_aside}
+        return witness.done(where, room=room, set_aside=list(moved))
 
 
 def _require_room(places: Mapping[str, PlaceFacts], bytes_needed: Mapping[str, int]) -> list[Json]:

@@ -12,14 +12,24 @@ from typing import ClassVar
 from understudy.ports.instance import InstanceFacts, Instances, StopMode
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
+from understudy.repository.fetched_pages import FetchedSegments
 from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
 from understudy.repository.restore_target import RestoreTarget, target_faults
 from understudy.repository.wal_archive import WalArchive
-from understudy.repository.wal_prefetch import WalPrefetcher
+from understudy.repository.wal_prefetch import WalPrefetcher, see_nothing
 from understudy.repository.wal_records import Behind, SegmentPages, WalRecords
 from understudy.repository.wal_requests import WalRequest, asked_again, end_reached, stuck_at
 from understudy.steps.codec import step_kind
+from understudy.steps.old_tablespaces import OldTablespaces
 from understudy.steps.placed import POLL_SECONDS, PlacedStep
+from understudy.steps.replay_faults import (
+    earlier_attempt_ended,
+    ended,
+    not_reached,
+    promoted_by_itself,
+    target_passed,
+    unreadable,
+)
 from understudy.steps.sandbox_settings import recovery_settings, sandbox_hba
 from understudy.steps.standstill import Standstill
 from understudy.steps.witness import Witness
@@ -37,18 +47,9 @@ _SETTINGS = (
     "SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes', 'max_wal_senders', "
     "'max_prepared_transactions', 'max_locks_per_transaction')"
 )
-_START_AGAIN = timedelta(milliseconds=200)
 _STANDBY_SIGNAL = "standby.signal"
 _LONGEST_PAUSE_SECONDS = 0.2
 """Between two looks: long replays are not slowed by being watched, short ones not by waiting."""
-
-
-def not_shipped_yet(ship_every_seconds: float) -> str:
-    """What to do about a target that lies behind all WAL that is held."""
-    return (
-        f"its WAL is not shipped yet: understudy serve ships every {ship_every_seconds:g} s (wal.ship_every), so wait so long "
-        "where it runs, and start it where it does not"
-    )
 
 
 def replay_receipt(resource: str) -> str:
@@ -63,6 +64,17 @@ def _cause_first(prefetcher: WalPrefetcher) -> Iterator[None]:
         yield
     except GiveUp:
         prefetcher.raise_if_failed()
+        raise
+
+
+@contextmanager
+def _saying_what_was_set_aside(old: OldTablespaces | None) -> Iterator[None]:
+    """Also where replay fails afterwards: somebody will look for it."""
+    try:
+        yield
+    except GiveUp as error:
+        if old is not None and old.set_aside:
+            error.add_proof(set_aside=", ".join(map(str, old.set_aside)))
         raise
 
 
@@ -82,11 +94,12 @@ def _read_again_when_promoted(path: ReplayPath, facts: InstanceFacts, segment_by
     return [name for name in path.names if is_segment_name(name) and WalSegment.parse(name, segment_bytes).number in wanted]
 
 
-def _records_on(path: ReplayPath, archive: WalArchive, segment_bytes: int) -> WalRecords:
-    """Of the segments that the server is given."""
+def _records_on(path: ReplayPath, archive: WalArchive, segment_bytes: int, file: int) -> WalRecords:
+    """Of the segments that the server is given; ``file``: a descriptor, for the one that is read."""
     segments = [WalSegment.parse(name, segment_bytes) for name in path.names if is_segment_name(name)]
     by_number = {segment.number: segment for segment in segments}
-    return WalRecords(SegmentPages.of(lambda number: archive.fetch_segment(by_number[number]), segment_bytes), path.reaches)
+    fetched = FetchedSegments(file, lambda number: archive.fetch_segment(by_number[number]))
+    return WalRecords(SegmentPages(fetched.read, segment_bytes), path.reaches)
 
 
 def _cut_off_hint(result: JsonObject) -> str:
@@ -177,31 +190,34 @@ class ReplayWal(PlacedStep):
         repository = Repository.of(world, RepositoryName(self.repository))
         resource, system = ResourceName(self.resource), SystemIdentifier(self.system_identifier)
         backup = repository.backup(resource, system, BackupLabel(self.label))
-        archive = repository.wal(resource, system, backup.segment_bytes)
+        segment_bytes = backup.segment_bytes
+        archive = repository.wal(resource, system, segment_bytes)
         to_the_end = self.target.kind is TargetKind.LATEST
         path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
         if path.reaches_at_most < backup.stop_lsn:
-            raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, backup.segment_bytes))
-        self._mark_as_standby(instances)
+            raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, segment_bytes))
+        old = None if self.is_copy else OldTablespaces(world, self.resource, self._directory(instances), instances, segment_bytes)
+        self._mark_as_standby(instances, old)
         prefetcher = WalPrefetcher(
             archive,
             path.names,
             Path(self.staging_directory) / "fetched",
             owner=instances.owner,
-            segment_bytes=backup.segment_bytes,
+            segment_bytes=segment_bytes,
             workers=self.workers,
+            before_ready=see_nothing if old is None else old.before_ready,
         )
         follow = {"recovery_target_timeline": str(self.timeline)}
-        with prefetcher:
+        with _saying_what_was_set_aside(old), prefetcher, prefetcher.nameless_file() as pages:
             with _cause_first(prefetcher):
-                records = _records_on(path, archive, backup.segment_bytes)
+                records = _records_on(path, archive, segment_bytes, pages)
                 ending = self._play(world, prefetcher, path, records, {**follow, **self.target.settings})
                 if ending.ran_out:
                     # A server that ran out of WAL at the position that is its target refuses to be promoted.
                     instances.stop(self.place, StopMode.FAST)
                     ending = self._same(ending, self._play(world, prefetcher, path, records, follow))
             facts = ending.facts
-            prefetcher.leave(_read_again_when_promoted(path, facts, backup.segment_bytes), lambda: _look_up(world, prefetcher))
+            prefetcher.leave(_read_again_when_promoted(path, facts, segment_bytes), lambda: _look_up(world, prefetcher))
         with target_faults():
             self._directory(instances).thaw_tablespaces()
         result: JsonObject = {
@@ -215,6 +231,8 @@ class ReplayWal(PlacedStep):
             "bytes_not_replayed": ending.bytes_not_replayed,
             "segments": len([name for name in path.names if is_segment_name(name)]),
         }
+        if old is not None:
+            result = {**result, "set_aside": old.set_aside}
         world.receipts.write(self.receipt, result)
         return witness.done(result, hint=_cut_off_hint(result))
 
@@ -222,14 +240,16 @@ class ReplayWal(PlacedStep):
     def receipt(self) -> str:
         return replay_receipt(self.resource)
 
-    def _mark_as_standby(self, instances: Instances) -> None:
+    def _mark_as_standby(self, instances: Instances, old: OldTablespaces | None) -> None:
         """The server's own file, as if it had been restored; a link that was put in its place is refused, not followed."""
         directory = self._directory(instances)
         with target_faults():
             with directory.open_file(_STANDBY_SIGNAL):
                 pass  # empty: its being there is what counts
-            if self.is_copy:
+            if old is None:
                 directory.freeze_tablespaces()
+            else:
+                old.keep_off()
 
     def _directory(self, instances: Instances) -> RestoreTarget:
         return RestoreTarget(Path(self.place.directory), owner=instances.owner)
@@ -271,26 +291,14 @@ class ReplayWal(PlacedStep):
                 total = path.reaches.bytes_since(path.starts)
                 world.progress.report("replaying WAL", facts.replayed.bytes_since(path.starts), total)
             if not facts.running and replay.adopted:
-                # It may have given up because nobody fetched for it, just when we came back.
-                raise TryAgain(
-                    "instance_ended",
-                    found=f"the server of an earlier attempt in {self.place.directory} ended",
-                    expected="that it replays on; it is started again now",
-                    hint=f"nothing is to be done; why it ended, its log says: {self.place.log_file}",
-                    after=_START_AGAIN,
-                )
+                raise earlier_attempt_ended(self.place)
             if not facts.running and self._outgrown(instances, replay.required_settings):
                 return _Ending(facts, again=True)
             if not facts.running:
                 instances.query(self.place, "SELECT 1")  # says why it ended, where its log tells
-                raise self._ended(facts)
+                raise ended(self.place, facts)
             if facts.in_recovery is False:
-                raise GiveUp(
-                    "promoted_by_itself",
-                    found="the server left recovery although it was started as a standby",
-                    expected="that only Understudy promotes it",
-                    hint="somebody promoted it, or removed standby.signal; remove the target directory and start again",
-                )
+                raise promoted_by_itself()
             if facts.replay_paused and self._outgrown(instances, self._settings_in_force(instances)):
                 return _Ending(facts, again=True)
             if self.target.kind is not TargetKind.LATEST and facts.replay_paused:
@@ -332,69 +340,25 @@ class ReplayWal(PlacedStep):
         if self._ended_at_position(facts):
             return _Ending(facts, ran_out=True)
         if behind in {Behind.RECORD, Behind.DAMAGE}:
-            raise self._unreadable(path, facts)
+            raise unreadable(path, facts, self.other_repositories)
         if self.target.kind is TargetKind.LATEST:
             return _Ending(facts, path.reaches.bytes_since(facts.replayed) if behind is Behind.CUT_OFF else 0)
-        hole = f"; segment {path.gap}, which follows, is missing" if path.gap else ""
-        raise GiveUp(
-            "wal_missing" if path.gap else "target_not_reached",
-            found=f"all WAL of timeline {self.timeline} up to {path.reaches} was replayed, the last commit is of "
-            f"{facts.last_replayed_commit or 'unknown time'}, and {self.target} was not met{hole}",
-            expected="a commit, a restore point or a position at or behind the target",
-            hint=self._not_reached_hint(),
-        )
-
-    def _not_reached_hint(self) -> str:
-        if self.target.kind is TargetKind.TIME:
-            not_yet = not_shipped_yet(self.ship_every_seconds)
-            return f"if nothing was committed at that moment or since, restore to latest, which is the same; else {not_yet}"
-        return (
-            "if the target lies behind the newest WAL in the repository, restore to latest; if it is a transaction or a "
-            "name that is older than this backup, choose an older one with --backup"
-        )
+        raise not_reached(self.target, self.timeline, path, facts, self.ship_every_seconds)
 
     def _before_damage(self, replay: _Replay) -> _Ending:
         """A position that was asked for is reached also where the WAL behind it is damaged."""
         facts = replay.instances.facts(self.place)
         if self._ended_at_position(facts):
             return _Ending(facts, ran_out=True)
-        raise self._unreadable(replay.path, facts)
+        raise unreadable(replay.path, facts, self.other_repositories)
 
     def _same(self, before: _Ending, again: _Ending) -> _Ending:
         if again.facts.replayed == before.facts.replayed:
             return again
-        raise GiveUp(
-            "target_passed",
-            found=f"replay without a target went on from {before.facts.replayed} to {again.facts.replayed}",
-            expected=f"that no WAL came behind {self.target.value} meanwhile",
-            hint="WAL is still being shipped into the repository; start again, so that the server is stopped at its target",
-        )
+        raise target_passed(self.target, before.facts.replayed, again.facts.replayed)
 
     def _ended_at_position(self, facts: InstanceFacts) -> bool:
         """Where the WAL ends there is no record that begins at the position."""
         if self.target.kind is not TargetKind.LSN or facts.replayed is None:
             return False
         return facts.replayed >= Lsn.parse(self.target.value)
-
-    def _unreadable(self, path: ReplayPath, facts: InstanceFacts) -> GiveUp:
-        before = f"restore to {facts.replayed} with --lsn, or to a --time before it" if facts.replayed else "take an older backup"
-        return GiveUp(
-            "wal_unreadable",
-            found=f"replay stopped at {facts.replayed or 'a position before the end of the backup'}: the record there is "
-            f"invalid, although the repository holds WAL up to {path.reaches}",
-            expected="an unbroken sequence of records up to there",
-            hint=f"recover from another repository's copy{self._elsewhere}; or, giving up all that was written since, {before}",
-        )
-
-    @property
-    def _elsewhere(self) -> str:
-        named = " or ".join(f"--repository {each}" for each in self.other_repositories)
-        return f" with {named}" if named else ", if there is one"
-
-    def _ended(self, facts: InstanceFacts) -> GiveUp:
-        return GiveUp(
-            "instance_failed",
-            found=f"the server ended while replaying; its last words: {' | '.join(facts.last_words[-4:])}",
-            expected="that it replays to the target",
-            hint=f"its whole log is {self.place.log_file}; when the cause is mended, start again",
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.ports.wal_receiver import SpoolFacts, WalReceiver, WalSource
 from understudy.repository.layout import TailSpan
 from understudy.repository.wal_contents import WalContents
 from understudy.vocabulary.errors import GiveUp
@@ -18,7 +18,7 @@ def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: in
         GiveUp: ``spool_unreadable``, ``spool_of_another_cluster``.
     """
     try:
-        spool, reach = _spool_and_reach(receiver)
+        spool, contents = _as_contents(receiver, segment_bytes)
     except OSError as error:
         raise GiveUp(
             "spool_unreadable",
@@ -26,29 +26,36 @@ def spooled_wal(receiver: WalReceiver, system_identifier: str, segment_bytes: in
             expected="this host's spool of WAL, which can be read",
             hint="run this as the user that serve runs as, or as root",
         ) from error
-    tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
-    if (spool.segments or tails) and spool.system_identifier != system_identifier:
+    if contents.timelines() and spool.system_identifier != system_identifier:
         raise GiveUp(
             SPOOL_OF_ANOTHER_CLUSTER,
             found=f"this host's spool holds WAL of cluster {spool.system_identifier or '(not noted)'}",
             expected=f"WAL of cluster {system_identifier}, of which the backup is",
             hint="the server was replaced since the backup was taken: take a new one, understudy backup RESOURCE --full",
         )
-    return WalContents(segment_bytes, spool.segments, tails, spool.histories)
+    return contents
 
 
-def _spool_and_reach(receiver: WalReceiver) -> tuple[SpoolFacts, int]:
+def contents_of(source: WalSource, segment_bytes: int) -> WalContents:
+    """The same of what else lies on this host."""
+    return _as_contents(source, segment_bytes)[1]
+
+
+def _as_contents(source: WalSource, segment_bytes: int) -> tuple[SpoolFacts, WalContents]:
     """With how many bytes its unfinished segment holds; looked at anew where others let go of that one meanwhile."""
     while True:
-        spool = receiver.spool()
+        spool = source.spool()
         try:
-            return spool, len(receiver.read_tail(spool.partial, 0)) if spool.partial is not None else 0
+            reach = source.read_tail(spool.partial, 0).size_bytes if spool.partial is not None else 0
         except GiveUp as error:
-            if error.code != SEGMENT_MISSING or not has_moved_on(receiver, spool):
+            if error.code != SEGMENT_MISSING or not has_moved_on(source, spool):
                 raise
+        else:
+            tails = (TailSpan(spool.partial, 0, reach),) if spool.partial is not None and reach else ()
+            return spool, WalContents(segment_bytes, spool.segments, tails, spool.histories)
 
 
-def has_moved_on(receiver: WalReceiver, seen: SpoolFacts) -> bool:
+def has_moved_on(receiver: WalSource, seen: SpoolFacts) -> bool:
     """Whether the spool holds other segments than it was seen to."""
     now = receiver.spool()
     return (now.segments, now.partial) != (seen.segments, seen.partial)

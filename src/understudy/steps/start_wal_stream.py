@@ -19,7 +19,7 @@ from understudy.vocabulary.identifiers import RepositoryName, ResourceName, Step
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.synchronous_names import SynchronousNames
-from understudy.vocabulary.wal import WalSegment
+from understudy.vocabulary.wal import WalSegment, parse_history_file
 
 _SLOT_PATIENCE_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.05
@@ -32,7 +32,8 @@ class StartWalStream:
     """Starts or adopts the receiver on a reserved slot, and waits until the server sees it stream.
 
     ``fresh`` is for a server that just came back from a recovery: what the spool still holds belongs to the server before it,
-    and a receiver would try to go on from there. It is moved aside (it was shipped before), and streaming begins at the new slot.
+    and a receiver would try to go on from there. It is moved aside (it was shipped before), and streaming begins where the
+    server's timeline does, which its slot has kept since before the promotion (``Promote``); where it has not, at the slot.
 
     ``begin_anew_in``: repositories of a plan that goes on with a full backup. Where the server no longer has the WAL that comes
     next, what the spool holds is shipped to them and moved aside, and streaming begins behind the gap: that backup starts there.
@@ -109,8 +110,16 @@ class StartWalStream:
         that nobody streams from fills the server's disk with WAL."""
         if database.slot(self.slot) is not None:
             database.reserve_slot(self.slot)
-        running = receiver.ensure_running()
+        running = receiver.ensure_running(self._beginning(database) if self.fresh else None)
         return database.reserve_slot(self.slot), running
+
+    def _beginning(self, database: Database) -> WalSegment | None:
+        """The segment in which the server left the timeline that it was recovered from; None where the slot does not keep it."""
+        slot, facts = database.slot(self.slot), database.facts()
+        if slot is None or slot.restart_lsn is None or facts.timeline == 1:
+            return None
+        fork = max(each.at for each in parse_history_file(database.timeline_history(facts.timeline).decode()))
+        return WalSegment.holding(facts.timeline, fork, facts.segment_bytes) if slot.restart_lsn <= fork else None
 
     def _begin_anew(self, world: World, error: GiveUp) -> None:
         """Ship what is left, move it aside, and give up the slot. Done twice, the second time finds nothing left to move.

@@ -5,12 +5,11 @@ Shared by the steps that need WAL to be safe now and by the loop that keeps it s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from understudy.ports.wal_receiver import SpoolFacts, WalReceiver
+from understudy.ports.wal_receiver import SpoolFacts, WalReceiver, WalSource
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import OwnClaim
@@ -19,6 +18,7 @@ from understudy.repository.wal_archive import WAL_CORRUPT, WAL_HOLE, PutOutcome,
 from understudy.steps.spooled_wal import SEGMENT_MISSING, has_moved_on
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.pieces import NotingDigest, Pieces
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment, history_file_name, parse_history_file
 
 
@@ -69,10 +69,11 @@ class WalShipper:
     """
 
     def __init__(
-        self, receiver: WalReceiver, archive: WalArchive, claim: OwnClaim, compared: dict[WalSegment, str] | None = None
+        self, receiver: WalSource, archive: WalArchive, claim: OwnClaim, compared: dict[WalSegment, str] | None = None
     ) -> None:
         """
         Args:
+            receiver: Whose spool it is; or what else lies on this host.
             claim: The controller's on that repository: when another one has taken over, nothing more goes there.
             compared: What an earlier shipper into this repository compared; kept up, so that the next one may have it.
         """
@@ -118,6 +119,7 @@ class WalShipper:
         self._gaps, self._stored = [], 0
         damaged: dict[str, GiveUp] = {}
         while True:
+            remembered = self._known
             self._learn()
             spool = self._receiver.spool()
             damaged |= self._ship_histories(spool)
@@ -125,7 +127,9 @@ class WalShipper:
                 damaged |= self._ship_segments(spool, backup_begins_in, compare_from, before_each)
                 tail_bytes = self._ship_tail(spool, backup_begins_in) if with_tail else 0
             except GiveUp as error:
-                if error.code != SEGMENT_MISSING or not has_moved_on(self._receiver, spool):
+                # Others ship here, too: a recovery brings what never was in the spool.
+                filled = error.code == WAL_HOLE and remembered
+                if not filled and (error.code != SEGMENT_MISSING or not has_moved_on(self._receiver, spool)):
                     raise
                 self._known = False
             else:
@@ -221,7 +225,7 @@ class WalShipper:
         content = self._receiver.read_segment(segment)
         last = self._tails.get(segment)
         if last is not None and segment not in self._complete:
-            self._compare_tail(segment, last, content[last.start : last.stop])
+            self._compare_tail(segment, last, content.between(last.start, last.stop))
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_segment(segment, content, begin_after_gap=begin_after_gap)
@@ -241,22 +245,24 @@ class WalShipper:
         last = self._tails.get(segment)
         offset, begin = (last.stop, last.start) if last is not None else (0, 0)
         content = self._receiver.read_tail(segment, begin)
-        tail = content[offset - begin :]
-        self._shorter = segment if len(content) < offset - begin else None
+        held = content.size_bytes
+        tail = content.between(offset - begin, held)
+        self._shorter = segment if held < offset - begin else None
         if last is not None and self._shorter is None:
-            self._compare_tail(segment, last, content[: offset - begin])
-        if not tail:
+            self._compare_tail(segment, last, content.between(0, offset - begin))
+        if not tail.size_bytes:
             return 0
+        stop, noting = offset + tail.size_bytes, NotingDigest(tail)
 
         def put(begin_after_gap: bool) -> PutOutcome:
-            return self._archive.put_tail(segment, offset, tail, begin_after_gap=begin_after_gap)
+            return self._archive.put_tail(segment, offset, noting.pieces, begin_after_gap=begin_after_gap)
 
         self._put(segment, put, spool, backup_begins_in)
-        self._tails[segment] = _StoredTail(offset, offset + len(tail), hashlib.sha256(tail).hexdigest())
-        self._covers[segment] = self._covers.get(segment, TailCover()).followed_by(offset, offset + len(tail))
+        self._tails[segment] = _StoredTail(offset, stop, noting.sha256)
+        self._covers[segment] = self._covers.get(segment, TailCover()).followed_by(offset, stop)
         self._newest = max(segment, self._newest or segment)
         self._put_together(segment, spool, backup_begins_in)
-        return len(tail)
+        return tail.size_bytes
 
     def _put_together(self, segment: WalSegment, spool: SpoolFacts, backup_begins_in: WalSegment | None) -> None:
         """Store many small tails once more as one: so a segment that fills slowly is read back in a few pieces."""
@@ -264,18 +270,18 @@ class WalShipper:
         if due is None:
             return
         cover, start, stop = due
-        content = self._receiver.read_tail(segment, start)[: stop - start]
+        content = self._receiver.read_tail(segment, start).between(0, stop - start)
 
         def put(begin_after_gap: bool) -> PutOutcome:
             return self._archive.put_tail(segment, start, content, begin_after_gap=begin_after_gap)
 
-        if len(content) == stop - start:  # else the receiver has just begun it again
+        if content.size_bytes == stop - start:  # else the receiver has just begun it again
             self._put(segment, put, spool, backup_begins_in)
             self._covers[segment] = cover
 
-    def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: bytes) -> None:
+    def _compare_tail(self, segment: WalSegment, last: _StoredTail, piece: Pieces) -> None:
         """``piece``: what the spool holds now where the repository's last tail is. The archive says what a difference means."""
-        digest = hashlib.sha256(piece).hexdigest()
+        digest = piece.sha256()
         if last.sha256 == digest:
             return
         self._claim.require()
@@ -340,20 +346,27 @@ class WalShipper:
 
 
 def ship_spool(world: World, resource: str, repository: str, system_identifier: str, segment_bytes: int) -> Shipped:
-    """One pass of a step over everything that the spool holds now. Raises as ``WalShipper.ship_once`` does, and Cancelled.
+    """One pass of a step over everything that the spool holds now. Raises as ``ship_source`` does."""
+    receiver = world.receivers[ResourceName(resource)]
+    return ship_source(world, receiver, resource, repository, system_identifier, segment_bytes)
+
+
+def ship_source(
+    world: World, source: WalSource, resource: str, repository: str, system_identifier: str, segment_bytes: int
+) -> Shipped:
+    """One pass of a step over everything that is there now. Raises as ``WalShipper.ship_once`` does, and Cancelled.
 
     Of what both hold only the newest is compared, because somebody waits for it.
     """
-    name, place = ResourceName(resource), Repository.of(world, RepositoryName(repository))
-    archive = place.wal(name, SystemIdentifier(system_identifier), segment_bytes)
+    place = Repository.of(world, RepositoryName(repository))
+    archive = place.wal(ResourceName(resource), SystemIdentifier(system_identifier), segment_bytes)
 
     def before_each(shipped: int, of: int) -> None:
         world.cancellation.raise_if_requested()
         world.progress.report("shipping WAL", shipped * segment_bytes, of * segment_bytes)
 
-    claim, receiver = place.own_claim(world.controller, world.clock), world.receivers[name]
-    newest = max(receiver.spool().segments, default=None)
-    return WalShipper(receiver, archive, claim).ship_once(compare_from=newest, before_each=before_each)
+    claim, newest = place.own_claim(world.controller, world.clock), max(source.spool().segments, default=None)
+    return WalShipper(source, archive, claim).ship_once(compare_from=newest, before_each=before_each)
 
 
 def forget_shipped(receiver: WalReceiver, shippers: Sequence[WalShipper]) -> int:

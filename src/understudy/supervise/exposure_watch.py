@@ -36,8 +36,8 @@ _WRITTEN_FRESH_SECONDS = 3.0
 
 _UNREACHED = ("database_unreachable",)
 _ANSWERS = (
-    "connections_exhausted", "wal_senders_exhausted", "password_rejected", "privilege_missing", "database_missing",
-    "database_error", "statement_cancelled",
+    "connections_exhausted", "wal_senders_exhausted", "password_rejected", "peer_rejected", "privilege_missing",
+    "database_missing", "database_error", "statement_cancelled",
 )  # fmt: skip
 """Whoever refuses is there. Other faults (a secret that is missing here, another cluster at the address) say neither."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from understudy.ports.database import Database
 from understudy.supervise.repeated_look import RepeatedLook
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
+from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE, heartbeat_privileges
 
 _log = logging.getLogger(__name__)
 
@@ -27,10 +28,14 @@ _BEAT = (
 
 
 class Heartbeats(RepeatedLook):
-    """One thread. A beat that cannot be written is no fault of its own: the exposure shows what is wrong."""
+    """One thread. Each change of what keeps a beat from being written is logged, and that it is over."""
 
-    def __init__(self, database: Database, name: str, every: timedelta) -> None:
+    def __init__(
+        self, database: Database, name: str, every: timedelta, told: Callable[[UnderstudyError | None], None] = lambda _: None
+    ) -> None:
+        """``told``: of each beat, why it could not be written, or None."""
         super().__init__("heartbeats", every.total_seconds())
+        self._tell = told
         self._database = database
         self._name = name
         self._is_made = False
@@ -41,9 +46,16 @@ class Heartbeats(RepeatedLook):
             self._is_made = self._is_made or self._database.query(_IS_THERE, self._name)[0][0] == "t"
             self._database.execute([_ALONE, _BEAT] if self._is_made else [_ALONE, _MAKE, _BEAT], self._name)
             self._is_made = True
+            if self._told:
+                _log.info("heartbeat in %s: it is written again", self._name)
             self._told = ""
+            self._tell(None)
         except UnderstudyError as error:
+            if error.code == "privilege_missing":
+                privileges = heartbeat_privileges(is_there=self._is_made)
+                error.hint = f"in database {self._name}, as a superuser: GRANT {privileges} TO <the role of the connection>;"
             self._is_made = False
+            self._tell(error)
             if error.code != self._told:
                 _log.warning("heartbeat in %s: %s", self._name, error)
             self._told = error.code

@@ -137,6 +137,10 @@ def test_refused_connections_say_what_to_change_and_never_show_the_password(post
     assert unprivileged.code == "privilege_missing"
     assert "REPLICATION" in unprivileged.hint
     server.sql(f"alter role {REPLICATION_ROLE} replication")
+    server.add_hba_lines_first(f"local all {REPLICATION_ROLE} peer")
+    peer = refusal_of(f"host={server.socket_directory} port={server.port} user={REPLICATION_ROLE} dbname=postgres")
+    assert told_whole(peer) == "peer_rejected"
+    assert "pg_hba.conf" in peer.expected
     server.add_hba_lines_first("host replication all 127.0.0.1/32 reject")
     closed = refusal_of(server.replication_url)
     assert closed.code == "privilege_missing"

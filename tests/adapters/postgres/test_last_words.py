@@ -23,10 +23,10 @@ def test_a_client_that_is_refused_while_a_server_ends_is_not_taken_for_the_cause
     assert ended.found.endswith('CONTEXT: WAL redo at 0/3006430 for Tablespace/CREATE: 16388 "/srv/late"'), "where, and which"
 
 
-def test_the_directory_of_a_tablespace_that_wal_makes_and_that_is_not_there_is_to_be_made():
+def test_a_tablespace_that_wal_makes_is_in_no_backup_also_where_its_directory_is_not_there():
     words = ['FATAL:  directory "/srv/late" does not exist', "HINT:  Create this directory for the tablespace before restarting."]
     ended = why_it_ended(words, "/srv/recovered", "/srv/recovered.log")
-    assert (ended.code, "make the directory" in ended.hint) == ("tablespace_missing", True)
+    assert (ended.code, "take a new backup" in ended.hint) == ("tablespace_not_in_backup", True)
     assert "/srv/late" in ended.found
     elsewhere = why_it_ended(['FATAL:  data directory "/srv/recovered" does not exist'], "/srv/recovered", "/srv/recovered.log")
     assert elsewhere.code == "instance_failed"

@@ -47,15 +47,15 @@ def test_it_streams_complete_segments_and_the_tail(postgres_servers, receivers, 
     assert_contiguous(segments)
     for segment in segments:
         assert segment.size_bytes == MEGABYTE
-        assert receiver.read_segment(segment) == (server.data / "pg_wal" / segment.name).read_bytes()
+        assert b"".join(receiver.read_segment(segment)) == (server.data / "pg_wal" / segment.name).read_bytes()
     server.sql("select pg_logical_emit_message(true, 'x', 'the newest words')")
     wait_until_all_is_received(server)
     partial = receiver.spool().partial
-    tail = receiver.read_tail(partial, 0)
+    tail = b"".join(receiver.read_tail(partial, 0))
     assert b"the newest words" in tail
     assert tail[-1] != 0
     assert (server.data / "pg_wal" / partial.name).read_bytes()[: len(tail)] == tail
-    assert receiver.read_tail(partial, len(tail)) == b""
+    assert b"".join(receiver.read_tail(partial, len(tail))) == b""
 
 
 def test_a_tail_can_be_read_while_its_segment_turns_complete(server, receivers):
@@ -65,13 +65,13 @@ def test_a_tail_can_be_read_while_its_segment_turns_complete(server, receivers):
     server.sql("select pg_logical_emit_message(true, 'x', 'first')")
     wait_until_all_is_received(server)
     segment = receiver.spool().partial
-    first = receiver.read_tail(segment, 0)
+    first = b"".join(receiver.read_tail(segment, 0))
     server.sql("select pg_logical_emit_message(true, 'x', 'second')")
     server.sql("select pg_switch_wal()")
     wait_until(lambda: segment in receiver.spool().segments, "the segment to be complete")
-    rest = receiver.read_tail(segment, len(first))
+    rest = b"".join(receiver.read_tail(segment, len(first)))
     assert b"second" in rest
-    assert (first + rest).ljust(MEGABYTE, b"\0") == receiver.read_segment(segment)
+    assert (first + rest).ljust(MEGABYTE, b"\0") == b"".join(receiver.read_segment(segment))
 
 
 def test_the_slot_is_reserved_before_the_first_byte_and_wal_written_before_is_received(server, receivers):

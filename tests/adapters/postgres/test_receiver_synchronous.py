@@ -31,8 +31,8 @@ def test_no_acknowledged_commit_is_missing_from_a_synchronous_spool(postgres_ser
 def recover_from_spool(receiver, recovered) -> None:
     """Give a base backup the spool's segments and its tail, padded, and nothing of the dead server's."""
     partial = receiver.spool().partial
-    contents = {each: receiver.read_segment(each) for each in receiver.spool().segments}
-    contents[partial] = receiver.read_tail(partial, 0).ljust(partial.size_bytes, b"\0")
+    contents = {each: b"".join(receiver.read_segment(each)) for each in receiver.spool().segments}
+    contents[partial] = b"".join(receiver.read_tail(partial, 0)).ljust(partial.size_bytes, b"\0")
     for segment, content in contents.items():
         path = recovered.data / "pg_wal" / segment.name
         path.write_bytes(content)

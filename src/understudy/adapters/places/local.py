@@ -61,7 +61,7 @@ class LocalPlaces:
 
     def set_aside(self, directory: str, run: RunId) -> str | None:
         path = _resolved(directory)
-        aside = path.with_name(f"{path.name}.before-{_in_a_name(run)}")
+        aside = _beside(path, run)
         with _faults_of(path):
             stands_there = _holds_something(path) and read_marker(path) != run
             if not stands_there:
@@ -78,6 +78,11 @@ class LocalPlaces:
             path.rename(aside)
             flush_directory(path.parent)
         return str(aside)
+
+    def aside(self, directory: str, run: RunId) -> str | None:
+        aside = _beside(_resolved(directory), run)
+        with _faults_of(aside):
+            return str(aside) if aside.exists() else None
 
     def remove(self, directory: str, run: RunId) -> bool:
         path = _resolved(directory)
@@ -112,6 +117,11 @@ def _resolved(directory: str) -> Path:
             hint="write the whole path, such as /var/lib/postgresql/orders",
         )
     return path.resolve()
+
+
+def _beside(path: Path, run: RunId) -> Path:
+    """Where that is set aside which stands in the way of this run."""
+    return path.with_name(f"{path.name}.before-{_in_a_name(run)}")
 
 
 def _in_a_name(run: RunId) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 from understudy.adapters.postgres.accounts import Account
 from understudy.ports.instance import InstancePlace
 from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.majors import HBA_INCLUDES_MAJOR
 
 _SOCKET_PATH_LIMIT_BYTES = 107
 """Of ``sun_path`` on Linux, less its terminator."""
-_INCLUDE_SINCE_MAJOR = 16
 STARTED_MARK = "-- started by Understudy"
 """Stands in a log that is added to, so that a server's last words are told from its predecessor's."""
 _MAP = "understudy"
@@ -236,7 +236,7 @@ def _included(own: str, major: int) -> list[str]:
     path = Path(own)
     if not path.exists():
         return [f"# {own} does not exist"]
-    if major >= _INCLUDE_SINCE_MAJOR:
+    if major >= HBA_INCLUDES_MAJOR:
         return [f'include "{own}"']
     return [f"# copied from {own}", *path.read_text(errors="surrogateescape").splitlines()]
 

@@ -19,6 +19,12 @@ from understudy.vocabulary.wal import Lsn
 
 _RESTARTING = frozenset({"57P01", "57P02", "57P03", "57P05"})
 _HBA = re.compile(r"no pg_hba\.conf entry for|pg_hba\.conf rejects")
+_DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+?) \"?(?P<name>[^\s\"]+)\"?")
+_GRANTS = {
+    **dict.fromkeys(("table", "relation", "view", "materialized view", "foreign table", "sequence"), "SELECT ON {}"),
+    "schema": "USAGE ON SCHEMA {}", "database": "CONNECT ON DATABASE {}",
+    "function": "EXECUTE ON FUNCTION {}", "procedure": "EXECUTE ON PROCEDURE {}",
+}  # fmt: skip
 _HBA_FIELDS = re.compile(
     r'host "(?P<host>[^"]*)", user "(?P<user>[^"]*)"(?:, database "(?P<database>[^"]*)")?(?:, (?P<encryption>.*))?'
 )
@@ -96,6 +102,27 @@ def _password_rejected(message: str, address: str) -> GiveUp:
     )
 
 
+def _peer_refused(message: str, address: str) -> GiveUp:
+    """The role's name counts there, and no password helps."""
+    return GiveUp(
+        "peer_rejected",
+        found=f"{address}: {message}",
+        expected="a role of the same name as the operating-system user that runs this: a line with peer (or ident) in the "
+        "server's pg_hba.conf asks for that, and for no password",
+        hint="run this as that user (sudo -u ROLE …), name the role of the user that runs it, map the two (pg_ident.conf, and "
+        "map= in that line), or connect with a password: host=127.0.0.1, or scram-sha-256 in place of peer",
+    )
+
+
+def statement_that_grants(message: str) -> str:
+    """What gives the role what the server says it lacks."""
+    named = _DENIED.search(message)
+    if named is None or named["kind"] not in _GRANTS:
+        return "as a superuser: GRANT pg_monitor TO <the role of the connection>;"
+    grant = _GRANTS[named["kind"]].format(named["name"])
+    return f"as its owner or a superuser: GRANT {grant} TO <the role of the connection>;"
+
+
 def _privilege_missing(message: str, address: str) -> GiveUp:
     lowered = message.lower()
     if "wal sender" in lowered or "walsender" in lowered or "replication" in lowered:
@@ -104,7 +131,7 @@ def _privilege_missing(message: str, address: str) -> GiveUp:
             "as a superuser: ALTER ROLE <the role of the connection> REPLICATION;",
         )
     else:
-        expected, hint = "a role that may do this", "as a superuser: GRANT pg_monitor TO <the role of the connection>;"
+        expected, hint = "a role that may do this", statement_that_grants(message)
     return GiveUp("privilege_missing", found=f"{address}: {message}", expected=expected, hint=hint)
 
 
@@ -166,6 +193,7 @@ def _tls_failed(message: str, address: str) -> GiveUp:
 _Make = Callable[[str, str], UnderstudyError]
 _CONNECTION_RULES: tuple[tuple[re.Pattern[str], _Make], ...] = (
     (_HBA, _hba_refused),
+    (re.compile(r"\b(Peer|Ident) authentication failed"), _peer_refused),
     (
         re.compile(r"authentication failed|no password supplied|role \"[^\"]*\" (does not exist|is not permitted to log in)"),
         _password_rejected,

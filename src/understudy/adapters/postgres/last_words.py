@@ -73,22 +73,16 @@ _RULES = (
     ),
     _rule(
         "tablespace_not_in_backup",
-        r"could not (create|remove) (symbolic link|directory) \"pg_tblspc/\d+[^\"]*\": Permission denied",
+        r"could not (create|remove) (symbolic link|directory) \"pg_tblspc/\d+[^\"]*\": Permission denied"
+        r"|FATAL: directory \"[^\"]+\" does not exist",
         "only tablespaces that the backup holds: a copy makes none out of the WAL, because it would lie on the source's path",
-        "take a new backup, which holds it, and start again; or choose a target before the position that is named. A real "
-        "recovery makes it where it was",
+        "take a new backup, which holds it, and start again; or choose a target before the position that is named",
     ),
     _rule(
         "tablespace_missing",
         r"pg_tblspc/\d+\S*.*(No such file|does not exist)|could not open tablespace directory",
         "the directory of each tablespace",
         "restore with a mapping for each tablespace, into directories that exist",
-    ),
-    _rule(
-        "tablespace_missing",
-        r"FATAL: directory \"[^\"]+\" does not exist",
-        "the directory of a tablespace that was made after the backup was taken: WAL makes it anew where it was",
-        "make the directory that is named, for the server's user alone, and start again",
     ),
     _rule(
         "backup_label_missing",

@@ -8,10 +8,12 @@ from datetime import timedelta
 import psycopg
 from psycopg import pq
 
+from understudy.adapters.postgres.failures import statement_that_grants
 from understudy.vocabulary.errors import GiveUp
 
 _ANSWERED = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 _READ_ONLY = b"25006"
+_DENIED = b"42501"
 _CANCELLED = b"57014"
 
 
@@ -22,7 +24,7 @@ def ask_read_only(connection: pq.abc.PGconn, sql: str, limit: timedelta) -> Sequ
     the next one write.
 
     Raises:
-        GiveUp: ``check_writes``, ``check_too_slow``, ``database_error``.
+        GiveUp: ``check_writes``, ``check_too_slow``, ``privilege_missing``, ``database_error``.
         psycopg.OperationalError: the connection broke.
     """
     milliseconds = int(limit.total_seconds() * 1000)
@@ -57,6 +59,10 @@ def _require(connection: pq.abc.PGconn, result: pq.abc.PGresult, sql: str, limit
             found=found,
             expected=f"an answer within {limit}",
             hint="make the check cheaper, or see with pg_stat_activity what holds it up",
+        )
+    if state == _DENIED:
+        raise GiveUp(
+            "privilege_missing", found=found, expected="a role that may read what it asks", hint=statement_that_grants(message)
         )
     raise GiveUp(
         "database_error",

@@ -29,6 +29,7 @@ from understudy.ports.clock import Clock
 from understudy.ports.database import Database, ServerFacts, SlotHolder
 from understudy.ports.wal_receiver import ReceiverFacts, SpoolFacts
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain, UnderstudyError
+from understudy.vocabulary.pieces import Pieces
 from understudy.vocabulary.synchronous_names import SynchronousNames
 from understudy.vocabulary.wal import SET_BACK_HINT, Lsn, Timeline, WalSegment, parse_history_file
 
@@ -84,7 +85,7 @@ class PostgresWalReceiver:
     def _database(self) -> Database:
         return self._reach_database()
 
-    def ensure_running(self) -> ReceiverFacts:
+    def ensure_running(self, begin_with: WalSegment | None = None) -> ReceiverFacts:
         """
         Raises:
             GiveUp: as the port says, and ``receiver_diverged``: the spool holds WAL that the server's history does not have.
@@ -101,7 +102,7 @@ class PostgresWalReceiver:
             self._spool.prepare(server.system_identifier, server.segment_bytes)
             self._refuse_when_disk_full()
             self._refuse_remote_apply(server)
-            self._start(server)
+            self._start(server, begin_with)
             return self.facts()
 
     def stop(self) -> None:
@@ -116,10 +117,10 @@ class PostgresWalReceiver:
     def spool(self) -> SpoolFacts:
         return self._spool.facts(self._options.limit_bytes)
 
-    def read_segment(self, segment: WalSegment) -> bytes:
+    def read_segment(self, segment: WalSegment) -> Pieces:
         return self._spool.read_segment(segment)
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
         return self._spool.read_tail(segment, offset)
 
     def read_history(self, timeline: Timeline) -> bytes:
@@ -188,7 +189,7 @@ class PostgresWalReceiver:
                 hint="ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();",
             )
 
-    def _start(self, server: ServerFacts) -> None:
+    def _start(self, server: ServerFacts, begin_with: WalSegment | None) -> None:
         options = self._options
         programs = find_programs(server.major, options.programs_directory, CLIENT_PROGRAMS)
         self._refuse_useless_limit(server.segment_bytes)
@@ -201,6 +202,8 @@ class PostgresWalReceiver:
             environment = self._environment()
             # Behind all that may refuse: a slot without a receiver fills the server's disk with WAL, and nobody knows of it.
             slot = self._database.reserve_slot(options.slot)
+            if begin_with is not None and self._spool.stream_start() is None:
+                self._spool.begin_segment(begin_with)
             start = self._spool.stream_start()
             self._wait_for_slot()
             self._log.begin()

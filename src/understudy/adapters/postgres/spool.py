@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from understudy.adapters.files.incoming import flush_directory
 from understudy.ports.wal_receiver import SpoolFacts
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SystemIdentifier
+from understudy.vocabulary.pieces import PIECE_BYTES, Pieces
 from understudy.vocabulary.wal import (
     DEFAULT_SEGMENT_BYTES,
     Lsn,
@@ -159,36 +160,45 @@ class WalSpool:
             beyond.append(partial)
         return tuple(beyond)
 
-    def read_segment(self, segment: WalSegment) -> bytes:
+    def read_segment(self, segment: WalSegment) -> Pieces:
         """
         Raises:
-            GiveUp: ``segment_missing``, or ``segment_damaged`` when its size is wrong.
+            GiveUp: ``segment_missing``, or ``segment_damaged`` when its size is wrong; both also while the pieces are read.
         """
+        path = self.wal / segment.name
         try:
-            content = (self.wal / segment.name).read_bytes()
+            size_bytes = path.stat().st_size
         except FileNotFoundError:
             raise self._missing(segment) from None
-        if len(content) != segment.size_bytes:
-            raise GiveUp(
-                "segment_damaged",
-                found=f"{self.wal / segment.name} has {len(content)} bytes",
-                expected=f"{segment.size_bytes} bytes",
-                hint="was the spool's disk full, or was it copied? quarantine it; the slot may still hold this WAL",
-            )
-        return content
+        if size_bytes != segment.size_bytes:
+            raise _cut_short(path, size_bytes, segment.size_bytes)
+        return Pieces(size_bytes, lambda start, stop: self._read(segment, (segment.name,), start, stop))
 
-    def read_tail(self, segment: WalSegment, offset: int) -> bytes:
+    def read_tail(self, segment: WalSegment, offset: int) -> Pieces:
         """
         Raises:
             GiveUp: ``segment_missing``: neither a partial nor a complete segment of this name is there.
         """
         # the rename from partial to complete may happen between two looks, never back
-        for name in (segment.name + _PARTIAL, segment.name):
-            try:
-                with (self.wal / name).open("rb") as file:
-                    return _up_to_zeros(file, offset, segment.size_bytes)
-            except FileNotFoundError:
-                continue
+        names = (segment.name + _PARTIAL, segment.name)
+        with self._opened(segment, names) as file:
+            reach = _last_but_zeros(file, offset, segment.size_bytes)
+        return Pieces(reach - offset, lambda start, stop: self._read(segment, names, offset + start, offset + stop))
+
+    def _read(self, segment: WalSegment, names: Sequence[str], start: int, stop: int) -> Iterator[bytes]:
+        with self._opened(segment, names) as file:
+            file.seek(start)
+            while start < stop:
+                piece = file.read(min(PIECE_BYTES, stop - start))
+                if not piece:
+                    raise _cut_short(Path(file.name), start, stop)
+                start += len(piece)
+                yield piece
+
+    def _opened(self, segment: WalSegment, names: Sequence[str]) -> BinaryIO:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                return (self.wal / name).open("rb")
         raise self._missing(segment)
 
     def read_history(self, timeline: Timeline) -> bytes:
@@ -237,7 +247,10 @@ class WalSpool:
         """
         for name in self._partial_names():
             path = self.wal / name
-            if 0 < path.stat().st_size < self.segment_bytes and not path.read_bytes().strip(b"\0"):
+            size_bytes = path.stat().st_size
+            with path.open("rb") as file:
+                holds_something = _last_but_zeros(file, 0, size_bytes) > 0
+            if 0 < size_bytes < self.segment_bytes and not holds_something:
                 os.truncate(path, 0)
 
     def _identity(self) -> SpoolIdentity | None:
@@ -320,8 +333,8 @@ def _identity_in(page_header: bytes) -> SpoolIdentity | None:
     return SpoolIdentity(SystemIdentifier(str(system)), segment_bytes) if magic and segment_bytes else None
 
 
-def _up_to_zeros(file: BinaryIO, start: int, stop: int) -> bytes:
-    """The bytes from ``start`` up to the last before ``stop`` that is not zero.
+def _last_but_zeros(file: BinaryIO, start: int, stop: int) -> int:
+    """Behind the last byte before ``stop`` that is not zero; ``start`` where there is none behind it.
 
     From the back, block by block compared with zeros: a segment is padded to its full size, and stripping 16 MiB byte by byte
     every second would cost more than everything else that is done for an idle database.
@@ -331,11 +344,18 @@ def _up_to_zeros(file: BinaryIO, start: int, stop: int) -> bytes:
         file.seek(block_start)
         block = file.read(stop - block_start)
         if block != _ZEROS[: len(block)]:
-            stop = block_start + len(block.rstrip(b"\0"))
-            break
+            return block_start + len(block.rstrip(b"\0"))
         stop = block_start
-    file.seek(start)
-    return file.read(max(0, stop - start))
+    return start
+
+
+def _cut_short(path: Path, size_bytes: int, expected_bytes: int) -> GiveUp:
+    return GiveUp(
+        "segment_damaged",
+        found=f"{path} has {size_bytes} bytes",
+        expected=f"{expected_bytes} bytes",
+        hint="was the spool's disk full, or was it copied? quarantine it; the slot may still hold this WAL",
+    )
 
 
 def _position(segment: WalSegment) -> tuple[int, int]:
