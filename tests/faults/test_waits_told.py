@@ -43,4 +43,5 @@ def test_a_backup_that_waits_for_a_repository_says_so_everywhere_and_no_longer_t
     assert waiting.returncode == 0, printed + said
     assert said.count("waiting   orders/await-wal-in-far") == 1, said
     assert held_up(estate) == []
+    estate.wait_for(lambda seen: not seen.shipping_faults, "shipping, which looks for itself, to have found it, too")
     assert UNREACHABLE not in estate.command("status").stdout + estate.command("show", step["run"]).stdout
