@@ -12,7 +12,7 @@ from understudy.app.scheduling import scheduled_backups
 from understudy.judge.preflight import Finding, finding_of
 from understudy.judge.preflight_snapshots import SourceFacts, judge_schedule, judge_source, judge_state_within
 from understudy.plan.schedule import next_due
-from understudy.ports.collection import Collection, Entry, EntryKind
+from understudy.ports.collection import Collection, Entry, EntryKind, is_top
 from understudy.stack.snapshots import FilesResource
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import ResourceName
@@ -47,7 +47,7 @@ def _look(collection: Collection) -> SourceFacts:
         for entry in found:
             if entries == _LOOKED_AT_ENTRIES:
                 return SourceFacts(collection.url, entries, size_bytes, False, tried, collection.passed_over())
-            entries += 1
+            entries += 0 if is_top(entry) else 1
             size_bytes += entry.size_bytes
             if entry.kind is EntryKind.FILE and tried < _TRIED_CONTENTS:
                 tried += _opens(collection, entry)

@@ -11,6 +11,7 @@ from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.plan.snapshot import SnapshotFacts, SnapshotSubject, plan_snapshot
 from understudy.repository.snapshots.catalog import Snapshots
+from understudy.steps.take_snapshot import entries_within
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName, SnapshotLabel
 
 
@@ -55,6 +56,7 @@ def plan_next_snapshot(installation: Installation, request: BackupRequest) -> Pl
     labels = {each.label for each in there.usable} | set(there.unfinished)
     labels |= {label for label in map(_label_in, (each.key for each in there.unusable)) if label is not None}
     newest = max(there.usable, key=lambda each: each.stop_time, default=None)
+    all_anew = request.kind is BackupKind.FULL
     facts = SnapshotFacts(
         now=installation.clock.now(),
         plan_id=new_plan_id(installation.clock, Procedure.BACKUP),
@@ -63,7 +65,8 @@ def plan_next_snapshot(installation: Installation, request: BackupRequest) -> Pl
         labels=labels,
         newest=None if newest is None else newest.label,
         opens=installation.keys.keys.identity is not None,
-        anew=request.incremental_refused or ("that was asked for" if request.kind is BackupKind.FULL else ""),
+        anew=request.incremental_refused or ("that was asked for" if all_anew else ""),
+        entries_before=0 if newest is None or all_anew else entries_within(subject.kind, newest.entries),
     )
     return plan_snapshot(subject, facts)
 

@@ -17,6 +17,7 @@ class SourceFacts:
 
     url: str
     entries: int
+    """Below a directory; the directory itself is there also where its disk is not."""
     size_bytes: int
     is_all: bool
     """Whether there is no more than was looked at."""

@@ -42,6 +42,8 @@ class SnapshotFacts:
     """Whether an age identity is here: without it no listing can be read."""
     anew: str = ""
     """Why nothing that is there already is to be used; empty: no reason."""
+    entries_before: int = 0
+    """In the newest one, without the directory itself; 0 where also an empty source is to be taken."""
 
 
 def plan_snapshot(subject: SnapshotSubject, facts: SnapshotFacts) -> Plan:
@@ -59,6 +61,7 @@ def plan_snapshot(subject: SnapshotSubject, facts: SnapshotFacts) -> Plan:
         compression_level=subject.compression_level,
         stack_digest=facts.stack_digest,
         origin=facts.origin.value,
+        entries_before=facts.entries_before,
     )
     discard = DiscardSnapshotLeftovers(resource, subject.kind, first, label.text)
     taken = in_sequence(PlannedStep(take), PlannedStep(WriteSnapshotManifest(resource, subject.kind, first)))

@@ -47,6 +47,11 @@ class Entry:
     """What is put back besides the content: mode, owner, times, extended attributes; content type, metadata, tags."""
 
 
+def is_top(entry: Entry) -> bool:
+    """Whether it is the directory itself, and nothing in it. An object may have the same key."""
+    return entry.key == "." and entry.kind is EntryKind.DIRECTORY
+
+
 def printable(text: str) -> str:
     """With what names may hold and neither a terminal nor a file takes as it stands (line ends, surrogates) written out."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

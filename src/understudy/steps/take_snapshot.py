@@ -46,6 +46,8 @@ class TakeSnapshot:
     compression_level: int
     stack_digest: str
     origin: str
+    entries_before: int = 0
+    """In the newest snapshot, the directory itself not counted: where now there are none, that is refused. 0: it is taken."""
     PHASE: ClassVar = Phase.PROTECT
 
     @property
@@ -109,6 +111,7 @@ class TakeSnapshot:
             cancellation=world.cancellation,
             part_bytes=self.part_bytes,
         )
+        self._require_not_emptied(written)
         manifest = written.manifest(
             place,
             run=world.run,
@@ -117,6 +120,22 @@ class TakeSnapshot:
             understudy_version=__version__,
         )
         return {"manifest": manifest.to_json(), "told": _named(written), "anew_because": written.anew_because}
+
+    def _require_not_emptied(self, written: WrittenSnapshot) -> None:
+        """A disk that is not mounted leaves an empty directory, and snapshots of that would push the good ones out of ``keep``.
+
+        Raises:
+            GiveUp: ``source_empty``.
+        """
+        if self.entries_before == 0 or written.left_out or entries_within(self.kind, written.entries):
+            return
+        raise GiveUp(
+            "source_empty",
+            found=f"nothing that can be kept in {written.source}, and the newest snapshot holds {self.entries_before} entries",
+            expected="something that is worth keeping",
+            hint="mount its disk, or correct its address in the stack file; what was there: understudy restore "
+            f"{self.resource} --to PLACE; if it is meant to be empty: understudy backup {self.resource} --full",
+        )
 
     def _attempt(self, world: World) -> str:
         """Letters and digits, of this run and this attempt alone."""
@@ -148,6 +167,11 @@ def _unlike_the_source(manifest: SnapshotManifest, told: JsonObject) -> str:
         names = cast("list[str]", told["names_left_out"])
         words.append(f"{manifest.left_out} changed so often that they are not in this snapshot: {', '.join(names)}")
     return "; ".join(words)
+
+
+def entries_within(kind: str, entries: int) -> int:
+    """Of those that a snapshot lists, the ones in the directory: it lists the directory itself, too. A bucket is not listed."""
+    return max(0, entries - 1) if kind == "files" else entries
 
 
 def snapshots_in(world: World, repository: str, kind: str, resource: str) -> Snapshots:
