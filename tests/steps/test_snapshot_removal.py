@@ -101,6 +101,28 @@ def test_what_another_controller_took_over_is_left_to_it(shelf):
     assert refusal(shelf, removal(first)) == "controller_superseded"
 
 
+class TakenOverMeanwhile(NothingAsked):
+    """Another controller claims the repository while parts are being removed."""
+
+    def __init__(self, shelf):
+        self._repository = shelf.installation.repository(NEAR)
+
+    def report(self, activity, done, total=None, unit="bytes"):
+        if (activity, done) == ("removing parts", 20):
+            self._repository.claim_epoch("somebody-else", datetime.now(UTC))
+
+
+def test_where_another_controller_takes_over_in_the_middle_most_of_the_parts_are_left_to_it(shelf):
+    loose = [f"20200101-000000S-dead1-{number:04d}.tar.zst.age" for number in range(1, 131)]
+    for name in loose:
+        (shelf.folder() / "parts" / name).touch()
+    step = removal(before=datetime(2021, 1, 1, tzinfo=UTC).isoformat())
+    with pytest.raises(GiveUp) as raised:
+        step.run(replace(world(shelf), progress=TakenOverMeanwhile(shelf)))
+    assert raised.value.code == "controller_superseded"
+    assert shelf.parts() >= set(loose[100:])
+
+
 def test_it_stops_between_two_snapshots_where_that_is_asked_for(shelf):
     first, *_ = shelf.labels()
     with pytest.raises(Cancelled):

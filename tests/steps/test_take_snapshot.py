@@ -114,6 +114,18 @@ def test_a_repository_that_is_away_keeps_what_is_to_be_discarded_and_fails_nothi
     assert "retention will do it" in told.proof["reason"]
 
 
+def test_what_is_to_be_discarded_is_left_where_another_controller_took_over_meanwhile(shelf):
+    collection = MemoryCollection()
+    collection.put("still", b"still")
+    take().run(world(shelf, collection))
+    stored = shelf.stored()
+    shelf.installation.repository("near").claim_epoch("somebody-else", shelf.installation.clock.now())
+    told = DISCARD.run(world(shelf, collection))
+    assert told.outcome is Outcome.SKIPPED
+    assert "somebody-else" in told.proof["reason"]
+    assert shelf.stored() == stored
+
+
 def test_nothing_is_signed_where_another_controller_took_over_meanwhile(shelf):
     collection = MemoryCollection()
     collection.put("still", b"still")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from understudy.ports.world import World
+from understudy.repository.catalog import Repository
 from understudy.repository.snapshots.scratch import discard_scratch
 from understudy.steps.codec import step_kind
 from understudy.steps.take_snapshot import snapshot_index, snapshots_in
@@ -23,7 +24,8 @@ from understudy.vocabulary.phases import Phase
 class DiscardSnapshotLeftovers:
     """Always runs; there is something to do only where no manifest was signed.
 
-    A repository that is away then keeps them: nothing refers to them, and retention removes them once they are old.
+    A repository that is away then keeps them, and so does one that another controller took over: nothing refers to them, and
+    retention removes them once they are old.
     """
 
     resource: str
@@ -45,11 +47,13 @@ class DiscardSnapshotLeftovers:
         discard_scratch(snapshot_index(world, self.resource))
         with suppress(OSError):
             world.scratch.rmdir()
+        repository = Repository.of(world, RepositoryName(self.repository))
         snapshots = snapshots_in(world, self.repository, self.kind, self.resource)
         label = SnapshotLabel(self.label)
         try:
             if world.stores[RepositoryName(self.repository)].head(snapshots.place.manifest(label)) is not None:
                 return witness.skipped("the snapshot is complete")
+            repository.require_epoch(world.controller)
             snapshots.remove_leftovers(label, None)
         except Cancelled:
             raise

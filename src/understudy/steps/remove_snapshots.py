@@ -22,14 +22,16 @@ from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 
 REMOVES_SNAPSHOTS = "remove_snapshots"
+_PARTS_BETWEEN_LOOKS = 100
+"""Each look takes requests, too."""
 
 
 @step_kind(REMOVES_SNAPSHOTS)
 @dataclass(frozen=True, slots=True)
 class RemoveSnapshots:
     """Manifests first, so that whenever this is cut off, what is left is whole. Where the store keeps a manifest, all that it
-    names stays. Whether the repository is still this controller's is looked at before each: who took it over counts on what is
-    there now.
+    names stays. Whether the repository is still this controller's is looked at before each snapshot, and every hundred
+    parts: who took it over counts on what is there now.
     """
 
     resource: str
@@ -63,9 +65,10 @@ class RemoveSnapshots:
             remove_snapshot(remover, snapshots.place, label)
             world.progress.report("removing snapshots", number, len(self._folders), "snapshots")
         loose = self._loose(world, snapshots, snapshots.found())
-        repository.require_epoch(world.controller)
         for number, key in enumerate(sorted(loose), start=1):
             world.cancellation.raise_if_requested()
+            if number % _PARTS_BETWEEN_LOOKS == 1:
+                repository.require_epoch(world.controller)
             remover.remove(key)
             world.progress.report("removing parts", number, len(loose), "parts")
         return self._told(witness, world, snapshots, held, remover.refusal)
