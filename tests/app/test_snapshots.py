@@ -7,6 +7,7 @@ import pytest
 from tests.app.shelf import DOCS, FAR, NEAR, Shelf, SilentWatcher, flip, proof_of, tree
 from tests.room import new_path
 from understudy.app.backups import back_up
+from understudy.app.installation import Installation
 from understudy.app.listing import list_backups
 from understudy.app.preflight_snapshots import check_snapshot_resource
 from understudy.app.recoveries import drill, restore
@@ -275,6 +276,40 @@ def test_a_snapshot_that_is_gone_and_that_nobody_was_to_remove_is_told(shelf):
     found, passed = verified(shelf)
     assert not passed
     assert found[NEAR, second] == ["backup_lost"]
+
+
+def verified_while(shelf, meanwhile):
+    """``meanwhile`` is carried out, once, while the first snapshot of near is being read."""
+    waiting = [meanwhile]
+
+    def report(*_):
+        if waiting:
+            waiting.pop()()
+
+    result = verify(shelf.installation, parse_target(shelf.installation, "docs"), "near", False, report)
+    return {each.label: [fault.code for fault in each.faults] for each in result.backups}
+
+
+def test_what_retention_lets_go_while_it_is_verified_is_no_fault(shelf):
+    shelf.back_up()
+    first, second, third = shelf.labels()
+    shelf.write("keep: {daily: 1, weekly: 0, monthly: 0, manual: 0s, point_in_time: 0s}")
+
+    def let_go():
+        beside = Installation.open(shelf.stack_file, shelf.state)
+        assert expire(beside, decide(beside, "docs", "near"), SilentWatcher()).views[0].succeeded
+
+    found = verified_while(shelf, let_go)
+    assert shelf.labels() == [third]
+    assert second not in found
+    assert {label: codes for label, codes in found.items() if label != first} == {third: []}
+    assert found.get(first, []) == []
+
+
+def test_what_is_lost_while_it_is_verified_is_told_as_lost(shelf):
+    _, second = shelf.labels()
+    found = verified_while(shelf, lambda: shutil.rmtree(shelf.folder() / "snapshots" / second))
+    assert found[second] == ["backup_lost"]
 
 
 def test_an_edited_manifest_is_told_and_not_believed(shelf):

@@ -87,13 +87,37 @@ class SnapshotVerifier:
             checked = self._read(name, snapshots, snapshot, meter, frozenset(read))
         except UnderstudyError as error:
             fault = ObjectFault.of(f"{snapshot.resource}/{snapshot.label}", error)
-            self._add(name, snapshot.resource, snapshot.label.text, None, (fault,))
+            self._add_faulty(name, snapshot, None, (fault,))
             return
+        if checked.faults:
+            self._add_faulty(name, snapshot, checked, checked.faults)
+        else:
+            self._add(name, snapshot.resource, snapshot.label.text, checked, ())
         damaged = {fault.key for fault in checked.faults}
         (listing_key, _), *parts = snapshot.objects()
         if listing_key not in damaged:  # else nothing was opened, and what was not is not to be passed over
             read |= {part.name for key, part in parts if key not in damaged}
-        self._add(name, snapshot.resource, snapshot.label.text, checked, checked.faults)
+
+    def _add_faulty(
+        self,
+        name: RepositoryName,
+        snapshot: SnapshotManifest,
+        checked: CheckedObjects | None,
+        faults: tuple[ObjectFault, ...],
+    ) -> None:
+        """Retention may have let it go since it was found, manifest first: then nothing is wrong with it, and it is left out."""
+        resource, label = snapshot.resource, snapshot.label.text
+        try:
+            if self._installation.stores[name].head(snapshot.keys.manifest(snapshot.label)) is None:
+                repository = made_repository(self._installation, name)
+                there = _labels_there(snapshots_of(self._installation, resource, name).found())
+                lost = lost_backups(self._installation, name, repository, resource, there).get(label)
+                if lost is not None:
+                    self._add(name, resource, label, None, (lost,))
+                return
+        except UnderstudyError:
+            pass  # what was found before is told
+        self._add(name, resource, label, checked, faults)
 
     def _read(
         self,
