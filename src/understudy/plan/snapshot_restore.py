@@ -86,7 +86,7 @@ def plan_snapshot_restore(
     what = (resource, snapshot.kind, chosen.repository, snapshot.label.text, place, only)
     bytes_needed = snapshot.content_bytes if only is None else 0
     steps = in_sequence(
-        PlannedStep(ProvisionSnapshotTarget(resource, place, bytes_needed)),
+        PlannedStep(ProvisionSnapshotTarget(*what, bytes_needed)),
         PlannedStep(RestoreSnapshot(*what)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(FinishSnapshotRestore(*what)),

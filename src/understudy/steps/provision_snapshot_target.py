@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
+from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
+from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.phases import Phase
 
@@ -23,34 +24,54 @@ def is_directory(place: str) -> bool:
 
 @step_kind("provision_snapshot_target")
 @dataclass(frozen=True, slots=True)
-class ProvisionSnapshotTarget:
-    resource: str
-    place: str
-    """A directory of this host, or ``s3://bucket/prefix``."""
+class ProvisionSnapshotTarget(SnapshotRestore):
     bytes_needed: int
-    """Of contents; of a bucket nobody knows how much it takes."""
+    """Of contents, the holes of sparse files counted; of a bucket nobody knows how much it takes. 0: not known."""
+
+    VERB = "provision-target"
     PHASE: ClassVar = Phase.PROVISION
 
     @property
-    def key(self) -> StepKey:
-        return StepKey(f"{self.resource}/provision-target")
-
-    @property
     def time_limit(self) -> timedelta:
-        return timedelta(minutes=5)
+        return timedelta(hours=1)  # the listing may be long
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"{self.place} is empty and ours")
         room: JsonObject = {}
+        hint = ""
         if is_directory(self.place):
             free_bytes = world.places.facts(self.place).free_bytes
-            if free_bytes < self.bytes_needed:
-                raise Refusal(
-                    "target_too_small",
-                    found=f"{free_bytes:,} bytes free on the file system of {self.place}",
-                    expected=f"at least {self.bytes_needed:,} bytes there",
-                    hint="free space there, or choose another directory with --to; then start again",
-                )
             room = {"free_bytes": free_bytes, "bytes_needed": self.bytes_needed}
-        world.targets[ResourceName(self.resource)].at(self.place).claim(world.run)
-        return witness.done(room, place=self.place)
+            if free_bytes < self.bytes_needed:
+                sparse_bytes = self._require_room_for_the_others(world, free_bytes)
+                room["bytes_in_sparse_files"] = sparse_bytes
+                hint = (
+                    f"room is short: {sparse_bytes:,} of {self.bytes_needed:,} bytes are in sparse files, whose holes take none; "
+                )
+                hint += f"{free_bytes:,} bytes are free"
+        self.target(world).claim(world.run)
+        return witness.done(room, hint=hint, place=self.place)
+
+    def _require_room_for_the_others(self, world: World, free_bytes: int) -> int:
+        """How much of it is in files that were sparse. A snapshot does not say what their holes leave of that, so for them alone
+        nobody is turned away.
+        """
+        sparse_bytes = self._sparse_bytes(world)
+        least_bytes = self.bytes_needed - sparse_bytes
+        if free_bytes < least_bytes:
+            beside = f", without the sparse files ({sparse_bytes:,} bytes with their holes)" if sparse_bytes else ""
+            raise Refusal(
+                "target_too_small",
+                found=f"{free_bytes:,} bytes free on the file system of {self.place}",
+                expected=f"at least {least_bytes:,} bytes there{beside}",
+                hint="free space there, or choose another directory with --to; then start again",
+            )
+        return sparse_bytes
+
+    def _sparse_bytes(self, world: World) -> int:
+        try:
+            listing = self.opened(world).listing()
+            return sum(each.entry.size_bytes for each in listing if each.entry.attributes.get("sparse") is True)
+        except GiveUp as error:
+            error.add_proof(**{BACKUP_AT_FAULT: self.label})
+            raise
