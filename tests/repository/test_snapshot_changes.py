@@ -1,11 +1,13 @@
 """Snapshots of what is written to meanwhile: each content of one moment, or said."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tests.contracts.collections_in_memory import MemoryCollection, MemoryTarget
 from tests.repository.snapshot_world import SnapshotWorld
+from understudy.adapters.trees.directory_collection import DirectoryCollection
 from understudy.ports.collection import Entry, EntryKind
 from understudy.repository.snapshots.content_reading import LARGE_BYTES as LARGE
 
@@ -85,6 +87,57 @@ def test_what_never_comes_whole_is_left_out_and_named(world, size):
     busy.meanwhile["torn"] = [lambda each=each: busy.put("torn", b"0" * (size + each)) for each in range(1, 6)]
     written = world.write(1)
     assert (written.left_out, written.left_out_names, written.entries) == (1, ("torn",), 1)
+
+
+class GrowingLogs(DirectoryCollection):
+    """Somebody appends to a file whenever a piece of it was read, and while it waits to be read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root
+        self.reads: list[str] = []
+
+    def look(self, key):
+        self._append(key)
+        return super().look(key)
+
+    def read(self, entry):
+        self.reads.append(entry.key)
+        for piece in super().read(entry):
+            self._append(entry.key)
+            yield piece
+
+    def _append(self, key):
+        with (self.root / key).open("ab") as log:
+            log.write(b"%d lines\n" % len(self.reads))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_that_grows_all_the_time_is_kept_as_it_began_said_and_read_again_the_next_time(world, size, tmp_path):
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    log = directory / "log"
+    log.write_bytes(b"0" * size)
+    logs = world.collection = GrowingLogs(directory)
+    written = world.write(1)
+    assert (written.left_out, written.changed_while_read, written.changed_names) == (0, 1, ("log",))
+    manifest = world.manifest_of(1, written)
+    world.snapshots.write_manifest(manifest)
+    kept = world.restored(manifest)["log"]
+    assert len(kept) >= size
+    assert log.read_bytes().startswith(kept)
+    assert len(logs.reads) == 5
+    world.take(2, manifest)
+    assert len(logs.reads) == 10
+
+
+def test_a_file_that_changed_before_it_was_read_again_is_looked_at_once_more(world):
+    busy = world.collection = BusyCollection()
+    busy.put("a", b"1" * 10)
+    busy.put("b", b"other")
+    busy.meanwhile["a"] = [lambda: busy.put("a", b"2" * 11)]
+    busy.meanwhile["b"] = [lambda: busy.put("a", b"3" * 12)]
+    assert world.restored(world.take(1))["a"] == b"3" * 12
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -159,7 +159,8 @@ class ContentParts:
     def _end_large(self) -> None:
         """Wait for the oldest one, and see what became of it."""
         reading, name, future = self._large.popleft()
-        entry, ended = reading.entry, self._result(future)
+        ended = self._result(future)
+        entry = reading.entry
         if ended is LargeEnd.GONE:
             self.take(ReadEntry(entry, End.GONE))
         elif ended is LargeEnd.CHANGED:

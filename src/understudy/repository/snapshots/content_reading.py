@@ -1,6 +1,7 @@
 """Contents that are small enough to be held, read by several threads ahead of the one that stores them: a bucket answers slowly.
 
-What changes while it is read is looked at and read again, behind others, a few times.
+What changes while it is read is looked at and read again, behind others, a few times. What never rests is kept as it came: of a
+file that grows, as much as it held when it was looked at, which for one that is only appended to is how it was then.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class End(Enum):
     LARGE = auto()
     """It is larger than what is held."""
     NEVER_WHOLE = auto()
-    """It changed whenever it was read, before all of it had come."""
+    """It changed whenever it was read, and never as much came as it had held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,15 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
+    entry: Entry
     so_far: Content | None
-    """Whole, or None."""
+    """As many bytes as the entry holds, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    entry: Entry
+    content: Content
 
 
 class ReadAhead:
@@ -91,7 +99,7 @@ class ReadAhead:
         self._passed = passed
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
-        self._running: deque[tuple[_Wanted, Future[Content | _Changed | None]]] = deque()
+        self._running: deque[tuple[_Wanted, Future[_Whole | _Changed | None]]] = deque()
         self._running_bytes = 0
         self._again: deque[_Wanted] = deque()
         self._again_bytes = 0
@@ -113,7 +121,7 @@ class ReadAhead:
                 if waiting.entry.size_bytes > LARGE_BYTES:
                     yield ReadEntry(waiting.entry, End.LARGE, waiting.tries)
                 else:
-                    self._running.append((waiting, self._threads.submit(self._read, waiting.entry)))
+                    self._running.append((waiting, self._threads.submit(self._read, waiting)))
                     self._running_bytes += waiting.held_bytes
                 waiting = self._next(following)
             if not self._running:
@@ -140,7 +148,7 @@ class ReadAhead:
             return True
         return len(self._running) < _AHEAD_CONTENTS and self._running_bytes + wanted.held_bytes <= _AHEAD_BYTES
 
-    def _result(self, future: Future[Content | _Changed | None]) -> Content | _Changed | None:
+    def _result(self, future: Future[_Whole | _Changed | None]) -> _Whole | _Changed | None:
         while True:
             self._between()
             try:
@@ -149,13 +157,13 @@ class ReadAhead:
                 if future.done():
                     raise
 
-    def _ended(self, wanted: _Wanted, result: Content | _Changed | None) -> ReadEntry | None:
+    def _ended(self, wanted: _Wanted, result: _Whole | _Changed | None) -> ReadEntry | None:
         """None: it is read again."""
         if result is None:
             return ReadEntry(wanted.entry, End.GONE)
-        if isinstance(result, Content):
-            return ReadEntry(wanted.entry, result, wanted.tries)
-        whole = (wanted.entry, result.so_far) if result.so_far is not None else wanted.whole
+        if isinstance(result, _Whole):
+            return ReadEntry(result.entry, result.content, wanted.tries)
+        whole = (result.entry, result.so_far) if result.so_far is not None else wanted.whole
         if wanted.tries + 1 == TRIES:
             if whole is None:
                 return ReadEntry(wanted.entry, End.NEVER_WHOLE)
@@ -170,29 +178,38 @@ class ReadAhead:
         self._again_bytes += again.held_bytes
         return None
 
-    def _read(self, entry: Entry) -> Content | _Changed | None:
+    def _read(self, wanted: _Wanted) -> _Whole | _Changed | None:
         """None: it is gone."""
         pieces: list[bytes] = []
         size_bytes = 0
-        content = self._collection.read(entry)
         try:
-            for piece in content:
-                if self._stopping.is_set():
-                    raise Cancelled("the snapshot that this content belongs to was abandoned")
-                size_bytes += len(piece)
-                self._passed(len(piece))
-                if size_bytes > entry.size_bytes:
-                    return _Changed(None)
-                pieces.append(piece)
+            entry = self._just_now(wanted)
+            content = self._collection.read(entry)
+            try:
+                for piece in content:
+                    if self._stopping.is_set():
+                        raise Cancelled("the snapshot that this content belongs to was abandoned")
+                    size_bytes += len(piece)
+                    self._passed(len(piece))
+                    pieces.append(piece)
+                    if size_bytes > entry.size_bytes:
+                        break
+            finally:
+                close(content)
         except UnderstudyError as error:
             if is_gone(error):
                 return None
             if not is_changed(error):
                 raise
-            return _Changed(_content(pieces) if size_bytes == entry.size_bytes else None)
-        finally:
-            close(content)
-        return _content(pieces) if size_bytes == entry.size_bytes else _Changed(None)
+            return _Changed(entry, _content(pieces, entry) if size_bytes >= entry.size_bytes else None)
+        if size_bytes == entry.size_bytes:
+            return _Whole(entry, _content(pieces, entry))
+        return _Changed(entry, _content(pieces, entry) if size_bytes > entry.size_bytes else None)
+
+    def _just_now(self, wanted: _Wanted) -> Entry:
+        """Between the look that led to a further try and that try lie others; what is written to all the time changed meanwhile."""
+        now = self._collection.look(wanted.entry.key) if wanted.tries else None
+        return now if now is not None and has_content(now) and now.size_bytes <= LARGE_BYTES else wanted.entry
 
 
 def is_gone(error: UnderstudyError) -> bool:
@@ -203,6 +220,7 @@ def is_changed(error: UnderstudyError) -> bool:
     return isinstance(error, TryAgain) and error.code == "entry_changed"
 
 
-def _content(pieces: list[bytes]) -> Content:
-    data = b"".join(pieces)
+def _content(pieces: list[bytes], entry: Entry) -> Content:
+    """The first so many bytes as the entry holds."""
+    data = b"".join(pieces)[: entry.size_bytes]
     return Content(data, hashlib.sha256(data).hexdigest())

@@ -11,6 +11,7 @@ from understudy.ports.collection import Collection, Entry
 from understudy.repository.part_uploads import PackingPlace
 from understudy.repository.sealing import SealedObject, close
 from understudy.repository.snapshots.content_reading import TRIES, is_changed, is_gone
+from understudy.repository.snapshots.listing import has_content
 from understudy.repository.tar_stream import BLOCK_BYTES, END_OF_ARCHIVE, file_header
 from understudy.vocabulary.errors import Cancelled, TryAgain, UnderstudyError
 
@@ -42,11 +43,12 @@ class LargeReading:
     ) -> None:
         """``tries``: that came before. ``passed``: told how many bytes were read."""
         self.entry = entry
+        """As it is read: at a further try as it is when that begins."""
         self.tries = tries
         self.sha256 = ""
         """At the end."""
         self.changed = False
-        """It came whole, and became another meanwhile; it is kept, because there is no further try."""
+        """It became another meanwhile, and as much came as it had held; that is kept, because there is no further try."""
         self._collection = collection
         self._is_known = is_known
         self._passed = passed
@@ -55,6 +57,7 @@ class LargeReading:
     def store(self, place: PackingPlace, name: str) -> SealedObject | LargeEnd:
         """Store it as a part of that name. Raises what the collection, the sealer and the store raise."""
         try:
+            self._look_again()
             return place.store_sealed(name, self._archive())
         except _KnownAlready:
             return LargeEnd.KNOWN
@@ -64,6 +67,12 @@ class LargeReading:
             if is_changed(error):
                 return LargeEnd.CHANGED
             raise
+
+    def _look_again(self) -> None:
+        """It waited for its turn, and what is written to all the time changed meanwhile."""
+        now = self._collection.look(self.entry.key) if self.tries else None
+        if now is not None and has_content(now):
+            self.entry = now
 
     def _archive(self) -> Iterator[bytes]:
         yield file_header(str(ONLY_MEMBER), self.entry.size_bytes)
@@ -77,8 +86,9 @@ class LargeReading:
         yield bytes(-self.entry.size_bytes % BLOCK_BYTES) + END_OF_ARCHIVE
 
     def _whole(self) -> Iterator[bytes]:
-        """Exactly as many bytes as the entry says, or ``entry_changed``."""
+        """Exactly as many bytes as the entry says, or ``entry_changed``. At the last try the first so many will do."""
         size_bytes = 0
+        is_last = self.tries + 1 == TRIES
         content = self._collection.read(self.entry)
         try:
             for piece in content:
@@ -86,17 +96,20 @@ class LargeReading:
                     raise Cancelled("the snapshot that this content belongs to was abandoned")
                 size_bytes += len(piece)
                 self._passed(len(piece))
-                if size_bytes > self.entry.size_bytes:
+                surplus_bytes = size_bytes - self.entry.size_bytes
+                if surplus_bytes > 0:
+                    if is_last:
+                        self.changed = True
+                        yield piece[: len(piece) - surplus_bytes]
                     break
                 yield piece
         except UnderstudyError as error:
-            is_last = self.tries + 1 == TRIES
             if not is_changed(error) or not is_last or size_bytes != self.entry.size_bytes:
                 raise
             self.changed = True
         finally:
             close(content)
-        if size_bytes != self.entry.size_bytes:
+        if size_bytes != self.entry.size_bytes and not self.changed:
             raise TryAgain(
                 "entry_changed",
                 found=f"{size_bytes} bytes or more of {self.entry.key!r}",
