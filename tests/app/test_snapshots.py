@@ -161,6 +161,45 @@ def test_what_lay_in_a_part_that_is_gone_is_stored_again(shelf):
     assert tree(shelf.directory / "found") == tree(shelf.docs)
 
 
+@pytest.mark.parametrize("finds", ["verify", "verify --deep", "restore"])
+@pytest.mark.parametrize("repository", [NEAR, FAR])
+def test_what_lies_in_a_part_that_was_found_damaged_is_stored_again_once(shelf, finds, repository):
+    _, second = shelf.snapshots()
+    flip(shelf.folder(repository) / "parts" / second.parts[0].name)
+    if finds == "restore":
+        shelf.restore("beside", repository=repository)
+    else:
+        verified(shelf, deep=finds.endswith("deep"))
+    assert "but for what lies in 1 part found damaged" in proof_of(shelf.back_up(), "take-snapshot")["reason"]
+    *_, third = shelf.snapshots()
+    assert second.parts[0] not in third.parts
+    assert second.parts[1] in third.parts
+    assert shelf.restore(label=third.label.text, repository=repository).succeeded
+    assert tree(shelf.directory / "found") == tree(shelf.docs)
+    assert "damaged" not in proof_of(shelf.back_up(), "take-snapshot")["reason"]
+    assert shelf.snapshots()[-1].parts == third.parts
+
+
+def test_a_part_that_is_found_whole_again_is_used_again(shelf):
+    _, second = shelf.snapshots()
+    path = shelf.folder() / "parts" / second.parts[0].name
+    flip(path)
+    verified(shelf)
+    flip(path)
+    verified(shelf)
+    shelf.back_up()
+    assert shelf.snapshots()[-1].parts == second.parts
+
+
+def test_where_every_snapshot_is_damaged_one_is_asked_for_that_uses_nothing_of_them(shelf):
+    shelf.write(repositories=("near",))
+    for part in shelf.parts():
+        flip(shelf.folder() / "parts" / part)
+    ended = shelf.installation.records.requests.of(shelf.restore().run.run).error
+    assert ended.code == "no_sound_backup"
+    assert "understudy backup docs --full" in ended.hint
+
+
 def test_a_snapshot_that_cannot_be_copied_because_an_earlier_part_is_damaged_is_followed_by_one_that_uses_none(shelf):
     shelf.write(repositories=("near", "third"))
     first, second = shelf.snapshots()

@@ -57,6 +57,13 @@ def test_where_it_uses_none_it_says_why(facts, reason):
     assert reason in step.reason
 
 
+def test_what_was_found_damaged_is_not_used_and_that_is_said():
+    step = snapshot_plan(damaged={"b", "a"}).steps[0].step
+    assert (step.previous, step.damaged_parts) == (NEW.label.text, ("a", "b"))
+    assert "2 parts found damaged" in step.reason
+    assert snapshot_plan(damaged={"a"}, anew="that was asked for").steps[0].step.damaged_parts == ()
+
+
 def test_a_label_that_is_taken_by_anything_is_not_given_again():
     taken = {SnapshotLabel.of(NOW), SnapshotLabel.of(NOW + timedelta(seconds=1))}
     assert snapshot_plan(labels=taken).steps[0].step.label == SnapshotLabel.of(NOW + timedelta(seconds=2)).text

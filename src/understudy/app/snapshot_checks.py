@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from understudy.app.damaged_parts import PART_DAMAGE, note_checked
 from understudy.app.installation import Installation
 from understudy.app.lost_backups import lost_backups
 from understudy.app.repositories import made_repository
@@ -58,9 +59,11 @@ class SnapshotVerifier:
         for label, fault in lost.items():
             self._add(name, resource, label, None, (fault,))
         read: set[str] = set()
+        damaged: set[str] = set()
         for snapshot in found.usable:
             if self._is_meant(snapshot.label.text):
-                self._check(name, snapshots, snapshot, read)
+                damaged |= self._check(name, snapshots, snapshot, read)
+        note_checked(self._installation, name, resource, damaged, read)
 
     def _is_meant(self, label: str) -> bool:
         return self._target.label is None or self._target.label.text == label
@@ -78,7 +81,8 @@ class SnapshotVerifier:
         objects, sealed_bytes, files = (0, 0, None) if checked is None else (checked.objects, checked.sealed_bytes, checked.files)
         self.checked.append(BackupCheckResult(name, resource, label, None, None, objects, sealed_bytes, files, faults))
 
-    def _check(self, name: RepositoryName, snapshots: Snapshots, snapshot: SnapshotManifest, read: set[str]) -> None:
+    def _check(self, name: RepositoryName, snapshots: Snapshots, snapshot: SnapshotManifest, read: set[str]) -> set[str]:
+        """Adds the names of the parts that are whole to ``read``. Returns those of the damaged ones."""
         new = [part for part in snapshot.parts if part.name not in read]
         sizes = [part.plain_bytes if self._deep else part.sealed_bytes for part in new]
         total_bytes = sum(sizes)
@@ -88,15 +92,16 @@ class SnapshotVerifier:
         except UnderstudyError as error:
             fault = ObjectFault.of(f"{snapshot.resource}/{snapshot.label}", error)
             self._add_faulty(name, snapshot, None, (fault,))
-            return
+            return set()
         if checked.faults:
             self._add_faulty(name, snapshot, checked, checked.faults)
         else:
             self._add(name, snapshot.resource, snapshot.label.text, checked, ())
-        damaged = {fault.key for fault in checked.faults}
+        damaged = {fault.key: fault.code for fault in checked.faults}
         (listing_key, _), *parts = snapshot.objects()
         if listing_key not in damaged:  # else nothing was opened, and what was not is not to be passed over
             read |= {part.name for key, part in parts if key not in damaged}
+        return {part.name for key, part in parts if damaged.get(key) in PART_DAMAGE}
 
     def _add_faulty(
         self,

@@ -66,7 +66,8 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
             except UnderstudyError:
                 continue  # the first one will do, or says why not
     if not held:
-        hint = _other_copies(installation, name, others, choice, f"take one: understudy backup {name}")
+        anew = " --full" if choice.without else ""  # else it would stand on what is damaged
+        hint = _other_copies(installation, name, others, choice, f"take one: understudy backup {name}{anew}")
         if choice.without:
             damaged = ", ".join(sorted(choice.without))
             raise Refusal("no_sound_backup", found=f"no snapshot of {name} is left that is not damaged ({damaged})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from understudy.app.carrying_out import Asked, Watcher, carry_out
+from understudy.app.damaged_parts import damaged_parts
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repositories
@@ -57,6 +58,7 @@ def plan_next_snapshot(installation: Installation, request: BackupRequest) -> Pl
     labels |= {label for label in map(_label_in, (each.key for each in there.unusable)) if label is not None}
     newest = max(there.usable, key=lambda each: each.stop_time, default=None)
     all_anew = request.kind is BackupKind.FULL
+    damaged = damaged_parts(installation, request.resource)
     facts = SnapshotFacts(
         now=installation.clock.now(),
         plan_id=new_plan_id(installation.clock, Procedure.BACKUP),
@@ -67,6 +69,7 @@ def plan_next_snapshot(installation: Installation, request: BackupRequest) -> Pl
         opens=installation.keys.keys.identity is not None,
         anew=request.incremental_refused or ("that was asked for" if all_anew else ""),
         entries_before=0 if newest is None or all_anew else entries_within(subject.kind, newest.entries),
+        damaged=() if newest is None else damaged & {part.name for part in newest.parts},
     )
     return plan_snapshot(subject, facts)
 

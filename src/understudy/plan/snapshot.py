@@ -44,6 +44,8 @@ class SnapshotFacts:
     """Why nothing that is there already is to be used; empty: no reason."""
     entries_before: int = 0
     """In the newest one, without the directory itself; 0 where also an empty source is to be taken."""
+    damaged: Collection[str] = ()
+    """Names of the newest snapshot's parts that were found damaged, in any repository."""
 
 
 def plan_snapshot(subject: SnapshotSubject, facts: SnapshotFacts) -> Plan:
@@ -62,6 +64,7 @@ def plan_snapshot(subject: SnapshotSubject, facts: SnapshotFacts) -> Plan:
         stack_digest=facts.stack_digest,
         origin=facts.origin.value,
         entries_before=facts.entries_before,
+        damaged_parts=() if previous is None else tuple(sorted(facts.damaged)),
     )
     discard = DiscardSnapshotLeftovers(resource, subject.kind, first, label.text)
     taken = in_sequence(PlannedStep(take), PlannedStep(WriteSnapshotManifest(resource, subject.kind, first)))
@@ -91,7 +94,11 @@ def _stands_beside(facts: SnapshotFacts) -> tuple[SnapshotLabel | None, str]:
         return None, f"everything is read and stored anew: {facts.anew}"
     if not facts.opens:
         return None, "everything is read and stored anew: no age identity is here to open the last listing with"
-    return facts.newest, f"what is as it was in {facts.newest} is neither read nor stored again"
+    reason = f"what is as it was in {facts.newest} is neither read nor stored again"
+    if facts.damaged:
+        number = len(facts.damaged)
+        reason += f", but for what lies in {number} part{'' if number == 1 else 's'} found damaged"
+    return facts.newest, reason
 
 
 def free_label(taken: Collection[SnapshotLabel], moment: datetime) -> SnapshotLabel:

@@ -147,5 +147,6 @@ def part_corrupt(key: str, found: str, sealed_sha256: str = "") -> GiveUp:
         "part_corrupt",
         found=f"{key}: {found}",
         expected=f"SHA-256 {sealed_sha256}" if sealed_sha256 else "the bytes that were stored",
-        hint="this copy is damaged: restore from another repository, or from an older backup (understudy backups RESOURCE)",
+        hint="this copy is damaged: restore from another repository, or from an older backup (understudy backups RESOURCE); "
+        "a new one that uses nothing of it: understudy backup RESOURCE --full",
     )

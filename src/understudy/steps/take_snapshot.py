@@ -48,6 +48,8 @@ class TakeSnapshot:
     origin: str
     entries_before: int = 0
     """In the newest snapshot, the directory itself not counted: where now there are none, that is refused. 0: it is taken."""
+    damaged_parts: tuple[str, ...] = ()
+    """Of the previous snapshot: what lies in them is read and stored anew."""
     PHASE: ClassVar = Phase.PROTECT
 
     @property
@@ -110,6 +112,7 @@ class TakeSnapshot:
             progress=world.progress,
             cancellation=world.cancellation,
             part_bytes=self.part_bytes,
+            damaged=self.damaged_parts,
         )
         self._require_not_emptied(written)
         manifest = written.manifest(

@@ -208,5 +208,6 @@ def part_missing(key: str, url: str) -> GiveUp:
         "part_missing",
         found=f"{key} is not in {url}",
         expected="every object that the signed manifest names",
-        hint="restore from another repository, or from another snapshot (understudy backups RESOURCE)",
+        hint="restore from another repository, or from another snapshot (understudy backups RESOURCE); "
+        "a new one that uses nothing of it: understudy backup RESOURCE --full",
     )

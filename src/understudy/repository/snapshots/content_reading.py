@@ -207,7 +207,7 @@ class ReadAhead:
         return _Changed(entry, _content(pieces, entry) if size_bytes > entry.size_bytes else None)
 
     def _just_now(self, wanted: _Wanted) -> Entry:
-        """Between the look that led to a further try and that try lie others; what is written to all the time changed meanwhile."""
+        """It waited behind others since it was looked at for a further try: what is written to all the time changed meanwhile."""
         now = self._collection.look(wanted.entry.key) if wanted.tries else None
         return now if now is not None and has_content(now) and now.size_bytes <= LARGE_BYTES else wanted.entry
 

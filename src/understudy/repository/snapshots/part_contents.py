@@ -82,5 +82,6 @@ def _incomplete(found: str) -> GiveUp:
         "part_incomplete",
         found=found,
         expected="every content that the listing names",
-        hint="restore from another repository, or from another snapshot",
+        hint="restore from another repository, or from another snapshot; a new one that uses nothing of it: "
+        "understudy backup RESOURCE --full",
     )

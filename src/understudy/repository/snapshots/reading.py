@@ -24,6 +24,8 @@ from understudy.vocabulary.errors import Cancelled, GiveUp
 from understudy.vocabulary.identifiers import RunId
 
 _ACTIVITY = "restore"
+PART_IN_HAND = "part"
+"""In the proof of an error: the part that was being read. Which codes are damage of it, the caller knows."""
 _LOOK_EVERY_SECONDS = 0.2
 _WRITERS = 16
 _HELD_BYTES = 1024 * 1024
@@ -160,9 +162,13 @@ class _Restore:
                     future.cancel()
 
     def _unpack_part(self, number: int, part: SealedPart) -> str:
-        with _Writes(self._writers) as writes, closing(self._counted(self._opened.read_part(part))) as plain:
-            for content in contents_of(self._opened, part, plain, self._wanted.members(number)):
-                self._write(content, writes)
+        try:
+            with _Writes(self._writers) as writes, closing(self._counted(self._opened.read_part(part))) as plain:
+                for content in contents_of(self._opened, part, plain, self._wanted.members(number)):
+                    self._write(content, writes)
+        except GiveUp as error:
+            error.add_proof(**{PART_IN_HAND: part.name})
+            raise
         if self._part_done is not None:
             self._target.flush()
         return part.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,6 +93,7 @@ def write_snapshot(
     progress: Progress,
     cancellation: Cancellation,
     part_bytes: int = DEFAULT_PART_BYTES,
+    damaged: Container[str] = (),
 ) -> WrittenSnapshot:
     """Store what no earlier snapshot holds, and the listing.
 
@@ -100,6 +101,7 @@ def write_snapshot(
         index: A scratch file in the run's own directory; another attempt of the same run goes on from what it holds.
         previous: The last usable snapshot; None: everything is read and stored anew. Where its listing turns out to be damaged,
             too: see ``anew_because``. What lay in a part that is lost is stored anew.
+        damaged: Names of parts that are of no use although they are there at their size: they are as good as lost.
 
     Raises:
         GiveUp, TryAgain: what the collection, the sealer and the store raise; as ``OpenedSnapshot.listing``, but for damage.
@@ -108,7 +110,7 @@ def write_snapshot(
     """
     start_time = clock.now()
     with WritingIndex(index, place.label, previous) as known:
-        known.begin(previous, place.stored_parts())
+        known.begin(previous, {name: size for name, size in place.stored_parts().items() if name not in damaged})
         known.add_entries(_told(collection.entries(known.known_entry), progress, cancellation))
         passed_over = collection.passed_over()
         reading = _SnapshotReading(collection, place, known, progress, cancellation, part_bytes)

@@ -51,7 +51,7 @@ class WritingIndex(Scratch):
         stored anew.
 
         Args:
-            sizes_bytes: Of the parts that lie in the store, by name.
+            sizes_bytes: Of the parts that lie in the store and may be used, by name.
 
         Raises:
             GiveUp: as ``OpenedSnapshot.listing`` does, but for damage.
