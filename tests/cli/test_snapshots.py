@@ -5,12 +5,15 @@ import re
 import shlex
 
 import pytest
+from click.testing import CliRunner
 
 from tests.app.shelf import Shelf, tree
 from tests.cli.commands import assert_refused, understudy
+from tests.repository.test_snapshot_changes import BusyCollection
 from tests.room import new_path
 from tests.stack.files import file_with, load
 from tests.tidy.sources import ROOT
+from understudy.cli.main import cli
 
 
 @pytest.fixture
@@ -90,6 +93,42 @@ def test_a_snapshot_that_fails_says_what_to_do_and_is_seen_in_status(shelf):
     assert "source_missing" in failed.stderr
     assert "hint:" in failed.stderr
     assert "last backup    failed" in understudy(shelf, "status").stdout
+
+
+@pytest.fixture
+def busy(shelf, monkeypatch):
+    """In place of the directory, one in which a file never rests."""
+    collection = BusyCollection(before_the_last_piece=True)
+    for key in ("still", "torn"):
+        collection.put(key, b"0")
+    collection.meanwhile["torn"] = [lambda number=number: collection.put("torn", b"%d" % number) for number in range(1, 20)]
+    monkeypatch.setattr("understudy.app.installation.collection_of", lambda settings: collection)
+    return collection
+
+
+def test_what_is_left_out_is_named_ends_with_1_and_is_seen_in_the_listing_and_in_status(shelf, busy):
+    ended = CliRunner().invoke(cli, ["backup", "docs", "--stack", str(shelf.stack_file), "--state", str(shelf.state)])
+    assert ended.exit_code == 1, ended.output
+    assert "left out: 1, which changed each time they were read, and are not in it: torn" in ended.output
+    (label,) = shelf.labels()
+    listed = understudy(shelf, "backups").stdout
+    assert f"left out of docs/{label} in near: 1, which changed" in listed
+    assert f"left out of docs/{label} in far: 1, which changed" in listed
+    assert "unsettled" not in listed
+    assert "left out     1, which changed each time they were read" in understudy(shelf, "status").stdout
+    (seen,) = json.loads(understudy(shelf, "status", "--json").stdout)["snapshots"]
+    assert [each["left_out"] for each in (seen["newest_snapshot"], seen["copies"]["far"])] == [1, 1]
+
+
+def test_what_is_kept_although_it_never_rested_is_named_and_seen_in_the_listing_and_in_status(shelf, busy):
+    busy.before_the_last_piece = False
+    ended = CliRunner().invoke(cli, ["backup", "docs", "--stack", str(shelf.stack_file), "--state", str(shelf.state)])
+    assert ended.exit_code == 0, ended.output
+    assert "unsettled: 1, which changed each time they were read, and are in it as they came: torn" in ended.output
+    assert f"unsettled in docs/{shelf.labels()[0]} in near: 1, which changed" in understudy(shelf, "backups").stdout
+    status = understudy(shelf, "status").stdout
+    assert "unsettled    1, which changed each time they were read" in status
+    assert "left out" not in status
 
 
 def test_verify_ends_with_1_where_a_part_is_damaged(shelf):

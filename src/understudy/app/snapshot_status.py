@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from understudy.app.installation import Installation
 from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
@@ -23,6 +24,10 @@ class TakenSnapshot:
     """What was changed since may not be in it."""
     ended: datetime
     """When its manifest was signed."""
+    changed_while_read: int
+    """How many are in it as they came, although they changed each time they were read."""
+    left_out: int
+    """How many are not in it, because they changed each time they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +87,7 @@ def _taken(installation: Installation, key: StepKey) -> TakenSnapshot | None:
     step = installation.records.newest_success(key)
     if step is None or step.evidence is None or step.ended is None:
         return None
-    label = SnapshotLabel(str(step.evidence.proof["label"]))
-    return TakenSnapshot(step.run, label.text, label.begun, step.ended)
+    proof = step.evidence.proof
+    label = SnapshotLabel(str(proof["label"]))
+    changed, left_out = (cast(int, proof.get(name, 0)) for name in ("changed_while_read", "left_out"))
+    return TakenSnapshot(step.run, label.text, label.begun, step.ended, changed, left_out)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import click
 
 from understudy.cli.exit_codes import ExitCode
+from understudy.cli.looking_at_snapshots import changed_told, left_out_told
 from understudy.cli.options import command_on, json_option, on_this_stack, opened, stack_options
 from understudy.cli.printing import FOUND_HANG, found_lines, moment, print_json, say, table
 from understudy.vocabulary.evidence import Outcome
 from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ Examples:
   understudy backup documents         a snapshot of a directory
   understudy backup orders --take-over
       where the machine that wrote to these repositories is gone for good
+
+Exit codes: 0 all of it was taken, 1 it failed, or what never rested is left out of the snapshot.
 """
 )
 @click.argument("resource")
@@ -83,7 +87,8 @@ def finish_backup(installation: Installation, resource: str, view: RunView, as_j
     print_run(view, as_json)
     if not as_json and installation.is_database(resource):
         _print_what_goes_on(left_streaming(installation, resource))
-    sys.exit(ExitCode.of_run(view))
+    ended = ExitCode.of_run(view)
+    sys.exit(ExitCode.FAILED if ended is ExitCode.DONE and _left_out(view) else ended)
 
 
 def _print_kind(view: RunView) -> None:
@@ -99,6 +104,23 @@ def _print_snapshot(view: RunView) -> None:
         proof = taken.proof
         content, stored = (readable_size(cast(int, proof[name])) for name in ("content_bytes", "stored_bytes"))
         say(f"snapshot {proof['label']}: {proof['entries']} entries, {content}; {stored} stored: {proof['reason']}")
+        changed, left_out = (cast(int, proof[name]) for name in ("changed_while_read", "left_out"))
+        if changed:
+            say(f"  unsettled: {changed_told(changed)}: {_names(proof, 'names_changed_while_read')}")
+        if left_out:
+            say(f"  left out: {left_out_told(left_out)}: {_names(proof, 'names_left_out')}")
+            say("  Leave them out by exclude in the stack file and keep a dump of them instead, or back up while they rest.")
+
+
+def _names(proof: JsonObject, name: str) -> str:
+    """The first of them."""
+    return ", ".join(cast("Sequence[str]", proof[name]))
+
+
+def _left_out(view: RunView) -> bool:
+    """Whether the snapshot lacks what lies in the source."""
+    taken = (step.evidence for step in view.steps if step.key.endswith("/take-snapshot"))
+    return any(evidence is not None and evidence.proof.get("left_out") for evidence in taken)
 
 
 def _print_what_goes_on(left: LeftStreaming | None) -> None:
@@ -168,6 +190,12 @@ def _print_backups(listing: BackupsEverywhere) -> None:
     ]
     headings = ("RESOURCE", "LABEL", "KIND", "CONSISTENT SINCE", "SIZE", "STORED", "TIMELINE", "REPOSITORY")
     table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, I for incremental, S for a snapshot
+    for held in listing.snapshots:
+        where = f"{held.snapshot.resource}/{held.snapshot.label} in {held.repository}"
+        if held.snapshot.left_out:
+            say(f"left out of {where}: {left_out_told(held.snapshot.left_out)}")
+        if held.snapshot.changed_while_read:
+            say(f"unsettled in {where}: {changed_told(held.snapshot.changed_while_read)}")
     for bad in listing.unusable:
         say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
     for away in listing.away:

@@ -42,6 +42,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
         *([] if status.recoverable or not whole else [("protection", no_backup_yet("snapshot"))]),
         ("exposure now", _exposure(status)),
         ("newest", (_taken(status.newest_snapshot) or none) if known else unknown_to_records()),
+        *(_unlike_the_source(status.newest_snapshot) if known else []),
         *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
         ("next backup", next_told(status.next_backup, served=served)),
@@ -50,6 +51,24 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
     ]
     for name, value in rows:
         say(f"  {name.ljust(14)} {value}", hang=17)
+
+
+def left_out_told(left_out: int) -> str:
+    return click.style(f"{left_out}, which changed each time they were read, and are not in it", fg="red")
+
+
+def changed_told(changed_while_read: int) -> str:
+    return f"{changed_while_read}, which changed each time they were read, and are in it as they came"
+
+
+def _unlike_the_source(snapshot: TakenSnapshot | None) -> list[tuple[str, str]]:
+    if snapshot is None:
+        return []
+    which = f" ({command_on('show', snapshot.run)})"
+    left_out = [("  left out", left_out_told(snapshot.left_out) + which)] if snapshot.left_out else []
+    return left_out + (
+        [("  unsettled", changed_told(snapshot.changed_while_read) + which)] if snapshot.changed_while_read else []
+    )
 
 
 def _exposure(status: SnapshotStatus) -> str:

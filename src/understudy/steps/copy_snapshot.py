@@ -59,6 +59,8 @@ class CopySnapshot:
             bytes_copied=copied.size_bytes,
             objects_there_already=copied.already_there,
             manifest_sha256=written.sha256,
+            changed_while_read=snapshot.changed_while_read,
+            left_out=snapshot.left_out,
         )
 
 

@@ -46,6 +46,8 @@ class WriteSnapshotManifest:
             repository=self.repository,
             objects=len(manifest.objects()),
             sealed_bytes=manifest.sealed_bytes,
+            changed_while_read=manifest.changed_while_read,
+            left_out=manifest.left_out,
             manifest_sha256=written.sha256,
         )
 
