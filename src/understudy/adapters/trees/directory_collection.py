@@ -22,7 +22,7 @@ from understudy.adapters.trees.descent import (
     standing_in,
 )
 from understudy.adapters.trees.exclusion import Exclusion
-from understudy.adapters.trees.faults import is_gone, require_proc, source_faults
+from understudy.adapters.trees.faults import is_gone, is_replaced, require_proc, source_faults
 from understudy.adapters.trees.stamps import bears, fingerprint_of
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
 from understudy.ports.places import is_marker
@@ -60,6 +60,9 @@ class DirectoryCollection:
         self._exclusion = Exclusion(exclude)
         self._accounts = Accounts()
         self._passed_over = FirstHundred()
+        self._listed_root: _Inode | None = None
+        """What the path led to when it was last listed. It may lead elsewhere at any moment: to another release, or to the bare
+        mount point of a disk that went away."""
 
     @property
     def url(self) -> str:
@@ -74,11 +77,13 @@ class DirectoryCollection:
         try:
             with source_faults(self._root, f"looking at {self._root}"):
                 found = os.fstat(root)
+                self._listed_root = (found.st_dev, found.st_ino)
                 yield Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes_of(found, root, self._accounts).to_json())
             linked: dict[_Inode, _Linked] = {}
             pending = [""]
             while pending:
                 yield from self._entries_of(root, found.st_dev, pending.pop(), pending, linked)
+            self._require_listed_root()
         finally:
             os.close(root)
 
@@ -90,7 +95,7 @@ class DirectoryCollection:
         require_proc()
         names = components(key)
         with source_faults(self._root, f"looking at {key}"):
-            root = open_root(self._root)
+            root = self._opened_root()
             try:
                 if not names:
                     attributes = attributes_of(os.fstat(root), root, self._accounts)
@@ -98,6 +103,7 @@ class DirectoryCollection:
                 with standing_in(root, names[:-1]) as above:
                     return self._seen(above, names[-1], key)[1]
             except NOT_THERE:
+                self._require_listed_root()
                 return None
             finally:
                 os.close(root)
@@ -124,11 +130,12 @@ class DirectoryCollection:
 
     def _opened(self, entry: Entry) -> int:
         names = components(entry.key)
-        root = open_root(self._root)
+        root = self._opened_root()
         try:
             with standing_in(root, names[:-1]) as above:
                 handle = open_file(above, names[-1])
         except FileNotFoundError:
+            self._require_listed_root()
             raise is_gone(entry.key) from None
         except NotADirectoryError as error:
             raise _is_changed(entry, "no regular file any more") from error
@@ -140,6 +147,26 @@ class DirectoryCollection:
             os.close(handle)
             raise
         return handle
+
+    def _opened_root(self) -> int:
+        """
+        Raises:
+            GiveUp: ``source_replaced``.
+        """
+        root = open_root(self._root)
+        try:
+            found = os.fstat(root)
+            if self._listed_root not in (None, (found.st_dev, found.st_ino)):
+                raise is_replaced(self._root)
+        except BaseException:
+            os.close(root)
+            raise
+        return root
+
+    def _require_listed_root(self) -> None:
+        """What is missing may be so because the directory is another one since it was opened: nothing was removed."""
+        with source_faults(self._root, f"looking at {self._root} again"):
+            os.close(self._opened_root())
 
     def _entries_of(
         self, root: int, device: int, folder: str, pending: list[str], linked: dict[_Inode, _Linked]

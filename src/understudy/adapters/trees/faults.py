@@ -129,6 +129,16 @@ def is_gone(key: str) -> GiveUp:
     )
 
 
+def is_replaced(root: Path) -> GiveUp:
+    return GiveUp(
+        "source_replaced",
+        found=f"{root} is another directory than when it was listed: a link was switched, it was renamed, or a disk went away",
+        expected="one and the same directory from the beginning of a backup to its end",
+        hint=f"nothing of this backup counts. Look at what lies there now (findmnt -T {root}), then take another one; for one "
+        "that is switched often, name the directory above it in the stack file, or take backups at another time",
+    )
+
+
 def is_refused(root: Path, key: str, why: str) -> GiveUp:
     return GiveUp(
         "entry_refused",
