@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pwd
 import shutil
 import stat
 import struct
@@ -245,6 +246,29 @@ def test_an_owner_is_who_has_that_name_here_or_the_number_where_that_is_asked_fo
         target.write(Entry("f", EntryKind.FILE, attributes=attributes), [])
         found = (root / "f").stat()
         assert (found.st_uid, found.st_gid) == owner
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_setuid_bit_is_not_lent_to_a_stranger_who_has_the_number_here(root, target):
+    target.claim(RUN)
+    taken = {"uid": 65534, "gid": pwd.getpwnam("nobody").pw_gid, "user": "no such user", "group": "no such group"}
+    free = {"uid": 4242, "gid": 4243, "user": "no such user", "group": "no such group"}
+    for key, owner in (("taken", taken), ("free", free), ("nameless", {"uid": 65534, "gid": taken["gid"]})):
+        target.write(Entry(key, EntryKind.FILE, attributes={"mode": "6755", **owner}), [])
+    modes = {key: f"{stat.S_IMODE((root / key).stat().st_mode):04o}" for key in ("taken", "free", "nameless")}
+    assert modes == {"taken": "0755", "free": "6755", "nameless": "6755"}
+    assert (root / "taken").stat().st_uid == 65534
+    assert target.fell_short() == ("taken: mode 6755, which goes with the owner",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_directory_of_somebody_else_is_ours_until_the_end(root, target):
+    root.mkdir()
+    os.chown(root, 65534, 65534)
+    target.claim(RUN)
+    assert (root.stat().st_uid, stat.S_IMODE(root.stat().st_mode)) == (0, 0o700)
+    target.finish([Entry(".", EntryKind.DIRECTORY, attributes={"mode": "0750", "uid": 65534, "gid": 65534})], RUN)
+    assert (root.stat().st_uid, stat.S_IMODE(root.stat().st_mode)) == (65534, 0o750)
 
 
 def test_where_no_further_names_can_be_made_there_is_a_copy_and_that_is_told(tmp_path):

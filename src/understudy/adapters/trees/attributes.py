@@ -20,11 +20,11 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from understudy.vocabulary.json import JsonObject
 
-T = TypeVar("T", int, str)
+T = TypeVar("T", int | None, str)
 
 _OF_THE_HOST = frozenset({"security.selinux", "security.SMACK64", "security.ima", "security.evm"})
 """Given by the policy and the keys of the host that a file lies on: ``restorecon`` and its like renew them."""
@@ -81,36 +81,56 @@ class Attributes:
         )
 
 
+class Owner(NamedTuple):
+    """Who is to own something on this host; -1: whoever does."""
+
+    uid: int
+    gid: int
+    another_user: bool = False
+    """The user's name is unknown here, and the number is somebody else's."""
+    another_group: bool = False
+
+
 class Accounts:
     """Names of users and groups on this host, asked for once each: a directory service may stand behind them."""
 
     def __init__(self) -> None:
         self._users: dict[int, str] = {}
         self._groups: dict[int, str] = {}
-        self._here: dict[tuple[int | None, int | None, str, str], tuple[int, int]] = {}
+        self._here: dict[tuple[int | None, int | None, str, str], Owner] = {}
 
     def of(self, found: os.stat_result) -> tuple[str, str]:
-        if found.st_uid not in self._users:
-            self._users[found.st_uid] = _or_else(lambda: pwd.getpwuid(found.st_uid).pw_name, "")
-        if found.st_gid not in self._groups:
-            self._groups[found.st_gid] = _or_else(lambda: grp.getgrgid(found.st_gid).gr_name, "")
-        return self._users[found.st_uid], self._groups[found.st_gid]
+        return self._user_of(found.st_uid), self._group_of(found.st_gid)
 
-    def here(self, attributes: Attributes) -> tuple[int, int]:
-        """The numbers that the names have on this host; where it knows no such name, those that are written down; -1: none."""
+    def here(self, attributes: Attributes) -> Owner:
+        """The numbers that the names have on this host; where it knows no such name, those that are written down."""
         told = (attributes.uid, attributes.gid, attributes.user, attributes.group)
         if told not in self._here:
-            uid, gid = numbers_of(attributes)
-            self._here[told] = (
-                _or_else(lambda: pwd.getpwnam(attributes.user).pw_uid, uid) if attributes.user else uid,
-                _or_else(lambda: grp.getgrnam(attributes.group).gr_gid, gid) if attributes.group else gid,
+            uid, gid, *_ = numbers_of(attributes)
+            user = _or_else(lambda: pwd.getpwnam(attributes.user).pw_uid, None) if attributes.user else None
+            group = _or_else(lambda: grp.getgrnam(attributes.group).gr_gid, None) if attributes.group else None
+            self._here[told] = Owner(
+                uid if user is None else user,
+                gid if group is None else group,
+                another_user=bool(attributes.user and user is None and uid != -1 and self._user_of(uid)),
+                another_group=bool(attributes.group and group is None and gid != -1 and self._group_of(gid)),
             )
         return self._here[told]
 
+    def _user_of(self, uid: int) -> str:
+        if uid not in self._users:
+            self._users[uid] = _or_else(lambda: pwd.getpwuid(uid).pw_name, "")
+        return self._users[uid]
 
-def numbers_of(attributes: Attributes) -> tuple[int, int]:
-    """As they are written down; -1: none."""
-    return -1 if attributes.uid is None else attributes.uid, -1 if attributes.gid is None else attributes.gid
+    def _group_of(self, gid: int) -> str:
+        if gid not in self._groups:
+            self._groups[gid] = _or_else(lambda: grp.getgrgid(gid).gr_name, "")
+        return self._groups[gid]
+
+
+def numbers_of(attributes: Attributes) -> Owner:
+    """As they are written down."""
+    return Owner(-1 if attributes.uid is None else attributes.uid, -1 if attributes.gid is None else attributes.gid)
 
 
 def attributes_of(found: os.stat_result, where: int | str, accounts: Accounts) -> Attributes:

@@ -64,10 +64,19 @@ class DirectoryTarget:
     def claim(self, run: RunId) -> None:
         require_proc()
         LocalPlaces().claim(str(self._root), run)
+        if os.geteuid() == 0:
+            self._take_over()
         with writing_faults(self._root, f"tidying {self._root}"):
             for each in self._root.iterdir():
                 if each.name.startswith(UNFINISHED_MARKER_PREFIX):  # of an attempt that was killed
                     each.unlink(missing_ok=True)
+
+    def _take_over(self) -> None:
+        """Whoever it belongs to could open it to everybody, or move what lies in it, while it is restored."""
+        with self._at_root(f"claiming {self._root}") as root:
+            with suppress(PermissionError):  # not everything that is mounted has owners
+                os.fchown(root, os.geteuid(), os.getegid())
+            os.fchmod(root, _WHILE_WRITTEN)  # its owner may have opened it again just before
 
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         names, attributes = self._understood(entry)

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from understudy.adapters.trees.attributes import Attributes
+from understudy.adapters.trees.attributes import Attributes, Owner
 
 _NOT_TAKEN = {
     errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EOVERFLOW,
@@ -16,7 +16,7 @@ _NOT_TAKEN = {
 _ACCESS_LISTS = frozenset({"system.posix_acl_access", "system.posix_acl_default"})
 
 
-def dress(where: int | str, attributes: Attributes, owner: tuple[int, int], *, at_least: int = 0) -> Iterator[str]:
+def dress(where: int | str, attributes: Attributes, owner: Owner, *, at_least: int = 0) -> Iterator[str]:
     """Yields what could not be put back, in words. Consume it whole.
 
     The order matters: a change of owner takes setuid bits and capabilities away, a mode may forbid extended attributes, access
@@ -24,10 +24,9 @@ def dress(where: int | str, attributes: Attributes, owner: tuple[int, int], *, a
 
     Args:
         where: An open handle, or a path whose last name is a symbolic link, which is not followed.
-        owner: User and group here; -1: whichever there is.
         at_least: Bits of the mode that are left on for the time being.
     """
-    owner_missing, group_missing = _give(where, *owner)
+    owner_missing, group_missing = _give(where, owner.uid, owner.gid)
     if owner_missing or group_missing:
         yield f"owner {attributes.user or attributes.uid}:{attributes.group or attributes.gid}"
     lists = {name: value for name, value in attributes.extended.items() if name in _ACCESS_LISTS}
@@ -35,9 +34,9 @@ def dress(where: int | str, attributes: Attributes, owner: tuple[int, int], *, a
     if isinstance(where, int) and attributes.mode is not None:
         _remove_inherited(where, lists)
         mode = attributes.mode
-        if owner_missing:
-            mode &= ~stat.S_ISUID  # it would lend the rights of whoever restores
-        if group_missing and not stat.S_ISDIR(os.fstat(where).st_mode):
+        if owner_missing or owner.another_user:
+            mode &= ~stat.S_ISUID  # it would lend the rights of whoever restores, or of a stranger
+        if (group_missing or owner.another_group) and not stat.S_ISDIR(os.fstat(where).st_mode):
             mode &= ~stat.S_ISGID
         os.fchmod(where, mode | at_least)
         if mode != attributes.mode:
