@@ -52,3 +52,13 @@ def test_a_directory_that_becomes_another_one_between_opening_it_and_looking_los
 
     monkeypatch.setattr(directory_collection, "open_root", replaced_at_once)
     refused_with("source_replaced", lambda: [*collection.read(entry)])
+
+
+@pytest.mark.parametrize(("mark", "named"), [('{"run": "run-7"}', "understudy resume run-7"), ("half of", "remove the mark")])
+def test_a_directory_that_is_being_restored_is_not_kept_as_if_it_were_whole(root, mark, named):
+    (root / "f").write_bytes(b"x")
+    (root / ".understudy-run").write_text(mark)
+    refused = refused_with("source_being_restored", lambda: listed(DirectoryCollection(root)))
+    assert named in refused.hint
+    (root / ".understudy-run").unlink()
+    assert set(listed(DirectoryCollection(root))) == {".", "f"}

@@ -205,9 +205,9 @@ def test_what_cannot_be_kept_is_passed_over_and_named(root, collection):
     assert collection.passed_over() == ()
 
 
-def test_the_mark_of_a_run_is_no_part_of_what_lies_there(root, collection):
+def test_what_a_run_left_of_a_mark_is_no_part_of_what_lies_there(root, collection):
     (root / "d").mkdir()
-    for name in (".understudy-run", ".understudy-run.1-2", "d/.understudy-run"):
+    for name in (".understudy-run.1-2", "d/.understudy-run"):
         (root / name).write_bytes(b"")
     assert set(listed(collection)) == {".", "d", "d/.understudy-run"}
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from understudy.adapters.places.markers import read_marker
 from understudy.adapters.trees.attributes import Accounts, attributes_of
 from understudy.adapters.trees.descent import (
     NOT_THERE,
@@ -22,11 +23,12 @@ from understudy.adapters.trees.descent import (
     standing_in,
 )
 from understudy.adapters.trees.exclusion import Exclusion
-from understudy.adapters.trees.faults import is_gone, is_replaced, require_proc, source_faults
+from understudy.adapters.trees.faults import is_being_restored, is_gone, is_replaced, require_proc, source_faults
 from understudy.adapters.trees.stamps import bears, fingerprint_of
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
-from understudy.ports.places import is_marker
+from understudy.ports.places import MARKER_NAME, is_marker
 from understudy.vocabulary.errors import TryAgain
+from understudy.vocabulary.identifiers import RunId
 
 _PIECE_BYTES = 1024 * 1024
 _Inode: TypeAlias = tuple[int, int]
@@ -69,7 +71,11 @@ class DirectoryCollection:
         return self._root.as_uri()
 
     def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
-        """Hard links are found while all their names are met: one that is outside, or excluded, is nobody's first."""
+        """Hard links are found while all their names are met: one that is outside, or excluded, is nobody's first.
+
+        Raises:
+            GiveUp: ``source_being_restored``, ``source_replaced``, besides those of every collection.
+        """
         require_proc()
         self._passed_over = FirstHundred()
         with source_faults(self._root, f"opening {self._root}"):
@@ -78,6 +84,7 @@ class DirectoryCollection:
             with source_faults(self._root, f"looking at {self._root}"):
                 found = os.fstat(root)
                 self._listed_root = (found.st_dev, found.st_ino)
+                _require_no_mark(self._root, root)
                 yield Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes_of(found, root, self._accounts).to_json())
             linked: dict[_Inode, _Linked] = {}
             pending = [""]
@@ -236,6 +243,19 @@ class DirectoryCollection:
             return found, Entry(key, EntryKind.FILE, found.st_size, fingerprint_of(found), attributes=attributes)
         kind = EntryKind.DIRECTORY if stat.S_ISDIR(found.st_mode) else EntryKind.SYMLINK
         return found, Entry(key, kind, link=link, attributes=attributes)
+
+
+def _require_no_mark(path: Path, root: int) -> None:
+    """Half of what is being restored would look like a directory from which the other half was removed."""
+    try:
+        mark = os.stat(MARKER_NAME, dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(mark.st_mode):
+        run: RunId | None = None
+        with suppress(PermissionError):
+            run = read_marker(Path(path_through(root, ".")))
+        raise is_being_restored(path, run)
 
 
 def _first_or_link(entry: Entry, found: os.stat_result, linked: dict[_Inode, _Linked]) -> Entry:

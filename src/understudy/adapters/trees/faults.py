@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.ports.collection import printable
+from understudy.ports.places import MARKER_NAME
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
+from understudy.vocabulary.identifiers import RunId
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -126,6 +128,19 @@ def is_gone(key: str) -> GiveUp:
         found=f"{key!r} is not there",
         expected="what was listed there",
         hint="somebody removed it meanwhile; what is there now is found by listing again",
+    )
+
+
+def is_being_restored(root: Path, run: RunId | None) -> GiveUp:
+    """``run``: None or empty where the mark cannot be read."""
+    return GiveUp(
+        "source_being_restored",
+        found=f"{root} bears the mark of run {run or '(unreadable)'}, which restores into it, or began to and was interrupted",
+        expected="a directory that is whole",
+        hint=f"what became of that run: understudy show {run}; go on with it: understudy resume {run}; or end it, which removes "
+        f"what it made: understudy cancel {run}"
+        if run
+        else f"look at who put a mark into {root} ({MARKER_NAME}); once what lies there is whole, remove the mark",
     )
 
 
