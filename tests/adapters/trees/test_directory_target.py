@@ -6,6 +6,7 @@ import pwd
 import shutil
 import stat
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,21 @@ def test_what_a_bucket_says_of_an_object_is_left_out(root, target):
     target.finish([entry], RUN)
     assert (root / "f").read_bytes() == b"x"
     assert target.fell_short() == ()
+
+
+@pytest.mark.parametrize("above", ["/dev/shm", "/var/tmp"])
+def test_a_time_that_a_file_system_has_no_room_for_is_told_and_keeps_back_nothing_else(above):
+    """As of milliseconds that were taken for seconds. In memory it stays as it was set, most disks take the nearest they have."""
+    with tempfile.TemporaryDirectory(dir=above) as place:
+        target = DirectoryTarget(Path(place) / "target")
+        target.claim(RUN)
+        for key, seconds in (("near", "1764270000"), ("far", "1764270000000"), ("farther", f"-{'9' * 30}")):
+            entry = Entry(key, EntryKind.FILE, 1, attributes={"mtime": f"{seconds}.000000000"})
+            target.write(entry, [b"x"])
+            assert b"".join(target.read_back(entry)) == b"x"
+        is_kept = (Path(place) / "target/far").stat().st_mtime_ns == 1_764_270_000_000 * 10**9
+        told = [each.partition(" (")[0] for each in target.fell_short()]
+    assert told == ([] if is_kept else ["far: time of change"]) + ["farther: time of change"]
 
 
 def test_access_lists_that_a_directory_above_hands_down_are_not_added(tmp_path, root, target):

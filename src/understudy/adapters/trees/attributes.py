@@ -30,7 +30,7 @@ _OF_THE_HOST = frozenset({"security.selinux", "security.SMACK64", "security.ima"
 """Given by the policy and the keys of the host that a file lies on: ``restorecon`` and its like renew them."""
 _WITHOUT = {errno.ENOTSUP, errno.ENODATA}
 _BLOCK_BYTES = 512
-_MTIME = re.compile(r"(-?)(\d{1,12})\.(\d{9})")
+_MTIME = re.compile(r"(-?)([0-9]+)\.([0-9]{9})")
 _MODE = re.compile(r"[0-7]{4}")
 
 

@@ -13,6 +13,8 @@ _NOT_TAKEN = {
     errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EOVERFLOW,
 }  # fmt: skip
 """How file systems and kernels decline an attribute. ENOSPC: it does not fit beside those that the file has."""
+_COARSEST_STAMPS_NS = 2 * 10**9
+"""Of FAT: what differs by less was only rounded."""
 _ACCESS_LISTS = frozenset({"system.posix_acl_access", "system.posix_acl_default"})
 
 
@@ -43,13 +45,23 @@ def dress(where: int | str, attributes: Attributes, owner: Owner, *, at_least: i
             yield f"mode {attributes.mode:04o}, which goes with the owner"
     yield from _extend(where, lists)
     if attributes.mtime_ns is not None:
-        stamps = (attributes.mtime_ns, attributes.mtime_ns)
-        try:
-            os.utime(where, ns=stamps) if isinstance(where, int) else os.utime(where, ns=stamps, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NOT_TAKEN:
-                raise
-            yield f"time of change ({error.strerror})"
+        yield from _set_time(where, attributes.mtime_ns)
+
+
+def _set_time(where: int | str, mtime_ns: int) -> Iterator[str]:
+    """A file system takes what it has room for: some decline the other times, some take the nearest one without a word."""
+    try:
+        os.utime(where, ns=(mtime_ns, mtime_ns), follow_symlinks=isinstance(where, int))
+        kept_ns = (os.fstat(where) if isinstance(where, int) else os.lstat(where)).st_mtime_ns
+    except OverflowError:
+        yield "time of change (no system has room for it)"
+    except OSError as error:
+        if error.errno not in _NOT_TAKEN:
+            raise
+        yield f"time of change ({error.strerror})"
+    else:
+        if abs(kept_ns - mtime_ns) >= _COARSEST_STAMPS_NS:
+            yield "time of change (this file system has no room for it)"
 
 
 def _give(where: int | str, uid: int, gid: int) -> tuple[bool, bool]:
