@@ -148,7 +148,10 @@ def dress(number, entry):
     if "mtime" in told:
         seconds, _, rest = told["mtime"].lstrip("-").partition(".")
         moment = (int(seconds) * 10**9 + int(rest)) * (-1 if told["mtime"].startswith("-") else 1)
-        os.utime(path, ns=(moment, moment), follow_symlinks=False)
+        try:
+            os.utime(path, ns=(moment, moment), follow_symlinks=False)
+        except (OSError, OverflowError) as error:
+            print("%r: the time of change was not put back: %s" % (entry["key"], error))
 
 
 def dress_all():
