@@ -24,9 +24,10 @@ from understudy.adapters.trees.descent import (
 )
 from understudy.adapters.trees.exclusion import Exclusion
 from understudy.adapters.trees.faults import is_being_restored, is_gone, is_replaced, require_proc, source_faults
-from understudy.adapters.trees.stamps import bears, fingerprint_of
+from understudy.adapters.trees.stamps import bears, fingerprint_of, is_unsettled, stamping_now_ns
 from understudy.ports.collection import Entry, EntryKind, FirstHundred
 from understudy.ports.places import MARKER_NAME, is_marker
+from understudy.repository.restore_target import sync_file_system
 from understudy.vocabulary.errors import TryAgain
 from understudy.vocabulary.identifiers import RunId
 
@@ -65,6 +66,8 @@ class DirectoryCollection:
         self._listed_root: _Inode | None = None
         """What the path led to when it was last listed. It may lead elsewhere at any moment: to another release, or to the bare
         mount point of a disk that went away."""
+        self._written_out_ns: dict[int, int] = {}
+        """Of each device that is met, since when every store into mapped memory leaves a stamp."""
 
     @property
     def url(self) -> str:
@@ -83,6 +86,7 @@ class DirectoryCollection:
         try:
             with source_faults(self._root, f"looking at {self._root}"):
                 found = os.fstat(root)
+                self._written_out_ns = {}
                 self._listed_root = (found.st_dev, found.st_ino)
                 _require_no_mark(self._root, root)
                 yield Entry(ROOT_KEY, EntryKind.DIRECTORY, attributes=attributes_of(found, root, self._accounts).to_json())
@@ -149,6 +153,9 @@ class DirectoryCollection:
         finally:
             os.close(root)
         try:
+            if is_unsettled(entry.fingerprint):
+                with suppress(OSError):  # whatever it is, reading meets it, too
+                    os.fdatasync(handle)  # from here on a store into mapped memory leaves a stamp
             _require_same(entry, os.fstat(handle))
         except BaseException:
             os.close(handle)
@@ -187,6 +194,8 @@ class DirectoryCollection:
             except NOT_THERE:
                 return
         try:
+            with source_faults(self._root, doing):
+                self._write_out(handle)
             with os.scandir(handle) as names:
                 while True:
                     with source_faults(self._root, doing):
@@ -201,6 +210,20 @@ class DirectoryCollection:
                     yield entry
         finally:
             os.close(handle)
+
+    def _write_out(self, handle: int) -> None:
+        """What cannot be written out is read anew each time."""
+        device = os.fstat(handle).st_dev
+        if device not in self._written_out_ns:
+            before_ns = stamping_now_ns()
+            try:
+                sync_file_system(Path(path_through(handle, ".")))
+            except OSError:
+                before_ns = 0
+            self._written_out_ns[device] = before_ns
+
+    def _fingerprint(self, found: os.stat_result) -> str:
+        return fingerprint_of(found, self._written_out_ns.get(found.st_dev, 0) if self._written_out_ns else None)
 
     def _listed(self, above: int, key: str, each: os.DirEntry[str], device: int, linked: dict[_Inode, _Linked]) -> Entry | None:
         if key == each.name and is_marker(key):
@@ -240,7 +263,7 @@ class DirectoryCollection:
                 raise
         attributes = attributes_of(found, path_through(above, name), self._accounts).to_json()
         if stat.S_ISREG(found.st_mode):
-            return found, Entry(key, EntryKind.FILE, found.st_size, fingerprint_of(found), attributes=attributes)
+            return found, Entry(key, EntryKind.FILE, found.st_size, self._fingerprint(found), attributes=attributes)
         kind = EntryKind.DIRECTORY if stat.S_ISDIR(found.st_mode) else EntryKind.SYMLINK
         return found, Entry(key, kind, link=link, attributes=attributes)
 

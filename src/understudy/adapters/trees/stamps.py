@@ -13,14 +13,28 @@ _COARSE_STAMPS_NS = 2 * 10**9
 _UNSETTLED = "~"
 
 
-def fingerprint_of(found: os.stat_result) -> str:
-    """Two changes within one tick of the kernel's clock may leave the same stamps. So what was changed in the tick that is now
-    gets a fingerprint that never comes again, and is read anew the next time.
+def stamping_now_ns() -> int:
+    return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)  # not to know the time: only stamps are compared with it
+
+
+def fingerprint_of(found: os.stat_result, written_out_ns: int | None = None) -> str:
+    """Two changes within one tick of the kernel's clock may leave the same stamps. Of what is written through mapped memory only
+    the first store into a page leaves any, until the page is written out. So what was changed in the tick that is now, or since
+    everything was written out, gets a fingerprint that never comes again, and is read anew the next time.
+
+    Args:
+        written_out_ns: By ``stamping_now_ns``, before its file system was told to write out everything. None: it was not; then
+            what is stored through mapped memory may go unseen.
     """
-    stamping = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)  # not to know the time: only stamps are compared with it
+    stamping = stamping_now_ns() if written_out_ns is None else written_out_ns
     if found.st_ctime_ns % 10**9 == 0:
         stamping -= _COARSE_STAMPS_NS
     return _stamps(found) if found.st_ctime_ns < stamping else f"{_stamps(found)}{_UNSETTLED}{secrets.token_hex(4)}"
+
+
+def is_unsettled(fingerprint: str) -> bool:
+    """It never comes again."""
+    return _UNSETTLED in fingerprint
 
 
 def bears(fingerprint: str, found: os.stat_result) -> bool:
