@@ -363,15 +363,26 @@ def test_what_was_changed_just_now_has_a_fingerprint_that_never_comes_again():
     assert bears(fingerprint_of(settled), settled)
 
 
-def test_a_listing_takes_no_more_memory_for_more_files(root, collection):
-    for number in range(3000):
-        (root / f"{number:04d}-{'x' * 60}").write_bytes(b"")
+def listing_bytes(collection, files):
     listing = collection.entries()
     next(listing), next(listing)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in listing) == 2999
-        _, peak_bytes = tracemalloc.get_traced_memory()
+        assert sum(1 for _ in listing) == files - 1
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak_bytes < 200_000
+
+
+def test_a_listing_takes_no_more_memory_for_more_files(root, collection):
+    for number in range(3000):
+        (root / f"{number:04d}-{'x' * 60}").write_bytes(b"")
+    assert listing_bytes(collection, 3000) < 200_000
+
+
+def test_of_a_file_whose_other_name_is_outside_a_listing_holds_no_more_than_name_and_stamps(root, collection):
+    (root.parent / "outside").mkdir()
+    for number in range(1000):
+        (root / f"{number:04d}").write_bytes(b"")
+        (root.parent / f"outside/{number:04d}").hardlink_to(root / f"{number:04d}")
+    assert listing_bytes(collection, 1000) < 500_000

@@ -33,8 +33,10 @@ from understudy.vocabulary.identifiers import RunId
 
 _PIECE_BYTES = 1024 * 1024
 _Inode: TypeAlias = tuple[int, int]
-_Linked: TypeAlias = tuple[Entry | None, int]
-"""The entry of the name that was met first, and how many names are still to be met."""
+_Linked: TypeAlias = tuple[str, str, int]
+"""Key and fingerprint of the name that was met first, and how many names are still to be met. No more of it: where the others are
+outside, it is held until the listing ends.
+"""
 _LEFT_OUT = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -286,14 +288,14 @@ def _first_or_link(entry: Entry, found: os.stat_result, linked: dict[_Inode, _Li
     if entry.kind is not EntryKind.FILE or found.st_nlink < 2:
         return entry
     inode = (found.st_dev, found.st_ino)
-    first, left = linked.pop(inode, (None, found.st_nlink))
-    if left > 1:
-        linked[inode] = (first or entry, left - 1)
-    if first is None:
+    if inode not in linked:
+        linked[inode] = (entry.key, entry.fingerprint, found.st_nlink - 1)
         return entry
-    unchanged = bears(first.fingerprint, found)
-    told = first.fingerprint if unchanged else entry.fingerprint
-    return Entry(entry.key, EntryKind.HARD_LINK, fingerprint=told, link=first.key, attributes=entry.attributes)
+    key, fingerprint, left = linked.pop(inode)
+    if left > 1:
+        linked[inode] = (key, fingerprint, left - 1)
+    told = fingerprint if bears(fingerprint, found) else entry.fingerprint
+    return Entry(entry.key, EntryKind.HARD_LINK, fingerprint=told, link=key, attributes=entry.attributes)
 
 
 def _require_same(entry: Entry, found: os.stat_result) -> None:
