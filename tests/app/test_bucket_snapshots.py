@@ -10,11 +10,14 @@ from understudy.app.backups import back_up
 from understudy.app.preflight import check
 from understudy.app.recoveries import restore
 from understudy.app.run_secrets import require_secrets
+from understudy.app.snapshot_restores import plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.judge.preflight import Grade
 from understudy.plan.plan import Procedure
 from understudy.plan.request import Choice
+from understudy.repository.snapshots.scratch import discard_scratch
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.evidence import Outcome
+from understudy.vocabulary.identifiers import ResourceName, RunId
 
 IMAGES = ResourceName("images")
 ACCESS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
@@ -147,3 +150,41 @@ def test_nobody_goes_on_with_a_run_whose_keys_are_not_there(shelf):
             require_secrets(shelf.installation, newest.run)
     finally:
         (shelf.directory / "mislaid").rename(secret)
+
+
+class NobodyWatches:
+    def report(self, *_):
+        pass
+
+    requested = False
+
+    def raise_if_requested(self):
+        pass
+
+
+@pytest.mark.parametrize("scratch_is_there", [True, False])
+def test_what_others_put_there_meanwhile_stays_when_a_restore_fails(shelf, s3, scratch_is_there):
+    """Where the run's own scratch file is there, the repository may be away: that may be why the restore failed."""
+    place = f"shared-{scratch_is_there}"
+    run = RunId(f"by-hand-{scratch_is_there}")
+    request = snapshot_restore_request(shelf.installation, IMAGES, f"s3://copies/{place}", Choice(label=shelf.first.label.text))
+    provision, restored, *_, discard = (each.step for each in plan_requested_snapshot_restore(shelf.installation, request).steps)
+    world = shelf.installation.world_for(run, NobodyWatches(), NobodyWatches())
+    provision.run(world)
+    restored.run(world)
+    s3.put_object(Bucket="copies", Key=f"{place}/upload.png", Body=b"of somebody else")
+    near, away = shelf.directory / "near", shelf.directory / "near-away"
+    if scratch_is_there:
+        near.rename(away)
+    else:
+        discard_scratch(restored.index(world))
+    try:
+        evidence = discard.run(world)
+    finally:
+        if scratch_is_there:
+            away.rename(near)
+    assert objects(s3, f"{place}/") == {"upload.png": b"of somebody else"}
+    assert evidence.proof["left"] == ["upload.png"]
+    assert "upload.png" in evidence.hint
+    assert not world.scratch.exists()
+    assert discard.run(world).outcome is Outcome.SKIPPED

@@ -149,6 +149,43 @@ def file_of(key: str, content: bytes = b"") -> Entry:
     return Entry(key, EntryKind.FILE, len(content))
 
 
+def everything(key: str) -> bool:
+    return True
+
+
+class SharedTargetContract:
+    """Of targets that others may write into while a run restores. Inherit beside ``CollectionTargetContract``."""
+
+    def test_what_others_put_there_meanwhile_stays_and_is_named_when_a_run_is_given_up(
+        self, target, again, as_collection, put_stray
+    ):
+        target.claim(RUN)
+        target.write(file_of("a/ours"), [b"content"])
+        put_stray("a/theirs")
+        assert again.abandon(RUN, {"a/ours", "b/not yet written"}.__contains__) == ("a/theirs",)
+        assert set(contents(as_collection)) == {"a/theirs"}
+        assert again.abandon(RUN, everything) is None
+
+    def test_where_nobody_can_tell_what_is_ours_nothing_is_removed_and_the_mark_stays(self, target, again):
+        target.claim(RUN)
+        target.write(file_of("a"), [b"content"])
+
+        def away(key):
+            raise SourceFailed
+
+        with pytest.raises(SourceFailed):
+            again.abandon(RUN, away)
+        assert b"".join(again.read_back(file_of("a"))) == b"content"
+        assert again.abandon(RUN, everything) == ()
+
+    def test_where_nothing_was_written_nobody_is_asked_what_is_ours(self, target, again):
+        def away(key):
+            raise SourceFailed
+
+        target.claim(RUN)
+        assert again.abandon(RUN, away) == ()
+
+
 class CollectionTargetContract:
     """Inherit, and supply ``target``, where nothing lies, ``again``, the same place opened anew, ``as_collection``, which reads
     what lies there, and ``put_stray(key)``, which another program does.
@@ -246,10 +283,10 @@ class CollectionTargetContract:
         target.claim(RUN)
         for name in ("a", "b/c", "b/d"):
             target.write(file_of(name), [b"content"])
-        assert not again.abandon(ANOTHER_RUN)
+        assert again.abandon(ANOTHER_RUN, everything) is None
         assert b"".join(target.read_back(file_of("b/c"))) == b"content"
-        assert again.abandon(RUN)
-        assert not again.abandon(RUN)
+        assert again.abandon(RUN, everything) == ()
+        assert again.abandon(RUN, everything) is None
         again.claim(ANOTHER_RUN)
         with pytest.raises(GiveUp, match="entry_gone"):
             b"".join(again.read_back(file_of("b/c")))
@@ -258,7 +295,7 @@ class CollectionTargetContract:
         target.claim(RUN)
         target.write(file_of("a"), [])
         target.finish([file_of("a")], RUN)
-        assert not again.abandon(RUN)
+        assert again.abandon(RUN, everything) is None
         with pytest.raises(Refusal) as refused:
             again.claim(RUN)
         assert refused.value.code == "target_not_empty"

@@ -110,12 +110,13 @@ class MemoryTarget:
             assert entry.key in self.written or entry.key == "."
         self.mark.clear()
 
-    def abandon(self, run: RunId) -> bool:
+    def abandon(self, run: RunId, ours: Callable[[str], bool]) -> tuple[str, ...] | None:
         if self.mark != [run]:
-            return False
-        self.written.clear()
+            return None
+        for key in [*filter(ours, self.written)]:
+            del self.written[key]
         self.mark.clear()
-        return True
+        return tuple(self.written)
 
     def fell_short(self) -> tuple[str, ...]:
         return ()

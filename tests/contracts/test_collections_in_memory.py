@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.collections import CollectionContract, CollectionTargetContract
+from tests.contracts.collections import CollectionContract, CollectionTargetContract, SharedTargetContract
 from tests.contracts.collections_in_memory import MemoryCollection, MemoryTarget
 from understudy.ports.collection import FirstHundred
 
@@ -21,7 +21,7 @@ class TestMemoryCollection(CollectionContract):
         return collection.remove
 
 
-class TestMemoryTarget(CollectionTargetContract):
+class TestMemoryTarget(SharedTargetContract, CollectionTargetContract):
     @pytest.fixture
     def target(self):
         return MemoryTarget()

@@ -90,7 +90,7 @@ def plan_snapshot_restore(
         PlannedStep(RestoreSnapshot(*what)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(FinishSnapshotRestore(*what)),
-        PlannedStep(DiscardUnfinishedRestore(resource, place), when=When.ALWAYS),
+        PlannedStep(DiscardUnfinishedRestore(*what), when=When.ALWAYS),
     )
     return Plan(
         id=plan_id,

@@ -162,9 +162,14 @@ class CollectionTarget(Protocol):
         """
         ...
 
-    def abandon(self, run: RunId) -> bool:
-        """Remove everything that lies there, the mark last; only where it is this run's: else nothing is touched, and False. What
-        bears a mark was empty when it was claimed.
+    def abandon(self, run: RunId, ours: Callable[[str], bool]) -> tuple[str, ...] | None:
+        """Remove what this run wrote, the mark last; only where that is this run's: else nothing is touched, and None.
+
+        Args:
+            ours: Whether this run may have written that key. What it raises comes through, and the mark stays. It is not asked
+                where nobody else could write since ``claim``: everything in a directory is ours.
+        Returns:
+            Keys (a hundred, then ``…``) of what others put there meanwhile. It stays.
         """
         ...
 

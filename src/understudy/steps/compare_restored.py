@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.repository.snapshots.comparing import compare_restored
-from understudy.repository.snapshots.scratch import discard_scratch
 from understudy.steps.codec import step_kind
 from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
@@ -31,5 +30,4 @@ class CompareRestored(SnapshotRestore):
             cancellation=world.cancellation,
             select=self.selection,
         )
-        discard_scratch(self.index(world))
         return witness.done(contents=compared.contents, content_bytes=compared.content_bytes)

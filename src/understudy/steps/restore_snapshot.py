@@ -12,7 +12,6 @@ from understudy.ports.collection import CollectionTarget
 from understudy.ports.world import World
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.reading import restore_snapshot
-from understudy.repository.snapshots.scratch import discard_scratch
 from understudy.repository.snapshots.selection import EVERYTHING, Selection
 from understudy.steps.codec import step_kind
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
@@ -80,7 +79,7 @@ class SnapshotRestore:
         return world.targets[ResourceName(self.resource)].at(self.place)
 
     def index(self, world: World) -> Path:
-        """What sorts the listing by part; made anew by each step."""
+        """What sorts the listing by part, and tells what was written; kept until the place bears no mark any more."""
         return restore_index(world, self.resource)
 
 
@@ -104,7 +103,6 @@ class RestoreSnapshot(SnapshotRestore):
                 error.add_proof(**{BACKUP_AT_FAULT: self.label})
                 raise
             world.receipts.write(self.receipt, done)
-        discard_scratch(self.index(world))
         return witness.done(done, hint=self.told_short(cast("list[str]", done["fell_short"])))
 
     def _restore(self, world: World) -> JsonObject:

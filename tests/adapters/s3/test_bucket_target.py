@@ -7,7 +7,7 @@ import pytest
 
 from tests.adapters.s3.buckets import OwnPrefix, client_of
 from tests.adapters.s3.test_bucket_collection import ODD_KEYS
-from tests.contracts.collections import ANOTHER_RUN, RUN, CollectionTargetContract, contents, file_of
+from tests.contracts.collections import ANOTHER_RUN, RUN, CollectionTargetContract, SharedTargetContract, contents, file_of
 from tests.servers.faulty_proxy import Direction, FaultyProxy
 from tests.servers.moto_s3 import MotoS3
 from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
@@ -63,7 +63,7 @@ def refused_with(code, use):
     return refused.value
 
 
-class BucketTargetContract(CollectionTargetContract):
+class BucketTargetContract(SharedTargetContract, CollectionTargetContract):
     @pytest.fixture
     def target(self, own):
         return own.target()
@@ -241,6 +241,16 @@ def test_uploads_of_an_attempt_that_was_killed_are_given_up(own):
     own.client.create_multipart_upload(Bucket=own.bucket, Key=f"{own.prefix}/half")
     own.target().claim(RUN)
     assert own.client.list_multipart_uploads(Bucket=own.bucket, Prefix=own.prefix).get("Uploads", []) == []
+
+
+def test_uploads_of_others_go_on_where_a_run_is_given_up(own):
+    target = own.target()
+    target.claim(RUN)
+    for key in ("ours", "theirs"):
+        own.client.create_multipart_upload(Bucket=own.bucket, Key=f"{own.prefix}/{key}")
+    assert own.target().abandon(RUN, {"ours"}.__contains__) == ()
+    left = own.client.list_multipart_uploads(Bucket=own.bucket, Prefix=own.prefix)["Uploads"]
+    assert [each["Key"] for each in left] == [f"{own.prefix}/theirs"]
 
 
 def test_a_target_that_is_away_missing_or_closed_is_said_to_be(own, moto, rclone):

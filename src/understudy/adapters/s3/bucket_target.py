@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -70,7 +70,7 @@ class BucketTarget:
                 self._put_mark(run)
                 bears = self._bears()  # of two that come at once, one wins
             elif bears == run:
-                self._give_up_uploads()
+                self._give_up_uploads(_any)
             if bears != run:
                 raise self._not_empty(f"it bears the mark of run {bears or '(unreadable)'}")
             self._not_kept = self._forgotten()
@@ -117,18 +117,28 @@ class BucketTarget:
             if bears is not None:
                 self._place.wire.delete(self._mark)
 
-    def abandon(self, run: RunId) -> bool:
+    def abandon(self, run: RunId, ours: Callable[[str], bool]) -> tuple[str, ...] | None:
         with target_faults(self.url):
             if self._bears() != run:
-                return False
+                return None
             wire = self._place.wire
-            self._give_up_uploads()
-            for page in wire.pages(self._place.folder):
-                for found in page.objects:
-                    if found.key != self._mark:
-                        wire.delete(found.key)
+            pages = wire.pages(self._place.folder)
+        left = FirstHundred()
+        while True:
+            with target_faults(self.url):
+                page = next(pages, None)
+            if page is None:
+                break
+            for key in (found.key for found in page.objects if found.key != self._mark):
+                if ours(key.removeprefix(self._place.folder)):
+                    with target_faults(self.url):
+                        wire.delete(key)
+                else:
+                    left.add(key.removeprefix(self._place.folder))
+        self._give_up_uploads(ours)
+        with target_faults(self.url):
             wire.delete(self._mark)
-            return True
+        return left.told()
 
     def fell_short(self) -> tuple[str, ...]:
         return self._fell_short.told()
@@ -199,11 +209,15 @@ class BucketTarget:
         kept: JsonObject = {**found.attributes, "tags": tags}
         return tuple(name for name, value in _WORN_BY_THE_MARK.items() if kept.get(name) != value)
 
-    def _give_up_uploads(self) -> None:
+    def _give_up_uploads(self, ours: Callable[[str], bool]) -> None:
         """Those that an attempt was killed in the middle of: they would be paid for, and never be seen."""
-        with suppress(GiveUp):  # a store that tells of none has none, or removes them itself
-            for key, upload in self._place.wire.uploads_under(self._place.folder):
-                self._place.wire.abort_upload(key, upload)
+        under_way: list[tuple[str, str]] = []
+        with target_faults(self.url), suppress(GiveUp):  # a store that tells of none has none, or removes them itself
+            under_way.extend(self._place.wire.uploads_under(self._place.folder))
+        for key, upload in under_way:
+            if ours(key.removeprefix(self._place.folder)):
+                with target_faults(self.url), suppress(GiveUp):
+                    self._place.wire.abort_upload(key, upload)
 
     def _not_empty(self, found: str) -> Refusal:
         return Refusal(
@@ -227,6 +241,10 @@ class _Content:
         except BaseException as error:
             self.failed = error
             raise
+
+
+def _any(_: str) -> bool:
+    return True
 
 
 def _part_bytes(size_bytes: int) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -143,9 +143,12 @@ class DirectoryTarget:
             self._dress(root, top, ROOT_KEY)
             os.fsync(root)
 
-    def abandon(self, run: RunId) -> bool:
+    def abandon(self, run: RunId, ours: Callable[[str], bool]) -> tuple[str, ...] | None:
         """The directory goes, too."""
-        return read_marker(self._root) == run and LocalPlaces().remove(str(self._root), run)
+        if read_marker(self._root) != run:
+            return None
+        LocalPlaces().remove(str(self._root), run)
+        return ()
 
     def fell_short(self) -> tuple[str, ...]:
         return self._fell_short.told()

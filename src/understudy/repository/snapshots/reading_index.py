@@ -13,6 +13,7 @@ from understudy.repository.snapshots.manifest import SealedPart
 from understudy.repository.snapshots.part_contents import WantedMember
 from understudy.repository.snapshots.scratch import ENTRY_COLUMNS, Row, Scratch, entry_of, entry_row
 from understudy.repository.snapshots.selection import Selection
+from understudy.vocabulary.identifiers import SnapshotLabel
 
 _ADD_CONTENT = "insert or ignore into contents values (?, ?, ?)"
 _ADD_ENTRY = "insert into entries values (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -22,6 +23,14 @@ _PAGE = 1000
 
 
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
+
+
+def reading_purpose(url: str, label: SnapshotLabel, select: Selection) -> str:
+    return f"reading {url} {label} {select.text()}"
+
+
+def is_loaded(index: Scratch) -> bool:
+    return index.about(_LOADED) is not None
 
 
 class ReadingIndex(Scratch):
@@ -34,7 +43,7 @@ class ReadingIndex(Scratch):
         """
         self._opened = opened
         self._select = select
-        super().__init__(path, f"reading {opened.store.url} {opened.manifest.label} {select.text()}")
+        super().__init__(path, reading_purpose(opened.store.url, opened.manifest.label, select))
 
     def load(self) -> None:
         """Take in the listing; nothing happens where an earlier attempt did.
@@ -43,7 +52,7 @@ class ReadingIndex(Scratch):
             Refusal: ``entry_missing``.
             GiveUp: as ``OpenedSnapshot.listing`` does.
         """
-        if self.about(_LOADED) is not None:
+        if is_loaded(self):
             return
         for table in ("parts", "contents", "entries"):
             self.run(f"delete from {table}")  # noqa: S608 - names of our own
