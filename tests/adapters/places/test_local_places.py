@@ -185,8 +185,8 @@ def test_a_link_that_is_put_in_the_place_of_a_directory_while_it_is_claimed_is_n
     elsewhere.mkdir(mode=0o755)
     marked = local.write_marker
 
-    def marked_and_exchanged(path, run, owner):
-        written = marked(path, run, owner)
+    def marked_and_exchanged(path, *of):
+        written = marked(path, *of)
         path.rename(tmp_path / "away")
         path.symlink_to(elsewhere)
         return written

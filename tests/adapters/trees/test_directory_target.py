@@ -14,7 +14,7 @@ import pytest
 from tests.adapters.files.refusing_kernel import said_by
 from tests.adapters.trees.refusals import refused_with
 from tests.adapters.trees.unprivileged import as_nobody
-from tests.contracts.collections import ANOTHER_RUN, KEYS, RUN, CollectionTargetContract, file_of
+from tests.contracts.collections import ANOTHER_RUN, KEYS, RUN, CollectionTargetContract, everything, file_of
 from tests.servers.tiny_disk import filled
 from understudy.adapters.trees import DirectoryCollection, DirectoryTarget
 from understudy.ports.collection import Entry, EntryKind
@@ -54,6 +54,33 @@ class TestDirectoryTarget(CollectionTargetContract):
             (root / key).touch()
 
         return put
+
+
+@pytest.mark.parametrize("mode", [0o2775, 0o700, 0o755])
+def test_a_directory_that_stood_there_before_is_given_back_as_it_was(root, mode):
+    root.mkdir()
+    owner = (1234, 2345) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(root, *owner)
+    root.chmod(mode)
+    before = root.stat()
+    DirectoryTarget(root).claim(RUN)
+    DirectoryTarget(root).claim(RUN)
+    target = DirectoryTarget(root)
+    target.write(file_of("a/b", b"content"), [b"content"])
+    os.chown(root, os.geteuid(), os.getegid())  # as a restore may
+    assert target.abandon(RUN, everything) == ()
+    after = root.stat()
+    assert [*root.iterdir()] == []
+    assert (after.st_ino, after.st_mode, after.st_uid, after.st_gid) == (before.st_ino, before.st_mode, *owner)
+    DirectoryTarget(root).claim(ANOTHER_RUN)
+
+
+def test_a_directory_that_the_restore_made_goes_with_it(root, target):
+    target.claim(RUN)
+    target.claim(RUN)
+    target.write(file_of("a/b"), [])
+    assert target.abandon(RUN, everything) == ()
+    assert not root.exists()
 
 
 def access_list(user: int) -> bytes:

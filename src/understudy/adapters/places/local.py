@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.adapters.files.incoming import flush_directory
-from understudy.adapters.places.markers import read_marker, remove_marker, write_marker
+from understudy.adapters.places.markers import Stood, read_marker, read_stood, remove_marker, write_marker
 from understudy.ports.places import PlaceFacts, is_marker
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
@@ -41,11 +41,12 @@ class LocalPlaces:
     def claim(self, directory: str, run: RunId, owner: tuple[int, int] | None = None) -> None:
         path = _resolved(directory)
         with _faults_of(path):
+            stood = Stood.of(path) if path.is_dir() else None
             _make(path)
             if (claimed_by := read_marker(path)) != run:
                 if claimed_by is None and _holds_something(path):
                     raise _not_empty(path, "it holds files")
-                if not write_marker(path, run, owner) and (claimed_by := read_marker(path)) != run:
+                if not write_marker(path, run, owner, stood) and (claimed_by := read_marker(path)) != run:
                     raise _claimed(path, claimed_by)
             _close_to_others(path, owner)
 
@@ -102,6 +103,18 @@ class LocalPlaces:
             flush_directory(path.parent)
             return _finish_removing(doomed)
 
+    def give_back(self, directory: str, run: RunId) -> bool:
+        """As ``remove``; but a directory that stood there when it was claimed stays, empty, with the owner and mode of then."""
+        path = _resolved(directory)
+        with _faults_of(path):
+            stood = read_stood(path) if read_marker(path) == run else None
+            if stood is None:
+                return self.remove(directory, run)
+            _empty(path)
+            _put_back(path, stood)
+            remove_marker(path)
+            return True
+
 
 def _resolved(directory: str) -> Path:
     """
@@ -155,6 +168,18 @@ def _close_to_others(path: Path, owner: tuple[int, int] | None) -> None:
         os.fchmod(descriptor, _MODE)
         if owner is not None:
             os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
+
+
+def _put_back(path: Path, stood: Stood) -> None:
+    """Only what differs: who may not change an owner did not change it either."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        seen = os.fstat(descriptor)
+        if (seen.st_uid, seen.st_gid) != (stood.uid, stood.gid):
+            os.fchown(descriptor, stood.uid, stood.gid)
+        os.fchmod(descriptor, stood.mode)
     finally:
         os.close(descriptor)
 

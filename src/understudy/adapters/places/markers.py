@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from understudy.adapters.files.incoming import flush_directory
@@ -24,12 +26,34 @@ def read_marker(directory: Path) -> RunId | None:
     return RunId(run if isinstance(run, str) else "")
 
 
-def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How a directory stood there before a run claimed it."""
+
+    mode: int
+    uid: int
+    gid: int
+
+    @classmethod
+    def of(cls, directory: Path) -> Stood:
+        seen = directory.stat()
+        return cls(stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid)
+
+
+def read_stood(directory: Path) -> Stood | None:
+    """As the marker says it. None: the run made the directory, or nobody can tell."""
+    try:
+        return Stood(*map(int, json.loads((directory / MARKER_NAME).read_text())["stood"]))
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None, stood: Stood | None = None) -> bool:
     """False when another marker is there: of two that come at once, one wins. Appears whole or not at all."""
     unfinished = directory / f"{UNFINISHED_MARKER_PREFIX}{os.getpid()}-{threading.get_ident()}"
     try:
         with unfinished.open("w") as file:
-            json.dump({"run": run}, file)
+            json.dump({"run": run} | ({"stood": astuple(stood)} if stood is not None else {}), file)
             file.flush()
             os.fsync(file.fileno())
         if owner is not None:

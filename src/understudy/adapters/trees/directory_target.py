@@ -144,10 +144,10 @@ class DirectoryTarget:
             os.fsync(root)
 
     def abandon(self, run: RunId, ours: Callable[[str], bool]) -> tuple[str, ...] | None:
-        """The directory goes, too."""
+        """The directory goes, too, unless it stood there before, empty: then it stays as it was."""
         if read_marker(self._root) != run:
             return None
-        LocalPlaces().remove(str(self._root), run)
+        LocalPlaces().give_back(str(self._root), run)
         return ()
 
     def fell_short(self) -> tuple[str, ...]:
