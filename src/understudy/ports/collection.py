@@ -76,7 +76,8 @@ class FirstHundred:
 
 class Collection(Protocol):
     """What is protected. Every failure is in the error tree: ``TryAgain("source_unreachable")`` for what passes by itself,
-    ``GiveUp`` with ``source_denied``, ``source_missing`` or ``source_unreadable``.
+    ``GiveUp`` with ``source_denied``, ``source_missing``, ``source_unreadable`` or, of a bucket that bears a run's mark,
+    ``source_being_restored``: not all of it is there.
     """
 
     @property

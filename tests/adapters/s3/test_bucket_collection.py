@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.adapters.s3.buckets import OwnPrefix, client_of
-from tests.contracts.collections import CollectionContract, contents
+from tests.contracts.collections import RUN, CollectionContract, contents, file_of
 from tests.servers.faulty_proxy import Direction, FaultyProxy
 from tests.servers.moto_s3 import MotoS3
 from tests.servers.rclone_s3 import RcloneS3
@@ -169,8 +169,19 @@ def test_only_what_is_there_now_is_listed_where_versions_are_kept(moto):
     assert {key: each.size_bytes for key, each in found.items()} == {"kept": 2}
 
 
-def test_what_patterns_name_and_the_mark_of_a_run_are_left_out(own):
-    for key in ("a.tmp", "cache/x", "keep/a.txt", ".understudy-run"):
+@pytest.mark.parametrize("exclude", [[], ["*"]])
+def test_what_a_run_is_still_restoring_is_refused_and_taken_when_it_is_through(own, exclude):
+    target = own.target()
+    target.claim(RUN)
+    target.write(file_of("a", b"x"), [b"x"])
+    refused_with("source_being_restored", lambda: [*own.collection(exclude=exclude).entries()])
+    target.finish([file_of("a", b"x")], RUN)
+    own.put("below/.understudy-run", b"")
+    assert set(contents(own.collection())) == {"a", "below/.understudy-run"}
+
+
+def test_what_patterns_name_is_left_out(own):
+    for key in ("a.tmp", "cache/x", "keep/a.txt"):
         own.put(key, b"")
     assert set(contents(own.collection(exclude=["*.tmp", "/cache/"]))) == {"keep/a.txt"}
     with pytest.raises(Refusal):

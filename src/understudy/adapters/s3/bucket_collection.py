@@ -105,9 +105,11 @@ class BucketCollection:
 
     def _entries_of(self, page: Page, pool: ThreadPoolExecutor, known: Callable[[str], Entry | None] | None) -> Iterator[Entry]:
         asked = []
-        for found in page.objects:
-            key = found.key.removeprefix(self._place.folder)
-            if key == MARKER_NAME or self._exclusion.leaves_out(key):
+        keys = [found.key.removeprefix(self._place.folder) for found in page.objects]
+        if MARKER_NAME in keys:
+            raise _half_restored(self.url)
+        for key, found in zip(keys, page.objects, strict=True):
+            if self._exclusion.leaves_out(key):
                 continue
             before = known(key) if known is not None else None
             if before is not None and self._is_told(before, found):
@@ -123,6 +125,16 @@ class BucketCollection:
         """Whether nothing about it can have changed: all but tags changes with the object's own time."""
         same = before.kind is EntryKind.FILE and before.fingerprint == found.fingerprint != ""
         return same and not before.attributes.get("tags") and not self._ask_for_every_object
+
+
+def _half_restored(url: str) -> GiveUp:
+    return GiveUp(
+        "source_being_restored",
+        found=f"{url} bears the mark of a restore, {MARKER_NAME}",
+        expected="objects that are all there",
+        hint=f"wait until that restore is through, or end it (understudy cancel RUN); what it is called stands in {MARKER_NAME}. "
+        "Where no such run is left, take that object away",
+    )
 
 
 def _without_etag(key: str) -> GiveUp:
