@@ -152,6 +152,27 @@ def test_nobody_goes_on_with_a_run_whose_keys_are_not_there(shelf):
         (shelf.directory / "mislaid").rename(secret)
 
 
+@pytest.mark.parametrize("folder", [b"", b"small", b"large" * 300_000])
+def test_the_object_of_a_folder_comes_back_below_a_prefix_and_is_told_where_a_whole_bucket_has_no_name_for_it(shelf, s3, folder):
+    """Consoles make such an object, by the name of the prefix, when somebody makes a folder."""
+    s3.put_object(Bucket="shop", Key="images/", Body=folder)
+    s3.put_object(Bucket="shop", Key="images/like the folder", Body=folder)
+    whole = f"whole-{len(folder)}"
+    s3.create_bucket(Bucket=whole)
+    try:
+        assert back_up(shelf.installation, IMAGES, None, SilentWatcher()).succeeded
+        view = brought_back(shelf, f"s3://{whole}", label=None)
+        assert brought_back(shelf, f"s3://copies/{whole}", label=None).succeeded
+    finally:
+        s3.delete_object(Bucket="shop", Key="images/")
+        s3.delete_object(Bucket="shop", Key="images/like the folder")
+    assert view.succeeded
+    assert s3.get_object(Bucket=whole, Key="like the folder")["Body"].read() == folder
+    (told,) = proof_of(view, "restore-snapshot")["fell_short"]
+    assert "folder" in told
+    assert objects(s3, f"{whole}/")[""] == folder
+
+
 class NobodyWatches:
     def report(self, *_):
         pass

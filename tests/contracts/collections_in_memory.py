@@ -88,6 +88,9 @@ class MemoryTarget:
             raise _not_empty(self.mark)
         self.mark[:] = [run]
 
+    def takes(self, entry: Entry) -> bool:
+        return True
+
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         held = b"".join(content)
         with self._writing:

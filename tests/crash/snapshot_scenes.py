@@ -25,6 +25,7 @@ off decides."""
 COPY_FIGURES = {"bytes_copied", "objects_copied", "objects_there_already", "objects"}
 _READS = (
     "receipts.read", "places.facts", "targets.*.at", "collections.*.look", "collections.*.passed_over", "targets.*.fell_short",
+    "targets.*.takes",
     "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
 )  # fmt: skip
 

@@ -59,6 +59,9 @@ class CountingTarget:
     def claim(self, run: RunId) -> None:
         pass
 
+    def takes(self, entry):
+        return True
+
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         assert b"".join(content) == (entry.key[-12:-4].encode() if entry.kind is EntryKind.FILE else b"")
         with self._counting:

@@ -128,6 +128,12 @@ class CollectionTarget(Protocol):
         """
         ...
 
+    def takes(self, entry: Entry) -> bool:
+        """False, and told by ``fell_short``, for what can have no name here, although it had one where it came from: it is
+        neither written nor read back.
+        """
+        ...
+
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         """Put the entry there, whole or not at all; twice is the same as once. Parents that are missing are made. What
         ``content`` raises comes through, and nothing was written.

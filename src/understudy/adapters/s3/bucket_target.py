@@ -75,6 +75,13 @@ class BucketTarget:
                 raise self._not_empty(f"it bears the mark of run {bears or '(unreadable)'}")
             self._not_kept = self._forgotten()
 
+    def takes(self, entry: Entry) -> bool:
+        """Below the prefix that it came from, the "folder" object had the name of that prefix; a whole bucket has none for it."""
+        if self._place.folder or entry.key or entry.kind is not EntryKind.FILE:
+            return True
+        self._fell_short.add("'': the object that stands for the folder itself, which a whole bucket has no name for")
+        return False
+
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         """Tags follow in a request of their own: a store that declines one, of another store's making, still gets the object."""
         from understudy.adapters.s3.uploads import Upload

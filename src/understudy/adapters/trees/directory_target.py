@@ -78,6 +78,9 @@ class DirectoryTarget:
                 os.fchown(root, os.geteuid(), os.getegid())
             os.fchmod(root, _WHILE_WRITTEN)  # its owner may have opened it again just before
 
+    def takes(self, entry: Entry) -> bool:
+        return True
+
     def write(self, entry: Entry, content: Iterable[bytes]) -> None:
         names, attributes = self._understood(entry)
         with self._at_root(f"writing {entry.key}") as root:

@@ -49,6 +49,8 @@ def compare_restored(
         try:
             for entry, digest in wanted.contents():
                 cancellation.raise_if_requested()
+                if not target.takes(entry):
+                    continue
                 under_way.append(threads.submit(_compared_bytes, target, entry, digest))
                 contents += 1
                 while len(under_way) > _READ_AHEAD:

@@ -138,7 +138,7 @@ class _Restore:
 
     def _write_each(self, entries: Iterator[Entry]) -> None:
         with _Writes(self._writers) as writes:
-            for entry in entries:
+            for entry in filter(self._target.takes, entries):
                 self._cancellation.raise_if_requested()
                 writes.add(self._target, entry, b"")
 
@@ -174,13 +174,16 @@ class _Restore:
         return part.name
 
     def _write(self, content: StoredContent, writes: _Writes) -> None:
-        names = self._wanted.names(content.sha256)
+        names = filter(self._target.takes, self._wanted.names(content.sha256))
         if content.size_bytes <= _HELD_BYTES:
             data = b"".join(content.pieces)
             for entry in names:
                 writes.add(self._target, entry, data)
             return
-        first = next(names)
+        first = next(names, None)
+        if first is None:
+            deque(content.pieces, maxlen=0)  # compared all the same
+            return
         self._target.write(first, content.pieces)
         for entry in names:
             self._target.write(entry, compared(self._target.read_back(first), content.sha256, _another_wrote))
