@@ -171,6 +171,7 @@ def test_what_is_no_object_is_refused(own, entry):
     target = own.target()
     target.claim(RUN)
     refused_with("entry_refused", lambda: target.write(entry, []))
+    target.finish([], RUN)
     assert contents(own.collection()) == {}
 
 
