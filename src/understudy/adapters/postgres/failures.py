@@ -117,7 +117,8 @@ def _peer_refused(message: str, address: str) -> GiveUp:
 def statement_that_grants(message: str) -> str:
     """What gives the role what the server says it lacks."""
     named = _DENIED.search(message)
-    if named is None or named["kind"] not in _GRANTS:
+    of_the_server = named is not None and named["name"].startswith("pg_")  # what a monitor may, README asks for as a whole
+    if named is None or named["kind"] not in _GRANTS or of_the_server:
         return "as a superuser: GRANT pg_monitor TO <the role of the connection>;"
     grant = _GRANTS[named["kind"]].format(named["name"])
     return f"as its owner or a superuser: GRANT {grant} TO <the role of the connection>;"
