@@ -72,6 +72,15 @@ def run_as_owner() -> dict[str, object]:
     return {"user": owner[1], "group": owner[2], "extra_groups": []} if owner else {}
 
 
+def as_owner(command: list[str]) -> list[str]:
+    """The command as the servers' user, for programs that are started often.
+
+    ``subprocess`` forks where it has to change the user itself, which is dear with the memory of a test worker.
+    """
+    owner = server_owner()
+    return ["/usr/bin/setpriv", f"--reuid={owner[1]}", f"--regid={owner[2]}", "--clear-groups", *command] if owner else command
+
+
 def give_to_owner(path: Path) -> None:
     owner = server_owner()
     if owner:
@@ -190,14 +199,13 @@ def _initialise(options: ClusterOptions, data: Path) -> None:
 
 def _run(command: list[str], stdin: str = "") -> None:
     done = subprocess.run(
-        command,
+        as_owner(command),
         input=stdin,
         text=True,
         capture_output=True,
         check=False,
         cwd="/",
         env={"PATH": "/usr/bin:/bin"},
-        **run_as_owner(),
     )
     if done.returncode != 0 or "ERROR" in done.stderr:
         raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr}")

@@ -36,10 +36,10 @@ from tests.servers.flavours import (
     SUPERUSER_PASSWORD,
     ClusterOptions,
     Flavour,
+    as_owner,
     give_to_owner,
     new_cluster,
     programs_of,
-    run_as_owner,
 )
 from tests.servers.isolated_host import IsolatedHost
 from tests.servers.processes import kill_tree
@@ -150,8 +150,8 @@ class PostgresServer:
             "LC_ALL": "C.UTF-8",
         }
         done = subprocess.run(
-            [str(self.programs / name), *arguments],
-            env=environment, cwd=self.directory, text=True, capture_output=True, check=False, **run_as_owner(),
+            as_owner([str(self.programs / name), *arguments]),
+            env=environment, cwd=self.directory, text=True, capture_output=True, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
             raise AssertionError(f"{name} {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -254,13 +254,11 @@ class PostgresServer:
         command = [str(self.programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        account = run_as_owner()
-        if self.host is not None:
-            command, account = self.host.command(command), {}
+        command = as_owner(command) if self.host is None else self.host.command(command)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **account,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             )  # fmt: skip
 
     def _wait_until_ready(self) -> bool:
