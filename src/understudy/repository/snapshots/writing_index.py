@@ -105,7 +105,7 @@ class WritingIndex(Scratch):
     def unread(self) -> Iterator[Entry]:
         """What has content that is not known, ascending by key. Each comes once, whatever becomes of it meanwhile."""
         columns = ENTRY_COLUMNS
-        return map(entry_of, self.pages(f"select {columns} from entries where {{after}} and {_UNREAD}"))  # noqa: S608
+        return map(entry_of, self.pages(f"select {columns} from entries where {{after}} and {_UNREAD}"))  # noqa: S608 - columns of our own, no value
 
     def put(self, entry: Entry) -> None:
         """In place of what was there; a content of it has not been read."""
@@ -154,7 +154,7 @@ class WritingIndex(Scratch):
         """Further names of files that are no entries any more, or became others; once everything else has been read."""
         columns = ENTRY_COLUMNS
         rows = self.rows(
-            f"select {columns} from entries as further where kind = 'hard_link' and not exists "  # noqa: S608
+            f"select {columns} from entries as further where kind = 'hard_link' and not exists "  # noqa: S608 - columns of our own, no value
             "(select 1 from entries as named where named.key = further.link and named.kind = 'file' "
             "and named.fingerprint = further.fingerprint)"
         )
@@ -165,7 +165,7 @@ class WritingIndex(Scratch):
         self._write_down()
         names: dict[int, str] = dict(self.rows("select id, name from parts"))
         columns = ENTRY_COLUMNS
-        query = f"select {columns}, hex(sha256), part, member, changed from entries left join contents using (sha256) "  # noqa: S608
+        query = f"select {columns}, hex(sha256), part, member, changed from entries left join contents using (sha256) "  # noqa: S608 - columns of our own, no value
         for *row, sha256, part, member, changed in self.pages(query + "where {after}"):
             placed = None if part is None else Placed(sha256.lower(), names[part], member)
             entry = entry_of(tuple(row))
