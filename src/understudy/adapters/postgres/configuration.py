@@ -145,7 +145,7 @@ def command_line(
         "data_directory": place.directory,  # Debian's postgresql.conf names one, and would win over -D
         "port": str(place.port),
         "listen_addresses": place.listen_addresses,
-        "unix_socket_directories": _socket_directories(place, closed),
+        "unix_socket_directories": ", ".join(map(_list_item, socket_directories(place, closed=closed))),
         "hba_file": str(files.hba),
         "ident_file": str(files.ident),
         "external_pid_file": str(files.process_id),  # never the one of the server that the configuration came from
@@ -159,12 +159,10 @@ def command_line(
     return arguments
 
 
-def _socket_directories(place: InstancePlace, closed: bool) -> str:
-    """Ours first: it is the one that the lock file names."""
-    named = [place.socket_directory]
-    if place.client_socket_directory and not closed:
-        named.append(place.client_socket_directory)
-    return ", ".join(_list_item(each) for each in named)
+def socket_directories(place: InstancePlace, *, closed: bool) -> tuple[str, ...]:
+    """Where the server puts its socket. Ours first: it is the one that the lock file names."""
+    for_clients = () if closed or not place.client_socket_directory else (place.client_socket_directory,)
+    return (place.socket_directory, *for_clients)
 
 
 def _list_item(directory: str) -> str:

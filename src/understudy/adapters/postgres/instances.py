@@ -24,6 +24,7 @@ from understudy.adapters.postgres.configuration import (
     make_socket_directory,
     open_log,
     shell_command,
+    socket_directories,
     write_closed_authentication,
     write_configuration,
     write_own_authentication,
@@ -89,11 +90,12 @@ class LocalInstances:
         self._wait_until_gone(place, _LINGER_SECONDS, "instance_lingering")
         own_configuration = (Path(place.directory) / "postgresql.conf").exists()
         files = self._write_files(place, settings, hba_lines, own_configuration)
-        remove_stale_socket_lock(place.socket_directory, place.port)
+        closed = hba_lines is not None
+        for directory in socket_directories(place, closed=closed):
+            remove_stale_socket_lock(directory, place.port)
         arguments = command_line(
-            self._programs.path("postgres"), place, settings, files,
-            closed=hba_lines is not None, own_configuration=own_configuration,
-        )  # fmt: skip
+            self._programs.path("postgres"), place, settings, files, closed=closed, own_configuration=own_configuration
+        )
         self._see_it_begin(place, self._launch(arguments, place))
 
     def command_to_start(self, place: InstancePlace, settings: Mapping[str, str]) -> str:
