@@ -36,7 +36,7 @@ def recovered():
             server.kill_everything()
             server.destroy()
             wish = {"approved_by": Person("anna")}
-            view = expect_success(recover(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher(), **wish))
+            view = expect_success(recover(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher(), **wish))
             yield SimpleNamespace(desk=desk, installation=installation, view=view, run=view.run.run, server_version=version)
         finally:
             installation.receivers["orders"].stop()

@@ -46,7 +46,7 @@ def flip_a_byte(repository, backup):
 def test_a_drill_falls_back_to_the_older_backup_when_the_newest_is_damaged(two_backups):
     installation, older, newer, repository = two_backups
     flip_a_byte(repository, newer)
-    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher())
     assert view.succeeded
     restored = next(step.evidence for step in view.steps if step.key.endswith("/restore-base-backup"))
     assert restored.proof["labels"] == [older.label.text]
@@ -58,7 +58,7 @@ def test_a_drill_fails_when_every_backup_is_damaged(two_backups):
     installation, older, newer, repository = two_backups
     flip_a_byte(repository, older)
     flip_a_byte(repository, newer)
-    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher())
     assert not view.succeeded
     assert not measure(installation, view).met
 
@@ -66,6 +66,6 @@ def test_a_drill_fails_when_every_backup_is_damaged(two_backups):
 def test_a_backup_that_was_asked_for_is_not_exchanged_for_another(two_backups):
     installation, _, newer, repository = two_backups
     flip_a_byte(repository, newer)
-    view = drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(label=newer.label.text), SilentWatcher())
+    view = drill(installation, Scenario.DATABASE_CORRUPTION, (), Choice(label=newer.label.text), SilentWatcher())
     assert not view.succeeded
     assert view.follows is None

@@ -75,9 +75,7 @@ def test_a_recovery_lets_nobody_in_to_damaged_pages_and_goes_on_from_the_older_b
     damaged.server.kill_everything()
     since = datetime.now(UTC)
     view = expect_success(
-        recover(
-            damaged.installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SILENT, approved_by=Person("anna"), since=since
-        )
+        recover(damaged.installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SILENT, approved_by=Person("anna"), since=since)
     )
     assert failed_step(view.follows) == found
     assert proof_of(view.follows, found[0])["backup"] == newer.label.text

@@ -12,8 +12,9 @@ from tests.restore_matrix.estate import RESOURCE, Estate, SilentWatcher, expect_
 from tests.servers.flavours import Flavour, give_to_owner
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_servers_in
+from understudy.app.database_recoveries import plan_in_place
 from understudy.app.preflight import check
-from understudy.app.recoveries import Choice, plan_in_place, recover
+from understudy.app.recoveries import Choice, recover
 from understudy.cli.brought_back import print_brought_back
 from understudy.judge.preflight import Grade
 from understudy.ports.instance import InstancePlace
@@ -102,14 +103,14 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
     assert str(packaged.server.etc) in finding.found
     assert "below resources.orders.recover: configuration: /etc/understudy/orders" in finding.change
     with pytest.raises(Refusal, match="configuration_missing") as refused:
-        plan_in_place(estate.installation, SCENARIO, None, Choice(), Person("anna"))
+        plan_in_place(estate.installation, SCENARIO, RESOURCE, Choice(), Person("anna"))
     assert "no postgresql.conf and no pg_hba.conf" in refused.value.found
     assert not packaged.directory.exists()
 
     packaged.name_the_copy()
     assert packaged.finding().grade is Grade.FAILURE
     with pytest.raises(Refusal, match="configuration_missing"):
-        plan_in_place(estate.installation, SCENARIO, None, Choice())
+        plan_in_place(estate.installation, SCENARIO, RESOURCE, Choice())
     shutil.copytree(packaged.server.etc, kept)
     for path in (kept, *kept.rglob("*")):
         give_to_owner(path)
@@ -117,7 +118,7 @@ def test_a_server_with_its_configuration_elsewhere_is_recovered_with_a_copy_of_i
 
     packaged.server.kill_everything()
     shutil.rmtree(packaged.server.etc)
-    view = expect_success(recover(estate.installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=Person("anna")))
+    view = expect_success(recover(estate.installation, SCENARIO, (), Choice(), SilentWatcher(), approved_by=Person("anna")))
     assert_serves_with_the_copy(packaged)
     print_brought_back(view)
     assert_its_rules_are_said_to_be_a_copy(capsys.readouterr().out, packaged)

@@ -37,7 +37,7 @@ def open_to_others(state: Path) -> list[str]:
 
 def carry_out_everything(installation):
     assert back_up(installation, "orders", None, SilentWatcher()).succeeded
-    assert drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher()).succeeded
+    assert drill(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher()).succeeded
 
 
 def test_nothing_in_it_is_to_be_read_by_others_after_a_backup_and_a_drill(protected):

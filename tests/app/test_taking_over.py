@@ -100,7 +100,7 @@ def holder(installation):
 def test_a_recovery_that_nobody_agrees_to_takes_nothing_over(before, after):
     before.receivers["orders"].stop()
     wish = {"fence_override_by": ANNA, "take_over": True}
-    view = recover(after, Scenario.DATABASE_CORRUPTION, None, Choice(), DecliningWatcher(), **wish)
+    view = recover(after, Scenario.DATABASE_CORRUPTION, (), Choice(), DecliningWatcher(), **wish)
     assert view.touched_nothing
     assert holder(after) == before.records.controller_id()
     assert back_up(before, "orders", BackupKind.FULL, SilentWatcher()).succeeded

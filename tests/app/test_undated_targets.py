@@ -42,7 +42,7 @@ def labels(view):
 
 def test_a_drill_and_a_restore_go_on_from_the_older_backup_until_the_target_is_met(protected):
     installation, older, targets, directory = protected
-    drilled = drill(installation, Scenario.DATA_LOSS, None, Choice(targets["name"]), SilentWatcher())
+    drilled = drill(installation, Scenario.DATA_LOSS, (), Choice(targets["name"]), SilentWatcher())
     restored = restore(installation, "orders", directory / "copy", Choice(targets["transaction"]), SilentWatcher())
     for view in (drilled, restored):
         assert view.succeeded
@@ -54,7 +54,7 @@ def test_a_drill_and_a_restore_go_on_from_the_older_backup_until_the_target_is_m
 def test_a_target_that_no_backup_leads_to_ends_the_request_with_the_reason(protected, capsys):
     installation, older, targets, _ = protected
     _, newer = installation.repository("near").backups(ResourceName("orders")).usable
-    view = drill(installation, Scenario.DATA_LOSS, None, Choice(targets["nowhere"]), SilentWatcher())
+    view = drill(installation, Scenario.DATA_LOSS, (), Choice(targets["nowhere"]), SilentWatcher())
     TerminalWatcher().show(view)
     announced = " ".join(capsys.readouterr().err.split())
     assert not view.succeeded

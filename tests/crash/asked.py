@@ -41,11 +41,11 @@ def ask(installation: Installation, what: str) -> None:
     if what == "backup":
         back_up(installation, ORDERS, BackupKind.INCREMENTAL, SilentWatcher())
     elif what == "drill":
-        drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher())
+        drill(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher())
     elif what == "restore":
         restore(installation, ORDERS, installation.state.parent / "copy", Choice(), SilentWatcher())
     else:
-        recover(installation, Scenario.DATABASE_CORRUPTION, None, Choice(), SilentWatcher(), approved_by=PERSON)
+        recover(installation, Scenario.DATABASE_CORRUPTION, (), Choice(), SilentWatcher(), approved_by=PERSON)
 
 
 if __name__ == "__main__":

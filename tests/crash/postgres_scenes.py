@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.crash.postgres_stage import FAR, ORDERS, PERSON, installed
 from tests.crash.scene import Scene
 from understudy.app.backups import plan_next_backup
+from understudy.app.database_recoveries import Choice, plan_drill, plan_in_place, plan_restore
 from understudy.app.installation import Installation
-from understudy.app.recoveries import Choice, plan_drill, plan_in_place, plan_restore
 from understudy.app.repositories import prepare_repository
 from understudy.plan.plan import Plan
 from understudy.stack.models import Scenario

@@ -132,7 +132,7 @@ class Stage:
         assert view.succeeded, view
 
     def drill(self) -> RunView:
-        return drill(self.installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice(), SilentWatcher())
+        return drill(self.installation, Scenario.DATABASE_CORRUPTION, (ORDERS,), Choice(), SilentWatcher())
 
     def fill(self) -> None:
         """Rows in a full backup, in an incremental one, in a complete segment of WAL, and in a tail that only the receiver has.

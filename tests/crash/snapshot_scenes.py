@@ -12,13 +12,17 @@ from tests.app.shelf import DOCS
 from tests.crash.postgres_stage import installed
 from tests.crash.scene import Scene
 from understudy.app.installation import Installation
+from understudy.app.recoveries import plan_requested_recovery
 from understudy.app.retention import decide, plan_for
 from understudy.app.snapshot_restores import plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.app.snapshots import plan_requested_snapshot
-from understudy.plan.plan import Plan
-from understudy.plan.request import BackupRequest, Choice
+from understudy.plan.plan import Plan, Procedure
+from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest
+from understudy.stack.models import Scenario
+from understudy.vocabulary.identifiers import Person
 
 RESTORED = "found"
+_SCENARIO = Scenario.COMPLETE_FAILURE.value
 FIGURES = {"duration_seconds", "manifest_sha256", "sealed_bytes", "stored_bytes", "parts", "free_bytes"}
 """Keys of proofs whose values are of the moment, or of how sealing came out: which contents share a part, an attempt that was cut
 off decides."""
@@ -34,7 +38,12 @@ _installed = cache(installed)
 """Once in each process, which plays one scene in one directory."""
 
 
-def _scene(plan: Callable[[Installation, Path], Plan | None], **caps: int) -> Scene:
+def _scene(
+    plan: Callable[[Installation, Path], Plan | None],
+    approved_by: Person | None = None,
+    points: tuple[str, ...] = ("*",),
+    **caps: int,
+) -> Scene:
     def planned(directory: Path) -> Plan:
         made = plan(_installed(directory), directory)
         assert made is not None
@@ -44,8 +53,10 @@ def _scene(plan: Callable[[Installation, Path], Plan | None], **caps: int) -> Sc
         plan=planned,
         world_for=lambda directory: _installed(directory).world_for,
         signer=lambda directory: _installed(directory).keys.evidence_signer,
+        approved_by=approved_by,
         caps={"sealer.*": 0, **caps, "*": 1},
         reads=_READS,
+        points=points,
     )
 
 
@@ -59,6 +70,20 @@ RESTORE = _scene(
     ),
     **{"targets.docs.write": 3},
 )
+# What a restore of a snapshot alone does not visit: what is no step of one of them, setting aside, and the sandbox.
+_OF_A_RECOVERY = ("stack/*", "docs/provision-target:places.*", "pics/release-target:*")
+_OF_A_DRILL = ("stack/*", "docs/provision-target:places.*", "logs/remove-sandbox:*")
+
+
+def _together(installation: Installation, procedure: Procedure) -> Plan:
+    parts = tuple(RecoveryRequest(procedure, name, Choice(), scenario=_SCENARIO) for name in installation.resource_names())
+    return plan_requested_recovery(installation, StackRequest(procedure, _SCENARIO, parts))
+
+
+RECOVERY = _scene(
+    lambda installation, directory: _together(installation, Procedure.RECOVERY), approved_by=Person("anna"), points=_OF_A_RECOVERY
+)
+DRILL = _scene(lambda installation, directory: _together(installation, Procedure.DRILL), points=_OF_A_DRILL)
 EXPIRY = _scene(
     lambda installation, directory: plan_for(installation, DOCS, decide(installation, DOCS, "near")),
     **{"stores.near.delete": 2},

@@ -9,7 +9,8 @@ from typing import Any, cast
 from tests.crash.postgres_scenes import RESTORED
 from tests.crash.postgres_stage import NEAR, ORDERS, PERSON, SilentWatcher, Stage
 from tests.servers.processes import wait_until
-from understudy.app.recoveries import Choice, plan_drill, plan_in_place, plan_restore, recover, restore
+from understudy.app.database_recoveries import plan_drill, plan_in_place, plan_restore
+from understudy.app.recoveries import Choice, recover, restore
 from understudy.plan.plan import Plan
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
@@ -137,6 +138,6 @@ def test_a_recovery_that_is_cancelled_midway_leaves_nothing_and_the_next_one_suc
     assert stage.servers() == []
     assert not stage.server.data.exists()
     assert stage.leftovers() == set()
-    assert recover(stage.installation, scenario, ORDERS, Choice(), SilentWatcher(), approved_by=PERSON).succeeded
+    assert recover(stage.installation, scenario, (ORDERS,), Choice(), SilentWatcher(), approved_by=PERSON).succeeded
     stage.assert_backups_whole("FIF")
     stage.assert_protected()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.app.shelf import FAR, NEAR, Shelf, tree
+from tests.app.shelves import LOGS, PICS, Shelves
 from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.snapshot_scenes import COPY_FIGURES, FIGURES, RESTORED
 from tests.room import new_path
@@ -126,3 +128,57 @@ def test_snapshots_that_are_let_go_of_killed_everywhere_leave_what_nobody_killed
         (snapshot,) = stage.snapshots()
         assert stage.parts() == {part.name for part in snapshot.parts}
         assert stage.restore().succeeded
+
+
+@pytest.fixture
+def stacks() -> Iterator[tuple[Shelves, Shelves]]:
+    """Three directories that depend on one another, kept: one stack that nobody disturbs, and one that is killed everywhere."""
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelves(directory)
+    made.write()
+    made.fill()
+    made.back_up_all()
+    copies = made.copied_to(new_path("calm")), made.copied_to(new_path("marched"))
+    made.close()
+    yield copies
+    for each in copies:
+        each.close()
+
+
+def test_a_recovery_of_several_killed_everywhere_ends_like_one_that_nobody_killed(stacks: tuple[Shelves, Shelves]) -> None:
+    calm, marched = stacks
+    kept = tree(calm.docs)
+    for stage in stacks:
+        (stage.docs / "notes.txt").write_text("scribbled over")
+        shutil.rmtree(stage.directory / "pics")
+    undisturbed(f"{SCENES}:RECOVERY", calm.directory)
+    points = march(f"{SCENES}:RECOVERY", marched.directory, PATIENCE_SECONDS).points
+    assert {
+        "docs/provision-target:places.set_aside#1:after",
+        "pics/release-target:targets.pics.finish#1:after",
+    } <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in stacks:
+        assert tree(stage.docs) == kept
+        assert [(path / "notes.txt").read_text() for path in stage.directory.glob("docs.before-*")] == ["scribbled over"]
+        assert {(stage.directory / name / "one").read_text() for name in (PICS, LOGS)} == {PICS, LOGS}
+        assert not list(stage.directory.rglob(".understudy-run*"))
+        assert scratch(stage) == []
+
+
+def test_a_drill_of_several_killed_everywhere_leaves_nothing(stacks: tuple[Shelves, Shelves]) -> None:
+    calm, marched = stacks
+    undisturbed(f"{SCENES}:DRILL", calm.directory)
+    points = march(f"{SCENES}:DRILL", marched.directory, PATIENCE_SECONDS).points
+    assert {
+        "docs/provision-target:places.claim#1:after",
+        "logs/remove-sandbox:places.remove#1:before",
+        "logs/remove-sandbox:places.remove#1:after",
+    } <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in stacks:
+        assert list((stage.state / "drills").iterdir()) == []
+        assert scratch(stage) == []

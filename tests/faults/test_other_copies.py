@@ -52,7 +52,7 @@ def the_backup(estate, repository=NEAR):
 
 
 def drilled(estate, choice=None):
-    return drill(estate.installation, Scenario.DATABASE_CORRUPTION, RESOURCE, choice or Choice(), SilentWatcher())
+    return drill(estate.installation, Scenario.DATABASE_CORRUPTION, (RESOURCE,), choice or Choice(), SilentWatcher())
 
 
 def test_where_the_first_repository_is_away_the_hint_names_the_other_that_holds_a_backup(estate):

@@ -78,7 +78,7 @@ def test_what_the_verification_makes_a_recovered_server_write_is_received_from_i
     before = newest(estate, NEAR)
     installation = estate.installation
     vars(installation)["instances"] = {RESOURCE: ServersThatWrite(installation.instances[RESOURCE])}
-    view = recover(installation, Scenario.DATA_LOSS, None, Choice(), SilentWatcher(), approved_by=Person("a test"))
+    view = recover(installation, Scenario.DATA_LOSS, (), Choice(), SilentWatcher(), approved_by=Person("a test"))
     assert expect_success(view)
     assert "lost" not in next(step.evidence.hint for step in view.steps if step.key == f"{RESOURCE}/await-wal-in-{NEAR}")
     timeline = proof_of(view, "promote")["timeline"]

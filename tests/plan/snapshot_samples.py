@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tests.plan.samples import FAR, NEAR, NOW
 from understudy.plan.snapshot import SnapshotFacts, SnapshotSubject, plan_snapshot
 from understudy.plan.snapshot_expiry import SnapshotsDecided, plan_snapshot_expiry
-from understudy.plan.snapshot_restore import HeldSnapshot, plan_snapshot_restore
+from understudy.plan.snapshot_restore import HeldSnapshot, SnapshotLanding, plan_snapshot_restore
 from understudy.plan.snapshot_retention import SnapshotFate, SnapshotRetentionDecision
 from understudy.repository.snapshots.manifest import SealedPart, SnapshotManifest
 from understudy.vocabulary.identifiers import BackupOrigin, PlanId, ResourceName, RunId, SnapshotLabel
@@ -62,7 +62,9 @@ def snapshot_plan(repositories=(NEAR, FAR), kind="files", **facts):
 
 
 def restore_plan(snapshot=NEW, place="/srv/found", only=None, repository=NEAR):
-    return plan_snapshot_restore(DOCS, HeldSnapshot(repository, snapshot), place, only, PlanId("restore"), "0" * 64)
+    return plan_snapshot_restore(
+        DOCS, HeldSnapshot(repository, snapshot), SnapshotLanding(place), only, PlanId("restore"), "0" * 64
+    )
 
 
 def snapshot_expiry_plan():

@@ -6,6 +6,7 @@ import pytest
 
 from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
 from tests.plan.snapshot_samples import restore_plan, snapshot_expiry_plan, snapshot_plan
+from tests.plan.stack_samples import stack_plan
 from tests.plan.test_expiry import expiry_plan
 from understudy.plan.backup import plan_backup
 from understudy.plan.fencing import OldServerFacts
@@ -215,6 +216,8 @@ PLANS = {
     "restore of a snapshot": restore_plan,
     "restore of a part of it": lambda: restore_plan(only="Verträge/2026"),
     "expiry of snapshots": snapshot_expiry_plan,
+    "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
+    "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),
     "restore of a chain to a name": lambda: plan_recovery(
         recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])
     ),

@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 
 from tests.plan.samples import ORDERS, backup_facts, backup_of, backup_subject, recovery_facts, recovery_wish
 from understudy.plan.backup import plan_backup
+from understudy.plan.following import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, next_request
 from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
-from understudy.plan.request import (
-    DAMAGE,
-    DAMAGED_COPIES,
-    REPLANNED_AS_FULL,
-    BackupRequest,
-    Choice,
-    RecoveryRequest,
-    next_request,
-    request_from_json,
-    request_to_json,
-)
+from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest, request_from_json, request_to_json
 from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.evidence import Evidence, Outcome
@@ -52,7 +43,7 @@ def failed(code, found="found", approved_by=None, **proof):
 
 
 def after(request, plan, *steps, state=RunState.FAILED, repositories=()):
-    return next_request(request, plan, state, steps, repositories)
+    return next_request(request, plan, state, steps, lambda name: repositories)
 
 
 @pytest.mark.parametrize("code", REPLANNED_AS_FULL)
@@ -181,7 +172,8 @@ choices = st.builds(
     without=st.frozensets(words, max_size=3),
 )
 backup_kinds = st.none() | st.sampled_from(BackupKind)
-requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sampled_from(BackupOrigin)) | st.builds(
+backups = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sampled_from(BackupOrigin))
+recoveries = st.builds(
     RecoveryRequest,
     st.sampled_from([Procedure.RESTORE, Procedure.DRILL, Procedure.RECOVERY]),
     st.just(ORDERS),
@@ -193,6 +185,17 @@ requests = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sam
     st.none() | st.builds(Disruption, st.just(NOON), st.sampled_from(KnownBy), st.just(NOON)),
     st.none() | st.lists(words, max_size=2).map(tuple),
 )
+disruptions = st.none() | st.builds(Disruption, st.just(NOON), st.sampled_from(KnownBy), st.just(NOON))
+together = st.builds(
+    StackRequest,
+    st.sampled_from([Procedure.DRILL, Procedure.RECOVERY]),
+    words,
+    st.lists(recoveries, max_size=3).map(tuple),
+    st.none() | words.map(Person),
+    disruptions,
+    st.booleans(),
+)
+requests = backups | recoveries | together
 
 
 @given(requests)

@@ -7,8 +7,9 @@ import pytest
 from tests.plan.samples import FAR, NEAR, NOW
 from tests.plan.snapshot_samples import DOCS, NEW, OLD, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
 from tests.plan.test_request import after, failed
+from understudy.plan.following import REPLANNED_ANEW
 from understudy.plan.plan import Hold, HoldKind, Procedure, When
-from understudy.plan.request import REPLANNED_ANEW, BackupRequest, Choice, RecoveryRequest
+from understudy.plan.request import BackupRequest, Choice, RecoveryRequest
 from understudy.plan.snapshot_restore import HeldSnapshot, choose_snapshot
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, SnapshotLabel

@@ -123,7 +123,7 @@ class Estate:
         return copy.start()
 
     def drill(self, choice: Choice) -> RunView:
-        return drill(self.installation, Scenario.DATA_LOSS, RESOURCE, choice, SilentWatcher())
+        return drill(self.installation, Scenario.DATA_LOSS, (RESOURCE,), choice, SilentWatcher())
 
     def command(self, *arguments: str, check: bool = True, program: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """The program itself, in a process of its own; ``program`` is started by that command line instead of being forked."""

@@ -18,7 +18,7 @@ def carried_out(server, database, *statements, role="keeper"):
 
 
 def drilled(estate):
-    return drill(estate.installation, Scenario.DATABASE_CORRUPTION, RESOURCE, Choice(), SilentWatcher())
+    return drill(estate.installation, Scenario.DATABASE_CORRUPTION, (RESOURCE,), Choice(), SilentWatcher())
 
 
 @pytest.mark.parametrize("flavour", [Flavour.DEBIAN_15, Flavour.WHEEL_18])

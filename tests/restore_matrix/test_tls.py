@@ -50,7 +50,7 @@ def test_the_stream_a_backup_a_drill_and_a_restore_of_a_server_that_takes_tls_an
     assert str(name).startswith("understudy_")
 
     key.rename(key.with_suffix(".elsewhere"))  # the server's private key is never on another host
-    expect_success(drill(estate.installation, Scenario.DATABASE_CORRUPTION, RESOURCE, Choice(), SilentWatcher()))
+    expect_success(drill(estate.installation, Scenario.DATABASE_CORRUPTION, (RESOURCE,), Choice(), SilentWatcher()))
     copy = server.sibling()
     expect_success(estate.restore(Choice(), copy.data))
     key.with_suffix(".elsewhere").rename(key)

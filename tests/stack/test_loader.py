@@ -150,6 +150,12 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
         ("{kind: files, path: /srv/d, backup: {full: 0 3 * * *}}", "backup.full", "the key full", "one of the keys schedule"),
         ("{kind: files, path: /srv/d, wal: {ship_every: 1s}}", "wal", "the key wal", "one of the keys kind, path, exclude"),
         ("{kind: files, path: /srv/recovery}", "path", "/srv/recovery", "a directory apart from repositories.near.url"),
+        ("{kind: files, path: /srv/d, drill: {directory: /srv/d/x}}", "drill.directory", "/srv/d/x", "drills must not touch"),
+        ("{kind: bucket, url: s3://abc, drill: {url: s3://abc/x}}", "drill.url", "s3://abc/x", "drills must not touch"),
+        ("{kind: files, path: /srv/d, priority: p1}", "priority", "p1", "P1, P2 or P3"),
+        ("{kind: files, path: /srv/d, depends_on: [order]}", "depends_on[0]", "order", "did you mean orders?"),
+        ("{kind: files, path: /srv/d, depends_on: [orders, orders]}", "depends_on[1]", "orders", "each resource once"),
+        ("{kind: files, path: /srv/d, depends_on: [docs]}", "depends_on[0]", "docs", "docs depends on docs"),
         ("{kind: bucket, url: file:///srv/d}", "url", "file:///srv/d", "s3://bucket"),
         ("{kind: bucket, url: s3://abc, secret_key: env:X}", "secret_key", "secret_key", "access_key beside it"),
         ("files of ours", "", "files of ours", "keys and values, kind (postgres, files, bucket) among them"),
@@ -168,6 +174,17 @@ def test_a_bucket_may_not_be_kept_in_itself():
     assert "a place apart from repositories.near.url" in found.expected
     elsewhere = "  images: {kind: bucket, url: s3://shop/images, endpoint: 'http://localhost:1'}"
     assert load(file_with(resource=elsewhere, repository="url: s3://shop")).resources["images"].url == "s3://shop/images"
+
+
+def test_a_circle_of_dependencies_is_told_once_and_all_the_way_round():
+    others = """\
+    depends_on: [web]
+  web: {kind: files, path: /srv/web, depends_on: [docs, logs]}
+  docs: {kind: files, path: /srv/docs, depends_on: [orders]}
+  logs: {kind: files, path: /srv/logs}"""
+    found = only_mistake(file_with(resource=others))
+    assert (found.path, found.value) == ("resources.orders.depends_on[0]", "web")
+    assert "orders depends on web depends on docs depends on orders" in found.expected
 
 
 def test_directories_that_are_only_read_may_lie_in_one_another():

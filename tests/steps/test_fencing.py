@@ -9,16 +9,18 @@ from tests.restore_matrix.estate import SilentWatcher, failed_step, proof_of
 from tests.servers.postgres import PostgresServer
 from tests.steps.protected import step_of, world_of
 from understudy.app.carrying_out import carry_out
+from understudy.app.database_recoveries import plan_in_place
 from understudy.app.proving import verify_evidence
-from understudy.app.recoveries import Choice, plan_in_place, recover
+from understudy.app.recoveries import Choice, recover
 from understudy.cli.exit_codes import ExitCode
 from understudy.records.run import StepState
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import Person
+from understudy.vocabulary.identifiers import Person, ResourceName
 
 ANNA = Person("anna")
 SCENARIO = Scenario.DATABASE_CORRUPTION
+ORDERS = ResourceName("orders")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def test_an_old_server_that_still_answers_refuses_the_recovery_and_nothing_is_to
     installation = protected.installation()
     runs = installation.records.runs()
     with pytest.raises(Refusal) as refusal:
-        recover(installation, SCENARIO, None, Choice(), SilentWatcher(), approved_by=ANNA)
+        recover(installation, SCENARIO, (), Choice(), SilentWatcher(), approved_by=ANNA)
     assert refusal.value.code == "old_server_not_fenced"
     assert "--override-fence" in refusal.value.hint
     assert installation.records.runs() == runs, "nobody was asked"
@@ -46,7 +48,7 @@ def test_an_old_server_that_still_answers_refuses_the_recovery_and_nothing_is_to
 
 
 def test_the_fence_refuses_by_itself_what_was_not_there_when_a_person_was_asked(protected):
-    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, None, Choice())
+    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, ORDERS, Choice())
     installation = protected.installation()
     view = carry_out(installation, plan, SilentWatcher(), ANNA)
     assert failed_step(view) == ("fence-old-server", "old_server_not_fenced")
@@ -57,7 +59,7 @@ def test_the_fence_refuses_by_itself_what_was_not_there_when_a_person_was_asked(
 
 def test_a_server_that_nobody_agreed_to_stop_is_not_stopped(protected):
     installation = protected.installation(url=gone_from(protected))
-    plan = plan_in_place(installation, SCENARIO, None, Choice())
+    plan = plan_in_place(installation, SCENARIO, ORDERS, Choice())
     fence = replace(step_of(plan, "fence-old-server"), place=protected.place)
     assert fence.agreed_to_stop is False
     with pytest.raises(Refusal) as refusal:
@@ -71,7 +73,7 @@ def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected)
     installation = protected.installation(
         f"recover: {{directory: {directory}, port: {server.port}, programs: {server.programs}}}"
     )
-    plan = plan_in_place(installation, SCENARIO, None, Choice(), fence_override_by=ANNA)
+    plan = plan_in_place(installation, SCENARIO, ORDERS, Choice(), fence_override_by=ANNA)
     until_restored = [each.step.key for each in plan.steps].index("orders/restore-base-backup") + 1
     view = carry_out(installation, replace(plan, steps=plan.steps[:until_restored]), SilentWatcher(), ANNA)
     assert [step.state for step in view.steps if step.state is not StepState.SKIPPED] == [StepState.SUCCEEDED] * until_restored
@@ -85,17 +87,17 @@ def test_a_named_person_overrides_the_fence_and_the_evidence_says_who(protected)
 
 def test_nobody_overrides_what_was_not_in_the_way(protected):
     installation = protected.installation(url=gone_from(protected))
-    fence = step_of(plan_in_place(installation, SCENARIO, None, Choice(), ANNA), "fence-old-server")
+    fence = step_of(plan_in_place(installation, SCENARIO, ORDERS, Choice(), ANNA), "fence-old-server")
     fenced = fence.run(world_of(installation))
     assert (fenced.claim, fenced.proof["overridden_by"]) == ("the old server accepts no writes", None)
 
 
 @pytest.mark.parametrize("override", [None, ANNA])
 def test_another_cluster_at_the_address_refuses_the_recovery_whoever_overrides(protected, stranger, override):
-    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, None, Choice(), override)
+    plan = plan_in_place(protected.installation(url=gone_from(protected)), SCENARIO, ORDERS, Choice(), override)
     installation = protected.installation(url=stranger.url)
     for look in (
-        lambda: plan_in_place(installation, SCENARIO, None, Choice(), override),
+        lambda: plan_in_place(installation, SCENARIO, ORDERS, Choice(), override),
         lambda: step_of(plan, "fence-old-server").run(world_of(installation)),
     ):
         with pytest.raises(Refusal) as refusal:
@@ -107,7 +109,7 @@ def test_another_cluster_at_the_address_refuses_the_recovery_whoever_overrides(p
 def test_a_host_that_never_saw_the_old_server_tells_another_cluster_by_the_backup(protected, stranger):
     installation = replace(protected.installation(url=stranger.url), state=protected.desk.directory / "state-elsewhere")
     installation.state.mkdir()
-    fence = step_of(plan_in_place(protected.installation(), SCENARIO, None, Choice(), ANNA), "fence-old-server")
+    fence = step_of(plan_in_place(protected.installation(), SCENARIO, ORDERS, Choice(), ANNA), "fence-old-server")
     (protected.desk.directory / "url").write_text(stranger.url)
     with pytest.raises(Refusal) as refusal:
         fence.run(world_of(installation))

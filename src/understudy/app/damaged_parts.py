@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import cast
 
 from understudy.app.installation import Installation
+from understudy.plan.following import DAMAGE
 from understudy.plan.plan import Procedure
-from understudy.plan.request import DAMAGE
 from understudy.records.run import RunState
 from understudy.repository.snapshots.reading import PART_IN_HAND
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName

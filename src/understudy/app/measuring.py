@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from understudy.app.installation import Installation
-from understudy.app.run_view import RunView
-from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point
+from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
+from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point, judge_snapshot_point
 from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
-from understudy.records.run import RunState, StepRecord
+from understudy.plan.stack_recovery import planned_disruption
+from understudy.records.run import RunState, StepRecord, StepState
 from understudy.runner.plan_json import plan_from_json
 from understudy.stack.models import Scenario
-from understudy.steps.fence_old_server import FenceOldServer
-from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_from_json
+from understudy.steps.check_prerequisites import CheckPrerequisites
+from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.evidence import Outcome
-from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import Json
+from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import TargetKind
 
 
@@ -58,38 +61,138 @@ class MeasuredRecovery:
         return all(verdict is ObjectiveVerdict.MET for verdict in verdicts)
 
 
-def measure(installation: Installation, view: RunView) -> MeasuredRecovery:
+@dataclass(frozen=True, slots=True)
+class MeasuredStack:
+    """Several resources that were recovered together, each by itself and all of them as one."""
+
+    scenario: str
+    disruption: Disruption
+    priorities: Mapping[str, str]
+    """Of each resource, as urgent as it was taken to be; in the order of their turns."""
+    parts: Mapping[str, MeasuredRecovery]
+    """By resource, in the order of their turns."""
+    measurement: RunMeasurement
+    """Of the whole: until the last of them was validated."""
+    recovery_times: Mapping[str, timedelta | None]
+    """By priority: until the last of that priority was validated; None while one of them is not."""
+    objectives: Objectives
+    target: timedelta | None
+    target_verdict: ObjectiveVerdict
+
+    @property
+    def met(self) -> bool:
+        """Every objective is known to be met, of the whole and of each part."""
+        return self.measurement.verdict is ObjectiveVerdict.MET and all(part.met for part in self.parts.values())
+
+
+def measure(installation: Installation, view: RunView) -> MeasuredRecovery | MeasuredStack:
     """By the disruption that the plan of a real recovery names; a drill counts from its first attempt's submission.
 
     Raises:
         GiveUp: ``plan_unreadable``.
     """
     plan = plan_of(installation, view)
-    disruption = _disruption(plan) or Disruption.exactly(view.began, KnownBy.COMMAND)
+    disruption = planned_disruption(plan) or Disruption.exactly(view.began, KnownBy.COMMAND)
+    if not any(isinstance(each.step, CheckPrerequisites) for each in plan.steps):
+        resource = ResourceName(view.steps[0].key.partition("/")[0])
+        return _measure_one(installation, view, plan, resource, disruption)
+    return _measure_stack(installation, view, plan, disruption)
+
+
+def _measure_stack(installation: Installation, view: RunView, plan: Plan, disruption: Disruption) -> MeasuredStack:
     scenario = installation.stack.objective_of(Scenario(view.run.subject))
-    resource = ResourceName(view.steps[0].key.partition("/")[0])
-    tier_name = installation.resource(resource).tier
+    parts: dict[str, MeasuredRecovery] = {}
+    priorities: dict[str, str] = {}
+    records: list[MeasuredStep] = []
+    planned: dict[StepKey, Phase] = {}
+    plans = {view.run.run: plan}
+    views = views_by_resource(view)
+    for name in _turns_of(installation, view):
+        own = views[name]
+        its_plan = plans.setdefault(own.run.run, plan_of(installation, own))
+        counted = planned_disruption(its_plan, name) or disruption
+        parts[name] = _measure_one(installation, own, its_plan, ResourceName(name), replace(disruption, latest=counted.latest))
+        look = next(each.step for each in its_plan.steps if isinstance(each.step, CheckPrerequisites))
+        priorities[name] = look.priorities[name]
+        planned |= _planned_of(its_plan, name)
+        records += _measured_steps(own, planned)
+    planned |= {each.step.key: each.step.PHASE for each in plan.steps if isinstance(each.step, CheckPrerequisites)}
+    records += _measured_steps(replace(view, steps=view.steps[:1]), planned)
+    now = view.run.ended or installation.clock.now()
+
+    def measured(objective: timedelta | None) -> RunMeasurement:
+        return measure_run(records, planned, disruption.at, objective, now, failed=view.run.state is RunState.FAILED)
+
+    return MeasuredStack(
+        scenario=view.run.subject,
+        disruption=disruption,
+        priorities=priorities,
+        parts=parts,
+        measurement=measured(scenario.rto),
+        recovery_times=_by_priority(priorities, parts),
+        objectives=Objectives(scenario.rto, scenario.rpo),
+        target=scenario.target,
+        target_verdict=measured(scenario.target).verdict,
+    )
+
+
+def _turns_of(installation: Installation, view: RunView) -> tuple[str, ...]:
+    """Of the first run, which was about everything that was asked for; those that follow are about what is left of it."""
+    while view.follows is not None:
+        view = view.follows
+    return next(each.step.resources for each in plan_of(installation, view).steps if isinstance(each.step, CheckPrerequisites))
+
+
+def _by_priority(priorities: Mapping[str, str], parts: Mapping[str, MeasuredRecovery]) -> dict[str, timedelta | None]:
+    times: dict[str, timedelta | None] = {}
+    for priority in sorted(set(priorities.values())):
+        taken = [parts[name].measurement.recovery_time for name, own in priorities.items() if own == priority]
+        known = [each for each in taken if each is not None]
+        times[priority] = max(known) if len(known) == len(taken) else None
+    return times
+
+
+def _planned_of(plan: Plan, resource: str) -> dict[StepKey, Phase]:
+    steps = (each.step for each in plan.steps)
+    return {step.key: step.PHASE for step in steps if not is_of_the_whole(step.key) and step.key.startswith(f"{resource}/")}
+
+
+def _measured_steps(view: RunView, planned: Mapping[StepKey, Phase]) -> list[MeasuredStep]:
+    """Without those that were left out because something before them failed: that they were skipped proves nothing."""
+    ran = (step for step in view.steps if step.error is None or step.state is not StepState.SKIPPED)
+    return [MeasuredStep(step.key, planned[step.key], step.evidence) for step in ran if step.evidence is not None]
+
+
+def _measure_one(
+    installation: Installation, view: RunView, plan: Plan, resource: ResourceName, disruption: Disruption
+) -> MeasuredRecovery:
+    scenario = installation.stack.objective_of(Scenario(view.run.subject))
     tier = installation.stack.tier_of(resource)
-    planned = {each.step.key: each.step.PHASE for each in plan.steps}
-    records = [MeasuredStep(step.key, planned[step.key], step.evidence) for step in view.steps if step.evidence is not None]
+    planned = _planned_of(plan, resource)
+    records = _measured_steps(view, planned)
     now = view.run.ended or installation.clock.now()
     failed = view.run.state is RunState.FAILED
+    is_database = installation.is_database(resource)
 
     def measured(objective: timedelta | None) -> RunMeasurement:
         return measure_run(records, planned, disruption.at, objective, now, failed=failed)
 
+    if is_database:
+        point = _recovery_point(view, disruption.latest, scenario.rpo)
+    else:
+        point = _snapshot_point(view, plan, resource, disruption.latest, scenario.rpo)
     return MeasuredRecovery(
         resource=resource,
         disruption=disruption,
         measurement=measured(scenario.rto),
-        recovery_point=_recovery_point(view, disruption.latest, scenario.rpo),
+        recovery_point=point,
         objectives=Objectives(scenario.rto, scenario.rpo),
         target=scenario.target,
         target_verdict=measured(scenario.target).verdict,
-        tier=tier_name,
+        tier=installation.resource(resource).tier,
         tier_objectives=Objectives(tier.rto, tier.rpo),
         tier_verdict=measured(tier.rto).verdict,
-        beats=installation.postgres(resource).heartbeat is not None,
+        beats=is_database and installation.postgres(resource).heartbeat is not None,
         unprotected=tuple(_left_out(view.steps)),
     )
 
@@ -110,9 +213,12 @@ def plan_of(installation: Installation, view: RunView) -> Plan:
         ) from error
 
 
-def _disruption(plan: Plan) -> Disruption | None:
-    fence = next((each.step for each in plan.steps if isinstance(each.step, FenceOldServer)), None)
-    return disruption_from_json(fence.disrupted) if fence is not None and fence.disrupted is not None else None
+def _snapshot_point(view: RunView, plan: Plan, resource: str, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:
+    """None where an older snapshot was asked for than the newest."""
+    restores = (each.step for each in plan.steps if isinstance(each.step, RestoreSnapshot))
+    if any(restore.resource == resource and restore.of_the_past for restore in restores):
+        return None
+    return judge_snapshot_point(_moment(_proof(view, "restore-snapshot").get("snapshot_started")), disrupted, objective)
 
 
 def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from understudy.app.backups import backup_subject
 from understudy.app.carrying_out import Asked, Watcher, carry_out
-from understudy.app.disruption import disruption_at, disruption_beside
-from understudy.app.free_directory import require_free_directory
-from understudy.app.holdings import holdings_of
-from understudy.app.identities import new_plan_id
+from understudy.app.database_recoveries import plan_drill, plan_in_place, plan_restore
+from understudy.app.disruption import disruption_at
 from understudy.app.installation import Installation
-from understudy.app.landing import landing_of, recovery_place, short_socket_directory
-from understudy.app.old_server import Looking, look_for_old_server, unseen, with_old_timeline
+from understudy.app.old_server import Looking, unseen
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
 from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
-from understudy.app.sources import other_copies_told, source_first, source_that_will_do
-from understudy.app.spooled import with_spooled
-from understudy.plan.fencing import OldServerFacts
-from understudy.plan.landing import Landing, require_configuration
-from understudy.plan.plan import Mode, Plan, Procedure
-from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
-from understudy.plan.request import DAMAGE, Choice, RecoveryRequest, Request
-from understudy.plan.restore_choice import require_known_tablespaces
-from understudy.ports.instance import InstancePlace
-from understudy.repository.at_once import processors
-from understudy.repository.manifests import BackupManifest
-from understudy.repository.server_manifest import parse_server_manifest
+from understudy.app.sources import other_copies_told, source_first
+from understudy.app.stack_recoveries import lost_since, plan_requested_stack, require_choice_of_several, wanted_resources
+from understudy.plan.plan import Plan, Procedure
+from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, Request, StackRequest
+from understudy.plan.stack_recovery import planned_disruption
 from understudy.stack.models import Scenario
-from understudy.steps.fence_old_server import FenceOldServer
-from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
-from understudy.vocabulary.disruption import Disruption, disruption_from_json
-from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
-from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
 
 _log = logging.getLogger(__name__)
-
-_STANDARD_PORT = 5432
-_STAGED_SEGMENTS = 20
-"""Room for the WAL that is fetched ahead."""
 
 
 def restore(installation: Installation, resource: str, place: Path | str, choice: Choice, watcher: Watcher) -> RunView:
@@ -70,17 +52,41 @@ def _require_whole(resource: str, choice: Choice) -> None:
         )
 
 
-def drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice, watcher: Watcher) -> RunView:
-    """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``plan_drill`` and ``carry_out`` do."""
-    name = _one_resource(installation, resource)
-    request = RecoveryRequest(Procedure.DRILL, name, choice, scenario=scenario.value)
+def drill(installation: Installation, scenario: Scenario, resources: Sequence[str], choice: Choice, watcher: Watcher) -> RunView:
+    """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``wanted_resources``,
+    ``require_choice_of_several``, ``plan_drill``, ``plan_requested_stack`` and ``carry_out`` do.
+
+    Args:
+        resources: Names of what is lost; empty: what the scenario takes where there is no choice.
+    """
+    names = wanted_resources(installation, scenario, resources)
+    request = _requested(installation, Procedure.DRILL, scenario, names, choice)
     return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
+
+
+def _requested(
+    installation: Installation, procedure: Procedure, scenario: Scenario, names: Sequence[ResourceName], choice: Choice
+) -> RecoveryRequest | StackRequest:
+    """One database alone is a plan of its own."""
+    require_choice_of_several(names, choice)
+    parts = tuple(
+        RecoveryRequest(procedure, name, _fitting(installation, name, names, choice), scenario=scenario.value) for name in names
+    )
+    alone = len(names) == 1 and installation.is_database(names[0]) and scenario is not Scenario.COMPLETE_FAILURE
+    return parts[0] if alone else StackRequest(procedure, scenario.value, parts)
+
+
+def _fitting(installation: Installation, name: ResourceName, names: Sequence[ResourceName], choice: Choice) -> Choice:
+    """Tablespaces that are named for one of several are those of the databases among them."""
+    if len(names) == 1 or installation.is_database(name):
+        return choice
+    return replace(choice, tablespaces=None)
 
 
 def recover(
     installation: Installation,
     scenario: Scenario,
-    resource: str | None,
+    resources: Sequence[str],
     choice: Choice,
     watcher: Watcher,
     *,
@@ -93,43 +99,59 @@ def recover(
     """Carry out the scenario for real, where the stack file says.
 
     What may refuse it is looked at first, before anybody is asked and before anything is written. It writes to the repositories
-    (the last WAL, the base backup afterwards), so they must be this controller's, or be taken over, which happens once somebody
-    has agreed. Only the one that it reads from must be there.
+    of databases (the last WAL, the base backup afterwards), so they must be this controller's, or be taken over, which happens
+    once somebody has agreed. Only the one that it reads from must be there.
 
     Args:
+        resources: As for ``drill``.
         since: When the service was lost, as a person knows it.
         looking: Entered while other hosts are asked.
 
     Raises:
-        Refusal: ``controller_superseded``; and as ``plan_in_place`` and ``carry_out`` do.
+        Refusal: ``controller_superseded``; and as ``wanted_resources``, ``require_choice_of_several``, ``plan_in_place``,
+            ``plan_requested_stack`` and ``carry_out`` do.
     """
     began = installation.clock.now()
-    name = _one_resource(installation, resource)
-    source, *others = source_first(installation, name, choice.repository)
-    with other_copies_told(installation, name, choice):
-        made_repository(installation, source).describe()  # preparing would make one, and there is nothing to recover from
-    request = RecoveryRequest(
-        Procedure.RECOVERY,
-        name,
-        choice,
-        scenario=scenario.value,
-        approved_by=approved_by,
-        fence_override_by=fence_override_by,
-        disruption=disruption_at(installation, name, began, since),
-        take_over=take_over,
-    )
+    names = wanted_resources(installation, scenario, resources)
+    databases = [name for name in names if installation.is_database(name)]
+    for name in databases:
+        with other_copies_told(installation, name, choice):
+            # Preparing would make one, and there is nothing to recover from.
+            made_repository(installation, source_first(installation, name, choice.repository)[0]).describe()
+
+    def as_agreed(part: RecoveryRequest) -> RecoveryRequest:
+        counted = disruption_at(installation, part.resource, began, since) if part.resource in databases else None
+        return replace(
+            part, approved_by=approved_by, fence_override_by=fence_override_by, disruption=counted, take_over=take_over
+        )
+
+    request = _requested(installation, Procedure.RECOVERY, scenario, names, choice)
+    if isinstance(request, StackRequest):
+        parts = tuple(map(as_agreed, request.parts))
+        request = replace(request, parts=parts, approved_by=approved_by, disruption=lost_since(parts, began, since))
+    else:
+        request = as_agreed(request)
     plan = plan_requested_recovery(installation, request, looking)
-    request = replace(request, disruption=_counted_from(plan))  # the runs that follow find no old server any more
-    with other_copies_told(installation, name, choice):
-        prepare_repository(installation, source, claim=not take_over)
-    for other in others:
-        _prepare_if_there(installation, other, claim=not take_over)
+    request = _counted_as_planned(request, plan)
+    for name in databases:
+        _prepare_to_write(installation, name, choice, claim=not take_over)
     return _carry_out(installation, request, plan, watcher)
 
 
-def _counted_from(plan: Plan) -> Disruption | None:
-    fences = (each.step for each in plan.steps if isinstance(each.step, FenceOldServer))
-    return next((disruption_from_json(fence.disrupted) for fence in fences if fence.disrupted is not None), None)
+def _prepare_to_write(installation: Installation, name: ResourceName, choice: Choice, *, claim: bool) -> None:
+    source, *others = source_first(installation, name, choice.repository)
+    with other_copies_told(installation, name, choice):
+        prepare_repository(installation, source, claim=claim)
+    for other in others:
+        _prepare_if_there(installation, other, claim=claim)
+
+
+def _counted_as_planned(request: RecoveryRequest | StackRequest, plan: Plan) -> RecoveryRequest | StackRequest:
+    """The runs that follow find no old server any more, so what was seen of it when this one was planned holds for them, too."""
+    if isinstance(request, RecoveryRequest):
+        return replace(request, disruption=planned_disruption(plan, request.resource))
+    parts = tuple(replace(part, disruption=planned_disruption(plan, part.resource)) for part in request.parts)
+    return replace(request, parts=parts, disruption=planned_disruption(plan))
 
 
 def _prepare_if_there(installation: Installation, repository: RepositoryName, *, claim: bool) -> None:
@@ -140,16 +162,18 @@ def _prepare_if_there(installation: Installation, repository: RepositoryName, *,
         _log.warning("%s cannot be written to now: %s", repository, error)
 
 
-def _carry_out(installation: Installation, request: RecoveryRequest, plan: Plan, watcher: Watcher) -> RunView:
+def _carry_out(installation: Installation, request: RecoveryRequest | StackRequest, plan: Plan, watcher: Watcher) -> RunView:
     asked = Asked(request, lambda following: plan_requested_recovery(installation, following))
     return carry_out(installation, plan, watcher, request.approved_by, asked)
 
 
 def plan_requested_recovery(installation: Installation, request: Request, looking: Looking = unseen) -> Plan:
-    """Raises as ``plan_restore``, ``plan_drill`` and ``plan_in_place`` do; ``signer_not_named``."""
-    if not isinstance(request, RecoveryRequest):
+    """Raises as ``plan_restore``, ``plan_drill``, ``plan_in_place`` and ``plan_requested_stack`` do; ``signer_not_named``."""
+    if isinstance(request, BackupRequest):
         raise TypeError(f"not asked for a recovery: {request}")
     installation.require_believed_signer(own_key_will_do=request.procedure is not Procedure.RECOVERY)
+    if isinstance(request, StackRequest):
+        return plan_requested_stack(installation, request, lambda part: plan_requested_recovery(installation, part, looking))
     resource, choice = request.resource, request.choice
     if not installation.is_database(resource):
         return plan_requested_snapshot_restore(installation, request)
@@ -171,226 +195,3 @@ def _taking_over(plan: Plan) -> Plan:
         for each in plan.steps
     )
     return replace(plan, steps=tuple(steps))
-
-
-def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
-    """
-    Raises:
-        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
-    """
-    installation.postgres(resource)
-    require_free_directory(installation, directory)
-    return _plan(
-        installation,
-        ResourceName(resource),
-        choice,
-        procedure=Procedure.RESTORE,
-        mode=Mode.ROUTINE,
-        subject=resource,
-        place=_closed_place(str(directory.absolute())),
-        # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
-        tablespaces=choice.tablespaces or {},
-    )
-
-
-def plan_drill(installation: Installation, scenario: Scenario, resource: str | None, choice: Choice) -> Plan:
-    """In a directory named after the plan, everything else beside it; so that nothing is left once the steps have removed theirs.
-
-    Raises:
-        Refusal: as ``plan_restore`` does.
-    """
-    name = _one_resource(installation, resource)
-    plan_id = new_plan_id(installation.clock, Procedure.DRILL)
-    drills = Path(installation.postgres(name).drill.directory or installation.state / "drills")
-    drills.mkdir(parents=True, exist_ok=True, mode=0o711)
-    directory = str(drills / plan_id)
-    return _plan(
-        installation,
-        name,
-        choice,
-        procedure=Procedure.DRILL,
-        mode=Mode.DRILL,
-        subject=scenario.value,
-        place=_closed_place(directory),
-        tablespaces=None,
-        plan_id=plan_id,
-    )
-
-
-def plan_in_place(
-    installation: Installation,
-    scenario: Scenario,
-    resource: str | None,
-    choice: Choice,
-    fence_override_by: Person | None = None,
-    disruption: Disruption | None = None,
-    looking: Looking = unseen,
-    old_directories: tuple[str, ...] | None = None,
-) -> Plan:
-    """The real recovery, where the stack file says. Asks the old server's addresses whether anybody answers there.
-
-    Raises:
-        Refusal: ``recover_place_missing``, ``configuration_missing``, ``socket_directory_unusable``, ``log_unusable``,
-            ``old_server_not_fenced``, ``address_taken``, ``since_implausible``; and as ``plan_restore`` does.
-    """
-    name = _one_resource(installation, resource)
-    settings = installation.postgres(name)
-    if settings.recover is None:
-        raise Refusal(
-            "recover_place_missing",
-            found=f"the stack file does not say where {name} is to come up again",
-            expected=f"resources.{name}.recover with a directory",
-            hint=f"add it, or restore into a directory of your choice: understudy restore {name} --to DIRECTORY",
-        )
-    landing = landing_of(name, settings)
-    plan = _plan(
-        installation,
-        name,
-        choice,
-        procedure=Procedure.RECOVERY,
-        mode=Mode.FAILOVER,
-        subject=scenario.value,
-        place=recovery_place(name, settings.recover, installation.instances[name].owner),
-        tablespaces={**settings.recover.tablespaces, **(choice.tablespaces or {})},
-        set_aside=True,
-        fence_override_by=fence_override_by,
-        landing=landing,
-        disruption=disruption,
-        looking=looking,
-        old_directories=old_directories,
-    )
-    if landing.configuration is None:
-        _require_configuration_in_backup(installation, name, plan)
-    return plan
-
-
-def _require_configuration_in_backup(installation: Installation, name: ResourceName, plan: Plan) -> None:
-    """
-    Raises:
-        Refusal: ``configuration_missing``.
-    """
-    step = next(each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup))
-    repository = installation.repository(RepositoryName(step.repository))
-    try:
-        backup = repository.backup(name, SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1]))
-        listed = parse_server_manifest(b"".join(repository.read_server_manifest(backup)))
-    except GiveUp as error:
-        if error.code in DAMAGE:
-            return  # the run meets it, too, and goes on from an older backup
-        raise
-    require_configuration(name, backup.label, listed.files)
-
-
-def _closed_place(directory: str) -> InstancePlace:
-    """Of a server that nobody but Understudy uses."""
-    return InstancePlace(directory, short_socket_directory(directory), _STANDARD_PORT)
-
-
-def _plan(
-    installation: Installation,
-    name: ResourceName,
-    choice: Choice,
-    *,
-    procedure: Procedure,
-    mode: Mode,
-    subject: str,
-    place: InstancePlace,
-    tablespaces: Mapping[str, str] | None,
-    set_aside: bool = False,
-    fence_override_by: Person | None = None,
-    plan_id: PlanId | None = None,
-    landing: Landing | None = None,
-    disruption: Disruption | None = None,
-    looking: Looking = unseen,
-    old_directories: tuple[str, ...] | None = None,
-) -> Plan:
-    """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
-    with other_copies_told(installation, name, choice):
-        source, holdings = source_that_will_do(
-            installation,
-            name,
-            choice,
-            lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
-        )
-    repositories = source_first(installation, name, source)
-    holdings = with_spooled(installation, source, holdings)
-    settings = installation.postgres(name)
-    require_known_tablespaces(holdings.backups, choice.tablespaces or {})
-    wish = RecoveryWish(
-        resource=name,
-        procedure=procedure,
-        mode=mode,
-        subject=subject,
-        repository=source,
-        repositories=repositories,
-        target=choice.target,
-        place=place,
-        processors=processors(),
-        tablespaces=_by_oid(holdings.backups, tablespaces, place),
-        checks=tuple(_check_fields(check.model_dump(exclude_none=True)) for check in settings.checks),
-        heartbeat_database=settings.heartbeat.database if settings.heartbeat else None,
-        staging_directory=f"{place.directory}.wal",
-        timeline=choice.timeline,
-        label=choice.label,
-        set_aside=set_aside,
-        fence_override_by=fence_override_by,
-        landing=landing,
-        disruption=disruption,
-        old_directories=old_directories,
-        reprotection=backup_subject(installation, name, repositories),
-        ship_every=settings.wal.ship_every,
-    )
-    old_server, old_timeline = OldServerFacts(), None
-    if mode is Mode.FAILOVER:
-        if old_directories is None and choice.timeline is None:
-            old_timeline, holdings = with_old_timeline(place.directory, holdings)
-        old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
-        wish = replace(wish, disruption=disruption_beside(installation, name, disruption, old_server))
-    facts = RecoveryFacts(
-        now=installation.clock.now(),
-        plan_id=plan_id or new_plan_id(installation.clock, procedure),
-        stack_digest=installation.digest,
-        backups=holdings.backups,
-        histories=holdings.histories,
-        wal=holdings.wal,
-        damaged_histories=holdings.damaged_histories,
-        programs_major=installation.instances[name].major(),
-        staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
-        old_server=old_server,
-        old_timeline=old_timeline,
-    )
-    return plan_recovery(wish, facts)
-
-
-def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:
-    tablespaces = {tablespace for backup in backups for tablespace in backup.tablespaces}
-    if named is None:
-        return {tablespace.oid: f"{place.directory}-tablespace-{tablespace.oid}" for tablespace in tablespaces}
-    return {tablespace.oid: named[tablespace.name] for tablespace in tablespaces if tablespace.name in named}
-
-
-def _check_fields(check: Mapping[str, object]) -> Mapping[str, str]:
-    return {name: str(value) for name, value in check.items()}
-
-
-def _one_resource(installation: Installation, resource: str | None) -> ResourceName:
-    """The one that was named, or the only one that there is."""
-    if resource is not None:
-        installation.postgres(resource)
-        return ResourceName(resource)
-    names = installation.database_names()
-    if not names:
-        raise Refusal(
-            "no_such_resource",
-            found="the stack file names no database",
-            expected="a resource of kind postgres: the scenarios that are known are those of databases",
-            hint="directories and buckets come back with understudy restore NAME",
-        )
-    if len(names) != 1:
-        raise Refusal(
-            "no_such_resource",
-            found="no resource was named, and the stack has several databases",
-            expected=f"one of {', '.join(names)}",
-            hint="name it: --resource NAME",
-        )
-    return names[0]

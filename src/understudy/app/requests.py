@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from understudy.app.installation import Installation
+from understudy.plan.following import next_request
 from understudy.plan.plan import Plan
-from understudy.plan.request import Request, next_request, request_from_json, request_to_json
+from understudy.plan.request import Request, request_from_json, request_to_json
 from understudy.records.requests import ALREADY_FOLLOWED
 from understudy.records.run import RecordedError, RequestRecord
 from understudy.records.state_database import as_state_faults
@@ -51,8 +52,7 @@ def go_on(installation: Installation, request: RequestRecord, plan_request: Plan
     try:
         plan = plan_from_json(records.plan(last))
         asked = request_from_json(request.asked)
-        repositories = installation.repository_names(asked.resource)
-        wanted = next_request(asked, plan, records.run(last).state, records.steps(last), repositories)
+        wanted = next_request(asked, plan, records.run(last).state, records.steps(last), installation.repository_names)
         if wanted is None:
             records.requests.end(request.request, last)
             return None

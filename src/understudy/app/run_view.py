@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from understudy.app.installation import Installation
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord
-from understudy.vocabulary.identifiers import RunId
+from understudy.steps.check_prerequisites import CheckPrerequisites
+from understudy.vocabulary.identifiers import RunId, StepKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,27 @@ def view_of(installation: Installation, run: RunId) -> RunView:
     record = installation.records.run(run)
     follows = None if record.follows is None else view_of(installation, record.follows)
     return RunView(record, installation.records.steps(run), installation.clock.now(), follows)
+
+
+def views_by_resource(view: RunView) -> dict[str, RunView]:
+    """Of each resource that the request is about its steps alone, in the newest run that had any; the run's state is its own."""
+    found: dict[str, RunView] = {}
+    at: RunView | None = view
+    while at is not None:
+        own: dict[str, list[StepRecord]] = {}
+        for step in at.steps:
+            if not is_of_the_whole(step.key):
+                own.setdefault(step.key.partition("/")[0], []).append(step)
+        for name, steps in own.items():
+            found.setdefault(name, replace(at, run=replace(at.run, state=_state_of(at.run.state, steps)), steps=tuple(steps)))
+        at = at.follows
+    return found
+
+
+def is_of_the_whole(step: StepKey) -> bool:
+    """Not of one resource but of all that are recovered together."""
+    return step.partition("/")[2] == CheckPrerequisites.VERB
+
+
+def _state_of(run: RunState, steps: list[StepRecord]) -> RunState:
+    return RunState.SUCCEEDED if run is RunState.FAILED and all(step.error is None for step in steps) else run

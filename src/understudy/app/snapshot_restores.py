@@ -14,7 +14,7 @@ from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import Choice, RecoveryRequest
-from understudy.plan.snapshot_restore import HeldSnapshot, choose_snapshot, moment_of, plan_snapshot_restore
+from understudy.plan.snapshot_restore import HeldSnapshot, SnapshotLanding, choose_snapshot, moment_of, plan_snapshot_restore
 from understudy.stack.expectation import Unfit
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import FilesResource
@@ -44,9 +44,15 @@ def plan_requested_snapshot_restore(installation: Installation, request: Recover
     name, choice = request.resource, request.choice
     if installation.in_snapshots(name).kind == "files":
         require_free_directory(installation, Path(request.directory))
-    chosen = choose_snapshot(name, _held(installation, name, choice), choice.target, choice.label)
+    chosen = choose_held(installation, name, choice)
     plan_id = new_plan_id(installation.clock, Procedure.RESTORE)
-    return plan_snapshot_restore(name, chosen, request.directory, choice.only, plan_id, installation.digest)
+    return plan_snapshot_restore(name, chosen, SnapshotLanding(request.directory), choice.only, plan_id, installation.digest)
+
+
+def choose_held(installation: Installation, name: ResourceName, choice: Choice) -> HeldSnapshot:
+    """What a restore of the resource goes by. Raises as ``plan_requested_snapshot_restore`` does."""
+    _require_no_database(name, choice)
+    return choose_snapshot(name, _held(installation, name, choice), choice.target, choice.label)
 
 
 def _held(installation: Installation, name: ResourceName, choice: Choice) -> tuple[HeldSnapshot, ...]:

@@ -11,7 +11,7 @@ from typing import cast
 
 import click
 
-from understudy.app.run_view import RunView
+from understudy.app.run_view import RunView, views_by_resource
 from understudy.cli.printing import moment, say
 from understudy.plan.plan import Procedure
 from understudy.vocabulary.json import Json, JsonObject
@@ -22,6 +22,14 @@ _CONFIGURATION = "postgresql.conf"
 
 def print_brought_back(view: RunView) -> None:
     """Whatever the evidence holds of it: a run that failed may have restored something, or set something aside."""
+    views = views_by_resource(view)
+    for name, own in views.items():
+        if len(views) > 1:
+            say(f"{name}:")
+        _print_brought_back(own)
+
+
+def _print_brought_back(view: RunView) -> None:
     restored, replayed, provisioned = (_proof(view, verb) for verb in ("restore-base-backup", "replay-wal", "provision-target"))
     from_snapshot = _proof(view, "restore-snapshot")
     if "label" in from_snapshot:
@@ -54,7 +62,7 @@ def print_brought_back(view: RunView) -> None:
 def _print_from_snapshot(view: RunView, restored: Mapping[str, Json]) -> None:
     said = f"{restored['entries']} entries, {readable_size(cast(int, restored['content_bytes']))}"
     say(f"from snapshot: {restored['label']} in {restored['repository']} ({said})")
-    if view.succeeded:
+    if view.succeeded and view.run.procedure != Procedure.DRILL:
         say(f"restored to:   {_proof(view, 'provision-target')['place']}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from understudy.app.measuring import MeasuredRecovery
+from understudy.app.measuring import MeasuredRecovery, MeasuredStack
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on
 from understudy.cli.printing import duration, moment, say
@@ -29,18 +29,19 @@ PHASE_NAMES = {
     Phase.PROTECT: "protect again",
     Phase.CLEAN_UP: "clean up",
 }
-_NAME_COLUMNS = max(len(name) for name in (*PHASE_NAMES.values(), f"{PHASE_NAMES[Phase.PROTECT]} (afterwards)"))
-_VERDICT_COLUMN = 2 + _NAME_COLUMNS + 1 + 12 + 3
+NAME_COLUMNS = max(len(name) for name in (*PHASE_NAMES.values(), f"{PHASE_NAMES[Phase.PROTECT]} (afterwards)"))
+VERDICT_COLUMN = 2 + NAME_COLUMNS + 1 + 12 + 3
 _VERDICTS = {
     ObjectiveVerdict.MET: ("met", "green"),
     ObjectiveVerdict.MISSED: ("MISSED", "red"),
     ObjectiveVerdict.UNKNOWN: ("unknown", "yellow"),
     ObjectiveVerdict.NONE_SET: ("no objective", None),
 }
-_SOURCES = {
+SOURCES = {
     RecoveryPointSource.HEARTBEAT: "by heartbeat",
     RecoveryPointSource.LAST_REPLAYED_COMMIT: "by the last replayed commit",
     RecoveryPointSource.BACKUP: "by the backup: no commit followed it",
+    RecoveryPointSource.SNAPSHOT: "by when the snapshot was begun",
     RecoveryPointSource.NONE: "nothing to tell it by",
 }
 _SINCE = {
@@ -53,7 +54,7 @@ _NOTHING_TOLD = "Whether work was lost is not known: it did not come so far that
 _HOW_TO_KNOW = "A heartbeat tells: resources.{resource}.heartbeat in the stack file, and understudy serve."
 
 
-def measured_json(view: RunView, measured: MeasuredRecovery, evidence: str) -> JsonObject:
+def measured_json(view: RunView, measured: MeasuredRecovery | MeasuredStack, evidence: str) -> JsonObject:
     return {"run": to_json(view.run), "steps": to_json(view.steps), "measured": to_json(measured), "met": measured.met,
             "evidence": evidence}  # fmt: skip
 
@@ -63,30 +64,34 @@ def print_measured(measured: MeasuredRecovery, *, real: bool) -> None:
     measurement = measured.measurement
     click.echo("")
     if real:
-        say(f"  {_since(measured.disruption)}")
+        say(f"  {since(measured.disruption)}")
     for phase, took in measurement.phases.items():
-        click.echo(f"  {PHASE_NAMES[phase].ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
+        click.echo(f"  {PHASE_NAMES[phase].ljust(NAME_COLUMNS)} {duration(took).rjust(12)}")
     total = duration(measurement.recovery_time) if measurement.recovery_time else "not recovered"
-    aimed_at = f" · target {duration(measured.target)}: {_verdict(measured.target_verdict)}" if measured.target else ""
+    aimed_at = f" · target {duration(measured.target)}: {verdict(measured.target_verdict)}" if measured.target else ""
     say(
-        f"  {'recovery time'.ljust(_NAME_COLUMNS)} {total.rjust(12)}   "
-        f"objective {duration(measured.objectives.rto)}: {_verdict(measurement.verdict)}{aimed_at}"
-        f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {_verdict(measured.tier_verdict)}",
-        hang=_VERDICT_COLUMN,
+        f"  {'recovery time'.ljust(NAME_COLUMNS)} {total.rjust(12)}   "
+        f"objective {duration(measured.objectives.rto)}: {verdict(measurement.verdict)}{aimed_at}"
+        f" · tier {measured.tier} {duration(measured.tier_objectives.rto)}: {verdict(measured.tier_verdict)}",
+        hang=VERDICT_COLUMN,
     )
     if measured.recovery_point is not None:
-        say(_recovery_point(measured.recovery_point, measured), hang=_VERDICT_COLUMN)
+        say(_recovery_point(measured.recovery_point, measured), hang=VERDICT_COLUMN)
         if measured.recovery_point.verdict is ObjectiveVerdict.UNKNOWN:
             how = "" if measured.beats else f" {_HOW_TO_KNOW.format(resource=measured.resource)}"
             say(f"  {_NOT_KNOWN if measured.recovery_point.at else _NOTHING_TOLD}{how}", hang=2)
+    print_unprotected(measured)
+    for phase, took in measurement.afterwards.items():
+        click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(NAME_COLUMNS)} {duration(took).rjust(12)}")
+
+
+def print_unprotected(measured: MeasuredRecovery) -> None:
     for repository in measured.unprotected:
         say(f"  {click.style('not protected', fg='red')} in {repository}, which was away:")
         say(f"    once it is there again, {command_on('backup', measured.resource, '--full')}")
-    for phase, took in measurement.afterwards.items():
-        click.echo(f"  {(PHASE_NAMES[phase] + ' (afterwards)').ljust(_NAME_COLUMNS)} {duration(took).rjust(12)}")
 
 
-def _since(disruption: Disruption) -> str:
+def since(disruption: Disruption) -> str:
     text = f"since {moment(disruption.at)}, {_SINCE[disruption.known_by]}"
     if disruption.latest == disruption.at:
         return text
@@ -96,12 +101,12 @@ def _since(disruption: Disruption) -> str:
 def _recovery_point(point: RecoveryPoint, measured: MeasuredRecovery) -> str:
     loss = duration(point.loss) if point.loss is not None else "unknown"
     text = (
-        f"  {'work lost, at most'.ljust(_NAME_COLUMNS)} {loss.rjust(12)}   "
-        f"objective {duration(measured.objectives.rpo)}: {_verdict(point.verdict)} ({_SOURCES[point.source]}"
+        f"  {'work lost, at most'.ljust(NAME_COLUMNS)} {loss.rjust(12)}   "
+        f"objective {duration(measured.objectives.rpo)}: {verdict(point.verdict)} ({SOURCES[point.source]}"
     )
     return f"{text}, {moment(point.at)})" if point.at else f"{text})"
 
 
-def _verdict(verdict: ObjectiveVerdict) -> str:
+def verdict(verdict: ObjectiveVerdict) -> str:
     word, colour = _VERDICTS[verdict]
     return click.style(word, fg=colour) if colour else word

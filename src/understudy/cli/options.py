@@ -23,7 +23,8 @@ _STACK_FILE = "understudy.yaml"
 _NAMED_COMMAND = re.compile(
     r"\bunderstudy (?:check|status|drill|recover|runs(?! as\b)|show|approve|cancel|resume|evidence (?:verify|export)"
     r"|(?:backups?|verify|expire|restore)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
-    r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b|database_corruption\b|data_loss\b|--(?:full|take-over|deep|dry-run)\b"
+    r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b|(?:database_corruption|data_loss|storage_loss|complete_failure)\b"
+    r"|--(?:full|take-over|deep|dry-run)\b"
     r"|--(?!stack |state )[a-z-]+ (?:[A-Z]{2,}\b|\d{8}-\d{6}\w*)))*"
 )
 """A command in a sentence, up to where the sentence may go on. A word in lower case is a resource's name where only an option or

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
+from understudy.cli.options import json_option, opened, stack_options, yes_option
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
-    from understudy.app.installation import Installation
-    from understudy.app.run_view import RunView
     from understudy.plan.request import Choice
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SCENARIOS = ("database_corruption", "data_loss")
+SCENARIOS = ("database_corruption", "data_loss", "storage_loss", "complete_failure")
 _EXPECTED = {
     "--time": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
     "--lsn": "a position in the WAL, such as 0/3000060",
@@ -67,6 +63,17 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
     ):
         command = option(command)
     return command
+
+
+def resource_option(command: Callable[P, R]) -> Callable[P, R]:
+    option = click.option(
+        "--resource",
+        "resources",
+        multiple=True,
+        metavar="NAME",
+        help="What is lost; once for each. Needed where it could be one of several; of complete_failure, only these.",
+    )
+    return option(command)
 
 
 def tablespace_option(command: Callable[P, R]) -> Callable[P, R]:
@@ -177,6 +184,7 @@ def restore(resource: str, place: str, stack_file: Path, state: Path | None, as_
     --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
     """
     from understudy.app.recoveries import restore as carry_out_restore
+    from understudy.cli.finishing import finish_restored
     from understudy.cli.foreground import watched
 
     choice = choice_of(**target)  # type: ignore[arg-type]
@@ -186,40 +194,26 @@ def restore(resource: str, place: str, stack_file: Path, state: Path | None, as_
     finish_restored(installation, resource, view, as_json)
 
 
-def finish_restored(installation: Installation, resource: str, view: RunView, as_json: bool) -> NoReturn:
-    """What came back, and how to start it; ends the process."""
-    from understudy.cli.brought_back import print_brought_back, print_how_to_start
-    from understudy.cli.running import print_nothing_follows, print_run
-
-    print_run(view, as_json)
-    if not as_json:
-        print_brought_back(view)
-        print_nothing_follows(installation, view.run.run)
-        if view.succeeded and installation.is_database(resource):
-            recover = installation.postgres(resource).recover
-            print_how_to_start(view, recover.programs if recover else None)
-    sys.exit(ExitCode.of_run(view))
-
-
 @click.command(
     epilog="""\b
 Examples:
   understudy drill database_corruption         the newest commit, in a sandbox
   understudy drill data_loss --time 2026-11-23T03:00:00+00:00
+  understudy drill complete_failure            everything, in order
 
 Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, or an objective was missed or is not known
 to be met.
 """
 )
 @click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
-@click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
+@resource_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
 @stack_options
 @json_option
 def drill(
     scenario: str,
-    resource: str | None,
+    resources: tuple[str, ...],
     report: Path | None,
     stack_file: Path,
     state: Path | None,
@@ -228,13 +222,16 @@ def drill(
 ) -> None:
     """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
 
-    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
-    objectives of the stack file count.
+    SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
+    directory or a bucket is gone) or complete_failure (everything is). It says which objectives of the stack file count. Several
+    resources come back in the order of their priority and depends_on, and at the same time where these leave it open.
 
-    As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched.
+    As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched. A bucket comes back
+    in drill.url of the stack file.
     """
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import drill as carry_out_drill
+    from understudy.cli.finishing import finish_measured
     from understudy.cli.foreground import watched
     from understudy.stack.models import Scenario
 
@@ -243,7 +240,7 @@ def drill(
     installation = opened(stack_file, state)
     choice = choice_of(**target)  # type: ignore[arg-type]
     with watched(installation, quiet=as_json) as watcher:
-        view = carry_out_drill(installation, Scenario(scenario), resource, choice, watcher)
+        view = carry_out_drill(installation, Scenario(scenario), resources, choice, watcher)
     finish_measured(installation, view, as_json, report)
 
 
@@ -253,12 +250,14 @@ Examples:
   understudy recover database_corruption       asks before it stops anything
   understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes
   understudy recover database_corruption --since 2026-11-23T03:12:00+00:00
+  understudy recover storage_loss --resource documents
+  understudy recover complete_failure
 
 Exit codes: as those of drill; 130 where a person does not agree.
 """
 )
 @click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
-@click.option("--resource", metavar="NAME", help="Which database; needed where the stack has several.")
+@resource_option
 @click.option(
     "--take-over",
     is_flag=True,
@@ -279,7 +278,7 @@ Exit codes: as those of drill; 130 where a person does not agree.
 @json_option
 def recover(
     scenario: str,
-    resource: str | None,
+    resources: tuple[str, ...],
     take_over: bool,
     since: str | None,
     override_fence: str | None,
@@ -292,9 +291,13 @@ def recover(
 ) -> None:
     """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again.
 
-    SCENARIO is database_corruption (the database is there but cannot be trusted) or data_loss (its data are gone). It says which
-    objectives of the stack file count. The database comes up in recover.directory of the stack file; what stands there is set
-    aside, not removed.
+    SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
+    directory or a bucket is gone) or complete_failure (everything is). It says which objectives of the stack file count. Several
+    resources come back in the order of their priority and depends_on, and at the same time where these leave it open; you are
+    asked once.
+
+    A database comes up in recover.directory of the stack file, a directory in its own path; what stands there is set aside, not
+    removed. A bucket comes back where it was, and must be empty: in it nothing can be set aside.
 
     The only server that is stopped is one that runs in recover.directory of this host. While another one answers, at url or at
     recover.url, on this host or elsewhere, recover refuses: stop it yourself first.
@@ -303,6 +306,7 @@ def recover(
 
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import recover as carry_out_recovery
+    from understudy.cli.finishing import finish_measured
     from understudy.cli.foreground import watched
     from understudy.cli.watching import said_when_long
     from understudy.stack.models import Scenario
@@ -315,7 +319,7 @@ def recover(
         view = carry_out_recovery(
             installation,
             Scenario(scenario),
-            resource,
+            resources,
             choice_of(**target),  # type: ignore[arg-type]
             watcher,
             approved_by=Person(getpass.getuser()) if yes else None,
@@ -332,58 +336,3 @@ def _moment_of_disaster(text: str | None) -> datetime | None:
         return None if text is None else time_with_offset(text)
     except ValueError as error:
         raise _malformed("--since", str(text)) from error
-
-
-def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> NoReturn:
-    """The verdict: done only when the run succeeded and every objective was met; ends the process."""
-    from understudy.app.filing import keep_evidence
-    from understudy.app.measuring import measure
-    from understudy.app.proving import export_evidence
-    from understudy.cli.brought_back import print_brought_back
-    from understudy.cli.measured import measured_json, print_measured
-    from understudy.cli.printing import print_error, print_json, say
-    from understudy.cli.running import print_nothing_follows, print_run
-    from understudy.plan.plan import Procedure
-    from understudy.vocabulary.errors import GiveUp
-
-    measured = measure(installation, view)
-    evidence = keep_evidence(installation, view.run.run)
-    reported = True
-    if report is not None:
-        try:
-            export_evidence(installation, view.run.run, report)
-            evidence = report
-        except GiveUp as error:  # its disk filled up meanwhile: what the run came to is told all the same
-            print_error(error)
-            reported = False
-    if as_json:
-        print_json(measured_json(view, measured, str(evidence)))
-    elif view.touched_nothing:
-        told = f"{view.run.procedure} {view.run.subject}: {_why_untouched(view)}"
-        click.echo(f"{told}; nothing was touched ({command_on('show', view.run.run)})")
-    else:
-        print_measured(measured, real=view.run.procedure == Procedure.RECOVERY)
-        print_run(view, as_json=False)
-        print_brought_back(view)
-        _print_start_again(view)
-        print_nothing_follows(installation, view.run.run)
-        say(f"evidence: {evidence}")
-    code = ExitCode.of_run(view)
-    sys.exit(ExitCode.FAILED if code is ExitCode.DONE and not (measured.met and reported) else code)
-
-
-def _why_untouched(view: RunView) -> str:
-    first = view.steps[0]
-    if first.error is not None and first.error.refused:
-        return "refused"
-    return "not approved" if first.approval_question is not None and first.approval is None else "cancelled"
-
-
-def _print_start_again(view: RunView) -> None:
-    """Of a server that goes on to serve: nobody starts it after a reboot, unless a person or a service manager does."""
-    from understudy.cli.printing import say
-
-    proofs = [step.evidence.proof for step in view.steps if step.evidence is not None]
-    for command in (proof["start_again"] for proof in proofs if "start_again" in proof):
-        say("The recovered server is not supervised. After a reboot of this host, start it with:")
-        click.echo(f"  {command}")  # in one piece, to be copied

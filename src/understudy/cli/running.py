@@ -215,8 +215,8 @@ def resume(run: str, stack_file: Path, state: Path | None, as_json: bool) -> Non
     from understudy.app.asking import planner
     from understudy.app.carrying_out import resume as resume_run
     from understudy.cli.backing_up import finish_backup
+    from understudy.cli.finishing import finish_measured, finish_restored
     from understudy.cli.foreground import watched
-    from understudy.cli.recovering import finish_measured, finish_restored
     from understudy.cli.watching import said_when_long
     from understudy.plan.plan import Procedure
 

@@ -15,7 +15,7 @@ from understudy.app.carrying_out import Declined
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on, on_this_stack
 from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
-from understudy.plan.request import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, TARGET_NOT_REACHED
+from understudy.plan.following import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, TARGET_NOT_REACHED
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
 from understudy.vocabulary.sizes import readable_size

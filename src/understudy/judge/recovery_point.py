@@ -26,6 +26,8 @@ class RecoveryPointSource(StrEnum):
     """The newest commit that came back. A database where nobody wrote looks as if it had lost the silence."""
     BACKUP = "backup"
     """No commit was replayed over the backup: what had been committed when it was begun is in it."""
+    SNAPSHOT = "snapshot"
+    """Of a directory or a bucket: what was written when the snapshot was begun is in it."""
     NONE = "none"
 
 
@@ -63,6 +65,14 @@ def judge_recovery_point(
         return RecoveryPoint(RecoveryPointSource.NONE, None, None, ObjectiveVerdict.UNKNOWN)
     loss = max(timedelta(), disrupted - at)
     return RecoveryPoint(source, at, loss, _verdict(loss, objective, beats=heartbeat is not None))
+
+
+def judge_snapshot_point(started: datetime | None, disrupted: datetime, objective: timedelta | None) -> RecoveryPoint:
+    """As ``judge_recovery_point``: beyond the objective it is unknown, because perhaps nobody wrote after the snapshot."""
+    if started is None:
+        return RecoveryPoint(RecoveryPointSource.NONE, None, None, ObjectiveVerdict.UNKNOWN)
+    loss = max(timedelta(), disrupted - started)
+    return RecoveryPoint(RecoveryPointSource.SNAPSHOT, started, loss, _verdict(loss, objective, beats=False))
 
 
 def _verdict(loss: timedelta, objective: timedelta | None, *, beats: bool) -> ObjectiveVerdict:

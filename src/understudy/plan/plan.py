@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from understudy.ports.step import Step
@@ -59,8 +59,11 @@ class Hold:
 class PlannedStep:
     step: Step
     after: frozenset[StepKey] = frozenset()
+    """What must have passed before it runs; a step of clean-up only waits for it."""
     when: When = When.SUCCESS
     approval: Approval | None = None
+    once_ended: frozenset[StepKey] = frozenset()
+    """What it waits for, however that ends: what is less urgent goes on although something more urgent failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Plan:
         for planned in self.steps:
             if planned.step.key in seen:
                 raise ValueError(f"two steps are called {planned.step.key}")
-            unknown = planned.after - seen
+            unknown = (planned.after | planned.once_ended) - seen
             if unknown:
                 raise ValueError(f"{planned.step.key} comes after {sorted(unknown)}, which the plan does not name before it")
             seen.add(planned.step.key)
@@ -93,5 +96,5 @@ def in_sequence(*planned: PlannedStep) -> tuple[PlannedStep, ...]:
     chained: list[PlannedStep] = []
     for each in planned:
         before = frozenset(other.step.key for other in chained)
-        chained.append(PlannedStep(each.step, each.after | before, each.when, each.approval))
+        chained.append(replace(each, after=each.after | before))
     return tuple(chained)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
+from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.steps.compare_restored import CompareRestored
 from understudy.steps.discard_unfinished_restore import DiscardUnfinishedRestore
 from understudy.steps.finish_snapshot_restore import FinishSnapshotRestore
-from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget
+from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
+from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
@@ -79,30 +80,64 @@ def moment_of(target: RecoveryTarget) -> datetime | None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotLanding:
+    """Where a snapshot goes, and what for."""
+
+    place: str
+    """An absolute directory of this host, or ``s3://bucket/prefix``."""
+    mode: Mode = Mode.ROUTINE
+    sandbox: str | None = None
+    """Of a directory's drill: the directory that the place lies in."""
+    holds_something: bool = False
+    """Of a directory's real recovery: something stands in the place, and is set aside."""
+    of_the_past: bool = False
+    """The newest was not asked for."""
+
+    @property
+    def procedure(self) -> Procedure:
+        return {Mode.ROUTINE: Procedure.RESTORE, Mode.DRILL: Procedure.DRILL, Mode.FAILOVER: Procedure.RECOVERY}[self.mode]
+
+
 def plan_snapshot_restore(
-    resource: ResourceName, chosen: HeldSnapshot, place: str, only: str | None, plan_id: PlanId, stack_digest: str
+    resource: ResourceName, chosen: HeldSnapshot, landing: SnapshotLanding, only: str | None, plan_id: PlanId, stack_digest: str
 ) -> Plan:
-    snapshot = chosen.snapshot
+    """A drill and a real recovery of a directory or a bucket are parts of ``plan_stack_recovery``, which asks the question."""
+    snapshot, place = chosen.snapshot, landing.place
     what = (resource, snapshot.kind, chosen.repository, snapshot.label.text, place, only)
     bytes_needed = snapshot.content_bytes if only is None else 0
-    steps = in_sequence(
-        PlannedStep(ProvisionSnapshotTarget(*what, bytes_needed)),
-        PlannedStep(RestoreSnapshot(*what)),
-        PlannedStep(CompareRestored(*what)),
-        PlannedStep(FinishSnapshotRestore(*what)),
-        PlannedStep(DiscardUnfinishedRestore(*what), when=When.ALWAYS),
-    )
+    in_place = landing.mode is Mode.FAILOVER
+    provision = ProvisionSnapshotTarget(*what, bytes_needed, set_aside=in_place and is_directory(place), sandbox=landing.sandbox)
+    asked = Approval(_question(resource, chosen, landing)) if in_place else None
+    restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
+    steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
+    if landing.mode is not Mode.DRILL or is_directory(place):
+        # The mark on a bucket's sandbox tells what the clean-up may remove: there nothing is released.
+        steps.append(PlannedStep(FinishSnapshotRestore(*what)))
+    steps.append(PlannedStep(DiscardUnfinishedRestore(*what), when=When.ALWAYS))
+    if landing.sandbox is not None:
+        steps.append(PlannedStep(RemoveSnapshotSandbox(resource, landing.sandbox), when=When.ALWAYS))
+    holds = {
+        Hold(f"target:{place}", HoldKind.EXCLUSIVE),
+        Hold(f"backup-chain:{resource}/{snapshot.label}", HoldKind.SHARED),
+    }
+    if in_place:
+        holds.add(Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE))
     return Plan(
         id=plan_id,
-        procedure=Procedure.RESTORE,
-        mode=Mode.ROUTINE,
+        procedure=landing.procedure,
+        mode=landing.mode,
         subject=resource,
-        steps=steps,
-        holds=frozenset(
-            {
-                Hold(f"target:{place}", HoldKind.EXCLUSIVE),
-                Hold(f"backup-chain:{resource}/{snapshot.label}", HoldKind.SHARED),
-            }
-        ),
+        steps=in_sequence(*steps),
+        holds=frozenset(holds),
         stack_digest=stack_digest,
     )
+
+
+def _question(resource: ResourceName, chosen: HeldSnapshot, landing: SnapshotLanding) -> str:
+    snapshot = chosen.snapshot
+    taken = snapshot.start_time.isoformat(timespec="seconds")
+    text = f"Recover {resource} in {landing.place}, as it was at {taken} (snapshot {snapshot.label} in {chosen.repository})?"
+    if landing.holds_something:
+        text += " What stands in the directory is set aside beside it, not removed."
+    return text

@@ -17,7 +17,9 @@ def ready_steps(
     outlines: Sequence[StepOutline], ended: Collection[StepKey], begun: Collection[StepKey]
 ) -> tuple[StepOutline, ...]:
     """Those whose predecessors have all ended, in the plan's order."""
-    return tuple(each for each in outlines if each.key not in ended and each.key not in begun and each.after <= set(ended))
+    there = frozenset(ended)
+    waiting = (each for each in outlines if each.key not in there and each.key not in begun)
+    return tuple(each for each in waiting if each.after | each.once_ended <= there)
 
 
 def obstacle(outline: StepOutline, passed: Mapping[StepKey, bool]) -> StepKey | None:

@@ -24,6 +24,7 @@ class StepOutline:
     after: frozenset[StepKey]
     when: When
     approval: Approval | None
+    once_ended: frozenset[StepKey] = frozenset()
 
 
 def plan_to_json(plan: Plan) -> JsonObject:
@@ -41,6 +42,7 @@ def plan_to_json(plan: Plan) -> JsonObject:
                 "after": sorted(planned.after),
                 "when": planned.when.value,
                 "approval": None if planned.approval is None else planned.approval.question,
+                "once_ended": sorted(planned.once_ended),
             }
             for planned in plan.steps
         ],
@@ -58,7 +60,10 @@ def plan_from_json(value: JsonObject, load_step: StepLoader = step_from_json) ->
         procedure=Procedure(str(value["procedure"])),
         mode=Mode(str(value["mode"])),
         subject=str(value["subject"]),
-        steps=tuple(PlannedStep(load_step(each.step), each.after, each.when, each.approval) for each in plan_outline(value)),
+        steps=tuple(
+            PlannedStep(load_step(each.step), each.after, each.when, each.approval, each.once_ended)
+            for each in plan_outline(value)
+        ),
         holds=frozenset(
             Hold(str(each["subject"]), HoldKind(str(each["kind"]))) for each in cast("Sequence[JsonObject]", value["holds"])
         ),
@@ -79,4 +84,5 @@ def _outline_of(value: JsonObject) -> StepOutline:
         after=frozenset(StepKey(str(each)) for each in cast("Sequence[str]", value["after"])),
         when=When(str(value["when"])),
         approval=None if question is None else Approval(str(question)),
+        once_ended=frozenset(StepKey(str(each)) for each in cast("Sequence[str]", value.get("once_ended", ()))),
     )

@@ -46,12 +46,14 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
     yield from _shared_urls(stack.repositories)
     for name, resource in stack.resources.items():
         yield from _unknown_names(("resources", name), resource, stack)
+        yield from _of_dependencies(("resources", name), resource, stack)
         if resource.kind == "postgres":
             yield from _of_database(("resources", name), resource)
             yield from _of_landing(("resources", name), resource)
             yield from _of_shipping(("resources", name), resource, stack)
         elif resource.kind == "bucket":
             yield from _of_bucket(("resources", name), resource, stack)
+    yield from _circles(stack)
     yield from _shared_targets(stack)
     yield from _read_directories(stack)
 
@@ -89,11 +91,18 @@ def _half_of_the_keys(at: Path, place: RepositorySettings | BucketResource) -> I
 def _of_bucket(at: Path, bucket: BucketResource, stack: Stack) -> Iterator[Contradiction]:
     """What is stored must not become a part of what is to be stored, nor the other way round."""
     yield from _half_of_the_keys(at, bucket)
+    sandbox: Path = (*at, "drill", "url")
+    if bucket.drill.url is not None and _one_in_the_other(bucket.drill.url, bucket.url):
+        expected = f"a place apart from {_spell((*at, 'url'))} ({bucket.url}), which drills must not touch"
+        yield Contradiction(sandbox, bucket.drill.url, expected, ((*at, "url"),))
     for name, repository in stack.repositories.items():
-        if str(repository.endpoint) == str(bucket.endpoint) and _one_in_the_other(repository.url, bucket.url):
-            theirs: Path = ("repositories", name, "url")
-            reasons = (theirs, (*at, "endpoint"), ("repositories", name, "endpoint"))
-            yield Contradiction((*at, "url"), bucket.url, f"a place apart from {_spell(theirs)} ({repository.url})", reasons)
+        if str(repository.endpoint) != str(bucket.endpoint):
+            continue
+        theirs: Path = ("repositories", name, "url")
+        reasons = (theirs, (*at, "endpoint"), ("repositories", name, "endpoint"))
+        for place, url in (((*at, "url"), bucket.url), (sandbox, bucket.drill.url)):
+            if url is not None and _one_in_the_other(repository.url, url):
+                yield Contradiction(place, url, f"a place apart from {_spell(theirs)} ({repository.url})", reasons)
 
 
 def _shared_urls(repositories: Mapping[str, RepositorySettings]) -> Iterator[Contradiction]:
@@ -114,6 +123,43 @@ def _unknown_names(at: Path, resource: Resource, stack: Stack) -> Iterator[Contr
             yield _unknown((*at, "repositories", index), name, "repositories", stack.repositories)
         elif name in (resource.repositories or ())[:index]:
             yield Contradiction((*at, "repositories", index), name, "each repository once")
+
+
+def _of_dependencies(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
+    for index, name in enumerate(resource.depends_on):
+        if name not in stack.resources:
+            yield _unknown((*at, "depends_on", index), name, "resources", stack.resources)
+        elif name in resource.depends_on[:index]:
+            yield Contradiction((*at, "depends_on", index), name, "each resource once")
+
+
+def _circles(stack: Stack) -> Iterator[Contradiction]:
+    """Each circle of dependencies once, told at the first of its resources in the file, all the way round."""
+    told: set[frozenset[str]] = set()
+    for start in stack.resources:
+        circle = _way_back(start, stack)
+        if circle and frozenset(circle) not in told:
+            told.add(frozenset(circle))
+            step = stack.resources[start].depends_on.index(circle[1])
+            round_about = " depends on ".join(circle)
+            reasons: tuple[Path, ...] = tuple(("resources", name, "depends_on") for name in circle[1:-1])
+            expected = f"no circle: {round_about}, so that none could be the first to come back"
+            yield Contradiction(("resources", start, "depends_on", step), circle[1], expected, reasons)
+
+
+def _way_back(start: str, stack: Stack) -> tuple[str, ...]:
+    """The shortest way from a resource over its dependencies back to itself, both ends included; empty where there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    for way in ways:
+        found = stack.resources.get(way[-1])
+        for name in found.depends_on if found is not None else ():
+            if name == start:
+                return (*way, start)
+            if name not in seen:
+                seen.add(name)
+                ways.append((*way, name))
+    return ()
 
 
 def _unknown(at: Path, name: str, section: str, known: Iterable[str]) -> Contradiction:
@@ -189,6 +235,10 @@ def _read_directories(stack: Stack) -> Iterator[Contradiction]:
         if resource.kind != "files":
             continue
         at: Path = ("resources", name, "path")
+        drills: Path = ("resources", name, "drill", "directory")
+        if resource.drill.directory is not None and _one_in_the_other(resource.drill.directory, resource.path):
+            expected = f"a directory apart from {_spell(at)} ({resource.path}), which drills must not touch"
+            yield Contradiction(drills, resource.drill.directory, expected, (at,))
         for theirs, directory in written:
             if _one_in_the_other(resource.path, directory):
                 yield Contradiction(at, resource.path, f"a directory apart from {_spell(theirs)} ({directory})", (theirs,))

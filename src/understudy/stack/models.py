@@ -32,6 +32,8 @@ class Scenario(StrEnum):
 
     DATABASE_CORRUPTION = "database_corruption"
     DATA_LOSS = "data_loss"
+    STORAGE_LOSS = "storage_loss"
+    COMPLETE_FAILURE = "complete_failure"
 
 
 class Objective(StackPart):
@@ -58,7 +60,15 @@ class ScenarioObjectives(StackPart):
     )
     data_loss: Objective = Field(
         default=Objective(rto=timedelta(hours=4), rpo=timedelta(hours=24)),
-        description="The database's data is gone; the repositories are what is left.",
+        description="The data is gone; the repositories are what is left.",
+    )
+    storage_loss: Objective = Field(
+        default=Objective(rto=timedelta(minutes=20), rpo=timedelta(hours=1)),
+        description="A bucket or a directory is gone; the databases are there.",
+    )
+    complete_failure: Objective = Field(
+        default=Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=5)),
+        description="Everything is gone at once; the repositories are what is left. The times are those of the whole.",
     )
 
 

@@ -31,6 +31,7 @@ from understudy.stack.fields import (
     SqlName,
     Zone,
 )
+from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
 from understudy.stack.snapshots import (
     KIND_TEXT,
     BucketResource,
@@ -209,6 +210,8 @@ class PostgresResource(StackPart):
         "connect_timeout is how long a host that does not answer is waited for; without one 10 s."
     )
     tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
+    priority: Priority = PRIORITY
+    depends_on: Names = DEPENDS_ON
     repositories: tuple[Name, ...] | None = Field(
         default=None, min_length=1, description="Names of the repositories that keep it. Default: all."
     )

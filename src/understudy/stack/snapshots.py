@@ -24,6 +24,7 @@ from understudy.stack.fields import (
     SecretField,
     Zone,
 )
+from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
 from understudy.stack.stack_part import StackPart
 
 KIND_TEXT = "a kind of resource that is known: postgres, files or bucket"
@@ -78,6 +79,30 @@ _KEEP = Field(
 )
 
 
+class FilesDrillSettings(StackPart):
+    """Where drills bring a directory up: a sandbox that is removed afterwards."""
+
+    title = "Where drills of directories happen"
+
+    directory: AbsolutePath | None = Field(
+        default=None,
+        description="Directory below which each drill makes its own, with room for all of it. Default: drills below the state "
+        "directory.",
+    )
+
+
+class BucketDrillSettings(StackPart):
+    """Where drills bring a bucket up: a sandbox that is emptied afterwards."""
+
+    title = "Where drills of buckets happen"
+
+    url: BucketUrl | None = Field(
+        default=None,
+        description="s3://bucket/prefix, of the same service and keys. Each drill uses a prefix of its own below it and removes "
+        "what it wrote. Default: none, and the bucket cannot be drilled.",
+    )
+
+
 class FilesResource(StackPart):
     """A directory with all below it: contents, owners, modes, times, links, extended attributes."""
 
@@ -94,9 +119,12 @@ class FilesResource(StackPart):
     )
     one_file_system: Flag = Field(default=False, description="Leave out what is mounted below path.")
     tier: Name = _TIER
+    priority: Priority = PRIORITY
+    depends_on: Names = DEPENDS_ON
     repositories: tuple[Name, ...] | None = _REPOSITORIES
     backup: SnapshotSettings = _BACKUP
     keep: SnapshotKeepSettings = _KEEP
+    drill: FilesDrillSettings = Field(default=FilesDrillSettings(), description="Where drills bring it up.")
 
 
 class BucketResource(StackPart):
@@ -127,6 +155,9 @@ class BucketResource(StackPart):
     )
     secret_key: SecretField | None = Field(default=None, description="Reference to the secret key. Goes with access_key.")
     tier: Name = _TIER
+    priority: Priority = PRIORITY
+    depends_on: Names = DEPENDS_ON
     repositories: tuple[Name, ...] | None = _REPOSITORIES
     backup: SnapshotSettings = _BACKUP
     keep: SnapshotKeepSettings = _KEEP
+    drill: BucketDrillSettings = Field(default=BucketDrillSettings(), description="Where drills bring it up.")

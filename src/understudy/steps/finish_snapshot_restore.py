@@ -20,7 +20,7 @@ from understudy.vocabulary.phases import Phase
 @dataclass(frozen=True, slots=True)
 class FinishSnapshotRestore(SnapshotRestore):
     VERB = "release-target"
-    PHASE: ClassVar = Phase.CLEAN_UP
+    PHASE: ClassVar = Phase.CUT_OVER
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"{self.place} holds what was restored, and bears no mark of this run")

@@ -13,7 +13,7 @@ from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 
 
@@ -27,6 +27,10 @@ def is_directory(place: str) -> bool:
 class ProvisionSnapshotTarget(SnapshotRestore):
     bytes_needed: int
     """Of contents, the holes of sparse files counted; of a bucket nobody knows how much it takes. 0: not known."""
+    set_aside: bool = False
+    """Of a directory, in a real recovery: what stands there is renamed, never removed."""
+    sandbox: str | None = None
+    """Of a drill in a directory: what the place lies in, and is removed with."""
 
     VERB = "provision-target"
     PHASE: ClassVar = Phase.PROVISION
@@ -39,6 +43,9 @@ class ProvisionSnapshotTarget(SnapshotRestore):
         witness = Witness.of(world.clock, self.resource, f"{self.place} is empty and ours")
         room: JsonObject = {}
         hint = ""
+        aside = world.places.set_aside(self.place, world.run) if self.set_aside else None
+        if self.sandbox is not None:
+            world.places.claim(self.sandbox, world.run)
         if is_directory(self.place):
             free_bytes = world.places.facts(self.place).free_bytes
             room = {"free_bytes": free_bytes, "bytes_needed": self.bytes_needed}
@@ -50,7 +57,8 @@ class ProvisionSnapshotTarget(SnapshotRestore):
                 )
                 hint += f"{free_bytes:,} bytes are free"
         self.target(world).claim(world.run)
-        return witness.done(room, hint=hint, place=self.place)
+        moved: list[Json] = [aside] if aside else []
+        return witness.done(room, hint=hint, place=self.place, set_aside=moved)
 
     def _require_room_for_the_others(self, world: World, free_bytes: int) -> int:
         """How much of it is in files that were sparse. A snapshot does not say what their holes leave of that, so for them alone

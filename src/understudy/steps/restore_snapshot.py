@@ -90,6 +90,8 @@ class RestoreSnapshot(SnapshotRestore):
     again.
     """
 
+    of_the_past: bool = False
+    """It was asked for by its time or its label: what came after it is left out on purpose."""
     VERB = "restore-snapshot"
     PHASE: ClassVar = Phase.RESTORE
 
@@ -109,8 +111,9 @@ class RestoreSnapshot(SnapshotRestore):
         target = self.target(world)
         noted = world.receipts.read(f"{self.receipt}-parts") or {"parts": [], "fell_short": []}
         short = _Shortfalls(target, cast("list[str]", noted["fell_short"]))
+        opened = self.opened(world)
         restored = restore_snapshot(
-            self.opened(world),
+            opened,
             target,
             index=self.index(world),
             run=world.run,
@@ -125,6 +128,7 @@ class RestoreSnapshot(SnapshotRestore):
             "repository": self.repository,
             "place": target.url,
             "only": self.only,
+            "snapshot_started": opened.manifest.start_time.isoformat(),
             "entries": restored.entries,
             "content_bytes": restored.content_bytes,
             "fell_short": short.now(),

@@ -1,0 +1,237 @@
+"""Planning how one database comes back: restored elsewhere, drilled, or recovered where the stack file says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.app.backups import backup_subject
+from understudy.app.disruption import disruption_beside
+from understudy.app.free_directory import require_free_directory
+from understudy.app.holdings import holdings_of
+from understudy.app.identities import new_plan_id
+from understudy.app.installation import Installation
+from understudy.app.landing import landing_of, recovery_place, short_socket_directory
+from understudy.app.old_server import Looking, look_for_old_server, unseen, with_old_timeline
+from understudy.app.repositories import made_repository
+from understudy.app.sources import other_copies_told, source_first, source_that_will_do
+from understudy.app.spooled import with_spooled
+from understudy.plan.fencing import OldServerFacts
+from understudy.plan.following import DAMAGE
+from understudy.plan.landing import Landing, require_configuration
+from understudy.plan.plan import Mode, Plan, Procedure
+from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
+from understudy.plan.request import Choice
+from understudy.plan.restore_choice import require_known_tablespaces
+from understudy.ports.instance import InstancePlace
+from understudy.repository.at_once import processors
+from understudy.repository.manifests import BackupManifest
+from understudy.repository.server_manifest import parse_server_manifest
+from understudy.stack.models import Scenario
+from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.vocabulary.disruption import Disruption
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
+
+_STANDARD_PORT = 5432
+_STAGED_SEGMENTS = 20
+"""Room for the WAL that is fetched ahead."""
+
+
+def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
+    """
+    Raises:
+        Refusal: everything that ``plan_recovery`` raises; ``no_such_resource``, ``no_backup``, ``target_not_empty``.
+    """
+    installation.postgres(resource)
+    require_free_directory(installation, directory)
+    return _plan(
+        installation,
+        ResourceName(resource),
+        choice,
+        procedure=Procedure.RESTORE,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        place=_closed_place(str(directory.absolute())),
+        # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
+        tablespaces=choice.tablespaces or {},
+    )
+
+
+def plan_drill(installation: Installation, scenario: Scenario, name: ResourceName, choice: Choice) -> Plan:
+    """In a directory named after the plan, everything else beside it; so that nothing is left once the steps have removed theirs.
+
+    Raises:
+        Refusal: as ``plan_restore`` does.
+    """
+    plan_id = new_plan_id(installation.clock, Procedure.DRILL)
+    drills = Path(installation.postgres(name).drill.directory or installation.state / "drills")
+    drills.mkdir(parents=True, exist_ok=True, mode=0o711)
+    directory = str(drills / plan_id)
+    return _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.DRILL,
+        mode=Mode.DRILL,
+        subject=scenario.value,
+        place=_closed_place(directory),
+        tablespaces=None,
+        plan_id=plan_id,
+    )
+
+
+def plan_in_place(
+    installation: Installation,
+    scenario: Scenario,
+    name: ResourceName,
+    choice: Choice,
+    fence_override_by: Person | None = None,
+    disruption: Disruption | None = None,
+    looking: Looking = unseen,
+    old_directories: tuple[str, ...] | None = None,
+) -> Plan:
+    """The real recovery, where the stack file says. Asks the old server's addresses whether anybody answers there.
+
+    Raises:
+        Refusal: ``recover_place_missing``, ``configuration_missing``, ``socket_directory_unusable``, ``log_unusable``,
+            ``old_server_not_fenced``, ``address_taken``, ``since_implausible``; and as ``plan_restore`` does.
+    """
+    settings = installation.postgres(name)
+    if settings.recover is None:
+        raise Refusal(
+            "recover_place_missing",
+            found=f"the stack file does not say where {name} is to come up again",
+            expected=f"resources.{name}.recover with a directory",
+            hint=f"add it, or restore into a directory of your choice: understudy restore {name} --to DIRECTORY",
+        )
+    landing = landing_of(name, settings)
+    plan = _plan(
+        installation,
+        name,
+        choice,
+        procedure=Procedure.RECOVERY,
+        mode=Mode.FAILOVER,
+        subject=scenario.value,
+        place=recovery_place(name, settings.recover, installation.instances[name].owner),
+        tablespaces={**settings.recover.tablespaces, **(choice.tablespaces or {})},
+        set_aside=True,
+        fence_override_by=fence_override_by,
+        landing=landing,
+        disruption=disruption,
+        looking=looking,
+        old_directories=old_directories,
+    )
+    if landing.configuration is None:
+        _require_configuration_in_backup(installation, name, plan)
+    return plan
+
+
+def _require_configuration_in_backup(installation: Installation, name: ResourceName, plan: Plan) -> None:
+    """
+    Raises:
+        Refusal: ``configuration_missing``.
+    """
+    step = next(each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup))
+    repository = installation.repository(RepositoryName(step.repository))
+    try:
+        backup = repository.backup(name, SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1]))
+        listed = parse_server_manifest(b"".join(repository.read_server_manifest(backup)))
+    except GiveUp as error:
+        if error.code in DAMAGE:
+            return  # the run meets it, too, and goes on from an older backup
+        raise
+    require_configuration(name, backup.label, listed.files)
+
+
+def _closed_place(directory: str) -> InstancePlace:
+    """Of a server that nobody but Understudy uses."""
+    return InstancePlace(directory, short_socket_directory(directory), _STANDARD_PORT)
+
+
+def _plan(
+    installation: Installation,
+    name: ResourceName,
+    choice: Choice,
+    *,
+    procedure: Procedure,
+    mode: Mode,
+    subject: str,
+    place: InstancePlace,
+    tablespaces: Mapping[str, str] | None,
+    set_aside: bool = False,
+    fence_override_by: Person | None = None,
+    plan_id: PlanId | None = None,
+    landing: Landing | None = None,
+    disruption: Disruption | None = None,
+    looking: Looking = unseen,
+    old_directories: tuple[str, ...] | None = None,
+) -> Plan:
+    """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
+    with other_copies_told(installation, name, choice):
+        source, holdings = source_that_will_do(
+            installation,
+            name,
+            choice,
+            lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        )
+    repositories = source_first(installation, name, source)
+    holdings = with_spooled(installation, source, holdings)
+    settings = installation.postgres(name)
+    require_known_tablespaces(holdings.backups, choice.tablespaces or {})
+    wish = RecoveryWish(
+        resource=name,
+        procedure=procedure,
+        mode=mode,
+        subject=subject,
+        repository=source,
+        repositories=repositories,
+        target=choice.target,
+        place=place,
+        processors=processors(),
+        tablespaces=_by_oid(holdings.backups, tablespaces, place),
+        checks=tuple(_check_fields(check.model_dump(exclude_none=True)) for check in settings.checks),
+        heartbeat_database=settings.heartbeat.database if settings.heartbeat else None,
+        staging_directory=f"{place.directory}.wal",
+        timeline=choice.timeline,
+        label=choice.label,
+        set_aside=set_aside,
+        fence_override_by=fence_override_by,
+        landing=landing,
+        disruption=disruption,
+        old_directories=old_directories,
+        reprotection=backup_subject(installation, name, repositories),
+        ship_every=settings.wal.ship_every,
+    )
+    old_server, old_timeline = OldServerFacts(), None
+    if mode is Mode.FAILOVER:
+        if old_directories is None and choice.timeline is None:
+            old_timeline, holdings = with_old_timeline(place.directory, holdings)
+        old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
+        wish = replace(wish, disruption=disruption_beside(installation, name, disruption, old_server))
+    facts = RecoveryFacts(
+        now=installation.clock.now(),
+        plan_id=plan_id or new_plan_id(installation.clock, procedure),
+        stack_digest=installation.digest,
+        backups=holdings.backups,
+        histories=holdings.histories,
+        wal=holdings.wal,
+        damaged_histories=holdings.damaged_histories,
+        programs_major=installation.instances[name].major(),
+        staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
+        old_server=old_server,
+        old_timeline=old_timeline,
+    )
+    return plan_recovery(wish, facts)
+
+
+def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:
+    tablespaces = {tablespace for backup in backups for tablespace in backup.tablespaces}
+    if named is None:
+        return {tablespace.oid: f"{place.directory}-tablespace-{tablespace.oid}" for tablespace in tablespaces}
+    return {tablespace.oid: named[tablespace.name] for tablespace in tablespaces if tablespace.name in named}
+
+
+def _check_fields(check: Mapping[str, object]) -> Mapping[str, str]:
+    return {name: str(value) for name, value in check.items()}

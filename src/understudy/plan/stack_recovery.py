@@ -1,0 +1,148 @@
+"""One plan out of those of several resources: a disaster that takes more than one of them, drilled or for real. Pure.
+
+Each resource keeps the steps that it has when it is recovered alone. What is added is the look at what all of them need together,
+which asks the one question of the whole, and who waits for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from understudy.judge.run_measurement import VALIDATING
+from understudy.plan.plan import Approval, Mode, Plan, PlannedStep, Procedure
+from understudy.plan.recovery_order import Turn
+from understudy.steps.check_prerequisites import CheckPrerequisites
+from understudy.steps.fence_old_server import FenceOldServer
+from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
+from understudy.steps.provision_target import ProvisionTarget
+from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
+from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.vocabulary.identifiers import PlanId, ResourceName, StepKey
+
+
+@dataclass(frozen=True, slots=True)
+class StackWish:
+    procedure: Procedure
+    mode: Mode
+    scenario: str
+    plan_id: PlanId
+    stack_digest: str
+    turns: tuple[Turn, ...]
+    disruption: Disruption | None = None
+    """Of a real recovery."""
+
+
+def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Plan:
+    """
+    Args:
+        plans: That of each resource alone.
+
+    Raises:
+        Refusal: ``recovered_within_another``: two of them would come up in one place.
+    """
+    _require_apart(plans)
+    anchors = {name: _serves(plan) for name, plan in plans.items()}
+    needed, perhaps = _bytes_needed(plans.values())
+    look = CheckPrerequisites(
+        scenario=wish.scenario,
+        resources=tuple(turn.resource for turn in wish.turns),
+        priorities={turn.resource: turn.priority for turn in wish.turns},
+        bytes_needed=needed,
+        bytes_perhaps_needed=perhaps,
+        disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
+    )
+    steps = [PlannedStep(look, approval=_question(wish, plans))]
+    for turn in wish.turns:
+        after = frozenset({look.key, *(anchors[name] for name in turn.after)})
+        steps += _in_turn(plans[turn.resource], after, frozenset(anchors[name] for name in turn.once_ended))
+    return Plan(
+        id=wish.plan_id,
+        procedure=wish.procedure,
+        mode=wish.mode,
+        subject=wish.scenario,
+        steps=tuple(steps),
+        holds=frozenset(hold for plan in plans.values() for hold in plan.holds),
+        stack_digest=wish.stack_digest,
+    )
+
+
+def _in_turn(plan: Plan, after: frozenset[StepKey], once_ended: frozenset[StepKey]) -> Iterator[PlannedStep]:
+    """All steps of the resource wait with its first one, behind which they all come; nobody is asked once more."""
+    for planned in plan.steps:
+        first = not planned.after
+        yield replace(
+            planned,
+            after=after if first else planned.after,
+            once_ended=once_ended if first else planned.once_ended,
+            approval=None,
+        )
+
+
+def _serves(plan: Plan) -> StepKey:
+    """The step behind which the resource is back: what follows protects it again, or cleans up."""
+    return [each.step.key for each in plan.steps if each.step.PHASE in VALIDATING][-1]
+
+
+def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval | None:
+    asked = [each.approval.question for turn in wish.turns for each in plans[turn.resource].steps if each.approval is not None]
+    if not asked:
+        return None
+    if len(plans) == 1:
+        return Approval(asked[0])
+    order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
+    return Approval("\n".join([f"Recover {len(plans)} resources, in this order: {order}?", *(f"- {each}" for each in asked)]))
+
+
+def _bytes_needed(plans: Iterable[Plan]) -> tuple[dict[str, int], dict[str, int]]:
+    """By directory: what surely goes there, and what does unless files in it are sparse."""
+    surely: dict[str, int] = {}
+    perhaps: dict[str, int] = {}
+    for step in (planned.step for plan in plans for planned in plan.steps):
+        if isinstance(step, ProvisionTarget):
+            for directory, needed in step.bytes_needed.items():
+                surely[directory] = surely.get(directory, 0) + needed
+        elif isinstance(step, ProvisionSnapshotTarget) and is_directory(step.place):
+            perhaps[step.place] = step.bytes_needed
+    return surely, perhaps
+
+
+def _require_apart(plans: Mapping[ResourceName, Plan]) -> None:
+    places = [
+        (name, planned.step.place)
+        for name, plan in plans.items()
+        for planned in plan.steps
+        if isinstance(planned.step, ProvisionSnapshotTarget)
+    ]
+    for name, place in places:
+        for other, theirs in places:
+            if name != other and f"{place}/".startswith(f"{theirs}/"):
+                raise Refusal(
+                    "recovered_within_another",
+                    found=f"{name} comes back in {place}, which lies in {theirs}, where {other} does",
+                    expected="places apart, so that neither is in the other's way",
+                    hint=f"recover them one after another: first --resource {other}, then --resource {name}",
+                )
+
+
+def planned_disruption(plan: Plan, resource: str | None = None) -> Disruption | None:
+    """Since when the plan counts what it takes: of one of its databases, or of the whole. None: from its own beginning."""
+    for step in (planned.step for planned in plan.steps):
+        if isinstance(step, CheckPrerequisites):
+            counts = resource is None
+        elif isinstance(step, FenceOldServer):
+            counts = resource in (None, step.resource)
+        else:
+            continue
+        if counts and step.disrupted is not None:
+            return disruption_from_json(step.disrupted)
+    return None
+
+
+def refused_together(refusals: Mapping[ResourceName, UnderstudyError]) -> UnderstudyError:
+    """All that stands against it at once: at three in the morning nobody wants to hear of it one by one."""
+    if len(refusals) == 1:
+        return next(iter(refusals.values()))
+    found = "; ".join(f"{name}: {error.code}: {error.found}" for name, error in refusals.items())
+    hints = "; ".join(f"{name}: {error.hint}" for name, error in refusals.items() if error.hint)
+    return Refusal("prerequisites_missing", found=found, expected="that everything that comes back can", hint=hints)

@@ -1,0 +1,208 @@
+"""Several directories lost at once, drilled and brought back together, by the functions that the command line calls."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.app.shelf import DOCS, FAR, NEAR, SilentWatcher, proof_of, tree
+from tests.app.shelves import LOGS, PICS, Shelves
+from tests.room import new_path
+from understudy.app.measuring import measure
+from understudy.app.run_view import views_by_resource
+from understudy.judge.recovery_point import RecoveryPointSource
+from understudy.judge.run_measurement import ObjectiveVerdict
+from understudy.records.run import RunState
+from understudy.stack.models import Scenario
+from understudy.vocabulary.disruption import Disruption, KnownBy
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import Person
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+
+
+@pytest.fixture(scope="module")
+def pristine():
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelves(directory)
+    made.fill()
+    made.back_up_all()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shelf(pristine):
+    copy = pristine.copied_to(new_path("shelf"))
+    yield copy
+    copy.close()
+
+
+def begins_and_ends(view, name):
+    own = [step for step in view.steps if step.key.startswith(f"{name}/")]
+    return own[0].started, next(step for step in own if step.key.endswith("/release-target")).ended
+
+
+def test_all_of_it_comes_back_in_its_order_and_what_stood_there_is_set_aside(shelf):
+    before = {name: tree(shelf.directory / name) for name in (DOCS, PICS, LOGS)}
+    shutil.rmtree(shelf.directory / "pics")
+    (shelf.docs / "notes.txt").write_text("scribbled over")
+    view = shelf.recover()
+    assert view.succeeded
+    assert {name: tree(shelf.directory / name) for name in before} == before
+    [aside] = proof_of(view, "provision-target")["set_aside"]
+    assert (shelf.directory / aside / "notes.txt").read_text() == "scribbled over"
+    (docs_began, docs_back), (pics_began, pics_back), (logs_began, _) = (
+        begins_and_ends(view, each) for each in (DOCS, PICS, LOGS)
+    )
+    assert docs_began < docs_back <= pics_began < pics_back <= logs_began
+
+    measured = measure(shelf.installation, view)
+    assert measured.met
+    assert list(measured.parts) == [DOCS, PICS, LOGS]
+    assert measured.priorities == {DOCS: "P2", PICS: "P2", LOGS: "P3"}
+    assert measured.recovery_times["P2"] < measured.recovery_times["P3"] == measured.measurement.recovery_time
+    assert measured.measurement.recovery_time >= max(part.measurement.recovery_time for part in measured.parts.values())
+    snapshot = shelf.snapshots()[-1]
+    assert measured.parts[DOCS].recovery_point.source is RecoveryPointSource.SNAPSHOT
+    assert measured.parts[DOCS].recovery_point.at == snapshot.start_time
+
+
+def test_a_drill_brings_all_of_it_up_beside_what_serves_and_leaves_nothing(shelf):
+    before = {name: tree(shelf.directory / name) for name in (DOCS, PICS, LOGS)}
+    view = shelf.drill()
+    assert view.succeeded
+    assert proof_of(view, "compare-restored")["contents"] == 4
+    assert {name: tree(shelf.directory / name) for name in before} == before
+    assert list((shelf.state / "drills").iterdir()) == []
+    assert not list(shelf.directory.glob("*before*"))
+    assert measure(shelf.installation, view).met
+
+
+def test_a_drill_that_fails_leaves_nothing_either(shelf):
+    for repository in (NEAR, FAR):
+        shelf.damage(DOCS, repository)
+    view = shelf.drill()
+    assert not view.succeeded
+    assert list((shelf.state / "drills").iterdir()) == []
+
+
+def test_where_a_snapshot_is_damaged_only_that_resource_is_tried_again_with_what_waits_for_it(shelf):
+    shelf.damage(DOCS, NEAR)
+    view = shelf.recover()
+    assert view.succeeded
+    assert view.follows.run.state is RunState.FAILED
+    assert {step.key.partition("/")[0] for step in view.steps} == {"stack", DOCS, PICS}
+    views = views_by_resource(view)
+    assert proof_of(views[DOCS], "restore-snapshot")["repository"] == FAR
+    assert proof_of(views[LOGS], "restore-snapshot")["repository"] == NEAR
+    assert views[LOGS].run.run == view.follows.run.run, "which came back at once"
+    assert views[LOGS].succeeded
+    measured = measure(shelf.installation, view)
+    assert measured.met
+    assert list(measured.parts) == [DOCS, PICS, LOGS]
+    assert measured.parts[DOCS].measurement.recovery_time > view.run.submitted - view.follows.run.submitted
+    assert view.steps[0].approval.by == "anna", "who has agreed already is not asked again"
+
+
+def test_what_cannot_be_brought_back_keeps_back_what_depends_on_it_and_nothing_else(shelf):
+    for repository in (NEAR, FAR):
+        shelf.damage(DOCS, repository)
+    (shelf.directory / "logs" / "one").write_text("changed")
+    view = shelf.recover()
+    assert not view.succeeded
+    assert (shelf.directory / "logs" / "one").read_text() == LOGS
+    assert (shelf.directory / "pics" / "one").read_text() == PICS, "it was not touched"
+    assert not list(shelf.directory.glob("pics.before*"))
+    measured = measure(shelf.installation, view)
+    assert not measured.met
+    times = {name: part.measurement.recovery_time for name, part in measured.parts.items()}
+    assert times[DOCS] is None and times[PICS] is None
+    assert times[LOGS] is not None
+    assert measured.recovery_times["P2"] is None
+    assert measured.recovery_times["P3"] == times[LOGS]
+    assert measured.measurement.verdict is ObjectiveVerdict.MISSED
+
+
+def test_a_moment_is_one_for_all_of_them(shelf):
+    moment = datetime.now(UTC)
+    for name in (DOCS, PICS, LOGS):
+        (shelf.directory / name / "after").write_text("after that moment")
+    shelf.back_up_all()
+    view = shelf.recover(choice={"target": RecoveryTarget(TargetKind.TIME, moment.isoformat())})
+    assert view.succeeded
+    assert not [name for name in (DOCS, PICS, LOGS) if (shelf.directory / name / "after").exists()]
+    measured = measure(shelf.installation, view)
+    assert [part.recovery_point for part in measured.parts.values()] == [None, None, None], "left out on purpose"
+
+
+def test_nobody_asks_about_what_was_not_named(shelf):
+    shutil.rmtree(shelf.directory / "pics")
+    (shelf.docs / "new").write_text("made after the snapshot")
+    view = shelf.recover(PICS, scenario=Scenario.STORAGE_LOSS)
+    assert view.succeeded
+    assert (shelf.docs / "new").exists()
+    assert {step.key.partition("/")[0] for step in view.steps} == {"stack", PICS}
+    measured = measure(shelf.installation, view)
+    assert measured.objectives.rto == timedelta(minutes=20)
+    since = datetime.now(UTC) - timedelta(minutes=3)
+    shutil.rmtree(shelf.directory / "pics")
+    measured = measure(shelf.installation, shelf.recover(PICS, scenario=Scenario.DATA_LOSS, since=since))
+    assert measured.disruption == Disruption.exactly(since, KnownBy.PERSON)
+    assert measured.measurement.recovery_time > timedelta(minutes=3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (lambda shelf: shelf.recover(scenario=Scenario.STORAGE_LOSS), "no_such_resource"),
+        (lambda shelf: shelf.recover(scenario=Scenario.DATABASE_CORRUPTION), "no_such_resource"),
+        (lambda shelf: shelf.recover(DOCS, scenario=Scenario.DATABASE_CORRUPTION), "resource_is_no_database"),
+        (lambda shelf: shelf.recover("dogs"), "no_such_resource"),
+        (lambda shelf: shelf.recover(choice={"label": "20200101-000000S"}), "target_of_one_resource"),
+        (lambda shelf: shelf.recover(DOCS, choice={"label": "20200101-000000S"}), "no_such_backup"),
+        (lambda shelf: shelf.recover(DOCS, choice={"target": RecoveryTarget(TargetKind.LSN, "0/3")}), "target_needs_a_database"),
+        (lambda shelf: shelf.recover(choice={"target": RecoveryTarget(TargetKind.NAME, "x")}), "target_of_one_resource"),
+        (lambda shelf: shelf.recover(since=datetime.now(UTC) + timedelta(hours=1)), "since_implausible"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_begins(shelf, asked, code):
+    runs = len(shelf.installation.records.runs())
+    with pytest.raises(Refusal) as refused:
+        asked(shelf)
+    assert refused.value.code == code
+    assert refused.value.hint
+    assert len(shelf.installation.records.runs()) == runs
+
+
+def test_everything_that_is_missing_is_said_at_once(shelf):
+    for name in (DOCS, LOGS):
+        for repository in (NEAR, FAR):
+            shutil.rmtree(shelf.directory / repository / "files" / name)
+    with pytest.raises(Refusal) as refused:
+        shelf.recover()
+    assert refused.value.code == "prerequisites_missing"
+    assert "docs: no_backup" in refused.value.found
+    assert "logs: no_backup" in refused.value.found
+    assert "pics" not in refused.value.found
+
+
+class Cancelling(SilentWatcher):
+    """Asks for the end as soon as the first resource is back."""
+
+    def __init__(self, shelf):
+        self._shelf = shelf
+
+    def show(self, view):
+        done = {step.key for step in view.steps if step.state.is_final}
+        if "docs/release-target" in done and view.run.cancel_requested_by is None and not view.run.state.is_final:
+            self._shelf.installation.records.request_cancel(view.run.run, Person("anna"))
+
+
+def test_who_does_not_agree_touched_nothing_and_who_cancels_keeps_what_is_back(shelf):
+    for name in (DOCS, PICS):
+        shutil.rmtree(shelf.directory / name)
+    view = shelf.recover(watcher=Cancelling(shelf))
+    assert view.run.state is RunState.CANCELLED
+    assert tree(shelf.docs)
+    assert not list(shelf.directory.rglob(".understudy-run*"))
