@@ -53,7 +53,7 @@ class Lost:
         return recover(
             self.estate.installation,
             Scenario.DATABASE_CORRUPTION,
-            None,
+            (),
             Choice(),
             watcher or SilentWatcher(),
             approved_by=ANNA,

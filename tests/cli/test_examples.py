@@ -235,6 +235,8 @@ def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist
     typist.type("understudy resume 20261123-030000-1a2b3c", run=run)
 
     typist.type("understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes", time=typist.moment())
+    typist.answer("understudy recover storage_loss --resource documents", "y")
+    typist.answer("understudy recover complete_failure", "y")
 
     asking, run = typist.begin("understudy recover database_corruption --since 2026-11-23T03:12:00+00:00")
     typist.type("understudy cancel 20261123-030000-1a2b3c", run=run)

@@ -180,6 +180,46 @@ class StoreThatDies:
         return getattr(self._store, name)
 
 
+class StoreThatReplaces:
+    """As S3 services that overlook conditions: while one puts, a rival puts everything, and the first then replaces it."""
+
+    tells_rivals_apart = False
+
+    def __init__(self, store, rival):
+        self._store, self._rival = store, rival
+
+    def put(self, key, chunks):
+        content = b"".join(chunks)
+        if self._rival is not None:
+            rival, self._rival = self._rival, None
+            rival(StoreThatReplaces(self._store, None))
+        if self._store.head(key) is not None:
+            self._store.delete(key)
+        return self._store.put(key, [content])
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("what", ["segment", "tail", "history"])
+def test_two_that_store_the_same_at_once_never_mix_data_and_sidecar_where_the_store_cannot_tell_them_apart(store, what):
+    def put(through):
+        archive = archive_of(through)
+        if what == "segment":
+            archive.put_segment(segment(3), content(3))
+        elif what == "tail":
+            archive.put_tail(segment(3), 0, content(3)[:100])
+        else:
+            archive.put_history(Timeline(2), b"1\t0/3000000\tno recovery target\n")
+
+    put(StoreThatReplaces(store, put))
+    archive = archive_of(store)
+    if what == "history":
+        assert archive.fetch_history(Timeline(2)) == b"1\t0/3000000\tno recovery target\n"
+    else:
+        assert b"".join(archive.fetch_segment(segment(3)))[:100] == content(3)[:100]
+
+
 @pytest.mark.parametrize("deaths", [[0], [1], [1, 1, 1]])
 def test_an_attempt_that_died_is_no_obstacle(store, deaths):
     for puts in deaths:

@@ -33,7 +33,7 @@ def test_an_override_recovers_the_data_and_stops_before_the_old_server_would_pas
         view = recover(
             installation,
             Scenario.DATABASE_CORRUPTION,
-            None,
+            (),
             Choice(),
             nobody_moves_it,
             approved_by=Person("ada"),

@@ -6,9 +6,10 @@ import pytest
 
 from tests.servers.processes import wait_until
 from tests.steps.protected import NobodyLooks, step_of, world_of
-from understudy.app.recoveries import Choice, plan_drill
+from understudy.app.database_recoveries import Choice, plan_drill
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import ResourceName
 
 RUN = "promoted-by-somebody"
 
@@ -32,7 +33,7 @@ class SomebodyPromotes(NobodyLooks):
 
 def test_a_sandbox_that_somebody_promotes_during_replay_is_given_up_and_removed(protected):
     installation = protected.installation()
-    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice())
+    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, ResourceName("orders"), Choice())
     replay = step_of(plan, "replay-wal")
     somebody = SomebodyPromotes(installation.instances["orders"], replay.place)
     try:

@@ -7,9 +7,9 @@ from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.postgres import PostgresServer
 from tests.steps.protected import Protected, step_of, world_of
 from understudy.app.backups import back_up
-from understudy.app.recoveries import Choice, plan_drill
+from understudy.app.database_recoveries import Choice, plan_drill
 from understudy.stack.models import Scenario
-from understudy.vocabulary.identifiers import BackupKind
+from understudy.vocabulary.identifiers import BackupKind, ResourceName
 
 RUN = "looked-into"
 REACHING_OUT = {
@@ -63,7 +63,7 @@ def still_in_force(instances, place, escaped, server):
 def test_no_restored_setting_gets_through_while_it_replays_nor_once_it_is_promoted(outgoing):
     protected, escaped = outgoing
     installation = protected.installation()
-    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice())
+    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, ResourceName("orders"), Choice())
     instances, place = installation.instances["orders"], step_of(plan, "replay-wal").place
     try:
         for verb in ("provision-target", "restore-base-backup", "replay-wal"):

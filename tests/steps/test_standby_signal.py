@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 from tests.steps.protected import step_of, world_of
-from understudy.app.recoveries import Choice, plan_drill
+from understudy.app.database_recoveries import Choice, plan_drill
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import ResourceName
 
 RUN = "marked-as-standby"
 
 
 def test_a_link_in_the_place_of_standby_signal_is_refused_and_the_file_made_in_its_stead_is_the_servers(protected, tmp_path):
     installation = protected.installation()
-    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice())
+    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, ResourceName("orders"), Choice())
     replay = step_of(plan, "replay-wal")
     signal, elsewhere = Path(replay.place.directory) / "standby.signal", tmp_path / "elsewhere"
     elsewhere.write_text("precious")

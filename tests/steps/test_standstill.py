@@ -11,11 +11,12 @@ from tests.steps.protected import NobodyLooks, step_of, world_of
 from tests.supervise.owned_clock import OwnedClock
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.files import FileStore
-from understudy.app.recoveries import Choice, plan_drill
+from understudy.app.database_recoveries import Choice, plan_drill
 from understudy.ports.instance import InstanceFacts, InstancePlace
 from understudy.stack.models import Scenario
 from understudy.steps.standstill import Standstill
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.identifiers import ResourceName
 
 RUN = "stands-still"
 
@@ -87,7 +88,7 @@ class Told(NobodyLooks):
 
 def test_replay_that_waits_for_a_store_that_never_answers_says_so_and_ends_at_the_time_limit(protected):
     installation = protected.installation()
-    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, None, Choice())
+    plan = plan_drill(installation, Scenario.DATABASE_CORRUPTION, ResourceName("orders"), Choice())
     store, told = HangingStore(protected.desk.directory / "repository"), Told()
     try:
         for verb in ("provision-target", "restore-base-backup"):

@@ -74,6 +74,11 @@ class ObjectStore(Protocol):
         """The address to show to people, without credentials."""
         ...
 
+    @property
+    def tells_rivals_apart(self) -> bool:
+        """Whether ``put`` surely refuses who comes second in a race, without trying out whether it does."""
+        ...
+
     def put(self, key: str, chunks: Iterable[bytes]) -> Written:
         """Store the concatenation of ``chunks`` under ``key``, in bounded memory.
 

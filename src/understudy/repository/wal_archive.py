@@ -233,13 +233,18 @@ class WalArchive:
         return PutOutcome.STORED
 
     def _store_data(self, stem: str, content: Pieces) -> SealedObject:
-        """Under the plain key, or under one of this attempt where one that died, or is a rival, has left its data there."""
-        try:
-            return self._store_sealed(stem + SEALED_SUFFIX, content)
-        except GiveUp as error:
-            if error.code != "object_exists":
-                raise
-            return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
+        """Under the plain key, or under one of this attempt where one that died, or is a rival, has left its data there.
+
+        Where the store may let a rival replace them, the data of each attempt have a key of their own from the start: else the
+        sidecar of the one could come to stand beside the data of the other.
+        """
+        if self._store.tells_rivals_apart:
+            try:
+                return self._store_sealed(stem + SEALED_SUFFIX, content)
+            except GiveUp as error:
+                if error.code != "object_exists":
+                    raise
+        return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
 
     def _store_sealed(self, key: str, content: Pieces) -> SealedObject:
         recipients = self._keys.recipients

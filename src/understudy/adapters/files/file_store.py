@@ -59,6 +59,8 @@ class FileStore:
     def url(self) -> str:
         return self._root.as_uri()
 
+    tells_rivals_apart = True
+
     def put(self, key: str, chunks: Iterable[bytes]) -> Written:
         path = self._path(key)
         self._require_prepared()
