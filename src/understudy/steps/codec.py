@@ -7,6 +7,7 @@ richer values (an LSN, a label, a time) are kept as text in the step and parsed 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -48,19 +49,23 @@ def step_from_json(value: JsonObject) -> Step:
     Raises:
         ValueError: the kind is unknown (the run was planned by a newer version), or its fields do not fit.
     """
-    # A process that resumes a run has not planned it, so it may not have met its steps yet.
-    _meet_every_kind()
     name = str(value["step"])
+    if name not in _KINDS:  # a process that resumes a run has not planned it, so it may not have met its steps yet
+        _meet_every_kind()
     kind = _KINDS.get(name)
     if kind is None:
         raise ValueError(f"no kind of step is called {name!r}; known: {', '.join(sorted(_KINDS))}")
-    hints = get_type_hints(kind)
+    hints = _hints_of(kind)
     try:
         return cast(Step, kind(**{key: _frozen(item, hints.get(key)) for key, item in value.items() if key != "step"}))
     except TypeError as error:
         raise ValueError(f"the fields of {name!r} do not fit: {error}") from error
 
 
+_hints_of = functools.cache(get_type_hints)
+
+
+@functools.cache
 def _meet_every_kind() -> None:
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         importlib.import_module(f"understudy.steps.{module.name}")
