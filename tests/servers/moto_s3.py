@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,10 @@ _STARTED = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
 class MotoS3:
     """Context manager on a free port of the loopback. It takes every key pair; buckets are made by the test."""
 
+    def __init__(self, page_of: int = 1000) -> None:
+        """``page_of``: how many objects it lists at once, where nobody says. Amazon's does 1000."""
+        self._environment = os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": str(page_of)}
+
     @property
     def port(self) -> int:
         return self._process.port
@@ -24,7 +29,7 @@ class MotoS3:
 
     def __enter__(self) -> MotoS3:
         program = Path(sys.executable).parent / "moto_server"
-        self._process = AnnouncingProcess([sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"], _STARTED)
+        self._process = AnnouncingProcess([sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"], _STARTED, env=self._environment)
         return self
 
     def __exit__(self, *_: object) -> None:
