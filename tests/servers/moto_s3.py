@@ -29,7 +29,8 @@ class MotoS3:
 
     def __enter__(self) -> MotoS3:
         program = Path(sys.executable).parent / "moto_server"
-        self._process = AnnouncingProcess([sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"], _STARTED, env=self._environment)
+        command = [sys.executable, "-u", str(program), "-H", "127.0.0.1", "-p", "0"]
+        self._process = AnnouncingProcess(command, _STARTED, env=self._environment)
         return self
 
     def __exit__(self, *_: object) -> None:
