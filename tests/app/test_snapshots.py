@@ -107,8 +107,8 @@ def test_a_name_that_is_not_in_it_leaves_nothing_behind(stocked):
         (lambda shelf: shelf.restore("x", label="20200101-000000S"), "no_such_backup"),
         (lambda shelf: shelf.restore("x", only="\udcff"), "only_unusable"),
         (lambda shelf: restore(shelf.installation, "docs", "s3://bucket/x", Choice(), SilentWatcher()), "place_of_another_kind"),
-        (lambda shelf: drill(shelf.installation, Scenario.DATA_LOSS, (), None, None), "no_such_resource"),
-        (lambda shelf: drill(shelf.installation, Scenario.DATA_LOSS, ("docs",), None, None), "resource_is_no_database"),
+        (lambda shelf: drill(shelf.installation, Scenario.DATABASE_CORRUPTION, (), None, None), "no_such_resource"),
+        (lambda shelf: drill(shelf.installation, Scenario.DATABASE_CORRUPTION, ("docs",), None, None), "resource_is_no_database"),
         (lambda shelf: back_up(shelf.installation, "doks", None, None), "no_such_resource"),
     ],
 )

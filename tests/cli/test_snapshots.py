@@ -81,8 +81,8 @@ def test_a_directory_is_kept_listed_verified_watched_and_brought_back(shelf):
 
 def test_what_is_for_databases_is_refused_with_what_to_use_instead(shelf):
     assert_refused(understudy(shelf, "restore", "docs", "--to", "x", "--lsn", "0/3000060"), "target_needs_a_database", 5)
-    assert_refused(understudy(shelf, "drill", "data_loss", "--resource", "docs"), "resource_is_no_database", 5)
-    assert_refused(understudy(shelf, "recover", "data_loss"), "no_such_resource", 2)
+    assert_refused(understudy(shelf, "drill", "database_corruption", "--resource", "docs"), "resource_is_no_database", 5)
+    assert_refused(understudy(shelf, "recover", "database_corruption"), "no_such_resource", 2)
     assert_refused(understudy(shelf, "restore", "docs", "--to", "s3://bucket"), "place_of_another_kind", 5)
 
 

@@ -166,6 +166,7 @@ def _measured_steps(view: RunView, planned: Mapping[StepKey, Phase]) -> list[Mea
 def _measure_one(
     installation: Installation, view: RunView, plan: Plan, resource: ResourceName, disruption: Disruption
 ) -> MeasuredRecovery:
+    declared = installation.resource(resource)
     scenario = installation.stack.objective_of(Scenario(view.run.subject))
     tier = installation.stack.tier_of(resource)
     planned = _planned_of(plan, resource)
@@ -189,7 +190,7 @@ def _measure_one(
         objectives=Objectives(scenario.rto, scenario.rpo),
         target=scenario.target,
         target_verdict=measured(scenario.target).verdict,
-        tier=installation.resource(resource).tier,
+        tier=declared.tier,
         tier_objectives=Objectives(tier.rto, tier.rpo),
         tier_verdict=measured(tier.rto).verdict,
         beats=is_database and installation.postgres(resource).heartbeat is not None,
