@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.app.desk import desk
+from tests.app.kits import kit_text
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import kill_servers_in, wait_until
+from tests.servers.rclone_s3 import ACCESS_KEY, SECRET_KEY, RcloneS3
 from understudy.app.key_ring import existing_own_key
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.main import cli
@@ -69,8 +72,8 @@ def test_an_example_is_understood_and_reaches_its_command(type_in, line):
 
 def test_every_command_has_an_example_and_a_line_that_goes_on_is_one():
     assert all(any(examples_of(command.epilog)) for _, command in commands() if not isinstance(command, click.Group))
-    [long] = [line for line in EXAMPLES if "s3://" in line]
-    assert long.endswith("--secret-key env:S3_SECRET")
+    long = [line for line in EXAMPLES if "s3://" in line]
+    assert len(long) == 2 and all(line.endswith("--secret-key env:S3_SECRET") for line in long)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,9 @@ class Typist:
             "/srv/orders-copy": f"{self._desk.directory}/copy-{self._count}",
             "/srv/found": f"{self._desk.directory}/found-{self._count}",
             "/etc/understudy/shop.yaml": str(self._desk.stack_file),
-            "/mnt/backup/shop": f"{self._desk.directory}/shop",
+            "/mnt/backup/shop": names.get("repository", f"{self._desk.directory}/shop"),
+            "/mnt/copy": names.get("copy"),
+            "https://s3.example.com": names.get("endpoint", "https://s3.example.com"),
             "/media/usb/": "",
             "host=/var/run/postgresql": f"host={self.server.socket_directory} port={self.server.port}",
         }.items():
@@ -210,6 +215,28 @@ def begin_with_a_database_of_ones_own(typist, desk, monkeypatch):
         assert (directory / "understudy.yaml").exists()
 
 
+def adopt_what_is_kept(typist, desk, monkeypatch):
+    """On three bare machines, with a kit that opens it. None of them takes anything over."""
+    near, signer = desk.directory / "near", Signer(existing_own_key(desk.state)).public_key
+    shutil.copytree(near, desk.directory / "s3" / "shop-recovery" / "prod", ignore=lambda *_: [".incoming"])
+    shutil.copytree(near, desk.directory / "mounted")
+    with RcloneS3(desk.directory / "s3") as bucket:
+        for number, line in enumerate(beginning_with("adopt")):
+            directory = desk.directory / f"adopt-{number}"
+            directory.mkdir()
+            (directory / "shop-kit.txt").write_text(
+                kit_text(desk.identity, desk.recipient, signer, f"file://{desk.directory}/near")
+            )
+            with monkeypatch.context() as there:
+                there.chdir(directory)
+                there.setenv("UNDERSTUDY_STATE", str(directory / "state"))
+                there.setenv("S3_KEY", ACCESS_KEY)
+                there.setenv("S3_SECRET", SECRET_KEY)
+                said = typist.type(line, repository=near, copy=desk.directory / "mounted", endpoint=bucket.endpoint)
+            assert "orders (postgres)" in said and "documents (files)" in said
+            assert (directory / "understudy.yaml").exists()
+
+
 @pytest.mark.timeout(300)
 def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist, desk, monkeypatch):
     begin_with_a_database_of_ones_own(typist, desk, monkeypatch)
@@ -218,6 +245,7 @@ def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist
     label = next(path.parent.name for path in (desk.directory / "near").rglob("backup.json") if path.parent.name.endswith("F"))
     for line in beginning_with("check", "status", "backups", "verify"):
         typist.type(line, label=label)
+    adopt_what_is_kept(typist, desk, monkeypatch)
     typist.type("understudy expire --dry-run")
     typist.answer("understudy expire orders", "y")
     typist.type("understudy expire orders --repository far --yes")

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from tests.app.desk import desk
+from tests.app.kits import kit_text
 from tests.cli.commands import environment
 from tests.servers.postgres import PostgresServer
 from tests.servers.processes import wait_until
@@ -17,9 +18,11 @@ from understudy.cli.exit_codes import ExitCode
 from understudy.cli.reference import commands
 
 __all__ = ["desk"]
+SIGNER = "A" * 43 + "="
 NO_RUN = "20200101-000000-abcdef"
 COMMANDS = [
     ("init", ExitCode.DONE, "--url", "file:{directory}/url", "--repository", "file:///nowhere/near", "--output", "made.yaml"),
+    ("adopt", ExitCode.FAILED, "nowhere", "--kit", "{directory}/kit"),
     ("check", ExitCode.DONE),
     ("status", ExitCode.DONE),
     ("backup", ExitCode.DONE, "orders"),
@@ -55,6 +58,7 @@ def start(desk, *arguments):
 @pytest.mark.parametrize(("command", "code", "arguments"), [(*each[:2], each[2:]) for each in COMMANDS], ids=lambda each: each)
 def test_a_command_that_is_started_by_itself_finds_all_that_it_imports(desk, server, command, code, arguments):
     desk.write(server, url=server.url)
+    desk.secret_file("kit", kit_text(desk.identity, desk.recipient, SIGNER, "file:///nowhere/near"))
     with start(desk, *command.split(), *(each.format(directory=desk.directory) for each in arguments)) as process:
         out, said = process.communicate(timeout=120)
     assert process.returncode == code, out + said

@@ -13,8 +13,7 @@ from understudy.records.private_files import make_private_directory
 from understudy.records.state_database import writing_beside
 from understudy.repository.catalog import Repository
 from understudy.repository.description import RepositoryDescription
-from understudy.repository.layout import stack_key
-from understudy.repository.sealing import store_sealed
+from understudy.repository.stack_files import keep_stack_file
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 
@@ -110,7 +109,15 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
         if take_over or repository.current_epoch() is None:
             repository.claim_epoch(controller, installation.clock.now())
         repository.require_epoch(controller)
-    _keep_stack_file(installation, name)
+    keep_stack_file(
+        installation.stores[name],
+        installation.sealer,
+        installation.keys.keys,
+        installation.stack_text,
+        installation.digest,
+        name,
+        installation.clock.now(),
+    )
     return repository
 
 
@@ -152,16 +159,3 @@ def _created(repository: Repository, now: datetime) -> str:
         if error.code != "repository_of_another":
             raise
         return repository.describe().repository_id
-
-
-def _keep_stack_file(installation: Installation, name: RepositoryName) -> None:
-    """Every version that ran, sealed; found again by its digest."""
-    store = installation.stores[name]
-    if any(installation.digest in found.key for found in store.list("stack/")):
-        return
-    key = stack_key(f"{installation.clock.now():%Y%m%dT%H%M%SZ}", installation.digest)
-    try:
-        store_sealed(store, installation.sealer, key, [installation.stack_text], installation.keys.keys.recipients)
-    except GiveUp as error:
-        if error.code != "object_exists":  # stored by the other one, in the same second
-            raise

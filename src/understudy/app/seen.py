@@ -45,7 +45,11 @@ def remember_seen(state: Path, resource: ResourceName, facts: ServerFacts) -> No
     Raises:
         GiveUp: ``state_unwritable``, ``state_denied``.
     """
-    seen = SeenServer(facts.system_identifier, facts.version_number, facts.segment_bytes)
+    keep_seen(state, resource, SeenServer(facts.system_identifier, facts.version_number, facts.segment_bytes))
+
+
+def keep_seen(state: Path, resource: ResourceName, seen: SeenServer) -> None:
+    """As ``remember_seen``, of what is known from elsewhere."""
     path = _path(state, resource)
     with writing_beside(path):
         make_private_directory(path.parent)

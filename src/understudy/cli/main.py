@@ -14,6 +14,7 @@ from understudy.vocabulary.errors import UnderstudyError
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("understudy.cli.setting_up:init", "Look at a database; write a commented stack file and the recovery kit."),
+    "adopt": ("understudy.cli.adopting:adopt", "On a machine that has nothing: a repository and the recovery kit are enough."),
     "check": ("understudy.cli.setting_up:check", "Validate the stack file and try everything that protection needs."),
     "serve": ("understudy.cli.serving:serve", "Keep WAL streaming and run the schedules, until stopped."),
     "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),

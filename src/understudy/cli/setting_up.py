@@ -105,7 +105,7 @@ def init(as_json: bool, **wish: Path | str | None) -> None:
         say(f"wrote  {path} ({what})", hang=7)
     say(f"wrote  {made.kit} (recovery kit)", hang=7)
     named = "" if made.stack_file == Path("understudy.yaml").absolute() else f" -f {made.stack_file}"
-    say(f"\nMove {made.kit.name} into a safe, away from this host: it opens every backup when this host is gone. Then:")
+    say(f"\nMove {made.kit.name} into a safe, away from this host: with it and understudy adopt, another takes its place. Then:")
     if not found.replicates:
         say(f"first, as a superuser: ALTER ROLE {found.role} REPLICATION;  (without it nothing can be protected)")
     for command in ("check", "serve", f"backup {made.resource}", "drill database_corruption"):

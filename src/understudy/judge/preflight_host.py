@@ -191,7 +191,9 @@ def _holder(subject: str, holder: str, controller: str | None) -> Finding:
     return Finding(
         subject, "controller", Grade.FAILURE, f"it is written by controller {holder}",
         f"this controller ({controller or 'which has not run yet'})",
-        "give this stack a place of its own in the stack file, or name the state directory of that controller: --state",
+        "if that one is gone for good, take its place by a recovery (understudy recover SCENARIO --take-over) or a backup "
+        "(understudy backup RESOURCE --take-over). Else give this stack a place of its own in the stack file, or name the state "
+        "directory of that controller: --state",
     )  # fmt: skip
 
 

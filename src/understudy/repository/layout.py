@@ -18,9 +18,11 @@ DESCRIPTION_KEY = "repository.json"
 RECOVERY_PAGE_KEY = "RECOVERY.md"
 EPOCH_PREFIX = "controller/"
 EVIDENCE_PREFIX = "evidence/"
+STACK_PREFIX = "stack/"
 
 PART_SUFFIX = ".tar.zst.age"
 SEALED_SUFFIX = ".zst.age"
+STACK_SUFFIX = ".yaml" + SEALED_SUFFIX
 SIDECAR_SUFFIX = ".json"
 SUMS_NAME = "SHA256SUMS"
 MANIFEST_NAME = "backup.json"
@@ -30,6 +32,7 @@ _TAIL_SIDECAR = re.compile(r"^(\d{10})-(\d{10})\.json$")
 _PART_NAME = re.compile(r"^(base|\d+)-[0-9A-Za-z-]+-\d{4,}\.tar\.zst\.age$")
 _SERVER_MANIFEST_NAME = re.compile(r"^backup_manifest(-[0-9A-Za-z-]+)?\.zst\.age$")
 _ATTEMPT = re.compile(r"^[0-9A-Za-z-]+$")
+_STACK_STEM = re.compile(r"^stack/(\d{8}T\d{6}Z)-([0-9a-f]{64})$")
 _EPOCH_KEY = re.compile(r"^controller/(\d{8})\.json$")
 
 
@@ -53,9 +56,20 @@ def backup_prefix(resource: ResourceName, system_identifier: SystemIdentifier, l
     return f"{backups_prefix(resource, system_identifier)}{label}/"
 
 
-def stack_key(written: str, digest: str) -> str:
-    """``written`` as ``20261123T030000Z``, ``digest`` the SHA-256 of the stack file, hexadecimal."""
-    return f"stack/{written}-{digest}.yaml{SEALED_SUFFIX}"
+def stack_stem(written: str, digest: str) -> str:
+    """Without suffix: the file is ``.yaml.zst.age``, the signed note of it ``.json``.
+
+    Args:
+        written: As ``20261123T030000Z``.
+        digest: The SHA-256 of the stack file, hexadecimal.
+    """
+    return f"{STACK_PREFIX}{written}-{digest}"
+
+
+def parts_of_stack_stem(stem: str) -> tuple[str, str] | None:
+    """``written`` and ``digest``; None where it is no stem of a stack file."""
+    found = _STACK_STEM.match(stem)
+    return (found.group(1), found.group(2)) if found else None
 
 
 def evidence_key(run: RunId) -> str:

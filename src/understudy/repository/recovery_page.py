@@ -17,7 +17,8 @@ Files and buckets: see the second half of this page.
 
 You need: this repository (copied to a disk, or mounted), the **age identity** from the recovery kit, and on a Linux machine
 `sh`, `sha256sum`, `tar`, `zstd`, `age`, and PostgreSQL **of the same major version** as the database had.
-You do not need Understudy. If you have it, use it: the recovery kit says how, and `understudy restore` does all that follows.
+You do not need Understudy. If you have it, use it: the recovery kit says how, and `understudy adopt` and `understudy recover` do
+all that follows, or `understudy restore`.
 
 Everything here is a plain file. The end of its name says how to open it: `.tar.zst.age` is undone by `age -d`, then `zstd -d`,
 then `tar x`. Nothing in this repository is ever changed, and nothing below changes it.

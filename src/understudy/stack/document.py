@@ -84,6 +84,14 @@ def read_document(text: str, file: str) -> Document:
     return document
 
 
+def compose(text: str) -> Node:
+    """The root of a text that ``read_document`` found nothing wrong with; its nodes know where they stand."""
+    root = _TextComposer(text, Document("")).get_single_node()
+    if root is None:
+        raise ValueError("an empty file")
+    return root
+
+
 class _TextComposer(Reader, Scanner, Parser, Composer, BaseResolver):
     """PyYAML's own front half, without the half that makes values of it."""
 

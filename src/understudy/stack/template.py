@@ -60,28 +60,28 @@ def _head(found: FirstStack) -> list[str]:
     return [
         "# Written by understudy init. Check every change with: understudy check",
         "# Every key is explained in docs/stack-file.md. Secrets never stand here, only references: env:NAME or file:/path.",
-        f"stack: {_scalar(found.stack)}",
+        f"stack: {scalar_text(found.stack)}",
         "",
         "repositories:",
         "  # A second place, far from this host, is what survives the loss of this one:",
         "  # far: {url: s3://bucket/prefix, endpoint: env:S3_ENDPOINT, access_key: env:S3_ACCESS_KEY, secret_key: "
         "env:S3_SECRET_KEY}",
         "  near:",
-        f"    url: {_scalar(found.repository_url)}",
-        *(f"    {key}: {_scalar(value)}" for key, value in found.repository_keys),
+        f"    url: {scalar_text(found.repository_url)}",
+        *(f"    {key}: {scalar_text(value)}" for key, value in found.repository_keys),
         "",
         "encryption:",
         "  # Everything stored can be read with the identity of any of these, and with nothing else. The recovery kit holds one.",
         "  recipients:",
-        *(f"    - {_scalar(recipient)}" for recipient in found.recipients),
-        f"  identity: {_scalar(str(found.identity))}        # needed only where restores and drills run",
-        f"  signing_key: {_scalar(str(found.signing_key))}",
+        *(f"    - {scalar_text(recipient)}" for recipient in found.recipients),
+        f"  identity: {scalar_text(str(found.identity))}        # needed only where restores and drills run",
+        f"  signing_key: {scalar_text(str(found.signing_key))}",
         "  # What these keys have signed is believed. Keep the keys of earlier controllers here.",
         "  signers:",
-        *(f"    - {_scalar(signer)}" for signer in found.signers),
+        *(f"    - {scalar_text(signer)}" for signer in found.signers),
         "",
         "state:",
-        f"  directory: {_scalar(found.state_directory)}",
+        f"  directory: {scalar_text(found.state_directory)}",
         "",
     ]
 
@@ -89,9 +89,9 @@ def _head(found: FirstStack) -> list[str]:
 def _resource(found: FirstStack) -> list[str]:
     return [
         "resources:",
-        f"  {_scalar(found.resource)}:",
+        f"  {scalar_text(found.resource)}:",
         "    kind: postgres",
-        f"    url: {_scalar(str(found.url))}",
+        f"    url: {scalar_text(str(found.url))}",
         "    tier: standard        # critical (15m to recover, 5m of loss), high (1h, 15m), standard (4h, 1h), or one of "
         "your own",
         "    wal:",
@@ -131,9 +131,9 @@ def _schedules(found: FirstStack) -> list[str]:
 def _recovery(found: FirstStack) -> list[str]:
     lines = [
         "    recover:              # where a real recovery brings the database up on this host",
-        f"      directory: {_scalar(found.recover_directory)}",
+        f"      directory: {scalar_text(found.recover_directory)}",
         f"      port: {found.recover_port}",
-        f"      programs: {_scalar(found.programs)}",
+        f"      programs: {scalar_text(found.programs)}",
         "      # listen_addresses: localhost",
         "      # Where the url above names a host that may be lost: what leads to the recovered server, in the same form.",
         "      # url: env:RECOVERED_URL",
@@ -141,11 +141,11 @@ def _recovery(found: FirstStack) -> list[str]:
     if found.configured_in is not None:
         lines += [
             f"      # No backup holds {found.configured_in} of the server's host. Copy it, with all below it, to:",
-            f"      configuration: {_scalar(f'/etc/understudy/{found.resource}')}",
+            f"      configuration: {scalar_text(f'/etc/understudy/{found.resource}')}",
         ]
     if found.tablespaces:
         lines.append("      tablespaces:        # name: directory that it is restored to")
-        lines += [f"        {_scalar(name)}: {_scalar(directory)}" for name, directory in found.tablespaces]
+        lines += [f"        {scalar_text(name)}: {scalar_text(directory)}" for name, directory in found.tablespaces]
     return [
         *lines,
         "    # A row written now and then: so the loss of a recovery is known in time, even where nobody else writes.",
@@ -156,7 +156,7 @@ def _recovery(found: FirstStack) -> list[str]:
     ]
 
 
-def _scalar(text: str) -> str:
+def scalar_text(text: str) -> str:
     """The text as YAML reads it back: as it is where that is safe, else in double quotes."""
     if (
         _PLAIN.fullmatch(text)

@@ -18,7 +18,7 @@ from understudy.adapters.files.renaming import name_if_free
 from understudy.ports.object_store import StoreAbilities, StoredObject, Written, is_key, key_taken, require_key
 from understudy.vocabulary.errors import GiveUp, TryAgain
 
-_INCOMING = ".incoming"
+INCOMING = ".incoming"
 _PIECE_BYTES = 1024 * 1024
 _READ_TRIES = 3
 
@@ -33,7 +33,7 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         """The directory is looked at on first use, not now."""
         self._root = root.absolute()
-        self._incoming = self._root / _INCOMING
+        self._incoming = self._root / INCOMING
         self._sweeping = threading.Lock()
         self._swept = False
 
@@ -53,7 +53,7 @@ class FileStore:
     @classmethod
     def was_made(cls, root: Path) -> bool:
         """Whether ``create`` prepared the directory, as far as one may look; an unmounted disk looks as if it never was."""
-        return os.path.lexists(root.absolute() / _INCOMING)
+        return os.path.lexists(root.absolute() / INCOMING)
 
     @property
     def url(self) -> str:
@@ -161,7 +161,7 @@ class FileStore:
 
     def _path(self, key: str) -> Path:
         require_key(key)
-        if key == _INCOMING or key.startswith(_INCOMING + "/"):
+        if key == INCOMING or key.startswith(INCOMING + "/"):
             raise ValueError(f"not a key: {key!r}; what is on its way in lies there")
         return self._root / key
 
@@ -257,7 +257,7 @@ class FileStore:
             except (FileNotFoundError, NotADirectoryError):
                 return []
         named = [(entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name, entry) for entry in found]
-        return sorted((each for each in named if folder or each[1].name != _INCOMING), key=lambda each: each[0])
+        return sorted((each for each in named if folder or each[1].name != INCOMING), key=lambda each: each[0])
 
     def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
         for name, entry in self._entries(folder):
