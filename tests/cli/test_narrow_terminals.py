@@ -28,7 +28,7 @@ def protected():
     with PostgresServer() as server:
         made = Desk()
         try:
-            made.write(server, url=server.url)
+            made.write(server, "backup: {full: '0 3 29 2 *', incremental: '0 3 * * *', jitter: 1h}", url=server.url)
             text = made.stack_file.read_text().replace("  orders:", f"  {RESOURCE}:").replace("  near:", f"  {REPOSITORY}:")
             made.stack_file.write_text(text)
             for _ in range(2):
