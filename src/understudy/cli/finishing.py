@@ -61,7 +61,7 @@ def finish_measured(
     if as_json:
         print_json(measured_json(view, measured, str(evidence)))
     elif view.touched_nothing:
-        told = f"{view.run.procedure} {view.run.subject}: {_why_untouched(view)}"
+        told = f"{view.run.procedure} {view.run.subject}: {click.style(_why_untouched(view), fg='yellow')}"
         click.echo(f"{told}; nothing was touched ({command_on('show', view.run.run)})")
     else:
         real = view.run.procedure == Procedure.RECOVERY

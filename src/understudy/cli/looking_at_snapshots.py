@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.options import command_on
-from understudy.cli.printing import duration, moment, say, words
+from understudy.cli.printing import duration, moment, say, state_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,7 @@ def _last(run: ScheduledRun | None) -> str:
     if run is None:
         return "not run yet"
     begun = f"last run {moment(run.began)}" + (f", made up for {moment(run.due)}" if run.made_up else "")
-    state = words(run.state.value)
-    how = {"succeeded": state, "failed": click.style(state, fg="red")}.get(run.state.value, click.style(state, fg="yellow"))
-    return f"{begun}: {how} ({command_on('show', run.run)})"
+    return f"{begun}: {state_told(run.state)} ({command_on('show', run.run)})"
 
 
 def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served: bool) -> None:
