@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -146,10 +147,9 @@ def test_the_file_of_a_drill_that_was_killed_is_no_success(quiet):
     desk.write(server, url=server.url)
     file = desk.directory / JUNIT
     file.unlink(missing_ok=True)
-    process = programs.start("drill", "database_corruption", "--junit", file, env=environment(desk), cwd=desk.directory)
-    wait_until(file.exists, "the file")
-    process.kill()
-    process.wait()
+    with programs.start("drill", "database_corruption", "--junit", file, env=environment(desk), cwd=desk.directory) as process:
+        wait_until(file.exists, "the file")
+        process.kill()
     assert read_junit(file).cases["end"]["code"] == "not_ended"
     understudy(desk, "resume", Installation.open(desk.stack_file, desk.state).records.runs(1)[0].run)
 
@@ -161,6 +161,21 @@ def test_where_the_file_cannot_be_written_nothing_is_drilled(quiet):
     done = understudy(desk, "drill", "database_corruption", "--junit", "/nowhere/junit.xml")
     assert_refused(done, "file_unwritable", 2)
     assert len(Installation.open(desk.stack_file, desk.state).records.runs()) == runs
+
+
+def test_where_the_file_cannot_be_written_in_the_end_the_rest_is_told_and_the_drill_has_not_succeeded(quiet):
+    server, desk = quiet
+    desk.write(server, url=server.url)
+    folder = desk.directory / "reports"
+    folder.mkdir()
+    where = {"env": environment(desk), "cwd": desk.directory}
+    with programs.start("drill", "database_corruption", "--junit", folder / JUNIT, **where) as process:
+        wait_until((folder / JUNIT).exists, "the file")
+        shutil.rmtree(folder)
+        out, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "error: file_unwritable" in said
+    assert "drill database_corruption: succeeded" in out
 
 
 def test_what_xml_forbids_is_written_visibly(tmp_path):

@@ -9,6 +9,7 @@ import click
 
 from understudy.cli.options import command_on
 from understudy.cli.printing import duration, moment, say, state_told
+from understudy.records.run import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,8 @@ def _last(run: ScheduledRun | None) -> str:
     if run is None:
         return "not run yet"
     begun = f"last run {moment(run.began)}" + (f", made up for {moment(run.due)}" if run.made_up else "")
-    return f"{begun}: {state_told(run.state)} ({command_on('show', run.run)})"
+    which = run.run if run.state is RunState.SUCCEEDED else command_on("show", run.run)
+    return f"{begun}: {state_told(run.state)} ({which})"
 
 
 def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served: bool) -> None:
