@@ -90,6 +90,14 @@ def test_a_mistake_is_underlined_where_it_stands(text, where):
         parse_stack(text.encode(), "shop.yaml")
 
 
+def test_a_number_and_a_truth_may_stand_in_quotes():
+    quoted = file_with(resource='    wal: {synchronous: "true"}\n    recover: {directory: /srv/x, port: "5433"}')
+    parse_stack(quoted.encode(), "shop.yaml")
+    assert underlined(quoted) == []
+    assert underlined(quoted.replace("5433", "many")) == underlined(quoted.replace('"5433"', "70000")) != []
+    assert underlined(quoted.replace('"true"', "yes")) != []
+
+
 def test_every_key_says_what_it_means_and_a_text_what_is_expected():
     made = json.loads(schema())
     for model in (made, *made["$defs"].values()):

@@ -21,6 +21,8 @@ from understudy.vocabulary.json import Json, JsonObject
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _NULL = {"type": "null"}
+_QUOTED = {"integer": r"^\s*[+-]?[\d_]+\s*$", "boolean": "^(?:true|false)$"}
+"""In quotes they are text to a reader of YAML, and what they are all the same to the stack file."""
 _LEFT_OUT = ("title", "default", EXPECTED)
 
 
@@ -53,6 +55,8 @@ def _told(made: JsonObject) -> JsonObject:
     kept = {key: _below(value) for key, value in made.items() if key not in _LEFT_OUT}
     if EXPECTED in made:
         kept |= _of_text(str(made[EXPECTED]))
+    if made.get("type") in _QUOTED:
+        kept |= {"type": [made["type"], "string"], "pattern": _QUOTED[str(made["type"])]}
     alternatives = kept.get("anyOf")
     if isinstance(alternatives, list) and len(alternatives) == 1:
         del kept["anyOf"]
