@@ -3,10 +3,12 @@
 import pytest
 
 from tests.app.desk import Desk, KeptDesk
+from tests.app.junit_file import read_junit
 from tests.restore_matrix.estate import SilentWatcher
 from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
+from understudy.app.junit import suite_of, write_junit
 from understudy.app.measuring import measure
 from understudy.app.recoveries import Choice, drill
 from understudy.stack.models import Scenario
@@ -52,6 +54,11 @@ def test_a_drill_falls_back_to_the_older_backup_when_the_newest_is_damaged(two_b
     assert restored.proof["labels"] == [older.label.text]
     assert view.follows.failure("part_corrupt") is not None
     assert measure(installation, view).disruption.at == view.follows.run.submitted
+    file = installation.state / "junit.xml"
+    write_junit(file, suite_of(installation, Scenario.DATABASE_CORRUPTION, view))
+    read = read_junit(file)
+    assert (read.failed, read.properties["follows"]) == ([], view.follows.run.run), "what counts is the run that it ended with"
+    assert f"{view.follows.run.run} was followed by another run: orders/restore-base-backup: part_corrupt" in read.said
 
 
 def test_a_drill_fails_when_every_backup_is_damaged(two_backups):

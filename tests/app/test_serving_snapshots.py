@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.app.shelf import DOCS, Shelf, SilentWatcher
 from tests.room import new_path
 from tests.servers.processes import alive, wait_until
 from understudy.app.backups import back_up
+from understudy.app.looking import status
 from understudy.app.scheduling import Scheduling
 from understudy.records.run import RunState
 from understudy.vocabulary.identifiers import BackupOrigin
@@ -71,6 +73,26 @@ def test_the_first_snapshot_is_taken_at_once_where_there_is_a_schedule(shelf, se
     assert "Traceback" not in said(shelf)
     (snapshot,) = shelf.snapshots()
     assert snapshot.origin is BackupOrigin.AUTOMATIC
+    [schedule] = status(shelf.installation).snapshots[0].schedules
+    [run] = shelf.installation.records.runs()
+    assert (schedule.last.run, schedule.last.due, schedule.missed_since) == (run.run, None, None), "it stands for what was due"
+
+
+def test_what_was_missed_is_made_up_once_called_a_snapshot_and_told_with_its_run(shelf, serve):
+    shelf.back_up()
+    records = shelf.installation.records
+    records.observe(DOCS, "scheduled:incremental", {"due": "2019-12-31T00:00:00+00:00"})
+    [before] = status(shelf.installation).snapshots[0].schedules
+    first = datetime(2020, 2, 29, 3, tzinfo=UTC)
+    assert (before.missed_since, before.last) == (first, None)
+    process = serve()
+    ended = [RunState.SUCCEEDED] * 2
+    wait_until(lambda: [run.state for run in records.runs()] == ended or not alive(process.pid), "what was missed")
+    [schedule] = status(shelf.installation).snapshots[0].schedules
+    assert (schedule.last.run, schedule.last.state) == (records.runs()[0].run, RunState.SUCCEEDED)
+    assert (schedule.last.due, schedule.last.made_up, schedule.missed_since) == (first, True, None)
+    assert "docs: snapshot due since 2020-02-29T03:00:00+00:00" in said(shelf)
+    assert "incremental" not in said(shelf)
 
 
 def test_what_other_commands_hand_over_is_carried_out(shelf, serve):

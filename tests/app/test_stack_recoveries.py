@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.app.junit_file import read_junit
 from tests.app.shelf import DOCS, FAR, NEAR, SilentWatcher, proof_of, tree
 from tests.app.shelves import LOGS, PICS, Shelves
 from tests.room import new_path
+from understudy.app.junit import suite_of, write_junit
 from understudy.app.measuring import measure
 from understudy.app.run_view import views_by_resource
 from understudy.judge.recovery_point import RecoveryPointSource
@@ -77,6 +79,23 @@ def test_a_drill_brings_all_of_it_up_beside_what_serves_and_leaves_nothing(shelf
     assert list((shelf.state / "drills").iterdir()) == []
     assert not list(shelf.directory.glob("*before*"))
     assert measure(shelf.installation, view).met
+    read = as_junit(shelf, view)
+    assert read.failed == []
+    assert set(read.cases) > {"stack/check-prerequisites", "docs/restore-snapshot", "logs/restore-snapshot", *OBJECTIVES}
+    assert read.properties["resource.pics"] == "tier standard"
+    assert "seconds.recovery_time.P3" in read.properties
+
+
+OBJECTIVES = (
+    "objective: recovery time", "objective: docs: recovery time", "objective: pics: recovery point",
+    "objective: logs: recovery time of tier standard",
+)  # fmt: skip
+
+
+def as_junit(shelf, view):
+    file = shelf.directory / "junit.xml"
+    write_junit(file, suite_of(shelf.installation, Scenario.COMPLETE_FAILURE, view))
+    return read_junit(file)
 
 
 def test_a_drill_that_fails_leaves_nothing_either(shelf):
@@ -85,6 +104,11 @@ def test_a_drill_that_fails_leaves_nothing_either(shelf):
     view = shelf.drill()
     assert not view.succeeded
     assert list((shelf.state / "drills").iterdir()) == []
+    read = as_junit(shelf, view)
+    assert {"docs/restore-snapshot", *(f"objective: {each}recovery time" for each in ("", "docs: ", "pics: "))} < {*read.failed}
+    assert read.cases["pics/restore-snapshot"] == "skipped", "it was not reached"
+    assert read.cases["logs/restore-snapshot"] is None
+    assert read.cases["objective: logs: recovery time"] is None, "it came back all the same"
 
 
 def test_where_a_snapshot_is_damaged_only_that_resource_is_tried_again_with_what_waits_for_it(shelf):

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -121,6 +122,53 @@ def test_who_agrees_to_a_run_that_nobody_carries_out_is_told_so(desk, installati
 def test_a_next_backup_that_nobody_serves_is_said_to_be_none(desk, server):
     desk.write(server, "backup: {full: '0 3 29 2 *'}", url=server.url)
     assert f", if it is served by then (understudy serve {leading_to(desk)})" in understudy(desk, "status").stdout
+
+
+SCHEDULED = "backup: {full: '0 3 29 2 *', incremental: '0 3 28 2 *', jitter: 1h}"
+
+
+def schedule_rows(desk):
+    """What ``status`` says of each schedule, by its name."""
+    lines = understudy(desk, "status").stdout.splitlines()
+    split = (re.match(r"  (next backup|  full|  incremental) +(.*)", line) for line in lines)
+    return {found[1].strip(): found[2] for found in split if found}
+
+
+def test_each_schedule_tells_when_it_is_due_and_how_its_last_run_ended(desk, server, installation):
+    desk.write(server, SCHEDULED, url=server.url)
+    record(installation, "r1", "backup", RunState.SUCCEEDED, backup=True)
+    record(installation, "r2", "backup", RunState.FAILED)
+    handled, since = "2099-02-27T00:00:00+00:00", "2023-02-28T03:10:00+00:00"
+    installation.records.observe(
+        "orders", "scheduled:incremental", {"due": "2024-02-28T03:00:00+00:00", "run": "r2", "since": since}
+    )
+    [resource] = json.loads(understudy(desk, "status", "--json").stdout)["resources"]
+    full, incremental = resource["schedules"]
+    assert (full["schedule"], full["cron"], full["timezone"], full["last"]) == ("full", "0 3 29 2 *", "UTC", None)
+    assert datetime.fromisoformat(full["next"]).strftime("%m-%d %H") == "02-29 03"
+    assert full["missed_since"] is None, "a schedule that is new has missed nothing"
+    assert resource["next_backup"] == min(full["next"], incremental["next"])
+    last = incremental["last"]
+    assert (last["run"], last["state"], last["due"], last["made_up"]) == ("r2", "failed", since, True)
+    assert datetime.fromisoformat(incremental["missed_since"]).isoformat().startswith("2025-02-28T03:")
+    rows = schedule_rows(desk)
+    assert rows["next backup"].startswith("due since 2025-02-28T03:") and "begins once it is served" in rows["next backup"]
+    assert re.fullmatch(r"due \d{4}-02-29T03:\S+; not run yet", rows["full"])
+    show = re.escape(f"(understudy show r2 {leading_to(desk)})")
+    made_up = rf"makes up, once, for all since 2025-02-28T03:\S+; last run \S+, made up for 2023-02-28T03:10:00\S+: failed {show}"
+    assert re.fullmatch(r"due \d{4}-02-28T03:\S+; " + made_up, rows["incremental"])
+    installation.records.observe("orders", "scheduled:incremental", {"due": handled, "run": "r1", "since": None})
+    assert re.fullmatch(r"due \S+; last run \S+: succeeded \(.*\)", schedule_rows(desk)["incremental"]), (
+        "a clock that was put back"
+    )
+
+
+def test_the_run_of_a_schedule_that_nothing_remembers_any_more_is_not_told(desk, server, installation):
+    desk.write(server, SCHEDULED, url=server.url)
+    now = installation.clock.now().isoformat()
+    for noted in ({"due": now}, {"due": now, "run": "r9", "since": None}):
+        installation.records.observe("orders", "scheduled:full", noted)
+        assert schedule_rows(desk)["full"].endswith("; not run yet")
 
 
 def test_a_failed_backup_is_shown_until_one_is_completed(desk, installation):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,13 @@ def test_a_role_without_replication_is_told_the_statement_at_once(desk, server):
     made = understudy(desk, "init", "--url", "env:ORDERS_URL", "--repository", f"file://{desk.directory}/near", ORDERS_URL=url)
     assert made.returncode == 0, made.stderr
     assert "as a superuser: ALTER ROLE looker REPLICATION;" in made.stdout
+
+
+def test_the_schema_for_editors_needs_no_stack_file(desk):
+    assert not desk.stack_file.exists()
+    done = understudy(desk, "check", "--schema")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (Path(__file__).parents[2] / "docs/stack-file.schema.json").read_text()
 
 
 def test_what_is_in_the_way_ends_with_3_and_is_named_in_json(desk, server):

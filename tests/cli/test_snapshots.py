@@ -56,6 +56,7 @@ def test_a_directory_is_kept_listed_verified_watched_and_brought_back(shelf):
         f"newest         {label}",
         f"in far       {label}",
         "next backup    2028-02-29",
+        "  schedule     due 2028-02-29T03:00:00+00:00; not run yet",
         "none",
     ):
         assert words in status.stdout, status.stdout

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.stack.editor import underlined
 from understudy.stack.loader import parse_stack
 from understudy.stack.mistakes import Mistake, StackFileInvalid
 from understudy.stack.models import Stack
@@ -35,7 +36,10 @@ resources:
 
 
 def load(text: str) -> Stack:
-    return parse_stack(text.encode(), "shop.yaml").stack
+    """What loads, no editor underlines."""
+    stack = parse_stack(text.encode(), "shop.yaml").stack
+    assert underlined(text) == []
+    return stack
 
 
 def mistakes_in(text: str | bytes) -> tuple[Mistake, ...]:

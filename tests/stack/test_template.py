@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,13 @@ FOUND = FirstStack(
 
 def loaded(found: FirstStack):
     return parse_stack(first_stack_file(found).encode(), "shop.yaml").stack
+
+
+def test_a_first_file_says_how_an_editor_knows_its_keys_and_names_no_schema_that_is_not_there():
+    text = first_stack_file(FOUND)
+    assert "understudy check --schema > understudy.schema.json" in text
+    assert "#   # yaml-language-server: $schema=understudy.schema.json" in text.splitlines()
+    assert not re.search(r"^# *yaml-language-server", text, re.MULTILINE), "an editor would look for it"
 
 
 def test_a_first_file_loads_as_it_is_written():

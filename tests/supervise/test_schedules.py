@@ -1,16 +1,19 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.supervise.owned_clock import OwnedClock
-from understudy.plan.schedule import ScheduledBackup
-from understudy.supervise.schedules import BackupSchedules
+from understudy.plan.schedule import ScheduledBackup, next_due
+from understudy.supervise.schedules import BackupSchedules, Handled
 from understudy.vocabulary.errors import GiveUp, Refusal, TryAgain
-from understudy.vocabulary.identifiers import BackupKind, ResourceName
+from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
 
 ORDERS = ResourceName("orders")
-FULL = ScheduledBackup(ORDERS, BackupKind.FULL, "0 3 * * sun", "UTC")
-INCREMENTAL = ScheduledBackup(ORDERS, BackupKind.INCREMENTAL, "0 3 * * mon-sat", "UTC")
+FULL = ScheduledBackup(ORDERS, BackupKind.FULL, "0 3 * * sun", "UTC", "full", "full backup")
+INCREMENTAL = ScheduledBackup(ORDERS, BackupKind.INCREMENTAL, "0 3 * * mon-sat", "UTC", "incremental", "incremental backup")
+SNAPSHOT = ScheduledBackup(ORDERS, BackupKind.INCREMENTAL, "*/15 * * * *", "UTC", "schedule", "snapshot")
+SPREAD = replace(INCREMENTAL, jitter=timedelta(hours=2), stack="shop")
 
 
 class Desk:
@@ -28,9 +31,12 @@ class Desk:
 
     def restarted(self):
         self.schedules = BackupSchedules(
-            ORDERS, self.entries, self.clock, self.marks.get, self.marks.__setitem__, self.asked, self.back_up
+            ORDERS, self.entries, self.clock, self.handled, self.marks.__setitem__, self.asked, self.back_up
         )
         return self.schedules
+
+    def handled(self, entry):
+        return self.marks[entry].occurrence if entry in self.marks else None
 
     def asked(self):
         if isinstance(self.has_backup, Exception):
@@ -40,8 +46,8 @@ class Desk:
     def back_up(self, kind, begun):
         if self.fault is not None:
             raise self.fault
-        begun()
         self.taken.append(kind)
+        begun(RunId(f"run-{len(self.taken)}"))
         if self.late is not None:
             raise self.late
         self.has_backup = True
@@ -78,6 +84,55 @@ def test_what_was_missed_while_nobody_served_is_made_up_once(desk):
     assert sorted(desk.taken) == [BackupKind.FULL, BackupKind.INCREMENTAL]
     desk.pass_by(seconds=1)
     assert len(desk.taken) == 2
+
+
+def test_what_a_run_makes_up_for_is_remembered_with_it(desk):
+    desk.clock.pass_by(timedelta(days=3))
+    desk.restarted().look()
+    first, newest = datetime(2026, 11, 23, 3, tzinfo=UTC), datetime(2026, 11, 25, 3, tzinfo=UTC)
+    assert desk.marks[INCREMENTAL] == Handled(newest, RunId("run-1"), since=first)
+
+
+def test_with_a_jitter_it_begins_later_than_its_hour_once_and_at_the_same_distance_after_a_restart():
+    desk = Desk(SPREAD)
+    desk.schedules.look()
+    later = next_due(SPREAD, desk.clock.now()).at - datetime(2026, 11, 23, 3, tzinfo=UTC)
+    assert timedelta(0) < later < SPREAD.jitter
+    for day in range(3):
+        desk.clock.pass_by(timedelta(hours=1) + later - timedelta(seconds=1))
+        desk.restarted().look()
+        assert len(desk.taken) == day
+        desk.clock.pass_by(timedelta(seconds=1))
+        desk.restarted().look()
+        assert len(desk.taken) == day + 1
+        desk.pass_by(hours=23, seconds=-later.total_seconds())
+    assert len(desk.taken) == 3
+
+
+def test_another_jitter_takes_nothing_twice(desk):
+    desk.pass_by(hours=1)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+    desk.marks[SPREAD] = desk.marks.pop(INCREMENTAL)
+    desk.entries = (FULL, SPREAD)
+    desk.restarted().look()
+    desk.pass_by(hours=2)
+    assert desk.taken == [BackupKind.INCREMENTAL]
+    desk.pass_by(days=1)
+    assert desk.taken == [BackupKind.INCREMENTAL] * 2
+
+
+def test_what_is_taken_of_a_directory_or_a_bucket_is_called_a_snapshot(caplog):
+    caplog.set_level("INFO")
+    desk = Desk(SNAPSHOT, has_backup=False)
+    desk.failed = "r1"
+    desk.schedules.look()
+    desk.pass_by(minutes=15)
+    assert [record.getMessage() for record in caplog.records] == [
+        "orders: no usable snapshot in the first repository; taking one now",
+        "orders: the first snapshot failed: understudy show r1",
+        "orders: snapshot due since 2026-11-23T02:15:00+00:00",
+        "orders: scheduled snapshot failed: understudy show r1",
+    ]
 
 
 def test_a_clock_that_ran_ahead_once_stops_no_schedule(desk):
@@ -182,7 +237,7 @@ def test_a_clock_that_ran_ahead_once_and_was_put_right_stops_no_schedule(desk):
     assert desk.taken == [], "nothing is known to be missed"
     desk.pass_by(hours=1)
     assert desk.taken == [BackupKind.INCREMENTAL]
-    assert all(mark <= desk.clock.now() for mark in desk.marks.values())
+    assert all(mark.occurrence <= desk.clock.now() for mark in desk.marks.values())
 
 
 def test_a_pause_lasts_as_long_as_it_says_also_where_the_clock_is_put_back():

@@ -15,7 +15,7 @@ from understudy.app.carrying_out import serving_pid
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
-from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
+from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
 from understudy.judge.slot_room import SlotRoom
@@ -103,6 +103,7 @@ class ResourceStatus:
     failed_backup: EndedRun | None
     """The newest backup that failed, where none was completed since."""
     next_backup: datetime | None
+    schedules: tuple[ScheduleStatus, ...]
     last_proof: EndedRun | None
     """The newest drill or recovery that succeeded. A restore is measured by nobody, so it stands for none."""
     failed_proof: EndedRun | None
@@ -221,7 +222,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
     seen = _seen_exposure(installation, name)
     age_seconds = max(0.0, (installation.clock.now() - seen.at).total_seconds()) if seen else 0.0
     served = serving_pid(installation.state) is not None
-    newest = _newest_backup(installation, name)
+    newest, scheduled = _newest_backup(installation, name), schedules(installation, name)
     proven = installation.records.history.newest(_PROOFS, RunState.SUCCEEDED, name)
     proof = None if proven is None else ended_run(proven)
     return ResourceStatus(
@@ -239,7 +240,8 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         newest_backup=newest,
         recoverable=is_recoverable(installation, name, newest.ended if newest else None),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
-        next_backup=next_backup(installation, name),
+        next_backup=next_of(scheduled),
+        schedules=scheduled,
         last_proof=proof,
         failed_proof=failed_since(installation, name, _PROOFS, proof.ended if proof else None),
         landed=landed_for_people(settings, installation.landed(name)),

@@ -73,9 +73,9 @@ def _closable(items: Iterator[T]) -> Generator[T]:
 def _longest_gap(installation: Installation, name: ResourceName) -> timedelta | None:
     gaps = []
     for entry in scheduled_backups(installation, name):
-        due = next_due(entry, installation.clock.now())
+        due = next_due(entry, installation.clock.now()).at
         for _ in range(_DUES_LOOKED_AT):
-            following = next_due(entry, due)
+            following = next_due(entry, due).at
             gaps.append(following - due)
             due = following
     return max(gaps, default=None)

@@ -40,7 +40,7 @@ def report_of(installation: Installation, run: RunId, state: RunState) -> JsonOb
         "met": met,
         "not_measured": why,
         "checked": checked,
-        "server_version": _server_version(view),
+        "server_version": server_version(view),
     }
 
 
@@ -54,7 +54,7 @@ def _checked(view: RunView, plan: Plan) -> list[Json]:
     ]
 
 
-def _server_version(view: RunView) -> Json:
+def server_version(view: RunView) -> Json:
     """Of the server that came back, by its own word; null where none did, or where nobody got as far as to ask it."""
     proofs = (step.evidence.proof for step in view.steps if step.evidence is not None and step.key.endswith("/verify-database"))
     return next((proof.get("server_version") for proof in proofs), None)

@@ -18,7 +18,7 @@ from understudy.records.run import RunState
 from understudy.records.state_database import as_state_faults
 from understudy.runner.runner import Runner
 from understudy.runner.signals import RunnerStopped
-from understudy.supervise.schedules import BackupSchedules
+from understudy.supervise.schedules import BackupSchedules, Handled
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
@@ -30,15 +30,34 @@ USABLE_BACKUP = "usable_backup"
 
 
 def scheduled_backups(installation: Installation, name: ResourceName) -> list[ScheduledBackup]:
-    """What the stack file declares. A snapshot uses what is there, so it counts as incremental."""
+    """What the stack file declares. A snapshot uses what is there, so to the runs it counts as incremental."""
     settings = installation.resource(name)
     backup = settings.backup
-    planned: tuple[tuple[BackupKind, str | None], ...]
+    planned: tuple[tuple[BackupKind, str | None, str, str], ...]
     if settings.kind == "postgres":
-        planned = ((BackupKind.FULL, settings.backup.full), (BackupKind.INCREMENTAL, settings.backup.incremental))
+        planned = (
+            (BackupKind.FULL, settings.backup.full, "full", "full backup"),
+            (BackupKind.INCREMENTAL, settings.backup.incremental, "incremental", "incremental backup"),
+        )
     else:
-        planned = ((BackupKind.INCREMENTAL, settings.backup.schedule),)
-    return [ScheduledBackup(name, kind, cron, backup.timezone) for kind, cron in planned if cron]
+        planned = ((BackupKind.INCREMENTAL, settings.backup.schedule, "schedule", "snapshot"),)
+    stack, zone = installation.stack.stack, backup.timezone
+    return [
+        ScheduledBackup(name, kind, cron, zone, key, takes, stack, backup.jitter) for kind, cron, key, takes in planned if cron
+    ]
+
+
+def last_handled(installation: Installation, entry: ScheduledBackup) -> Handled | None:
+    """What the schedule acted on last; None where it is new. What an earlier version noted tells no run."""
+    seen = installation.records.observed(entry.resource, f"scheduled:{entry.kind}")
+    if seen is None:
+        return None
+    due, run, since = (seen.value.get(each) for each in ("due", "run", "since"))
+    return Handled(
+        datetime.fromisoformat(str(due)),
+        None if run is None else RunId(str(run)),
+        None if since is None else datetime.fromisoformat(str(since)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +85,14 @@ class Scheduling:
 
     def _handled(self, entry: ScheduledBackup) -> datetime | None:
         with as_state_faults():
-            seen = self.installation.records.observed(self.name, f"scheduled:{entry.kind}")
-        return datetime.fromisoformat(str(seen.value["due"])) if seen else None
+            handled = last_handled(self.installation, entry)
+        return handled.occurrence if handled else None
 
-    def _mark_handled(self, entry: ScheduledBackup, due: datetime) -> None:
+    def _mark_handled(self, entry: ScheduledBackup, handled: Handled) -> None:
+        since = handled.since.isoformat() if handled.since else None
+        noted: JsonObject = {"due": handled.occurrence.isoformat(), "run": handled.run, "since": since}
         with as_state_faults():
-            self.installation.records.observe(self.name, f"scheduled:{entry.kind}", {"due": due.isoformat()})
+            self.installation.records.observe(self.name, f"scheduled:{entry.kind}", noted)
 
     def _has_usable_backup(self) -> bool:
         """In the first repository, which is where backups are taken to and counted from."""
@@ -85,7 +106,7 @@ class Scheduling:
         self.see(USABLE_BACKUP, {"there": there})
         return there
 
-    def _back_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
+    def _back_up(self, kind: BackupKind, begun: Callable[[RunId], None]) -> RunId | None:
         """Incremental where the server agrees, else full, like the command; and like any request it goes on by itself.
 
         None also where the process ends meanwhile: the next one resumes the run.
@@ -96,10 +117,10 @@ class Scheduling:
         except RunnerStopped:
             return None
 
-    def _backed_up(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
+    def _backed_up(self, kind: BackupKind, begun: Callable[[RunId], None]) -> RunId | None:
         request = BackupRequest(self.name, kind, origin=BackupOrigin.AUTOMATIC)
         run = self.runner.submit(plan_requested_backup(self.installation, request), asked=request_to_json(request))
-        begun()
+        begun(run)
         self.runner.wait(run)
         while (asked := self.installation.records.requests.of(run)) is not None and asked.ended is None:
             self.runner.wait(asked.runs[-1])
@@ -112,6 +133,7 @@ class Scheduling:
 
     def expire(self) -> None:
         """What the rules let go now that there is a newer backup. What is in the way now is seen to after the next one."""
+        old = "old backups and WAL" if self.installation.is_database(self.name) else "old snapshots"
         try:
             decided = decide(self.installation, self.name, None)
             for each in decided:
@@ -124,9 +146,9 @@ class Scheduling:
                 return
             run = self.runner.submit(plan)
             if self.runner.wait(run) is RunState.FAILED:
-                _log.error("%s: retention failed, and old backups and WAL stay: understudy show %s", self.name, run)
+                _log.error("%s: retention failed, and %s stay: understudy show %s", self.name, old, run)
         except UnderstudyError as error:
-            _log.warning("%s: old backups and WAL stay until after the next backup: %s", self.name, error)
+            _log.warning("%s: %s stay until after the next backup: %s", self.name, old, error)
 
 
 def _is_a_first_one(each: Decided) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from understudy.app.installation import Installation
-from understudy.app.protection import EndedRun, ended_run, failed_since, is_recoverable, next_backup
+from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
 from understudy.plan.plan import Procedure
 from understudy.records.run import RunState
 from understudy.steps.copy_snapshot import snapshot_copied_key
@@ -48,6 +48,7 @@ class SnapshotStatus:
     failed_backup: EndedRun | None
     """The newest that failed, where none was completed since."""
     next_backup: datetime | None
+    schedules: tuple[ScheduleStatus, ...]
     last_restore: EndedRun | None
     """The newest that succeeded."""
     failed_restore: EndedRun | None
@@ -62,7 +63,7 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
     """From the records alone: no store is asked."""
     settings, objective = installation.in_snapshots(name), installation.stack.tier_of(name)
     _, *others = installation.repository_names(name)
-    newest = _taken(installation, snapshot_completed_key(name))
+    newest, scheduled = _taken(installation, snapshot_completed_key(name)), schedules(installation, name)
     restored = installation.records.history.newest((Procedure.RESTORE,), RunState.SUCCEEDED, name)
     proof = None if restored is None else ended_run(restored)
     begun = newest.begun if newest is not None else None
@@ -77,7 +78,8 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
         exposed_seconds=None if begun is None else max(0.0, (installation.clock.now() - begun).total_seconds()),
         recoverable=is_recoverable(installation, name, newest.ended if newest else None),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
-        next_backup=next_backup(installation, name),
+        next_backup=next_of(scheduled),
+        schedules=scheduled,
         last_restore=proof,
         failed_restore=failed_since(installation, name, (Procedure.RESTORE,), proof.ended if proof else None),
     )

@@ -31,8 +31,13 @@ def finish_restored(installation: Installation, resource: str, view: RunView, as
     sys.exit(ExitCode.of_run(view))
 
 
-def finish_measured(installation: Installation, view: RunView, as_json: bool, report: Path | None = None) -> NoReturn:
-    """The verdict: done only when the run succeeded and every objective was met; ends the process."""
+def finish_measured(
+    installation: Installation, view: RunView, as_json: bool, report: Path | None = None, *, reported: bool = True
+) -> NoReturn:
+    """The verdict: done only when the run succeeded and every objective was met; ends the process.
+
+    ``reported``: whether what else was to be written has been.
+    """
     from understudy.app.filing import keep_evidence
     from understudy.app.measuring import MeasuredStack, measure
     from understudy.app.proving import export_evidence
@@ -46,7 +51,6 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
 
     measured = measure(installation, view)
     evidence = keep_evidence(installation, view.run.run)
-    reported = True
     if report is not None:
         try:
             export_evidence(installation, view.run.run, report)
@@ -57,7 +61,7 @@ def finish_measured(installation: Installation, view: RunView, as_json: bool, re
     if as_json:
         print_json(measured_json(view, measured, str(evidence)))
     elif view.touched_nothing:
-        told = f"{view.run.procedure} {view.run.subject}: {_why_untouched(view)}"
+        told = f"{view.run.procedure} {view.run.subject}: {click.style(_why_untouched(view), fg='yellow')}"
         click.echo(f"{told}; nothing was touched ({command_on('show', view.run.run)})")
     else:
         real = view.run.procedure == Procedure.RECOVERY

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.looking_at_snapshots import failed, next_told, no_backup_yet, print_snapshots, unknown_to_records
+from understudy.cli.looking_at_snapshots import failed, no_backup_yet, print_snapshots, scheduled, unknown_to_records
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
@@ -32,7 +32,7 @@ Exit codes: 0 every resource has a usable backup as far as is known here, 3 one 
 @stack_options
 @json_option
 def status(stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Show every resource: objective, exposure now, newest backup, last proof. Asks no server, so it answers in a disaster."""
+    """Show each resource: objective, exposure, newest backup, schedules, last proof. Asks no server: it answers in a disaster."""
     from understudy.app.looking import status as look
 
     found = look(looked_at(stack_file, state))
@@ -100,7 +100,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, serve
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
-        ("next backup", next_told(resource.next_backup, served=served)),
+        *scheduled(resource.schedules, resource.next_backup, known=known, served=served),
         ("last proof", _proof(resource) if known else unknown),
         *([(f"last {resource.failed_proof.procedure}", failed(resource.failed_proof))] if resource.failed_proof else []),
     ]

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.options import command_on
-from understudy.cli.printing import duration, moment, say
+from understudy.cli.printing import duration, moment, say, state_told
+from understudy.records.run import RunState
 
 if TYPE_CHECKING:
-    from understudy.app.protection import EndedRun
+    from collections.abc import Sequence
+
+    from understudy.app.protection import EndedRun, ScheduledRun, ScheduleStatus
     from understudy.app.snapshot_status import SnapshotStatus, TakenSnapshot
 
 
@@ -27,10 +30,32 @@ def failed(run: EndedRun) -> str:
     return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
 
 
-def next_told(due: datetime | None, *, served: bool) -> str:
+def scheduled(schedules: Sequence[ScheduleStatus], due: datetime | None, *, known: bool, served: bool) -> list[tuple[str, str]]:
+    """When the next backup is due, and for each schedule when it is, what it makes up for, and how it ended last."""
     if due is None:
-        return "no schedule"
-    return moment(due) + ("" if served else f", if it is served by then ({command_on('serve')})")
+        return [("next backup", "no schedule")]
+    missed = [each.missed_since for each in schedules if each.missed_since is not None]
+    if not missed:
+        first = moment(due) + ("" if served else f", if it is served by then ({command_on('serve')})")
+    else:
+        since = click.style(f"due since {moment(min(missed))}", fg="yellow")
+        first = since + (", begins as soon as it can" if served else f", begins once it is served ({command_on('serve')})")
+    return [("next backup", first), *((f"  {each.schedule}", _schedule(each, known=known)) for each in schedules)]
+
+
+def _schedule(schedule: ScheduleStatus, *, known: bool) -> str:
+    told = f"due {moment(schedule.next)}"
+    if schedule.missed_since is not None:
+        told += f"; makes up, once, for all since {moment(schedule.missed_since)}"
+    return f"{told}; {_last(schedule.last) if known else 'last run unknown'}"
+
+
+def _last(run: ScheduledRun | None) -> str:
+    if run is None:
+        return "not run yet"
+    begun = f"last run {moment(run.began)}" + (f", made up for {moment(run.due)}" if run.made_up else "")
+    which = run.run if run.state is RunState.SUCCEEDED else command_on("show", run.run)
+    return f"{begun}: {state_told(run.state)} ({which})"
 
 
 def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served: bool) -> None:
@@ -45,7 +70,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
         *(_unlike_the_source(status.newest_snapshot) if known else []),
         *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
-        ("next backup", next_told(status.next_backup, served=served)),
+        *scheduled(status.schedules, status.next_backup, known=known, served=served),
         ("last restore", (f"{moment(proof.ended)} ({proof.run})" if proof else "none") if known else unknown_to_records()),
         *([("failed restore", failed(status.failed_restore))] if status.failed_restore else []),
     ]

@@ -88,6 +88,10 @@ def cli() -> None:
 
     The directories and buckets beside it are kept, too.
     """
+    from understudy.cli.printing import is_plain
+
+    if is_plain():
+        click.get_current_context().color = False
 
 
 def main() -> None:

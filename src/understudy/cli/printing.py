@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ from typing import TextIO
 import click
 
 from understudy.cli.options import on_this_stack
-from understudy.records.run import RecordedError
+from understudy.records.run import RecordedError, RunState
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.json_form import to_json
 
@@ -54,6 +55,24 @@ def waiting_since(held_up_since: datetime | None, again_at: datetime | None) -> 
 def words(code: str) -> str:
     """A stable code, such as ``awaiting_approval``, as people say it."""
     return code.replace("_", " ")
+
+
+def state_told(state: RunState) -> str:
+    """How a run stands, or ended; coloured on a terminal, where whoever prints it takes colours off elsewhere."""
+    return click.style(words(state.value), fg=_STATES.get(state, "yellow"))
+
+
+_STATES = {RunState.SUCCEEDED: "green", RunState.FAILED: "red"}
+
+
+def is_plain() -> bool:
+    """Whether colours are unwanted also on a terminal: https://no-color.org, or one that knows none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def write_over(line: str) -> None:
+    """Put a line in the place of the one that the cursor is in; for a terminal behind standard error only."""
+    click.echo(f"\r\033[K{line}", nl=False, err=True, color=True)  # to clear the line is no colour, and stays
 
 
 def width_of(out: TextIO) -> int | None:
@@ -167,7 +186,7 @@ def print_json(value: object) -> None:
 
 def print_error(error: UnderstudyError) -> None:
     """Code, finding, expectation, hint: each on a line of its own, on standard error."""
-    colour = sys.stderr.isatty()
+    colour = sys.stderr.isatty() and not is_plain()  # said outside of a command, too, where nothing takes colours off
     click.echo(click.style(f"error: {error.code}", fg="red", bold=True) if colour else f"error: {error.code}", err=True)
     say("\n".join(found_lines(error.found, error.expected, error.hint)), hang=FOUND_HANG, err=True)
 

@@ -208,6 +208,7 @@ to be met.
 @click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @resource_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there, for a CI server.")
 @target_options
 @stack_options
 @json_option
@@ -215,6 +216,7 @@ def drill(
     scenario: str,
     resources: tuple[str, ...],
     report: Path | None,
+    junit: Path | None,
     stack_file: Path,
     state: Path | None,
     as_json: bool,
@@ -233,15 +235,18 @@ def drill(
     from understudy.app.recoveries import drill as carry_out_drill
     from understudy.cli.finishing import finish_measured
     from understudy.cli.foreground import watched
+    from understudy.cli.junit import told_as_junit
     from understudy.stack.models import Scenario
 
-    if report is not None:
-        require_writable(report)
-    installation = opened(stack_file, state)
-    choice = choice_of(**target)  # type: ignore[arg-type]
-    with watched(installation, quiet=as_json) as watcher:
-        view = carry_out_drill(installation, Scenario(scenario), resources, choice, watcher)
-    finish_measured(installation, view, as_json, report)
+    with told_as_junit(junit, Scenario(scenario)) as told:
+        if report is not None:
+            require_writable(report)
+        installation = opened(stack_file, state)
+        choice = choice_of(**target)  # type: ignore[arg-type]
+        with watched(installation, quiet=as_json) as watcher:
+            view = carry_out_drill(installation, Scenario(scenario), resources, choice, watcher)
+        told.tell(installation, view)
+    finish_measured(installation, view, as_json, report, reported=told.whole)
 
 
 @click.command(

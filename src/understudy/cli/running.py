@@ -11,7 +11,18 @@ import click
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened_with_runs, stack_options
-from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, width_of, words
+from understudy.cli.printing import (
+    duration,
+    explained,
+    moment,
+    print_json,
+    say,
+    state_told,
+    table,
+    waiting_since,
+    width_of,
+    words,
+)
 from understudy.cli.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
@@ -27,7 +38,7 @@ def print_run(view: RunView, as_json: bool) -> None:
         print_json({"run": view.run, "steps": view.steps})
         return
     took = duration(view.run.ended - view.run.submitted) if view.run.ended else "unfinished"
-    ended = f"{view.run.procedure} {view.run.subject}: {words(view.run.state.value)} in {took}"
+    ended = f"{view.run.procedure} {view.run.subject}: {state_told(view.run.state)} in {took}"
     say(f"{ended} ({command_on('show', view.run.run)})")
 
 

@@ -32,14 +32,25 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 Examples:
   understudy check                validate understudy.yaml, try all it needs
   understudy check -f /etc/understudy/shop.yaml --json
+  understudy check --schema       print the JSON Schema, for editors
 
 Exit codes: 0 nothing is in the way (warnings are possible), 2 the stack file is wrong, 3 something is in the way.
 """
 )
 @stack_options
 @json_option
-def check(stack_file: Path, state: Path | None, as_json: bool) -> None:
-    """Validate the stack file, then try everything that protection and recovery need. Nothing is made or changed."""
+@click.option("--schema", is_flag=True, help="Only print the JSON Schema of stack files, for an editor.")
+def check(stack_file: Path, state: Path | None, as_json: bool, schema: bool) -> None:
+    """Validate the stack file, then try everything that protection and recovery need. Nothing is made or changed.
+
+    With the line # yaml-language-server: $schema=FILE in the stack file, editors complete and explain its keys, and underline
+    mistakes, by what --schema printed into FILE.
+    """
+    if schema:
+        from understudy.stack.editor_schema import schema as schema_text
+
+        click.echo(schema_text(), nl=False)
+        return
     from understudy.app.preflight import check as carry_out_check
     from understudy.stack.mistakes import StackFileInvalid
 

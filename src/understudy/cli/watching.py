@@ -14,7 +14,7 @@ import click
 from understudy.app.carrying_out import Declined
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on, on_this_stack
-from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of
+from understudy.cli.printing import duration, explained, folded, say, waiting_since, width_of, write_over
 from understudy.plan.following import DAMAGE, DAMAGED_COPIES, REPLANNED_AS_FULL, TARGET_NOT_REACHED
 from understudy.records.run import RecordedError, StepRecord, StepState
 from understudy.vocabulary.identifiers import Person, RunId, StepKey
@@ -129,7 +129,7 @@ class TerminalWatcher:
 
     def _progress(self, line: str) -> None:
         if self._live and line != self._line:
-            click.echo(f"\r\033[K{_cut(line)}", nl=False, err=True)
+            write_over(_cut(line))
             self._line = line
 
 
@@ -209,7 +209,7 @@ def said_when_long(what: str, *, quiet: bool = False) -> Iterator[None]:
 
     def tell() -> None:
         said.set()
-        click.echo(f"\r\033[K{_cut(f'  … {what}')}", nl=False, err=True)
+        write_over(_cut(f"  … {what}"))
 
     timer = threading.Timer(_PATIENCE_SECONDS, tell)
     timer.daemon = True
@@ -220,7 +220,7 @@ def said_when_long(what: str, *, quiet: bool = False) -> Iterator[None]:
         timer.cancel()
         timer.join()
         if said.is_set():
-            click.echo("\r\033[K", nl=False, err=True)
+            write_over("")
 
 
 class ProgressLine:
@@ -237,7 +237,7 @@ class ProgressLine:
 
     def __exit__(self, *_: object) -> None:
         if self._line:
-            click.echo("\r\033[K", nl=False, err=True)
+            write_over("")
 
     def report(self, activity: str, done: int, total: int) -> None:
         line = _cut(f"{activity}: {readable_size(done)} of {readable_size(total)}")
@@ -246,5 +246,5 @@ class ProgressLine:
                 return
             self._done[activity] = done
             if self._live and line != self._line:
-                click.echo(f"\r\033[K{line}", nl=False, err=True)
+                write_over(line)
                 self._line = line

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 
+EXPECTED = "x-expected"
+"""Key of a text's schema under which stands what is expected."""
+
+
 class Unfit(ValueError):
     """A value that a field can't take. Carries what was expected, and never the value: it may be a secret."""
 
@@ -64,4 +68,4 @@ class TextForm(Expectation):
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "description": f"Expected: {self.text}."}
+        return {"type": "string", EXPECTED: self.text}

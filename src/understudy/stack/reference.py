@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from understudy.stack.editor_schema import schema
 from understudy.stack.loader import LARGEST_BYTES
 from understudy.stack.models import Stack
 from understudy.stack.shape import expectation_of, models_of
@@ -59,12 +60,6 @@ def page(example: str) -> str:
     """The whole page, in Markdown."""
     sections = [_INTRODUCTION, *(_section(model, path) for model, path in _models(Stack, "")), _example_section(example)]
     return "\n".join(sections)
-
-
-def schema() -> str:
-    """The JSON schema (draft 2020-12) of a stack file that YAML has made values of."""
-    made = Stack.model_json_schema(mode="validation")
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2, sort_keys=True) + "\n"
 
 
 def _models(model: type[StackPart], path: str) -> Iterator[tuple[type[StackPart], str]]:

@@ -33,6 +33,7 @@ from understudy.stack.fields import (
 )
 from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
 from understudy.stack.snapshots import (
+    JITTER,
     KIND_TEXT,
     BucketResource,
     FilesResource,
@@ -86,6 +87,7 @@ class BackupSettings(StackPart):
     timezone: Zone = Field(
         default="UTC", description="The time zone of both schedules, and of the days, weeks and months that keep counts."
     )
+    jitter: Duration = JITTER
     max_rate: BackupRate | None = Field(default=None, description="The most that the server may send. Default: no limit.")
     part_size: PartSize = Field(
         default=256 * 2**20,

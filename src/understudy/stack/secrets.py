@@ -21,6 +21,9 @@ REFERENCE_TEXT = "a reference to a secret, env:NAME or file:/absolute/path, neve
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _LARGEST_BYTES = 64 * 1024
 
+REFERENCE_ALTERNATIVES = f"env:{_ENVIRONMENT_NAME.pattern}|file:/.*"
+"""For editors."""
+
 
 class SecretPlace(StrEnum):
     ENVIRONMENT = "env"

@@ -29,6 +29,13 @@ from understudy.stack.stack_part import StackPart
 
 KIND_TEXT = "a kind of resource that is known: postgres, files or bucket"
 
+JITTER = Field(
+    default=timedelta(0),
+    description="A scheduled backup begins later than its schedule says, by less than this. How much is decided by the names of "
+    "stack, resource and schedule: always the same, and another than elsewhere, so that many in one store do not begin at once. "
+    "It begins before the schedule comes due again, however long this is. Default: none.",
+)
+
 
 class SnapshotSettings(StackPart):
     """When and how snapshots are taken. Each is whole, and stores only what is new since the one before."""
@@ -39,6 +46,7 @@ class SnapshotSettings(StackPart):
     timezone: Zone = Field(
         default="UTC", description="The time zone of the schedule, and of the days, weeks and months that keep counts."
     )
+    jitter: Duration = JITTER
     part_size: PartSize = Field(
         default=64 * 2**20,
         description="Plain size at which a part ends and the next begins. Small contents share parts, a larger one has its own. "

@@ -60,6 +60,9 @@ def _head(found: FirstStack) -> list[str]:
     return [
         "# Written by understudy init. Check every change with: understudy check",
         "# Every key is explained in docs/stack-file.md. Secrets never stand here, only references: env:NAME or file:/path.",
+        "# Editors complete and explain the keys (yaml-language-server) once you put in here, as the first line,",
+        "#   # yaml-language-server: $schema=understudy.schema.json",
+        "# and beside this file what understudy check --schema > understudy.schema.json writes.",
         f"stack: {scalar_text(found.stack)}",
         "",
         "repositories:",

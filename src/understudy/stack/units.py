@@ -32,6 +32,12 @@ _BYTES = {
 }
 _LARGEST_BYTES = 2**60
 
+DURATION_PATTERN = f"^(?=.){_DURATION.pattern}$"
+_SIZE_PATTERN = rf"\d{{1,19}}(?:{'|'.join(_BYTES)})"
+SIZE_PATTERN = f"^{_SIZE_PATTERN}$"
+RATE_PATTERN = f"^{_SIZE_PATTERN}/s$"
+"""For editors."""
+
 
 def parse_duration(text: str) -> timedelta:
     """``1h30m`` and its like: days, hours, minutes, seconds, milliseconds, each at most once, largest first.

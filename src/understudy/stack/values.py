@@ -5,15 +5,32 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from understudy.stack.connection import check_connection_string
+from understudy.stack.connection import CONNECTION_TEXT, check_connection_string
 from understudy.stack.expectation import Unfit
-from understudy.stack.secrets import PlainText, SecretReference, is_reference, parse_reference
-from understudy.stack.units import format_duration, format_rate, format_size
+from understudy.stack.secrets import (
+    REFERENCE_ALTERNATIVES,
+    REFERENCE_TEXT,
+    PlainText,
+    SecretReference,
+    is_reference,
+    parse_reference,
+)
+from understudy.stack.units import (
+    DURATION_PATTERN,
+    DURATION_TEXT,
+    RATE_PATTERN,
+    RATE_TEXT,
+    SIZE_PATTERN,
+    SIZE_TEXT,
+    format_duration,
+    format_rate,
+    format_size,
+)
 from understudy.vocabulary.identifiers import NAME_PATTERN
 
 NAME_TEXT = "a name of at most 40 characters: a-z first, then a-z, 0-9, - and _, a letter or digit last"
@@ -40,6 +57,34 @@ _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/#-]+", re.ASCII)
 _SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
 _LISTEN = re.compile(r"[A-Za-z0-9.:_*-]+(, ?[A-Za-z0-9.:_*-]+)*", re.ASCII)
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+
+_BUCKET_ALTERNATIVE = f"s3://{_BUCKET.pattern}(?:/(?:{_KEY_PREFIX.pattern}))?"
+PATTERNS: Mapping[str, str] = {
+    DURATION_TEXT: DURATION_PATTERN,
+    SIZE_TEXT: SIZE_PATTERN,
+    RATE_TEXT: RATE_PATTERN,
+    REFERENCE_TEXT: f"^(?:{REFERENCE_ALTERNATIVES})$",
+    CONNECTION_TEXT: rf"^(?:{REFERENCE_ALTERNATIVES}|(?!env:|file:)[\s\S]*(?:=|://)[\s\S]*)$",
+    ENDPOINT_TEXT: f"^(?:{REFERENCE_ALTERNATIVES}|[Hh][Tt][Tt][Pp][Ss]?://[^@]+)$",
+    NAME_TEXT: NAME_PATTERN.pattern.replace(r"\Z", "$"),
+    ABSOLUTE_PATH_TEXT: r"^(?!.*/\.\.(?:/|$))/.*[^/].*$",
+    CRON_TEXT: rf"^\s*{_CRON_FIELD.pattern}(?:\s+{_CRON_FIELD.pattern}){{4}}\s*$",
+    RECIPIENT_TEXT: f"^{_RECIPIENT.pattern}$",
+    SIGNER_TEXT: "^[A-Za-z0-9+/]{43}=$",
+    REPOSITORY_URL_TEXT: rf"^(?:file:///.*[^/].*|{_BUCKET_ALTERNATIVE})$",
+    BUCKET_URL_TEXT: f"^{_BUCKET_ALTERNATIVE}$",
+    EXCLUDE_TEXT: r"^(?!#).*[^!/\s]",
+    SLOT_TEXT: f"^{_SLOT.pattern}$",
+    LISTEN_TEXT: f"^{_LISTEN.pattern}$",
+    REGION_TEXT: f"^{_REGION.pattern}$",
+    SQL_NAME_TEXT: r"^[\s\S]{1,63}$",
+    SQL_TEXT: r"\S",
+    LINE_TEXT: r"\S",
+}
+"""For editors, by what is expected, as ECMA 262 has it. They pass some of what is refused here, and refuse nothing that is taken
+here."""
+BARE = frozenset({EXCLUDE_TEXT, SLOT_TEXT, REGION_TEXT, SQL_NAME_TEXT, LINE_TEXT})
+"""Of these some are numbers or truths to a reader of YAML, where they stand without quotes."""
 
 
 def parse_flag(value: object) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from understudy.plan.schedule import ScheduledBackup, is_of_a_clock_ahead, to_make_up
+from understudy.plan.schedule import ScheduledBackup, due_since, is_of_a_clock_ahead, to_make_up
 from understudy.ports.clock import Clock
 from understudy.vocabulary.errors import TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, ResourceName, RunId
@@ -21,8 +22,20 @@ _LATER = timedelta(minutes=5)
 _BUSY = frozenset({"busy", "controller_busy"})
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What was acted on last."""
+
+    occurrence: datetime
+    """It, and all before it, is not due any more."""
+    run: RunId | None = None
+    """What was taken then; None where nothing was due yet."""
+    since: datetime | None = None
+    """When the first came due of what the run stands for; None where it stands for what had not come due."""
+
+
 class BackUp(Protocol):
-    def __call__(self, kind: BackupKind, begun: Callable[[], None]) -> RunId | None:
+    def __call__(self, kind: BackupKind, begun: Callable[[RunId], None]) -> RunId | None:
         """Take the backup and wait for its end. ``begun`` is called once it can't be lost any more: the run is recorded.
 
         The run that failed, with none that followed it; None when the backup was taken, or cancelled by a person.
@@ -44,13 +57,13 @@ class BackupSchedules:
         entries: Sequence[ScheduledBackup],
         clock: Clock,
         handled: Callable[[ScheduledBackup], datetime | None],
-        mark_handled: Callable[[ScheduledBackup, datetime], None],
+        mark_handled: Callable[[ScheduledBackup, Handled], None],
         has_usable_backup: Callable[[], bool],
         back_up: BackUp,
     ) -> None:
         """
         Args:
-            handled: The due moment that was acted on last; None for an entry that is new.
+            handled: The occurrence that was acted on last; None for an entry that is new.
             mark_handled: Remembers it; both raise what stands against it, and are called again later.
             has_usable_backup: Asks the repository that backups are taken into; raises what it raises.
         """
@@ -61,6 +74,7 @@ class BackupSchedules:
         self._mark_handled = mark_handled
         self._has_usable_backup = has_usable_backup
         self._back_up = back_up
+        self._kept_as = entries[0].takes.rpartition(" ")[2] if entries else "backup"
         self._first_is_there = False
         self._not_before_seconds: dict[ScheduledBackup | None, float] = {}
         """By the monotonic clock: one that is put right must not make a pause of minutes one of months."""
@@ -95,18 +109,18 @@ class BackupSchedules:
             self._first_is_there = self._has_usable_backup()
             if self._first_is_there:
                 return
-            _log.info("%s: no usable backup in the first repository; taking a full one now", self._resource)
-            self._tell(self._back_up(BackupKind.FULL, self._mark_all_handled), "the first backup")
+            _log.info("%s: no usable %s in the first repository; taking one now", self._resource, self._kept_as)
+            self._tell(self._back_up(BackupKind.FULL, self._mark_all_handled), f"the first {self._kept_as}")
             self._first_is_there = self._has_usable_backup()
             if not self._first_is_there:
                 self._pause(None, _LATER)
         except UnderstudyError as error:
-            self._put_off(None, error, "the first backup")
+            self._put_off(None, error, f"the first {self._kept_as}")
 
-    def _mark_all_handled(self) -> None:
+    def _mark_all_handled(self, run: RunId) -> None:
         """The first full backup stands for whatever else was due until now."""
         for entry in self._entries:
-            self._mark_handled(entry, self._clock.now())
+            self._mark_handled(entry, Handled(self._clock.now(), run))
 
     def _act_on(self, entry: ScheduledBackup) -> None:
         if self._is_too_early(entry):
@@ -115,15 +129,17 @@ class BackupSchedules:
         try:
             handled = self._handled(entry)
             if handled is None or is_of_a_clock_ahead(handled, now):
-                self._mark_handled(entry, now)
+                self._mark_handled(entry, Handled(now))
                 return
             due = to_make_up(entry, handled, now)
             if due is None:
                 return
-            _log.info("%s: %s backup due since %s", entry.resource, entry.kind, due.isoformat())
-            self._tell(self._back_up(entry.kind, lambda: self._mark_handled(entry, due)), f"scheduled {entry.kind} backup")
+            since, occurrence = due_since(entry, handled), due.occurrence
+            _log.info("%s: %s due since %s", entry.resource, entry.takes, since.isoformat(timespec="seconds"))
+            failed = self._back_up(entry.kind, lambda run: self._mark_handled(entry, Handled(occurrence, run, since)))
+            self._tell(failed, f"scheduled {entry.takes}")
         except UnderstudyError as error:
-            self._put_off(entry, error, f"scheduled {entry.kind} backup")
+            self._put_off(entry, error, f"scheduled {entry.takes}")
 
     def _is_too_early(self, entry: ScheduledBackup | None) -> bool:
         not_before = self._not_before_seconds.get(entry)
