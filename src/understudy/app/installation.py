@@ -20,13 +20,16 @@ from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
+from understudy.adapters.streams.workplace import Workplace
 from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
+from understudy.app.streams import loader_of, stream_of
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
+from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
@@ -40,6 +43,8 @@ from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
+from understudy.stack.snapshots import BucketResource, FilesResource
+from understudy.stack.streams import CommandResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
@@ -144,7 +149,7 @@ class Installation:
         return found
 
     def in_snapshots(self, name: str) -> SnapshotResource:
-        """What is declared of a directory or a bucket.
+        """What is declared of what is no database.
 
         Raises:
             Refusal: ``no_such_resource``; ``resource_is_a_database``.
@@ -225,9 +230,13 @@ class Installation:
     def instances(self) -> Mapping[ResourceName, LocalInstances]:
         return ByName(self.database_names(), self._instances)
 
-    @property
-    def collections(self) -> Mapping[ResourceName, Collection]:
-        return ByName(self.snapshot_names(), lambda name: collection_of(self.in_snapshots(name)))
+    def collections(self, workplace: Workplace) -> Mapping[ResourceName, Collection]:
+        return ByName(self.snapshot_names(), lambda name: self._collection(name, workplace))
+
+    def loaders(self, workplace: Workplace) -> Mapping[ResourceName, Loader]:
+        of_commands = ((name, self.in_snapshots(name)) for name in self.snapshot_names())
+        commands = {name: settings for name, settings in of_commands if isinstance(settings, CommandResource)}
+        return ByName(tuple(commands), lambda name: loader_of(name, commands[name], workplace))
 
     @property
     def targets(self) -> Mapping[ResourceName, CollectionTargets]:
@@ -270,6 +279,7 @@ class Installation:
         return read_seen(self.state, resource)
 
     def world_for(self, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
+        workplace = Workplace(run, self.state / "runs" / run / "scratch", self.clock, progress, cancellation)
         return World(
             run=run,
             controller=self.records.controller_id(),
@@ -286,15 +296,22 @@ class Installation:
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
-            collections=self.collections,
+            collections=self.collections(workplace),
             targets=self.targets,
-            scratch=self.state / "runs" / run / "scratch",
+            loaders=self.loaders(workplace),
+            scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )
 
     def landed(self, name: ResourceName) -> Landed | None:
         """The recovery that brought the resource up elsewhere than at its ``url``. Nothing is made where nothing ran yet."""
         return landed(self.past if (self.state / "state.db").exists() else None, name)
+
+    def _collection(self, name: ResourceName, workplace: Workplace) -> Collection:
+        settings = self.in_snapshots(name)
+        if isinstance(settings, FilesResource | BucketResource):
+            return collection_of(settings)
+        return stream_of(name, settings, workplace)
 
     def _database(self, name: ResourceName) -> PostgresDatabase:
         return self._reached_by(name, lambda: self._serving_connection(name))

@@ -121,6 +121,8 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
                 mentioned += [resource.url, resource.recover.url if resource.recover else None]
             case "bucket":
                 mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
+            case "command":
+                mentioned += resource.environment.values()
     for each in mentioned:
         if isinstance(each, SecretReference):
             yield each

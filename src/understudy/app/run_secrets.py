@@ -58,6 +58,9 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
         resource = installation.resource(name)
         if resource.kind != "postgres":
             installation.targets.get(ResourceName(name))  # made now, with its keys, like what reads it
+            if resource.kind == "command" and (procedure == Procedure.BACKUP or any("load_again" in each for each in steps)):
+                for reference in resource.environment.values():
+                    resolve_text(reference)
         elif procedure in _SPEAK_WITH_THE_SERVER:
             resolve_text(resource.url)
             if resource.recover is not None and resource.recover.url is not None:

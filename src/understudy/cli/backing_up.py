@@ -33,6 +33,7 @@ Examples:
   understudy backup orders            incremental where possible, else full
   understudy backup orders --full
   understudy backup documents         a snapshot of a directory
+  understudy backup sources           what its command writes
   understudy backup orders --take-over
       where the machine that wrote to these repositories is gone for good
 

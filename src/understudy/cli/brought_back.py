@@ -62,7 +62,10 @@ def _print_brought_back(view: RunView) -> None:
 def _print_from_snapshot(view: RunView, restored: Mapping[str, Json]) -> None:
     said = f"{restored['entries']} entries, {readable_size(cast(int, restored['content_bytes']))}"
     say(f"from snapshot: {restored['label']} in {restored['repository']} ({said})")
-    if view.succeeded and view.run.procedure != Procedure.DRILL:
+    loaded = _proof(view, "load")
+    if "sha256" in loaded:
+        say(f"loaded:        {readable_size(cast(int, loaded['content_bytes']))}, SHA-256 {loaded['sha256']}")
+    elif view.succeeded and view.run.procedure != Procedure.DRILL:
         say(f"restored to:   {_proof(view, 'provision-target')['place']}")
 
 

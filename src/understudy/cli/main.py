@@ -21,7 +21,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
     "verify": ("understudy.cli.backing_up:verify", "Read backups, WAL and snapshots back and check every byte."),
     "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
-    "restore": ("understudy.cli.recovering:restore", "Restore a database, a directory or a bucket beside the original."),
+    "restore": ("understudy.cli.restoring:restore", "Restore beside the original, or load a dump back."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),

@@ -1,4 +1,4 @@
-"""``restore``, ``drill``, ``recover``."""
+"""``drill``, ``recover``, and what is decided about a restore, too."""
 
 from __future__ import annotations
 
@@ -143,55 +143,6 @@ def _named_directory(text: str) -> tuple[str, str]:
             hint="check names the tablespaces that there are; give each a directory of its own",
         )
     return name, directory
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  understudy restore orders --to /srv/orders-copy
-  understudy restore orders --to /srv/orders-copy \\
-      --time 2026-11-23T03:00:00+00:00
-  understudy restore documents --to /srv/found --only contracts/2026
-"""
-)
-@click.argument("resource")
-@click.option(
-    "--to",
-    "place",
-    required=True,
-    metavar="PLACE",
-    help="An empty directory, or one to be made; of a bucket another one or a prefix in it, s3://BUCKET/PREFIX.",
-)
-@click.option(
-    "--only",
-    metavar="NAME",
-    help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
-    "with NAME, where it ends in a slash.",
-)
-@target_options
-@tablespace_option
-@stack_options
-@json_option
-def restore(resource: str, place: str, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
-    """Restore RESOURCE, its name under resources in the stack file, into an empty place beside the original.
-
-    A database is replayed to the target, promoted and verified, and its server left stopped there. The target is the newest
-    commit, unless an option names another. WAL that this host received and has not shipped goes into the repository first, if it
-    is this control plane's to write to.
-
-    A directory or a bucket comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is
-    compared with its SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys.
-    --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
-    """
-    from understudy.app.recoveries import restore as carry_out_restore
-    from understudy.cli.finishing import finish_restored
-    from understudy.cli.foreground import watched
-
-    choice = choice_of(**target)  # type: ignore[arg-type]
-    installation = opened(stack_file, state)
-    with watched(installation, quiet=as_json) as watcher:
-        view = carry_out_restore(installation, resource, place, choice, watcher)
-    finish_restored(installation, resource, view, as_json)
 
 
 @click.command(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
+from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
@@ -63,3 +64,5 @@ class World:
     """A directory of this run's own, made by who needs it, for what only spares work that was done already. Beside the receipts;
     it need not survive the machine."""
     remains: WalRemains
+    loaders: Mapping[ResourceName, Loader] = field(default_factory=dict)
+    """What takes back the dumps of a command; those of commands alone."""

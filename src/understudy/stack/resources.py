@@ -39,6 +39,7 @@ from understudy.stack.snapshots import (
     SnapshotKeepSettings,
 )
 from understudy.stack.stack_part import StackPart
+from understudy.stack.streams import CommandResource
 
 
 class WalSettings(StackPart):
@@ -232,13 +233,14 @@ class PostgresResource(StackPart):
     )
 
 
-SnapshotResource = FilesResource | BucketResource
+SnapshotResource = FilesResource | BucketResource | CommandResource
 """What is kept in snapshots."""
 
-_MODELS: Mapping[str, type[PostgresResource] | type[FilesResource] | type[BucketResource]] = {
+_MODELS: Mapping[str, type[PostgresResource] | type[SnapshotResource]] = {
     "postgres": PostgresResource,
     "files": FilesResource,
     "bucket": BucketResource,
+    "command": CommandResource,
 }
 KINDS = tuple(_MODELS)
 
@@ -260,7 +262,8 @@ def kind_of(value: object) -> str:
 Resource = Annotated[
     Annotated[PostgresResource, Tag("postgres")]
     | Annotated[FilesResource, Tag("files")]
-    | Annotated[BucketResource, Tag("bucket")],
+    | Annotated[BucketResource, Tag("bucket")]
+    | Annotated[CommandResource, Tag("command")],
     Discriminator(kind_of),
     Expectation("a resource", f"keys and values, kind ({', '.join(KINDS)}) among them"),
 ]

@@ -68,7 +68,7 @@ class SnapshotRestore:
         if not fell_short:
             return ""
         more = f", and {len(fell_short) - 1} more" if len(fell_short) > 1 else ""
-        why = "run as root to put back owners" if self.kind == "files" else "that store does not keep it"
+        why = "that store does not keep it" if self.kind == "bucket" else "run as root to put back owners"
         return f"not all is as it was: {fell_short[0]}{more}; {why}"
 
     def opened(self, world: World) -> OpenedSnapshot:
