@@ -14,6 +14,7 @@ from understudy.steps.discard_unfinished_restore import DiscardUnfinishedRestore
 from understudy.steps.finish_snapshot_restore import FinishSnapshotRestore
 from understudy.steps.load_content import LoadContent
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
+from understudy.steps.remove_loaded import RemoveLoaded
 from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
 from understudy.vocabulary.errors import Refusal
@@ -171,7 +172,7 @@ def plan_load(
         PlannedStep(RestoreSnapshot(*what)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(LoadContent(*what, load.load_again)),
-        PlannedStep(DiscardUnfinishedRestore(*what), when=When.ALWAYS),
+        PlannedStep(RemoveLoaded(*what), when=When.ALWAYS),
     )
     return Plan(
         id=plan_id,
