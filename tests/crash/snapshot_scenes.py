@@ -19,7 +19,7 @@ from understudy.app.snapshots import plan_requested_snapshot
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest
 from understudy.stack.models import Scenario
-from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.identifiers import Person, ResourceName
 
 RESTORED = "found"
 _SCENARIO = Scenario.COMPLETE_FAILURE.value

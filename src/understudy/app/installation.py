@@ -26,13 +26,14 @@ from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
-from understudy.app.streams import loader_of, stream_of
+from understudy.app.streams import loader_of, stream_of, trial_of
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.ports.trying_out import ContentTrial
 from understudy.ports.world import World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
@@ -44,7 +45,7 @@ from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
 from understudy.stack.snapshots import BucketResource, FilesResource
-from understudy.stack.streams import CommandResource
+from understudy.stack.streams import CommandResource, RedisResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
@@ -234,9 +235,15 @@ class Installation:
         return ByName(self.snapshot_names(), lambda name: self._collection(name, workplace))
 
     def loaders(self, workplace: Workplace) -> Mapping[ResourceName, Loader]:
-        of_commands = ((name, self.in_snapshots(name)) for name in self.snapshot_names())
-        commands = {name: settings for name, settings in of_commands if isinstance(settings, CommandResource)}
+        commands = {name: each for name, each in self._in_snapshots() if isinstance(each, CommandResource)}
         return ByName(tuple(commands), lambda name: loader_of(name, commands[name], workplace))
+
+    def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
+        servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
+        return ByName(tuple(servers), lambda name: trial_of(name, servers[name], workplace))
+
+    def _in_snapshots(self) -> Iterator[tuple[ResourceName, SnapshotResource]]:
+        return ((name, self.in_snapshots(name)) for name in self.snapshot_names())
 
     @property
     def targets(self) -> Mapping[ResourceName, CollectionTargets]:
@@ -299,6 +306,7 @@ class Installation:
             collections=self.collections(workplace),
             targets=self.targets,
             loaders=self.loaders(workplace),
+            trials=self.trials(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )

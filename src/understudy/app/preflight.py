@@ -123,6 +123,8 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
                 mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
             case "command":
                 mentioned += resource.environment.values()
+            case "redis":
+                mentioned += [resource.url, resource.password]
     for each in mentioned:
         if isinstance(each, SecretReference):
             yield each

@@ -35,7 +35,7 @@ def check_snapshot_resource(installation: Installation, name: ResourceName) -> I
         if isinstance(settings, FilesResource | BucketResource):
             found = tuple(judge_source(subject, _look(collection_of(settings))))
         else:
-            found = (check_stream(subject, name, settings),)
+            found = (check_stream(subject, name, settings, installation.clock),)
     except UnderstudyError as error:
         yield finding_of(error, subject, "source")
     else:

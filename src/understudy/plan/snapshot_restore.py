@@ -17,9 +17,13 @@ from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, 
 from understudy.steps.remove_loaded import RemoveLoaded
 from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.steps.try_restored import TryRestored
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+
+TRIED_KINDS = ("redis",)
+"""Of these a server shows whether what came back can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ def plan_snapshot_restore(
     asked = Approval(_question(resource, chosen, landing)) if in_place else None
     restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
     steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
+    if snapshot.kind in TRIED_KINDS:
+        steps.append(PlannedStep(TryRestored(*what)))
     if landing.mode is not Mode.DRILL or is_directory(place):
         # The mark on a bucket's sandbox tells what the clean-up may remove: there nothing is released.
         steps.append(PlannedStep(FinishSnapshotRestore(*what)))

@@ -15,6 +15,7 @@ from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
+from understudy.ports.trying_out import ContentTrial
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.wal_remains import WalRemains
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
@@ -66,3 +67,5 @@ class World:
     remains: WalRemains
     loaders: Mapping[ResourceName, Loader] = field(default_factory=dict)
     """What takes back the dumps of a command; those of commands alone."""
+    trials: Mapping[ResourceName, ContentTrial] = field(default_factory=dict)
+    """What shows whether restored content can be used; of the kinds that have such."""

@@ -101,3 +101,7 @@ EndpointField = Annotated[
     SecretReference | PlainText,
     TextForm("endpoint", values.ENDPOINT_TEXT, values.parse_endpoint, str, (SecretReference, PlainText), secret=True),
 ]
+RedisField = Annotated[
+    SecretReference | PlainText,
+    TextForm("Redis URL", values.REDIS_URL_TEXT, values.parse_redis_url, str, (SecretReference, PlainText), secret=True),
+]

@@ -33,6 +33,7 @@ _STAND_IN_RESOURCES: dict[str, dict[str, TextTree]] = {
     "files": {"path": "/stand-in"},
     "bucket": {"url": "s3://stand-in-bucket"},
     "command": {"dump": ["true"]},
+    "redis": {"url": "env:STAND_IN"},
 }
 _ROUNDS = 6
 

@@ -39,7 +39,7 @@ from understudy.stack.snapshots import (
     SnapshotKeepSettings,
 )
 from understudy.stack.stack_part import StackPart
-from understudy.stack.streams import CommandResource
+from understudy.stack.streams import CommandResource, RedisResource
 
 
 class WalSettings(StackPart):
@@ -233,7 +233,7 @@ class PostgresResource(StackPart):
     )
 
 
-SnapshotResource = FilesResource | BucketResource | CommandResource
+SnapshotResource = FilesResource | BucketResource | CommandResource | RedisResource
 """What is kept in snapshots."""
 
 _MODELS: Mapping[str, type[PostgresResource] | type[SnapshotResource]] = {
@@ -241,6 +241,7 @@ _MODELS: Mapping[str, type[PostgresResource] | type[SnapshotResource]] = {
     "files": FilesResource,
     "bucket": BucketResource,
     "command": CommandResource,
+    "redis": RedisResource,
 }
 KINDS = tuple(_MODELS)
 
@@ -263,7 +264,8 @@ Resource = Annotated[
     Annotated[PostgresResource, Tag("postgres")]
     | Annotated[FilesResource, Tag("files")]
     | Annotated[BucketResource, Tag("bucket")]
-    | Annotated[CommandResource, Tag("command")],
+    | Annotated[CommandResource, Tag("command")]
+    | Annotated[RedisResource, Tag("redis")],
     Discriminator(kind_of),
     Expectation("a resource", f"keys and values, kind ({', '.join(KINDS)}) among them"),
 ]

@@ -1,4 +1,4 @@
-"""What one program hands over as one stream, and is kept in snapshots: the output of a command."""
+"""What one program hands over as one stream, and is kept in snapshots: the output of a command, the data of a Redis server."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from understudy.stack.fields import (
     Flag,
     Interval,
     Name,
+    RedisField,
     SecretField,
 )
 from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
@@ -31,7 +32,7 @@ from understudy.stack.snapshots import (
 )
 from understudy.stack.stack_part import StackPart
 
-ONE_CONTENT = ("command",)
+ONE_CONTENT = ("command", "redis")
 """The kinds that are declared here: one content, which is taken and restored whole."""
 
 
@@ -71,6 +72,40 @@ class CommandResource(StackPart):
     )
     file: FileName | None = Field(
         default=None, description="The name of the file that restore --to writes. Default: <the resource's name>.dump."
+    )
+    tier: Name = TIER
+    priority: Priority = PRIORITY
+    depends_on: Names = DEPENDS_ON
+    repositories: tuple[Name, ...] | None = REPOSITORIES
+    backup: SnapshotSettings = BACKUP
+    keep: SnapshotKeepSettings = KEEP
+
+
+class RedisResource(StackPart):
+    """The data of a Redis server: all its databases, as one RDB file that the server hands over as it would to a replica."""
+
+    title = "Resources of kind redis"
+
+    kind: Annotated[Literal["redis"], Expectation("redis", KIND_TEXT)] = Field(description="What the resource is.")
+    url: RedisField = Field(
+        description="Where the server is: redis://host:port, rediss:// for TLS, unix:/path for a socket, a user's name before "
+        "the host where the server has several; or a reference to such a URL, in which a password may stand, too. The user needs "
+        "the commands PING, INFO, SYNC, PSYNC and REPLCONF."
+    )
+    password: SecretField | None = Field(
+        default=None,
+        description="Reference to the password, where url does not hold it. redis-cli is handed it by environment.",
+    )
+    ca: AbsolutePath | None = Field(
+        default=None, description="File of the certificate that signed the server's, for rediss://. Default: those of the system."
+    )
+    certificate: AbsolutePath | None = Field(default=None, description="File of the certificate that the server asks for.")
+    key: AbsolutePath | None = Field(default=None, description="File of the key of certificate. They go together.")
+    programs: AbsolutePath | None = Field(
+        default=None, description="Directory of redis-cli, redis-check-rdb and redis-server. Default: where the PATH has them."
+    )
+    time_limit: Interval = Field(
+        default=timedelta(hours=1), description="After so long a transfer, or the trial of what was restored, has failed."
     )
     tier: Name = TIER
     priority: Priority = PRIORITY

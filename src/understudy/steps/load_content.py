@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import ClassVar
 
 from understudy.ports.world import World
 from understudy.steps.codec import step_kind
-from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import GiveUp
@@ -53,20 +53,11 @@ class LoadContent(SnapshotRestore):
             raise self._was_interrupted(str(begun["at"]), loader.left_over())
         if begun is not None:
             loader.end_left_over()
-        done, content = self._content(world)
+        held = self.only_content(world)
         world.receipts.write(f"{self.resource}-load-begun", {"at": world.clock.now().isoformat()})
-        loader.load(content)
-        return done
-
-    def _content(self, world: World) -> tuple[JsonObject, Path]:
-        try:
-            (held,) = ((each.entry, each.placed) for each in self.opened(world).listing() if each.placed is not None)
-        except GiveUp as error:
-            error.add_proof(**{BACKUP_AT_FAULT: self.label})
-            raise
-        entry, placed = held
-        done: JsonObject = {"label": self.label, "content_bytes": entry.size_bytes, "sha256": placed.sha256}
-        return done, Path(self.place) / entry.key
+        loader.load(Path(self.place) / held.entry.key)
+        sha256 = hashlib.sha256().hexdigest() if held.placed is None else held.placed.sha256
+        return {"label": self.label, "content_bytes": held.entry.size_bytes, "sha256": sha256}
 
     def _was_interrupted(self, began: str, at_work: tuple[int, ...]) -> GiveUp:
         goes_on = f"; processes of it are still at work: {', '.join(map(str, at_work))}" if at_work else ""

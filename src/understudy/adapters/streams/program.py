@@ -42,7 +42,7 @@ class Program:
     directory: str = "/"
     time_limit: timedelta
     mark: str
-    identity: RunAs = field(default_factory=RunAs)
+    run_as: RunAs = field(default_factory=RunAs)
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ def _start(program: Program, takes: int | None, gives: bool, pass_fds: Sequence[
             env=program.full_environment(),
             start_new_session=True,
             pass_fds=pass_fds,
-            **program.identity,
+            **program.run_as,
         )
     except OSError as error:
         raise _cannot_start(program, error) from error
