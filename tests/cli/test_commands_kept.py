@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.app.shelf import NEAR, Shelf
+from tests.app.shelf import NEAR, Shelf, flip
 from tests.cli.commands import assert_refused, environment, understudy
 from tests.room import new_path
 from tests.servers import programs
@@ -115,6 +115,17 @@ def test_nobody_is_loaded_over_who_did_not_agree(shelf):
     assert "give one of --to PLACE and --load" in understudy(shelf, "restore", "said").stderr
     assert_refused(understudy(shelf, "restore", "docs", "--load"), "load_undeclared", 5)
     assert_refused(understudy(shelf, "restore", "said", "--load", "--only", "x"), "only_unusable", 5)
+
+
+def test_what_is_damaged_is_not_handed_to_a_load(shelf):
+    understudy(shelf, "backup", "said")
+    for part in shelf.directory.glob("*/command/said/parts/*"):
+        flip(part)
+    failed = understudy(shelf, "restore", "said", "--load", "--yes")
+    assert failed.returncode == 1
+    assert "part_corrupt" in failed.stderr
+    assert not (shelf.directory / "loaded").exists()
+    assert list((shelf.state / "loads").iterdir()) == []
 
 
 def test_a_load_that_fails_is_a_failed_restore_with_its_last_words(shelf):

@@ -59,7 +59,7 @@ def backup(
 
     RESOURCE is its name under resources in the stack file.
 
-    Of a directory or a bucket it is a snapshot: whole by itself, but only what no earlier one holds is read and stored; with
+    Of what is no database it is a snapshot: whole by itself, but only what no earlier one holds is read and stored; with
     --full, all of it.
 
     Of a database it is a base backup with all the WAL that it needs. The WAL receiver that it starts, and its replication slot on

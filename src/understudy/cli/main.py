@@ -17,7 +17,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("understudy.cli.setting_up:check", "Validate the stack file and try everything that protection needs."),
     "serve": ("understudy.cli.serving:serve", "Keep WAL streaming and run the schedules, until stopped."),
     "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),
-    "backup": ("understudy.cli.backing_up:backup", "Take a backup now: of a database, a directory or a bucket."),
+    "backup": ("understudy.cli.backing_up:backup", "Take a backup now, of any resource."),
     "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
     "verify": ("understudy.cli.backing_up:verify", "Read backups, WAL and snapshots back and check every byte."),
     "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
@@ -85,7 +85,7 @@ understudy COMMAND --help explains each with examples.
 def cli() -> None:
     """Recover PostgreSQL for real, and prove it: backups that are restored, drills that run the code of the disaster.
 
-    The directories and buckets beside it are kept, too.
+    Directories, buckets, what commands write, and Redis, beside it are kept, too.
     """
 
 

@@ -1,4 +1,4 @@
-"""What is kept in snapshots: the directories and buckets of a stack."""
+"""What is kept in snapshots, and how: the directories and buckets of a stack. Others: ``stack.streams``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store what a directory or a bucket holds now, as far as no earlier snapshot holds it already."""
+"""Store what a collection holds now, as far as no earlier snapshot holds it already."""
 
 from __future__ import annotations
 

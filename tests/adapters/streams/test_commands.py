@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_large_output_comes_in_bounded_pieces_and_leaves_no_name_on_the_disk(d
     assert sum(map(len, pieces)) == entry.size_bytes == 5 * MIB + 17
     assert list(workplace.scratch.iterdir()) == [], "so that nothing is left of it when this process is killed"
     assert workplace.scratch.stat().st_mode & 0o077 == 0
+
+
+def test_a_dump_larger_than_what_the_process_may_hold_is_kept(dumping):
+    collection = dumping(f"head -c {64 * MIB} /dev/zero")
+    tracemalloc.start()
+    try:
+        (entry,) = collection.entries()
+        assert sum(map(len, collection.read(entry))) == 64 * MIB
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MIB
 
 
 def test_a_dump_that_fails_is_told_with_its_last_words_on_one_line(dumping):
