@@ -157,3 +157,24 @@ def test_a_load_that_was_killed_is_begun_anew_where_twice_is_the_same_as_once(sh
     assert (shelf.directory / "times").read_text() == "once\nonce\n"
     assert (shelf.directory / "loaded").read_text() == "what was said\n"
     assert leftovers.marked(f"{restores(shelf)[0].run}/said") == (), "and what was left of the first one was ended"
+
+
+def test_who_recovers_everything_is_told_of_the_command_that_is_left_to_them(shelf):
+    (shelf.docs / "notes").write_text("notes")
+    for name in ("docs", "said"):
+        assert understudy(shelf, "backup", name).returncode == 0
+    (shelf.docs / "notes").unlink()
+    recovered = understudy(shelf, "recover", "complete_failure", "--yes")
+    assert (shelf.docs / "notes").exists()
+    told = "said is of kind command, which a recovery does not bring back; do that yourself: understudy restore said --load"
+    assert told in recovered.stderr
+    assert not (shelf.directory / "loaded").exists()
+    assert_refused(understudy(shelf, "recover", "storage_loss", "--resource", "said", "--yes"), "restored_by_hand", 5)
+
+
+def test_a_dump_can_be_drilled(shelf):
+    understudy(shelf, "backup", "said")
+    drilled = understudy(shelf, "drill", "storage_loss", "--resource", "said", "--json")
+    assert json.loads(drilled.stdout)["run"]["state"] == "succeeded", drilled.stdout
+    assert not (shelf.directory / "loaded").exists()
+    assert list((shelf.state / "drills").iterdir()) == []

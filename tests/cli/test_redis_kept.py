@@ -59,6 +59,9 @@ def test_a_redis_server_is_kept_listed_verified_watched_and_comes_back_tried(she
     assert "tried: a server loaded 50 keys in 1 databases" in " ".join(restored.stdout.split()), restored.stdout
     with RedisServer("--dir", str(file.parent)) as again:
         assert again.ask("DBSIZE") == "50"
+    drilled = understudy(shelf, "drill", "storage_loss", "--resource", "sessions")
+    assert "tried: a server loaded 50 keys" in " ".join(drilled.stdout.split()), drilled.stdout
+    assert list((shelf.state / "drills").iterdir()) == []
     everything = [path for path in shelf.state.rglob("*") if path.is_file()]
     assert not any(PASSWORD.encode() in path.read_bytes() for path in everything), "and no password is written down"
 

@@ -20,7 +20,7 @@ from understudy.plan.stack_recovery import StackWish, plan_stack_recovery, plann
 from understudy.stack.models import Scenario
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
-from understudy.stack.streams import ONE_CONTENT
+from understudy.stack.streams import ONE_CONTENT, CommandResource
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName
@@ -58,11 +58,20 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
             return _one_of(named, databases or others, "database" if databases else "resource", "postgres")
 
 
-def restored_by_hand(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
-    """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore``."""
+def restored_by_hand(
+    installation: Installation, scenario: Scenario, named: Sequence[str]
+) -> Mapping[ResourceName, tuple[str, ...]]:
+    """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore`` and these
+    options.
+    """
     if scenario is not Scenario.COMPLETE_FAILURE or named:
-        return ()
-    return tuple(name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
+        return {}
+    names = (name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
+    return {name: _option_of_restore(installation.in_snapshots(name)) for name in names}
+
+
+def _option_of_restore(settings: SnapshotResource) -> tuple[str, ...]:
+    return ("--load",) if isinstance(settings, CommandResource) and settings.load is not None else ("--to", "DIRECTORY")
 
 
 def _is_restored_by_hand(installation: Installation, name: str) -> bool:
@@ -247,7 +256,7 @@ def _in_place(installation: Installation, name: ResourceName, settings: Snapshot
             "restored_by_hand",
             found=f"{name} is of kind {settings.kind}, and what came back would have to be put in its place",
             expected="databases, directories and buckets, which a recovery brings back itself",
-            hint=f"restore it: understudy restore {name} --to DIRECTORY, or of a command --load",
+            hint=f"restore it: understudy restore {name} {' '.join(_option_of_restore(settings))}",
         )
     _require_no_objects(installation, name, settings)
     return SnapshotLanding(settings.url, Mode.FAILOVER)

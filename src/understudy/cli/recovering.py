@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
+    from understudy.app.installation import Installation
     from understudy.plan.request import Choice
 
 P = ParamSpec("P")
@@ -266,6 +267,7 @@ def recover(
         require_writable(report)
     disrupted = _moment_of_disaster(since)
     installation = opened(stack_file, state)
+    _say_what_is_left(installation, scenario, resources)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
         view = carry_out_recovery(
             installation,
@@ -280,6 +282,17 @@ def recover(
             looking=lambda what: said_when_long(what, quiet=as_json),
         )
     finish_measured(installation, view, as_json, report)
+
+
+def _say_what_is_left(installation: Installation, scenario: str, resources: tuple[str, ...]) -> None:
+    """Who recovers everything shall not believe that this was all."""
+    from understudy.app.stack_recoveries import restored_by_hand
+    from understudy.stack.models import Scenario
+
+    for name, option in restored_by_hand(installation, Scenario(scenario), resources).items():
+        kind = installation.resource(name).kind
+        way = command_on("restore", name, *option)
+        click.echo(f"{name} is of kind {kind}, which a recovery does not bring back; do that yourself: {way}", err=True)
 
 
 def _moment_of_disaster(text: str | None) -> datetime | None:
