@@ -97,6 +97,13 @@ LOAD = _scene(
     points=("said/load:*", "said/remove-loaded:places.*"),
 )
 """What a command is kept and loaded by; other points of the same steps the scenes above visit."""
+TRIAL = _scene(
+    lambda installation, directory: plan_requested_snapshot_restore(
+        installation, snapshot_restore_request(installation, "sessions", str(directory / RESTORED), Choice())
+    ),
+    points=("sessions/try-restored:*",),
+)
+"""Of Redis: what was restored is tried by a server."""
 EXPIRY = _scene(
     lambda installation, directory: plan_for(installation, DOCS, decide(installation, DOCS, "near")),
     **{"stores.near.delete": 2},

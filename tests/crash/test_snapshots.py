@@ -15,6 +15,7 @@ from tests.app.shelves import LOGS, PICS, Shelves
 from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.snapshot_scenes import COPY_FIGURES, FIGURES, RESTORED
 from tests.room import new_path
+from tests.servers.redis import RedisServer
 from understudy.app.backups import back_up
 from understudy.vocabulary.identifiers import BackupKind
 
@@ -157,6 +158,27 @@ def test_a_load_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf,
         assert (stage.directory / "loaded").read_bytes() == (shelf.directory / "source").read_bytes()
         assert scratch(stage) == []
         assert list((stage.state / "loads").iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="Redis is not installed")
+def test_a_trial_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    declared = "sessions: {kind: redis, url: 'unix:%s'}"
+    with RedisServer() as server:
+        server.fill(10)
+        shelf.write(resources=[declared % server.socket])
+        assert back_up(shelf.installation, "sessions", None, SilentWatcher()).succeeded
+    calm, marched = stages()
+    for stage in (calm, marched):
+        stage.write(resources=[declared % "/nowhere/any/more"])
+    undisturbed(f"{SCENES}:TRIAL", calm.directory)
+    points = march(f"{SCENES}:TRIAL", marched.directory, PATIENCE_SECONDS).points
+    assert {f"sessions/try-restored:trials.sessions.try_out#1:{at}" for at in ("before", "after")} <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    assert story(marched.directory)["steps"]["sessions/try-restored"]["evidence"]["proof"]["keys_loaded"] == 10
+    for stage in (calm, marched):
+        assert (stage.directory / RESTORED / "dump.rdb").read_bytes().startswith(b"REDIS")
+        assert scratch(stage) == []
 
 
 def test_snapshots_that_are_let_go_of_killed_everywhere_leave_what_nobody_killed_leaves(shelf: Shelf, stages: Stages) -> None:

@@ -63,7 +63,7 @@ class LoadContent(SnapshotRestore):
         goes_on = f"; processes of it are still at work: {', '.join(map(str, at_work))}" if at_work else ""
         return GiveUp(
             "load_interrupted",
-            found=f"the load of {self.label} begun at {began} was cut off: the process that watched it was killed{goes_on}",
+            found=f"the load of {self.label} begun at {began} was cut off, with the process that watched over it{goes_on}",
             expected="a load that got through, or load_again: true in the stack file, which says that twice is the same as once",
             hint=f"look at what it loads into: all of it may be there, some, or nothing; then understudy restore {self.resource} "
             f"--load --backup {self.label}",

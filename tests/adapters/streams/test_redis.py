@@ -218,7 +218,15 @@ def test_a_server_is_reached_over_tls_where_its_certificate_is_trusted(client, h
         url = f"rediss://127.0.0.1:{guarded.port}"
         entry, _ = handed_over(url, ca=str(guarded.directory / "server.crt"))
         assert entry.attributes["redis"]["keys"] == 3
-        refused("source_unreachable", lambda: see_server(client(url)), TryAgain)
+        assert "tls-*" in refused("source_denied", lambda: see_server(client(url))).hint
+        plain = refused("source_unreachable", lambda: see_server(client(url.replace("rediss", "redis"))), TryAgain)
+        assert "rediss://" in plain.hint
+
+
+def test_a_server_that_hands_nothing_to_replicas_is_not_waited_for(client, handed_over):
+    with RedisServer("--rename-command", "SYNC", "") as closed:
+        closed.fill(3)
+        assert "SYNC" in refused("source_unreadable", lambda: handed_over(f"unix:{closed.socket}")).found
 
 
 def test_a_url_that_is_none_is_told_without_being_repeated(client):

@@ -18,6 +18,11 @@ _LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 _KEYS_READ = re.compile(rb"^\[info\] (\d+) keys read", re.M)
 _EXPIRES = re.compile(rb"^\[info\] (\d+) expires", re.M)
 _RDB_VERSION = re.compile(rb"^(?:REDIS|VALKEY)\d{3,4}")
+_PASSING = re.compile(
+    r"Could not connect|[Cc]onnection|LOADING|MASTERDOWN|BUSY|closed|I/O error|timed out|Resource temporarily|No such file|"
+    r"Can't SYNC|MISCONF|without a word|EOF"
+)
+"""What passes by itself: a server that is away, still loading, or at work with something else."""
 _INSTALL = {
     "redis-cli": "apt-get install redis-tools",
     "redis-check-rdb": "apt-get install redis-tools",
@@ -76,7 +81,7 @@ class RedisClient:
         """
         Raises:
             TryAgain: ``source_unreachable``: it does not answer, or is still loading.
-            GiveUp: ``source_denied``, ``program_missing``, ``url_malformed``.
+            GiveUp: ``source_denied``, ``source_unreadable``, ``program_missing``.
         """
         found: dict[str, str] = {}
         for section in sections:
@@ -117,12 +122,27 @@ class RedisClient:
                 expected="a user who may do PING, INFO, SYNC, PSYNC and REPLCONF",
                 hint="grant them: ACL SETUSER NAME +ping +info +sync +psync +replconf, then ACL SAVE or CONFIG REWRITE",
             )
+        if re.search(r"certificate|SSL_|tlsv1|wrong version number", said):
+            return GiveUp(
+                "source_denied",
+                found=f"{self.shown}: {said}",
+                expected="TLS on both sides or on none, and a certificate that was signed by one of ca, for this name",
+                hint="compare url (rediss:// is TLS), ca, certificate and key of this resource with the server's tls-* settings",
+            )
+        if ended.status is not None and not _PASSING.search(said):
+            return GiveUp(
+                "source_unreadable",
+                found=f"{self.shown}: {said}",
+                expected="a Redis server that hands its data to replicas",
+                hint="try it by hand, as the user that understudy runs as: "
+                f"redis-cli {' '.join(self._address.arguments)} --rdb /dev/null",
+            )
         reason = "it did not answer in time" if ended.status is None else said
         return TryAgain(
             "source_unreachable",
             found=f"{self.shown}: {reason}",
             expected="a Redis server that answers",
-            hint="see whether it runs and is loaded, and whether url leads there: "
+            hint="see whether it runs and is loaded, and whether url leads there (by rediss:// where it speaks TLS): "
             f"redis-cli {' '.join(self._address.arguments)} ping",
             after=_RETRY_AFTER,
         )
