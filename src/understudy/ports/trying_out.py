@@ -22,3 +22,7 @@ class ContentTrial(Protocol):
             Cancelled: asked for.
         """
         ...
+
+    def discard(self) -> None:
+        """What an attempt left that was killed: processes are ended, copies removed. Nothing happens where there is none."""
+        ...

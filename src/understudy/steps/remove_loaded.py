@@ -13,6 +13,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
+from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.phases import Phase
 
 
@@ -34,4 +35,7 @@ class RemoveLoaded(SnapshotRestore):
         discard_scratch(self.index(world))
         with suppress(OSError):
             world.scratch.rmdir()
-        return witness.done(gone=not world.places.facts(self.place).exists)
+        loader = world.loaders.get(ResourceName(self.resource))
+        at_work = () if loader is None else loader.left_over()
+        hint = f"processes of the load command are still at work: {', '.join(map(str, at_work))}" if at_work else ""
+        return witness.done(hint=hint, gone=not world.places.facts(self.place).exists)

@@ -168,13 +168,18 @@ def test_the_server_of_a_trial_is_reached_over_no_port_and_is_not_root(server, h
     assert not servers_in(trial._directory)
 
 
-def test_what_a_killed_trial_left_is_ended_and_removed_by_the_next(server, handed_over, trial):
+@pytest.mark.parametrize("by", ["the next", "who gives up"])
+def test_what_a_killed_trial_left_is_ended_and_removed(server, handed_over, trial, by):
     _, file = handed_over(f"unix:{server.socket}")
     trial._directory.mkdir(parents=True)
     left = subprocess.Popen(["sleep", "1000"], cwd=trial._directory)
     (trial._directory / "dump.rdb").write_text("half")
-    trial.try_out(file)
+    if by == "the next":
+        trial.try_out(file)
+    else:
+        trial.discard()
     assert left.wait(10) < 0
+    assert not trial._directory.exists()
 
 
 def test_a_server_that_is_not_there_is_waited_for(tmp_path, client):

@@ -50,16 +50,16 @@ class RedisTrial:
     def _alone(self) -> Iterator[RunAs]:
         """In an empty directory that the server's user owns."""
         user = _unprivileged()
-        self._discard()  # of an attempt that was killed
+        self.discard()  # of an attempt that was killed
         self._directory.mkdir(mode=0o700, parents=True)
         if user:
             os.chown(self._directory, user["user"], user["group"])
         try:
             yield user
         finally:
-            self._discard()
+            self.discard()
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
         end_working_in(self._directory, self._workplace.clock)
         shutil.rmtree(self._directory, ignore_errors=True)
 
