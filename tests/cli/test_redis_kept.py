@@ -48,6 +48,9 @@ def test_a_redis_server_is_kept_listed_verified_watched_and_comes_back_tried(she
     assert "Redis 7" in finding(shelf)["found"] and "master, 50 keys" in finding(shelf)["found"]
     taken = understudy(shelf, "backup", "sessions")
     assert taken.returncode == 0, taken.stderr
+    (run,) = shelf.installation.past.runs()
+    shown = json.loads(understudy(shelf, "show", run.run, "--json").stdout)
+    assert '"keys_before": 50' in json.dumps(shown) and '"keys": 50' in json.dumps(shown), "counted, in the evidence"
     assert "sessions" in understudy(shelf, "backups").stdout
     assert understudy(shelf, "verify", "sessions", "--deep").returncode == 0
     assert "sessions  (redis, standard)" in understudy(shelf, "status").stdout

@@ -170,7 +170,7 @@ def plan_load(
     snapshot = chosen.snapshot
     what = (resource, snapshot.kind, chosen.repository, snapshot.label.text, place, None)
     question = (
-        f"Hand snapshot {snapshot.label} of {resource} to its load command, which may replace what is there now: "
+        f"Hand snapshot {snapshot.label} of {resource} to its load command? It may replace what is there now. It is: "
         f"{shlex.join(load.command)}"
     )
     steps = in_sequence(

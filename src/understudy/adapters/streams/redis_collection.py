@@ -10,10 +10,10 @@ from understudy.adapters.streams.program import run_program
 from understudy.adapters.streams.redis_programs import RdbFacts, RedisClient, RedisPrograms, check_rdb, keys_in
 from understudy.adapters.streams.spool import Spool
 from understudy.adapters.streams.workplace import Errand
+from understudy.ports.collection import RDB_KEY
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
 
-RDB_FILE = "dump.rdb"
 _HEAD_BYTES = 16
 _SAID_WELL = "Transfer finished with success"
 
@@ -42,7 +42,7 @@ class RedisCollection(OneContent):
     """
 
     def __init__(self, client: RedisClient, programs: RedisPrograms, errand: Errand) -> None:
-        super().__init__(client.shown, RDB_FILE, errand.workplace)
+        super().__init__(client.shown, RDB_KEY, errand.workplace)
         self._client = client
         self._programs = programs
         self._errand = errand
