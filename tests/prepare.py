@@ -1,4 +1,4 @@
-"""What the tests need beyond Python packages: Debian's PostgreSQL 15 and a few programs, installed where that is possible.
+"""What the tests need beyond Python packages: Debian's PostgreSQL 15, Redis and a few programs, installed where possible.
 
 Installs with apt-get as root. Where it may not, it says which tests are left out and why; with CI=true that is a failure.
 """
@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,8 @@ NEEDED = (
     Package("postgresql-15", ("/usr/lib/postgresql/15/bin/postgres",), "the tests on PostgreSQL 15 (TLS, SCRAM, amcheck)"),
     Package("age", ("age",), "the tests that restore with stock tools alone, and those of the age program"),
     Package("zstd", ("zstd",), "the tests that restore with stock tools alone"),
+    Package("redis-server", ("redis-server", "redis-cli", "redis-check-rdb"), "the tests of Redis"),
+    Package("skopeo", ("skopeo",), "the test of the recipe for container images"),
     Package("iproute2", ("ip",), "the tests that pull out a server's network cable"),
     Package("util-linux", ("nsenter", "setpriv"), "the tests that pull out a server's network cable"),
     Package("mount", ("mount", "umount"), "the tests that fill a disk, or take one away"),
@@ -46,6 +50,26 @@ def install(packages: list[str]) -> str:
     policy = Path("/etc/postgresql-common/createcluster.d/understudy-tests.conf")
     policy.parent.mkdir(parents=True, exist_ok=True)
     policy.write_text("create_main_cluster = false\n")
+    with no_services():
+        return _install(packages, environment)
+
+
+@contextmanager
+def no_services() -> Iterator[None]:
+    """Nor is a Redis server wanted that a package starts by itself."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
+
+
+def _install(packages: list[str], environment: dict[str, str]) -> str:
     for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]):
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -12,10 +12,12 @@ from tests.app.shelf import DOCS, Shelf, SilentWatcher
 from tests.room import new_path
 from tests.servers.processes import alive, wait_until
 from understudy.app.backups import back_up
+from understudy.app.loading import load
 from understudy.app.looking import status
 from understudy.app.scheduling import Scheduling
+from understudy.plan.request import Choice
 from understudy.records.run import RunState
-from understudy.vocabulary.identifiers import BackupOrigin
+from understudy.vocabulary.identifiers import BackupOrigin, Person
 
 LEAP_DAY = 'backup: {schedule: "0 3 29 2 *"}'
 
@@ -102,6 +104,21 @@ def test_what_other_commands_hand_over_is_carried_out(shelf, serve):
     assert back_up(shelf.installation, DOCS, None, SilentWatcher()).succeeded
     assert shelf.restore().succeeded
     assert len(shelf.labels()) == 2
+
+
+def test_what_a_command_writes_is_taken_at_its_schedule_and_a_load_that_is_handed_over_is_carried_out(shelf, serve):
+    said_file, loaded_file = shelf.directory / "said", shelf.directory / "loaded"
+    said_file.write_text("what was said")
+    commands = f"dump: [cat, {said_file}], load: [dd, of={loaded_file}]"
+    shelf.write(repositories=["near"], resources=[f"words: {{kind: command, {commands}, {LEAP_DAY}}}"])
+    process = serve()
+
+    def taken():
+        return [run.state for run in shelf.installation.past.runs() if run.subject == "words"] == [RunState.SUCCEEDED]
+
+    wait_until(lambda: not alive(process.pid) or ((shelf.state / "state.db").exists() and taken()), "the first snapshot")
+    assert load(shelf.installation, "words", Choice(), SilentWatcher(), Person("anna")).succeeded
+    assert loaded_file.read_text() == "what was said"
 
 
 def test_a_serve_that_is_killed_in_the_middle_leaves_the_snapshot_to_the_next(shelf, serve):

@@ -30,6 +30,7 @@ from understudy.vocabulary.errors import UnderstudyError
 __all__ = ["desk"]
 ONLY_PARSED = ("demo", "serve")
 """What these do once they have understood is not done here: their own tests do it."""
+SOURCES = "  sources: {kind: command, dump: [echo, all], load: [grep, -q, all]}"
 SIGNER = "A" * 43 + "="
 _REMARK = re.compile(r" {2,}.*")
 
@@ -189,11 +190,11 @@ def typist(desk, monkeypatch):
 
 
 def keep_documents(desk):
-    """A directory beside the database."""
+    """A directory, and the output of a command, beside the database."""
     (desk.directory / "documents" / "contracts" / "2026").mkdir(parents=True)
     (desk.directory / "documents" / "contracts" / "2026" / "lease.txt").write_text("the lease")
     text = desk.stack_file.read_text()
-    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n")
+    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n{SOURCES}\n")
 
 
 def command_of(line):

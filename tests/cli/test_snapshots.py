@@ -144,11 +144,11 @@ def test_verify_ends_with_1_where_a_part_is_damaged(shelf):
     assert part.name in found.stdout
 
 
-def test_what_the_readme_says_of_directories_and_buckets_can_be_typed_as_it_stands(shelf):
-    section = (ROOT / "README.md").read_text().split("## Directories and buckets")[1].split("\n## ")[0]
+def test_what_the_readme_says_of_what_is_no_database_can_be_typed_as_it_stands(shelf):
+    section = (ROOT / "README.md").read_text().split("## Directories, buckets, commands, Redis")[1].split("\n## ")[0]
     (resources,) = re.findall(r"^```yaml\n(.*?)^```", section, re.M | re.S)
     stack = load(file_with(resource=resources))
-    assert [each.kind for each in stack.resources.values()] == ["postgres", "files", "bucket"]
+    assert [each.kind for each in stack.resources.values()] == ["postgres", "files", "bucket", "command", "redis"]
     (lines,) = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
     for line in lines.splitlines():
         _, *words = shlex.split(line.partition("  #")[0])

@@ -8,7 +8,8 @@ import pytest
 
 from tests.told import told_whole
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.recovering import choice_of, drill, recover, restore
+from understudy.cli.recovering import choice_of, drill, recover
+from understudy.cli.restoring import restore
 from understudy.plan.request import Choice
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName

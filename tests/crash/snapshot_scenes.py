@@ -9,17 +9,17 @@ from functools import cache
 from pathlib import Path
 
 from tests.app.shelf import DOCS
-from tests.crash.postgres_stage import installed
+from tests.crash.postgres_stage import PERSON, installed
 from tests.crash.scene import Scene
 from understudy.app.installation import Installation
 from understudy.app.recoveries import plan_requested_recovery
 from understudy.app.retention import decide, plan_for
-from understudy.app.snapshot_restores import plan_requested_snapshot_restore, snapshot_restore_request
+from understudy.app.snapshot_restores import load_request, plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.app.snapshots import plan_requested_snapshot
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest
 from understudy.stack.models import Scenario
-from understudy.vocabulary.identifiers import Person
+from understudy.vocabulary.identifiers import Person, ResourceName
 
 RESTORED = "found"
 _SCENARIO = Scenario.COMPLETE_FAILURE.value
@@ -81,9 +81,29 @@ def _together(installation: Installation, procedure: Procedure) -> Plan:
 
 
 RECOVERY = _scene(
-    lambda installation, directory: _together(installation, Procedure.RECOVERY), approved_by=Person("anna"), points=_OF_A_RECOVERY
+    lambda installation, directory: _together(installation, Procedure.RECOVERY), approved_by=PERSON, points=_OF_A_RECOVERY
 )
 DRILL = _scene(lambda installation, directory: _together(installation, Procedure.DRILL), points=_OF_A_DRILL)
+SAID = ResourceName("said")
+DUMP = _scene(
+    lambda installation, directory: plan_requested_snapshot(installation, BackupRequest(SAID)),
+    points=("said/take-snapshot:collections.*", "said/take-snapshot:receipts.*"),
+)
+LOAD = _scene(
+    lambda installation, directory: plan_requested_snapshot_restore(
+        installation, load_request(installation, SAID, Choice(), PERSON)
+    ),
+    approved_by=PERSON,
+    points=("said/load:*", "said/remove-loaded:places.*"),
+)
+"""What a command is kept and loaded by; other points of the same steps the scenes above visit."""
+TRIAL = _scene(
+    lambda installation, directory: plan_requested_snapshot_restore(
+        installation, snapshot_restore_request(installation, "sessions", str(directory / RESTORED), Choice())
+    ),
+    points=("sessions/try-restored:*",),
+)
+"""Of Redis: what was restored is tried by a server."""
 EXPIRY = _scene(
     lambda installation, directory: plan_for(installation, DOCS, decide(installation, DOCS, "near")),
     **{"stores.near.delete": 2},

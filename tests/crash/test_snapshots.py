@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.shelf import FAR, NEAR, Shelf, tree
+from tests.app.shelf import FAR, NEAR, Shelf, SilentWatcher, tree
 from tests.app.shelves import LOGS, PICS, Shelves
 from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.snapshot_scenes import COPY_FIGURES, FIGURES, RESTORED
 from tests.room import new_path
+from tests.servers.redis import RedisServer
+from understudy.app.backups import back_up
 from understudy.vocabulary.identifiers import BackupKind
 
 pytestmark = pytest.mark.timeout(600)
@@ -108,6 +111,73 @@ def test_a_restore_of_a_snapshot_killed_everywhere_ends_like_one_that_nobody_kil
     assert story(marched.directory)["state"] == "succeeded"
     for stage in (calm, marched):
         assert tree(stage.directory / RESTORED) == tree(stage.docs)
+        assert scratch(stage) == []
+
+
+def keep_a_command(shelf: Shelf) -> None:
+    """Each dump and each load leaves a word of itself; a load may be begun anew."""
+    dump = "echo dumped >> dumps; cat source"
+    load = "echo loaded >> loads; cat > loaded.new; mv loaded.new loaded"
+    commands = {"dump": ["sh", "-c", dump], "load": ["sh", "-c", load], "directory": str(shelf.directory), "load_again": True}
+    shelf.write(resources=[f"said: {json.dumps({'kind': 'command', **commands})}"])
+    (shelf.directory / "source").write_bytes(os.urandom(200_000))
+
+
+def test_a_dump_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    calm, marched = stages()
+    for stage in (calm, marched):
+        keep_a_command(stage)
+        (stage.directory / "source").write_bytes(b"the same")
+    undisturbed(f"{SCENES}:DUMP", calm.directory)
+    points = march(f"{SCENES}:DUMP", marched.directory, PATIENCE_SECONDS).points
+    step = "said/take-snapshot"
+    assert {f"{step}:collections.said.entries#1:item#1", f"{step}:collections.said.read#1:item#1"} <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES | COPY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    assert (calm.directory / "dumps").read_text() == "dumped\n"
+    for stage in (calm, marched):
+        assert scratch(stage) == []
+        assert len(list((stage.directory / "near" / "command" / "said" / "parts").iterdir())) == 1
+
+
+def test_a_load_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    keep_a_command(shelf)
+    assert back_up(shelf.installation, "said", None, SilentWatcher()).succeeded
+    calm, marched = stages()
+    for stage in (calm, marched):
+        keep_a_command(stage)
+    undisturbed(f"{SCENES}:LOAD", calm.directory)
+    points = march(f"{SCENES}:LOAD", marched.directory, PATIENCE_SECONDS).points
+    step = "said/load"
+    assert {f"{step}:loaders.said.load#1:{at}" for at in ("before", "after")} <= set(points)
+    assert f"{step}:receipts.write(said-loaded)#1:before" in points
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    assert (calm.directory / "loads").read_text() == "loaded\n"
+    for stage in (calm, marched):
+        assert (stage.directory / "loaded").read_bytes() == (shelf.directory / "source").read_bytes()
+        assert scratch(stage) == []
+        assert list((stage.state / "loads").iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="Redis is not installed")
+def test_a_trial_killed_everywhere_ends_like_one_that_nobody_killed(shelf: Shelf, stages: Stages) -> None:
+    declared = "sessions: {kind: redis, url: 'unix:%s'}"
+    with RedisServer() as server:
+        server.fill(10)
+        shelf.write(resources=[declared % server.socket])
+        assert back_up(shelf.installation, "sessions", None, SilentWatcher()).succeeded
+    calm, marched = stages()
+    for stage in (calm, marched):
+        stage.write(resources=[declared % "/nowhere/any/more"])
+    undisturbed(f"{SCENES}:TRIAL", calm.directory)
+    points = march(f"{SCENES}:TRIAL", marched.directory, PATIENCE_SECONDS).points
+    assert {f"sessions/try-restored:trials.sessions.try_out#1:{at}" for at in ("before", "after")} <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    assert story(marched.directory)["steps"]["sessions/try-restored"]["evidence"]["proof"]["keys_loaded"] == 10
+    for stage in (calm, marched):
+        assert (stage.directory / RESTORED / "dump.rdb").read_bytes().startswith(b"REDIS")
         assert scratch(stage) == []
 
 

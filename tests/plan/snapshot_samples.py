@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tests.plan.samples import FAR, NEAR, NOW
 from understudy.plan.snapshot import SnapshotFacts, SnapshotSubject, plan_snapshot
 from understudy.plan.snapshot_expiry import SnapshotsDecided, plan_snapshot_expiry
-from understudy.plan.snapshot_restore import HeldSnapshot, SnapshotLanding, plan_snapshot_restore
+from understudy.plan.snapshot_restore import HeldSnapshot, LoadFacts, SnapshotLanding, plan_load, plan_snapshot_restore
 from understudy.plan.snapshot_retention import SnapshotFate, SnapshotRetentionDecision
 from understudy.repository.snapshots.manifest import SealedPart, SnapshotManifest
 from understudy.vocabulary.identifiers import BackupOrigin, PlanId, ResourceName, RunId, SnapshotLabel
@@ -59,6 +59,17 @@ def snapshot_facts(newest=NEW.label, **changes):
 
 def snapshot_plan(repositories=(NEAR, FAR), kind="files", **facts):
     return plan_snapshot(SnapshotSubject(DOCS, kind, repositories, 2**26, 3), snapshot_facts(**facts))
+
+
+def load_plan(*, load_again=False):
+    return plan_load(
+        DOCS,
+        HeldSnapshot(NEAR, snapshot_of("20261123-030000S", kind="command")),
+        "/state/loads/20261123-040000-abcdef",
+        LoadFacts(("sh", "-c", "cat > copy"), load_again),
+        PlanId("20261123-040000-abcdef"),
+        "digest",
+    )
 
 
 def restore_plan(snapshot=NEW, place="/srv/found", only=None, repository=NEAR):

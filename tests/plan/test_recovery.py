@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
-from tests.plan.snapshot_samples import restore_plan, snapshot_expiry_plan, snapshot_plan
+from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
 from tests.plan.stack_samples import stack_plan
 from tests.plan.test_expiry import expiry_plan
 from understudy.plan.backup import plan_backup
@@ -215,6 +215,8 @@ PLANS = {
     "snapshot into two repositories": snapshot_plan,
     "restore of a snapshot": restore_plan,
     "restore of a part of it": lambda: restore_plan(only="Verträge/2026"),
+    "restore of Redis": lambda: restore_plan(snapshot_of("20261123-030000S", kind="redis")),
+    "load": load_plan,
     "expiry of snapshots": snapshot_expiry_plan,
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
     "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),

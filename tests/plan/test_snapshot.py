@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from tests.plan.samples import FAR, NEAR, NOW
-from tests.plan.snapshot_samples import DOCS, NEW, OLD, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
+from tests.plan.snapshot_samples import DOCS, NEW, OLD, load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
 from tests.plan.test_request import after, failed
 from understudy.plan.following import REPLANNED_ANEW
 from understudy.plan.plan import Hold, HoldKind, Procedure, When
-from understudy.plan.request import BackupRequest, Choice, RecoveryRequest
+from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, request_from_json, request_to_json
 from understudy.plan.snapshot_restore import HeldSnapshot, choose_snapshot
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import RepositoryName, SnapshotLabel
+from understudy.vocabulary.identifiers import Person, RepositoryName, SnapshotLabel
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind
 
 HELD = (HeldSnapshot(NEAR, OLD), HeldSnapshot(NEAR, NEW), HeldSnapshot(FAR, OLD), HeldSnapshot(FAR, NEW))
@@ -91,6 +91,29 @@ def test_what_is_restored_is_compared_before_it_is_handed_over_and_cleaned_up_wh
     assert plan.steps[-1].when is When.ALWAYS
     held = {Hold("target:/srv/found", HoldKind.EXCLUSIVE), Hold(f"backup-chain:docs/{NEW.label}", HoldKind.SHARED)}
     assert plan.holds == held
+
+
+def test_what_a_server_can_try_is_tried_before_it_is_handed_over():
+    redis = verbs(restore_plan(snapshot_of("20261123-030000S", kind="redis")))
+    assert redis[2:5] == ["compare-restored", "try-restored", "release-target"]
+
+
+def test_what_is_loaded_is_compared_first_and_removed_whatever_happens_and_somebody_is_asked_before_anything_begins():
+    plan = load_plan(load_again=True)
+    assert verbs(plan) == ["provision-target", "restore-snapshot", "compare-restored", "load", "remove-loaded"]
+    assert plan.steps[-1].when is When.ALWAYS
+    assert [bool(each.approval) for each in plan.steps] == [True, False, False, False, False]
+    assert "sh -c 'cat > copy'" in plan.steps[0].approval.question
+    assert plan.steps[3].step.load_again
+    assert Hold("backup-lane:docs", HoldKind.EXCLUSIVE) in plan.holds, "what is half loaded is not kept"
+
+
+def test_a_load_that_met_a_damaged_copy_goes_on_as_a_load_that_was_agreed_to():
+    request = RecoveryRequest(Procedure.RESTORE, DOCS, Choice(), approved_by=Person("anna"), load=True)
+    assert request_from_json(request_to_json(request)) == request
+    following = after(request, load_plan(), failed("part_corrupt", backup=NEW.label.text), repositories=(NEAR, FAR))
+    assert (following.load, following.approved_by) == (True, "anna")
+    assert after(request, load_plan(), failed("load_failed")) is None
 
 
 def test_room_is_asked_for_where_all_of_it_comes_back():

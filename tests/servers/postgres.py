@@ -9,8 +9,6 @@ or the fixture ``postgres_servers(flavour, **options)``, a factory that removes 
 from __future__ import annotations
 
 import ctypes
-import datetime
-import ipaddress
 import random
 import shutil
 import signal
@@ -23,12 +21,9 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.room import new_path
+from tests.servers.certificates import make_certificate
 from tests.servers.flavours import (
     REPLICATION_PASSWORD,
     REPLICATION_ROLE,
@@ -161,7 +156,7 @@ class PostgresServer:
         assert self._process is None, "it runs already"
         for _ in range(5):
             first_start = self.port == 0
-            self.port = self.port or _free_port()
+            self.port = self.port or free_port()
             self._launch()
             if self._wait_until_ready():
                 return self
@@ -297,29 +292,9 @@ class PostgresServer:
 
     def _make_certificate(self) -> None:
         """A self-signed certificate; connections over TCP are refused without TLS."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        (self.directory / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        key_path = self.directory / "server.key"
-        key_path.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
-        key_path.chmod(0o600)
+        certificate_path, key_path = make_certificate(self.directory)
         give_to_owner(key_path)
-        self.settings |= {"ssl": "on", "ssl_cert_file": str(self.directory / "server.crt"), "ssl_key_file": str(key_path)}
+        self.settings |= {"ssl": "on", "ssl_cert_file": str(certificate_path), "ssl_key_file": str(key_path)}
         self.add_hba_lines_first("hostnossl all all all reject", "hostnossl replication all all reject")
 
 
@@ -331,7 +306,7 @@ def _free_shared_memory(lock_file: Path) -> None:
         ctypes.CDLL(None).shmctl(int(identifier[0]), _IPC_RMID, None)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port outside the range that the kernel gives to clients, so that it is still ours after a restart."""
     for _ in range(200):
         port = random.SystemRandom().randrange(15000, 30000)

@@ -142,8 +142,8 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
     [
         ("{kind: files, path: /srv/d, exclud: [a]}", "exclud", "the key exclud", "did you mean exclude?"),
         ("{kind: files}", "path", "nothing", "path: an absolute path"),
-        ("{kind: file, path: /srv/d}", "kind", "file", "postgres, files or bucket"),
-        ("{path: /srv/d}", "kind", "nothing", "postgres, files or bucket"),
+        ("{kind: file, path: /srv/d}", "kind", "file", "postgres, files, bucket, command or redis"),
+        ("{path: /srv/d}", "kind", "nothing", "postgres, files, bucket, command or redis"),
         ("{kind: files, path: /srv/d, wal: {}}", "wal", "the key wal", "one of the keys kind, path, exclude"),
         ("{kind: files, path: /srv/d, exclude: ['']}", "exclude[0]", "an empty text", "a pattern as in .gitignore"),
         ("{kind: files, path: /srv/d, tier: hgh}", "tier", "hgh", "did you mean high?"),
@@ -158,7 +158,16 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
         ("{kind: files, path: /srv/d, depends_on: [docs]}", "depends_on[0]", "docs", "docs depends on docs"),
         ("{kind: bucket, url: file:///srv/d}", "url", "file:///srv/d", "s3://bucket"),
         ("{kind: bucket, url: s3://abc, secret_key: env:X}", "secret_key", "secret_key", "access_key beside it"),
-        ("files of ours", "", "files of ours", "keys and values, kind (postgres, files, bucket) among them"),
+        ("{kind: command, dump: pg_dumpall}", "dump", "pg_dumpall", "a list of one or more entries, each one argument"),
+        ("{kind: command, dump: []}", "dump", "an empty list", "a list of one or more entries"),
+        ("{kind: command, dump: [a], environment: {1A: 'env:B'}}", "environment.1A", "1A", "environment variable"),
+        ("{kind: command, dump: [a], environment: {A: b}}", "environment.A", "***", "a reference to a secret"),
+        ("{kind: command, dump: [a], file: a/b}", "file", "a/b", "without a slash"),
+        ("{kind: command, load: [a]}", "dump", "nothing", "dump: a list"),
+        ("{kind: redis, url: 'redis://:word@host'}", "url", "***", "a URL without a password"),
+        ("{kind: redis, url: host}", "url", "***", "redis://host:6379"),
+        ("{kind: redis, url: 'rediss://host', key: /k}", "key", "key", "certificate beside it"),
+        ("files of ours", "", "files of ours", "keys and values, kind (postgres, files, bucket, command, redis) among them"),
     ],
 )
 def test_a_mistake_in_a_directory_or_bucket_is_told_by_what_its_kind_knows(resource, path, value, expected):

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from understudy.ports.collection import Collection, CollectionTarget, CollectionTargets
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.secrets import resolve, resolve_text
-from understudy.stack.snapshots import BucketResource
+from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.vocabulary.secret import Secret
 
 
-def collection_of(settings: SnapshotResource) -> Collection:
+def collection_of(settings: FilesResource | BucketResource) -> Collection:
     """What is kept. Nothing is looked at yet.
 
     Raises:
@@ -44,7 +44,7 @@ def collection_of(settings: SnapshotResource) -> Collection:
 
 
 def targets_of(settings: SnapshotResource) -> CollectionTargets:
-    """Of a directory any on this host; of a bucket any that its own endpoint and keys lead to.
+    """Of a bucket any that its own endpoint and keys lead to; of all else any directory of this host.
 
     Raises:
         GiveUp: ``secret_missing``, ``secret_unreadable``.

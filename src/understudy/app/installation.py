@@ -20,16 +20,20 @@ from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
+from understudy.adapters.streams.workplace import Workplace
 from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
+from understudy.app.streams import loader_of, stream_of, trial_of
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
+from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
+from understudy.ports.trying_out import ContentTrial
 from understudy.ports.world import World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
@@ -40,6 +44,8 @@ from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
+from understudy.stack.snapshots import BucketResource, FilesResource
+from understudy.stack.streams import CommandResource, RedisResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
@@ -144,7 +150,7 @@ class Installation:
         return found
 
     def in_snapshots(self, name: str) -> SnapshotResource:
-        """What is declared of a directory or a bucket.
+        """What is declared of what is no database.
 
         Raises:
             Refusal: ``no_such_resource``; ``resource_is_a_database``.
@@ -225,9 +231,19 @@ class Installation:
     def instances(self) -> Mapping[ResourceName, LocalInstances]:
         return ByName(self.database_names(), self._instances)
 
-    @property
-    def collections(self) -> Mapping[ResourceName, Collection]:
-        return ByName(self.snapshot_names(), lambda name: collection_of(self.in_snapshots(name)))
+    def collections(self, workplace: Workplace) -> Mapping[ResourceName, Collection]:
+        return ByName(self.snapshot_names(), lambda name: self._collection(name, workplace))
+
+    def loaders(self, workplace: Workplace) -> Mapping[ResourceName, Loader]:
+        commands = {name: each for name, each in self._in_snapshots() if isinstance(each, CommandResource)}
+        return ByName(tuple(commands), lambda name: loader_of(name, commands[name], workplace))
+
+    def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
+        servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
+        return ByName(tuple(servers), lambda name: trial_of(name, servers[name], workplace))
+
+    def _in_snapshots(self) -> Iterator[tuple[ResourceName, SnapshotResource]]:
+        return ((name, self.in_snapshots(name)) for name in self.snapshot_names())
 
     @property
     def targets(self) -> Mapping[ResourceName, CollectionTargets]:
@@ -270,6 +286,7 @@ class Installation:
         return read_seen(self.state, resource)
 
     def world_for(self, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
+        workplace = Workplace(run, self.state / "runs" / run / "scratch", self.clock, progress, cancellation)
         return World(
             run=run,
             controller=self.records.controller_id(),
@@ -286,15 +303,23 @@ class Installation:
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
-            collections=self.collections,
+            collections=self.collections(workplace),
             targets=self.targets,
-            scratch=self.state / "runs" / run / "scratch",
+            loaders=self.loaders(workplace),
+            trials=self.trials(workplace),
+            scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )
 
     def landed(self, name: ResourceName) -> Landed | None:
         """The recovery that brought the resource up elsewhere than at its ``url``. Nothing is made where nothing ran yet."""
         return landed(self.past if (self.state / "state.db").exists() else None, name)
+
+    def _collection(self, name: ResourceName, workplace: Workplace) -> Collection:
+        settings = self.in_snapshots(name)
+        if isinstance(settings, FilesResource | BucketResource):
+            return collection_of(settings)
+        return stream_of(name, settings, workplace)
 
     def _database(self, name: ResourceName) -> PostgresDatabase:
         return self._reached_by(name, lambda: self._serving_connection(name))

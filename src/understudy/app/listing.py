@@ -50,7 +50,7 @@ class BackupsEverywhere:
     usable: tuple[ListedBackup, ...]
     """Of databases."""
     snapshots: tuple[ListedSnapshot, ...]
-    """Usable ones of directories and buckets."""
+    """Usable ones of what is no database."""
     unusable: tuple[UnreadableBackup, ...]
     away: tuple[RepositoryAway, ...]
 

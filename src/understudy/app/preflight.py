@@ -121,6 +121,10 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
                 mentioned += [resource.url, resource.recover.url if resource.recover else None]
             case "bucket":
                 mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
+            case "command":
+                mentioned += resource.environment.values()
+            case "redis":
+                mentioned += [resource.url, resource.password]
     for each in mentioned:
         if isinstance(each, SecretReference):
             yield each

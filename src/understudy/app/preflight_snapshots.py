@@ -1,4 +1,4 @@
-"""Looking at a directory or a bucket before it is kept."""
+"""Looking at what is no database before it is kept."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TypeVar
 
+from understudy.app.collections import collection_of
 from understudy.app.installation import Installation
 from understudy.app.scheduling import scheduled_backups
+from understudy.app.streams import check_stream
 from understudy.judge.preflight import Finding, finding_of
 from understudy.judge.preflight_snapshots import SourceFacts, judge_schedule, judge_source, judge_state_within
 from understudy.plan.schedule import next_due
 from understudy.ports.collection import Collection, Entry, EntryKind, is_top
-from understudy.stack.snapshots import FilesResource
+from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import ResourceName
 
@@ -28,13 +30,16 @@ _CHANGED_MEANWHILE = ("entry_changed", "entry_gone")
 
 def check_snapshot_resource(installation: Installation, name: ResourceName) -> Iterator[Finding]:
     subject = f"resource {name}"
+    settings = installation.in_snapshots(name)
     try:
-        facts = _look(installation.collections[name])
+        if isinstance(settings, FilesResource | BucketResource):
+            found = tuple(judge_source(subject, _look(collection_of(settings))))
+        else:
+            found = (check_stream(subject, name, settings, installation.clock),)
     except UnderstudyError as error:
         yield finding_of(error, subject, "source")
     else:
-        yield from judge_source(subject, facts)
-    settings = installation.in_snapshots(name)
+        yield from found
     if isinstance(settings, FilesResource) and installation.state.is_relative_to(settings.path) and not settings.exclude:
         yield judge_state_within(subject, settings.path, str(installation.state))
     yield judge_schedule(subject, installation.stack.tier_of(name).rpo, _longest_gap(installation, name))

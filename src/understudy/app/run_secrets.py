@@ -9,7 +9,8 @@ from typing import cast
 from understudy.app.installation import Installation
 from understudy.plan.plan import Procedure
 from understudy.runner.plan_json import plan_outline
-from understudy.stack.secrets import resolve_text
+from understudy.stack.resources import SnapshotResource
+from understudy.stack.secrets import PlainText, SecretReference, resolve_text
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
@@ -58,10 +59,21 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
         resource = installation.resource(name)
         if resource.kind != "postgres":
             installation.targets.get(ResourceName(name))  # made now, with its keys, like what reads it
+            for reference in _of_stream(resource, procedure, steps):
+                resolve_text(reference)
         elif procedure in _SPEAK_WITH_THE_SERVER:
             resolve_text(resource.url)
             if resource.recover is not None and resource.recover.url is not None:
                 resolve_text(resource.recover.url)
+
+
+def _of_stream(resource: SnapshotResource, procedure: str, steps: Sequence[JsonObject]) -> Iterator[SecretReference | PlainText]:
+    if resource.kind == "command" and (procedure == Procedure.BACKUP or any("load_again" in each for each in steps)):
+        yield from resource.environment.values()
+    elif resource.kind == "redis" and procedure == Procedure.BACKUP:
+        yield resource.url
+        if resource.password is not None:
+            yield resource.password
 
 
 def _repositories(steps: Iterable[JsonObject]) -> Iterator[RepositoryName]:

@@ -1,4 +1,4 @@
-"""Restoring a snapshot of a directory or a bucket, or some of it."""
+"""Restoring a snapshot of what is no database, or some of it; loading one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import Choice, RecoveryRequest
-from understudy.plan.snapshot_restore import HeldSnapshot, SnapshotLanding, choose_snapshot, moment_of, plan_snapshot_restore
+from understudy.plan.snapshot_restore import (
+    HeldSnapshot,
+    LoadFacts,
+    SnapshotLanding,
+    choose_snapshot,
+    moment_of,
+    plan_load,
+    plan_snapshot_restore,
+)
 from understudy.stack.expectation import Unfit
 from understudy.stack.resources import SnapshotResource
-from understudy.stack.snapshots import FilesResource
+from understudy.stack.snapshots import BucketResource, FilesResource
+from understudy.stack.streams import ONE_CONTENT, CommandResource
 from understudy.stack.values import parse_bucket_url
+from understudy.steps.provision_snapshot_target import is_directory
 from understudy.vocabulary.errors import Refusal, UnderstudyError
-from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
 
 
 def snapshot_restore_request(installation: Installation, resource: str, place: str, choice: Choice) -> RecoveryRequest:
@@ -32,20 +42,50 @@ def snapshot_restore_request(installation: Installation, resource: str, place: s
     settings = installation.in_snapshots(resource)
     _require_no_database(resource, choice)
     moment_of(choice.target)
-    place = local_directory(place) if isinstance(settings, FilesResource) else _bucket(place)
+    place = _bucket(place) if isinstance(settings, BucketResource) else local_directory(place)
     return RecoveryRequest(Procedure.RESTORE, ResourceName(resource), _within(settings, choice), place)
+
+
+def load_request(installation: Installation, resource: str, choice: Choice, approved_by: Person | None) -> RecoveryRequest:
+    """
+    Raises:
+        Refusal: ``load_undeclared``, ``target_needs_a_database``, ``only_unusable``.
+    """
+    _load_of(installation, resource)
+    _require_no_database(resource, choice)
+    moment_of(choice.target)
+    choice = _within(installation.in_snapshots(resource), choice)
+    return RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, approved_by=approved_by, load=True)
+
+
+def _load_of(installation: Installation, resource: str) -> LoadFacts:
+    settings = installation.resource(resource)
+    if not isinstance(settings, CommandResource) or settings.load is None:
+        is_command = isinstance(settings, CommandResource)
+        raise Refusal(
+            "load_undeclared",
+            found=f"--load, and {resource} " + ("has no load in the stack file" if is_command else f"is of kind {settings.kind}"),
+            expected="a resource of kind command with a load",
+            hint=f"restore it into a directory: understudy restore {resource} --to DIRECTORY",
+        )
+    return LoadFacts(settings.load, settings.load_again)
 
 
 def plan_requested_snapshot_restore(installation: Installation, request: RecoveryRequest) -> Plan:
     """
     Raises:
-        Refusal: ``no_backup``, ``no_sound_backup``, ``no_such_backup``, ``target_not_empty``; what the stores raise.
+        Refusal: ``no_backup``, ``no_sound_backup``, ``no_such_backup``, ``target_not_empty``,
+            ``load_undeclared``; what the stores raise.
     """
     name, choice = request.resource, request.choice
-    if installation.in_snapshots(name).kind == "files":
+    if is_directory(request.directory):
         require_free_directory(installation, Path(request.directory))
+    load = _load_of(installation, name) if request.load else None
     chosen = choose_held(installation, name, choice)
     plan_id = new_plan_id(installation.clock, Procedure.RESTORE)
+    if load is not None:
+        place = str(installation.state / "loads" / plan_id)
+        return plan_load(name, chosen, place, load, plan_id, installation.digest)
     return plan_snapshot_restore(name, chosen, SnapshotLanding(request.directory), choice.only, plan_id, installation.digest)
 
 
@@ -155,6 +195,13 @@ def _within(settings: SnapshotResource, choice: Choice) -> Choice:
     if isinstance(settings, FilesResource):
         only = only.removeprefix(settings.path) if (only + "/").startswith(settings.path + "/") else only
         only = only.strip("/") or "."
+    if settings.kind in ONE_CONTENT:
+        raise Refusal(
+            "only_unusable",
+            found=f"--only {only}, and {settings.kind} resources have one content",
+            expected="a restore of all of it",
+            hint="leave out --only",
+        )
     try:
         only.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What ``status`` shows of a directory or a bucket."""
+"""What ``status`` shows of what is no database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking the snapshots of directories and buckets."""
+"""Taking the snapshots of what is no database."""
 
 from __future__ import annotations
 

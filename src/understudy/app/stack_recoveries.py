@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
+from understudy.app.collections import collection_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.snapshot_restores import choose_held
@@ -19,6 +20,7 @@ from understudy.plan.stack_recovery import StackWish, plan_stack_recovery, plann
 from understudy.stack.models import Scenario
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
+from understudy.stack.streams import ONE_CONTENT, CommandResource
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName
@@ -38,10 +40,12 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
     """
     for name in named:
         installation.resource(name)
-    databases, others = installation.database_names(), installation.snapshot_names()
+    databases = installation.database_names()
+    others = tuple(name for name in installation.snapshot_names() if not _is_restored_by_hand(installation, name))
     match scenario:
         case Scenario.COMPLETE_FAILURE:
-            return tuple(name for name in installation.resource_names() if not named or name in named)
+            by_hand = restored_by_hand(installation, scenario, named)
+            return tuple(name for name in installation.resource_names() if name not in by_hand and (not named or name in named))
         case Scenario.DATABASE_CORRUPTION:
             for name in named:
                 installation.postgres(name)
@@ -52,6 +56,26 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
             return _one_of(named, others, "directory or bucket", "files or bucket")
         case _:
             return _one_of(named, databases or others, "database" if databases else "resource", "postgres")
+
+
+def restored_by_hand(
+    installation: Installation, scenario: Scenario, named: Sequence[str]
+) -> Mapping[ResourceName, tuple[str, ...]]:
+    """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore`` and these
+    options.
+    """
+    if scenario is not Scenario.COMPLETE_FAILURE or named:
+        return {}
+    names = (name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
+    return {name: _option_of_restore(installation.in_snapshots(name)) for name in names}
+
+
+def _option_of_restore(settings: SnapshotResource) -> tuple[str, ...]:
+    return ("--load",) if isinstance(settings, CommandResource) and settings.load is not None else ("--to", "DIRECTORY")
+
+
+def _is_restored_by_hand(installation: Installation, name: str) -> bool:
+    return installation.in_snapshots(name).kind in ONE_CONTENT
 
 
 def _one_of(named: Sequence[str], candidates: tuple[ResourceName, ...], what: str, kinds: str) -> tuple[ResourceName, ...]:
@@ -203,8 +227,9 @@ def _sandbox(installation: Installation, name: ResourceName, settings: SnapshotR
     Raises:
         Refusal: ``sandbox_missing``.
     """
-    if isinstance(settings, FilesResource):
-        drills = Path(settings.drill.directory or installation.state / "drills")
+    if not isinstance(settings, BucketResource):
+        own = settings.drill.directory if isinstance(settings, FilesResource) else None
+        drills = Path(own or installation.state / "drills")
         drills.mkdir(parents=True, exist_ok=True, mode=0o711)
         sandbox = drills / f"{plan_id}-{name}"
         return SnapshotLanding(str(sandbox / "restored"), Mode.DRILL, sandbox=str(sandbox))
@@ -221,17 +246,24 @@ def _sandbox(installation: Installation, name: ResourceName, settings: SnapshotR
 def _in_place(installation: Installation, name: ResourceName, settings: SnapshotResource) -> SnapshotLanding:
     """
     Raises:
-        Refusal: ``target_not_empty``: of a bucket, in which nothing can be set aside.
+        Refusal: ``target_not_empty``: of a bucket, in which nothing can be set aside; ``restored_by_hand``.
     """
     if isinstance(settings, FilesResource):
         there = LocalPlaces().facts(settings.path)
         return SnapshotLanding(settings.path, Mode.FAILOVER, holds_something=there.exists and not there.empty)
+    if not isinstance(settings, BucketResource):
+        raise Refusal(
+            "restored_by_hand",
+            found=f"{name} is of kind {settings.kind}, and what came back would have to be put in its place",
+            expected="databases, directories and buckets, which a recovery brings back itself",
+            hint=f"restore it: understudy restore {name} {' '.join(_option_of_restore(settings))}",
+        )
     _require_no_objects(installation, name, settings)
     return SnapshotLanding(settings.url, Mode.FAILOVER)
 
 
 def _require_no_objects(installation: Installation, name: ResourceName, settings: BucketResource) -> None:
-    entry = next(iter(installation.collections[name].entries()), None)
+    entry = next(iter(collection_of(settings).entries()), None)
     if entry is None:
         return
     raise Refusal(

@@ -33,6 +33,7 @@ Examples:
   understudy backup orders            incremental where possible, else full
   understudy backup orders --full
   understudy backup documents         a snapshot of a directory
+  understudy backup sources           what its command writes
   understudy backup orders --take-over
       where the machine that wrote to these repositories is gone for good
 
@@ -58,7 +59,7 @@ def backup(
 
     RESOURCE is its name under resources in the stack file.
 
-    Of a directory or a bucket it is a snapshot: whole by itself, but only what no earlier one holds is read and stored; with
+    Of what is no database it is a snapshot: whole by itself, but only what no earlier one holds is read and stored; with
     --full, all of it.
 
     Of a database it is a base backup with all the WAL that it needs. The WAL receiver that it starts, and its replication slot on

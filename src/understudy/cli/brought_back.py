@@ -62,8 +62,16 @@ def _print_brought_back(view: RunView) -> None:
 def _print_from_snapshot(view: RunView, restored: Mapping[str, Json]) -> None:
     said = f"{restored['entries']} entries, {readable_size(cast(int, restored['content_bytes']))}"
     say(f"from snapshot: {restored['label']} in {restored['repository']} ({said})")
-    if view.succeeded and view.run.procedure != Procedure.DRILL:
+    loaded = _proof(view, "load")
+    if "sha256" in loaded:
+        say(f"loaded:        {readable_size(cast(int, loaded['content_bytes']))}, SHA-256 {loaded['sha256']}")
+    elif view.succeeded and view.run.procedure != Procedure.DRILL:
         say(f"restored to:   {_proof(view, 'provision-target')['place']}")
+    tried = _proof(view, "try-restored")
+    if "keys_loaded" in tried:
+        say(f"tried:         a server loaded {tried['keys_loaded']} keys in {tried['databases']} databases")
+    elif "reason" in tried:
+        say(f"not tried:     {tried['reason']}", hang=15)
 
 
 def print_how_to_start(view: RunView, programs: str | None) -> None:

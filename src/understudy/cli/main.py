@@ -18,11 +18,11 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("understudy.cli.setting_up:check", "Validate the stack file and try everything that protection needs."),
     "serve": ("understudy.cli.serving:serve", "Keep WAL streaming and run the schedules, until stopped."),
     "status": ("understudy.cli.looking:status", "Every resource: objective, exposure now, newest backup, last proof."),
-    "backup": ("understudy.cli.backing_up:backup", "Take a backup now: of a database, a directory or a bucket."),
+    "backup": ("understudy.cli.backing_up:backup", "Take a backup now, of any resource."),
     "backups": ("understudy.cli.backing_up:backups", "List what the repositories hold."),
     "verify": ("understudy.cli.backing_up:verify", "Read backups, WAL and snapshots back and check every byte."),
     "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
-    "restore": ("understudy.cli.recovering:restore", "Restore a database, a directory or a bucket beside the original."),
+    "restore": ("understudy.cli.restoring:restore", "Restore beside the original, or load a dump back."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),
@@ -86,7 +86,7 @@ understudy COMMAND --help explains each with examples.
 def cli() -> None:
     """Recover PostgreSQL for real, and prove it: backups that are restored, drills that run the code of the disaster.
 
-    The directories and buckets beside it are kept, too.
+    Directories, buckets, what commands write, and Redis, beside it are kept, too.
     """
     from understudy.cli.printing import is_plain
 

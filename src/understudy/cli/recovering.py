@@ -1,4 +1,4 @@
-"""``restore``, ``drill``, ``recover``."""
+"""``drill``, ``recover``, and what is decided about a restore, too."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName
 from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
+    from understudy.app.installation import Installation
     from understudy.plan.request import Choice
 
 P = ParamSpec("P")
@@ -148,55 +149,6 @@ def _named_directory(text: str) -> tuple[str, str]:
 @click.command(
     epilog="""\b
 Examples:
-  understudy restore orders --to /srv/orders-copy
-  understudy restore orders --to /srv/orders-copy \\
-      --time 2026-11-23T03:00:00+00:00
-  understudy restore documents --to /srv/found --only contracts/2026
-"""
-)
-@click.argument("resource")
-@click.option(
-    "--to",
-    "place",
-    required=True,
-    metavar="PLACE",
-    help="An empty directory, or one to be made; of a bucket another one or a prefix in it, s3://BUCKET/PREFIX.",
-)
-@click.option(
-    "--only",
-    metavar="NAME",
-    help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
-    "with NAME, where it ends in a slash.",
-)
-@target_options
-@tablespace_option
-@stack_options
-@json_option
-def restore(resource: str, place: str, stack_file: Path, state: Path | None, as_json: bool, **target: object) -> None:
-    """Restore RESOURCE, its name under resources in the stack file, into an empty place beside the original.
-
-    A database is replayed to the target, promoted and verified, and its server left stopped there. The target is the newest
-    commit, unless an option names another. WAL that this host received and has not shipped goes into the repository first, if it
-    is this control plane's to write to.
-
-    A directory or a bucket comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is
-    compared with its SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys.
-    --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
-    """
-    from understudy.app.recoveries import restore as carry_out_restore
-    from understudy.cli.finishing import finish_restored
-    from understudy.cli.foreground import watched
-
-    choice = choice_of(**target)  # type: ignore[arg-type]
-    installation = opened(stack_file, state)
-    with watched(installation, quiet=as_json) as watcher:
-        view = carry_out_restore(installation, resource, place, choice, watcher)
-    finish_restored(installation, resource, view, as_json)
-
-
-@click.command(
-    epilog="""\b
-Examples:
   understudy drill database_corruption         the newest commit, in a sandbox
   understudy drill data_loss --time 2026-11-23T03:00:00+00:00
   understudy drill complete_failure            everything, in order
@@ -320,6 +272,7 @@ def recover(
         require_writable(report)
     disrupted = _moment_of_disaster(since)
     installation = opened(stack_file, state)
+    _say_what_is_left(installation, scenario, resources)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
         view = carry_out_recovery(
             installation,
@@ -334,6 +287,17 @@ def recover(
             looking=lambda what: said_when_long(what, quiet=as_json),
         )
     finish_measured(installation, view, as_json, report)
+
+
+def _say_what_is_left(installation: Installation, scenario: str, resources: tuple[str, ...]) -> None:
+    """Who recovers everything shall not believe that this was all."""
+    from understudy.app.stack_recoveries import restored_by_hand
+    from understudy.stack.models import Scenario
+
+    for name, option in restored_by_hand(installation, Scenario(scenario), resources).items():
+        kind = installation.resource(name).kind
+        way = command_on("restore", name, *option)
+        click.echo(f"{name} is of kind {kind}, which a recovery does not bring back; do that yourself: {way}", err=True)
 
 
 def _moment_of_disaster(text: str | None) -> datetime | None:

@@ -76,6 +76,8 @@ class RecoveryRequest:
     """Where the old server's data lie since a run of the request has set them aside. None: where the recovery goes."""
     take_over: bool = False
     """Whether the repositories are to be this controller's, whoever wrote to them last."""
+    load: bool = False
+    """Of a restore: into what the resource's load command loads into; there is no directory then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def _recovery_to_json(request: RecoveryRequest) -> JsonObject:
         "disruption": _disruption_to_json(request.disruption),
         "old_directories": None if request.old_directories is None else list(request.old_directories),
         "take_over": request.take_over,
+        "load": request.load,
     }
 
 
@@ -168,6 +171,7 @@ def _recovery_from_json(value: JsonObject) -> RecoveryRequest:
         disruption=_disruption_from_json(value.get("disruption")),
         old_directories=None if old_directories is None else tuple(old_directories),
         take_over=bool(value.get("take_over", False)),
+        load=bool(value.get("load", False)),
     )
 
 

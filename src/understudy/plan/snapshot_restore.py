@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,18 @@ from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.steps.compare_restored import CompareRestored
 from understudy.steps.discard_unfinished_restore import DiscardUnfinishedRestore
 from understudy.steps.finish_snapshot_restore import FinishSnapshotRestore
+from understudy.steps.load_content import LoadContent
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
+from understudy.steps.remove_loaded import RemoveLoaded
 from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.steps.try_restored import TryRestored
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+
+TRIED_KINDS = ("redis",)
+"""Of these a server shows whether what came back can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,8 @@ def plan_snapshot_restore(
     asked = Approval(_question(resource, chosen, landing)) if in_place else None
     restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
     steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
+    if snapshot.kind in TRIED_KINDS:
+        steps.append(PlannedStep(TryRestored(*what)))
     if landing.mode is not Mode.DRILL or is_directory(place):
         # The mark on a bucket's sandbox tells what the clean-up may remove: there nothing is released.
         steps.append(PlannedStep(FinishSnapshotRestore(*what)))
@@ -141,3 +150,48 @@ def _question(resource: ResourceName, chosen: HeldSnapshot, landing: SnapshotLan
     if landing.holds_something:
         text += " What stands in the directory is set aside beside it, not removed."
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """What takes a dump back, as the stack file has it."""
+
+    command: Sequence[str]
+    load_again: bool
+
+
+def plan_load(
+    resource: ResourceName, chosen: HeldSnapshot, place: str, load: LoadFacts, plan_id: PlanId, stack_digest: str
+) -> Plan:
+    """As a restore into ``place``, a directory of this run alone; what was compared there is loaded, and the directory removed.
+
+    A person is asked before anything begins, so that nobody has to wait for the question.
+    """
+    snapshot = chosen.snapshot
+    what = (resource, snapshot.kind, chosen.repository, snapshot.label.text, place, None)
+    question = (
+        f"Hand snapshot {snapshot.label} of {resource} to its load command? It may replace what is there now. It is: "
+        f"{shlex.join(load.command)}"
+    )
+    steps = in_sequence(
+        PlannedStep(ProvisionSnapshotTarget(*what, snapshot.content_bytes), approval=Approval(question)),
+        PlannedStep(RestoreSnapshot(*what)),
+        PlannedStep(CompareRestored(*what)),
+        PlannedStep(LoadContent(*what, load.load_again)),
+        PlannedStep(RemoveLoaded(*what), when=When.ALWAYS),
+    )
+    return Plan(
+        id=plan_id,
+        procedure=Procedure.RESTORE,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        steps=steps,
+        holds=frozenset(
+            {
+                Hold(f"target:{place}", HoldKind.EXCLUSIVE),
+                Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE),  # what is half loaded is no state to keep
+                Hold(f"backup-chain:{resource}/{snapshot.label}", HoldKind.SHARED),
+            }
+        ),
+        stack_digest=stack_digest,
+    )

@@ -16,6 +16,8 @@ from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import JsonObject
 
 _TOLD_AT_MOST = 100
+RDB_KEY = "dump.rdb"
+"""Of the one content of a Redis server; what Redis itself calls it. What was counted is ``redis`` among its attributes."""
 
 
 class EntryKind(StrEnum):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
+from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
+from understudy.ports.trying_out import ContentTrial
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.wal_remains import WalRemains
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
@@ -63,3 +65,7 @@ class World:
     """A directory of this run's own, made by who needs it, for what only spares work that was done already. Beside the receipts;
     it need not survive the machine."""
     remains: WalRemains
+    loaders: Mapping[ResourceName, Loader] = field(default_factory=dict)
+    """What takes back the dumps of a command; those of commands alone."""
+    trials: Mapping[ResourceName, ContentTrial] = field(default_factory=dict)
+    """What shows whether restored content can be used; of the kinds that have such."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from understudy.stack.models import Objective, RepositorySettings, Stack
     from understudy.stack.resources import PostgresResource, Resource
     from understudy.stack.snapshots import BucketResource
+    from understudy.stack.streams import RedisResource
 
 Path = tuple[str | int, ...]
 """From the top of the file: names of keys, and positions in lists."""
@@ -53,6 +54,8 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
             yield from _of_shipping(("resources", name), resource, stack)
         elif resource.kind == "bucket":
             yield from _of_bucket(("resources", name), resource, stack)
+        elif resource.kind == "redis":
+            yield from _of_redis(("resources", name), resource)
     yield from _circles(stack)
     yield from _shared_targets(stack)
     yield from _read_directories(stack)
@@ -103,6 +106,12 @@ def _of_bucket(at: Path, bucket: BucketResource, stack: Stack) -> Iterator[Contr
         for place, url in (((*at, "url"), bucket.url), (sandbox, bucket.drill.url)):
             if url is not None and _one_in_the_other(repository.url, url):
                 yield Contradiction(place, url, f"a place apart from {_spell(theirs)} ({repository.url})", reasons)
+
+
+def _of_redis(at: Path, redis: RedisResource) -> Iterator[Contradiction]:
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if getattr(redis, key) is not None and getattr(redis, other) is None:
+            yield Contradiction((*at, key), key, f"{other} beside it: they go together", ((*at, other),))
 
 
 def _shared_urls(repositories: Mapping[str, RepositorySettings]) -> Iterator[Contradiction]:

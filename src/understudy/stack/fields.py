@@ -84,6 +84,9 @@ SlotName = Annotated[str, TextForm("slot name", values.SLOT_TEXT, values.parse_s
 ListenAddresses = Annotated[str, TextForm("addresses", values.LISTEN_TEXT, values.parse_listen_addresses)]
 RegionName = Annotated[str, TextForm("region", values.REGION_TEXT, values.parse_region)]
 Sql = Annotated[str, TextForm("SQL", values.SQL_TEXT, values.parse_sql)]
+Argument = Annotated[str, TextForm("argument", values.ARGUMENT_TEXT, values.parse_argument)]
+EnvironmentName = Annotated[str, TextForm("variable", values.VARIABLE_TEXT, values.parse_variable)]
+FileName = Annotated[str, TextForm("file name", values.FILE_NAME_TEXT, values.parse_file_name)]
 Line = Annotated[str, TextForm("text", values.LINE_TEXT, values.parse_line)]
 
 SecretField = Annotated[
@@ -97,4 +100,8 @@ ConnectionField = Annotated[
 EndpointField = Annotated[
     SecretReference | PlainText,
     TextForm("endpoint", values.ENDPOINT_TEXT, values.parse_endpoint, str, (SecretReference, PlainText), secret=True),
+]
+RedisField = Annotated[
+    SecretReference | PlainText,
+    TextForm("Redis URL", values.REDIS_URL_TEXT, values.parse_redis_url, str, (SecretReference, PlainText), secret=True),
 ]

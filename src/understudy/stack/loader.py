@@ -28,10 +28,12 @@ LARGEST_BYTES = 256 * 1024
 # No contradiction rests on these; they stand in for the file's own while the rest of a broken file is looked at.
 _STAND_IN_KEYS = EncryptionSettings.model_construct()
 _STAND_IN_REPOSITORIES = {"stand-in": RepositorySettings.model_construct(url="s3://stand-in")}
-_STAND_IN_RESOURCES = {
+_STAND_IN_RESOURCES: dict[str, dict[str, TextTree]] = {
     "postgres": {"url": "env:STAND_IN"},
     "files": {"path": "/stand-in"},
     "bucket": {"url": "s3://stand-in-bucket"},
+    "command": {"dump": ["true"]},
+    "redis": {"url": "env:STAND_IN"},
 }
 _ROUNDS = 6
 

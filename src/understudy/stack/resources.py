@@ -40,6 +40,7 @@ from understudy.stack.snapshots import (
     SnapshotKeepSettings,
 )
 from understudy.stack.stack_part import StackPart
+from understudy.stack.streams import CommandResource, RedisResource
 
 
 class WalSettings(StackPart):
@@ -234,13 +235,15 @@ class PostgresResource(StackPart):
     )
 
 
-SnapshotResource = FilesResource | BucketResource
+SnapshotResource = FilesResource | BucketResource | CommandResource | RedisResource
 """What is kept in snapshots."""
 
-_MODELS: Mapping[str, type[PostgresResource] | type[FilesResource] | type[BucketResource]] = {
+_MODELS: Mapping[str, type[PostgresResource] | type[SnapshotResource]] = {
     "postgres": PostgresResource,
     "files": FilesResource,
     "bucket": BucketResource,
+    "command": CommandResource,
+    "redis": RedisResource,
 }
 KINDS = tuple(_MODELS)
 
@@ -262,7 +265,9 @@ def kind_of(value: object) -> str:
 Resource = Annotated[
     Annotated[PostgresResource, Tag("postgres")]
     | Annotated[FilesResource, Tag("files")]
-    | Annotated[BucketResource, Tag("bucket")],
+    | Annotated[BucketResource, Tag("bucket")]
+    | Annotated[CommandResource, Tag("command")]
+    | Annotated[RedisResource, Tag("redis")],
     Discriminator(kind_of),
     Expectation("a resource", f"keys and values, kind ({', '.join(KINDS)}) among them"),
 ]

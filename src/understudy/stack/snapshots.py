@@ -1,4 +1,4 @@
-"""What is kept in snapshots: the directories and buckets of a stack."""
+"""What is kept in snapshots, and how: the directories and buckets of a stack. Others: ``stack.streams``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from understudy.stack.fields import (
 from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
 from understudy.stack.stack_part import StackPart
 
-KIND_TEXT = "a kind of resource that is known: postgres, files or bucket"
+KIND_TEXT = "a kind of resource that is known: postgres, files, bucket, command or redis"
 
 JITTER = Field(
     default=timedelta(0),
@@ -78,10 +78,10 @@ class SnapshotKeepSettings(StackPart):
     )
 
 
-_TIER = Field(default="standard", description="The tier whose objectives hold for it.")
-_REPOSITORIES = Field(default=None, min_length=1, description="Names of the repositories that keep it. Default: all.")
-_BACKUP = Field(default=SnapshotSettings(), description="When and how snapshots are taken.")
-_KEEP = Field(
+TIER = Field(default="standard", description="The tier whose objectives hold for it.")
+REPOSITORIES = Field(default=None, min_length=1, description="Names of the repositories that keep it. Default: all.")
+BACKUP = Field(default=SnapshotSettings(), description="When and how snapshots are taken.")
+KEEP = Field(
     default=SnapshotKeepSettings(),
     description="What understudy expire leaves in the repositories; serve runs it after each scheduled snapshot.",
 )
@@ -126,12 +126,12 @@ class FilesResource(StackPart):
         "that one directory, !keep.tmp takes one in again.",
     )
     one_file_system: Flag = Field(default=False, description="Leave out what is mounted below path.")
-    tier: Name = _TIER
+    tier: Name = TIER
     priority: Priority = PRIORITY
     depends_on: Names = DEPENDS_ON
-    repositories: tuple[Name, ...] | None = _REPOSITORIES
-    backup: SnapshotSettings = _BACKUP
-    keep: SnapshotKeepSettings = _KEEP
+    repositories: tuple[Name, ...] | None = REPOSITORIES
+    backup: SnapshotSettings = BACKUP
+    keep: SnapshotKeepSettings = KEEP
     drill: FilesDrillSettings = Field(default=FilesDrillSettings(), description="Where drills bring it up.")
 
 
@@ -162,10 +162,10 @@ class BucketResource(StackPart):
         "restore writes, to where it is told.",
     )
     secret_key: SecretField | None = Field(default=None, description="Reference to the secret key. Goes with access_key.")
-    tier: Name = _TIER
+    tier: Name = TIER
     priority: Priority = PRIORITY
     depends_on: Names = DEPENDS_ON
-    repositories: tuple[Name, ...] | None = _REPOSITORIES
-    backup: SnapshotSettings = _BACKUP
-    keep: SnapshotKeepSettings = _KEEP
+    repositories: tuple[Name, ...] | None = REPOSITORIES
+    backup: SnapshotSettings = BACKUP
+    keep: SnapshotKeepSettings = KEEP
     drill: BucketDrillSettings = Field(default=BucketDrillSettings(), description="Where drills bring it up.")

@@ -49,6 +49,13 @@ LISTEN_TEXT = "addresses as in listen_addresses, separated by commas, such as lo
 REGION_TEXT = "a region's name such as eu-central-1"
 SQL_TEXT = "one SQL query that returns one value"
 LINE_TEXT = "some text on one line"
+ARGUMENT_TEXT = "one argument of a command, without a zero byte; no shell takes it apart"
+VARIABLE_TEXT = "the name of an environment variable: letters, digits and _, no digit first"
+REDIS_URL_TEXT = (
+    "a reference to a URL (env:NAME or file:/path), or a URL without a password: redis://host:6379, rediss://host:6379 for TLS, "
+    "or unix:/path/of/the/socket"
+)
+FILE_NAME_TEXT = "a file's name of at most 200 bytes, without a slash, that does not begin with a dot"
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9._=+-]+(/[A-Za-z0-9._=+-]+)*/?|", re.ASCII)
@@ -56,6 +63,7 @@ _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}", re.ASCII)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/#-]+", re.ASCII)
 _SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
 _LISTEN = re.compile(r"[A-Za-z0-9.:_*-]+(, ?[A-Za-z0-9.:_*-]+)*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 
 _BUCKET_ALTERNATIVE = f"s3://{_BUCKET.pattern}(?:/(?:{_KEY_PREFIX.pattern}))?"
@@ -262,3 +270,37 @@ def _matching(pattern: re.Pattern[str], text: str, expected: str) -> str:
     if not pattern.fullmatch(text):
         raise Unfit(expected)
     return text
+
+
+def parse_argument(text: str) -> str:
+    if "\0" in text:
+        raise Unfit(ARGUMENT_TEXT)
+    return text
+
+
+def parse_variable(text: str) -> str:
+    if not _VARIABLE.fullmatch(text):
+        raise Unfit(VARIABLE_TEXT)
+    return text
+
+
+def parse_file_name(text: str) -> str:
+    if not text.isprintable() or "/" in text or text.startswith(".") or not 1 <= len(text.encode(errors="replace")) <= 200:
+        raise Unfit(FILE_NAME_TEXT)
+    return text
+
+
+def parse_redis_url(text: str) -> SecretReference | PlainText:
+    """Not the whole grammar: what stands behind a reference is parsed when it is used."""
+    if is_reference(text):
+        return parse_reference(text)
+    try:
+        parts = urlsplit(text)
+        complete = (parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0) or (
+            parts.scheme == "unix" and not parts.netloc and parts.path.startswith("/")
+        )
+    except ValueError:
+        raise Unfit(REDIS_URL_TEXT) from None
+    if not complete or parts.password is not None or parts.query or parts.fragment or not text.isprintable():
+        raise Unfit(REDIS_URL_TEXT)
+    return PlainText(text)

@@ -14,7 +14,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import RepositoryName, SnapshotLabel
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SnapshotLabel
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 
@@ -37,6 +37,8 @@ class DiscardUnfinishedRestore(SnapshotRestore):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "nothing half-restored is left")
         url = world.stores[RepositoryName(self.repository)].url
+        if (trial := world.trials.get(ResourceName(self.resource))) is not None:
+            trial.discard()
         with RestoredKeys(
             self.index(world), url, SnapshotLabel(self.label), self.selection, lambda: self.opened(world)
         ) as written:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, cast
 
-from understudy.ports.collection import CollectionTarget
+from understudy.ports.collection import CollectionTarget, EntryKind
 from understudy.ports.world import World
 from understudy.repository.snapshots.catalog import OpenedSnapshot
+from understudy.repository.snapshots.listing import ListedEntry
 from understudy.repository.snapshots.reading import restore_snapshot
 from understudy.repository.snapshots.selection import EVERYTHING, Selection
 from understudy.steps.codec import step_kind
@@ -68,12 +69,25 @@ class SnapshotRestore:
         if not fell_short:
             return ""
         more = f", and {len(fell_short) - 1} more" if len(fell_short) > 1 else ""
-        why = "run as root to put back owners" if self.kind == "files" else "that store does not keep it"
+        why = "that store does not keep it" if self.kind == "bucket" else "run as root to put back owners"
         return f"not all is as it was: {fell_short[0]}{more}; {why}"
 
     def opened(self, world: World) -> OpenedSnapshot:
         snapshots = snapshots_in(world, self.repository, self.kind, self.resource)
         return snapshots.opened(snapshots.snapshot(SnapshotLabel(self.label)))
+
+    def only_content(self, world: World) -> ListedEntry:
+        """Of the kinds that have one content.
+
+        Raises:
+            GiveUp: what is found of a damaged listing.
+        """
+        try:
+            (found,) = (each for each in self.opened(world).listing() if each.entry.kind is EntryKind.FILE)
+        except GiveUp as error:
+            error.add_proof(**{BACKUP_AT_FAULT: self.label})
+            raise
+        return found
 
     def target(self, world: World) -> CollectionTarget:
         return world.targets[ResourceName(self.resource)].at(self.place)

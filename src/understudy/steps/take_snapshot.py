@@ -1,4 +1,4 @@
-"""Store what a directory or a bucket holds now, as far as no earlier snapshot holds it already."""
+"""Store what a collection holds now, as far as no earlier snapshot holds it already."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 from understudy import __version__
+from understudy.ports.collection import RDB_KEY, Collection
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.snapshots.catalog import Snapshots
@@ -103,8 +104,9 @@ class TakeSnapshot:
             level=self.compression_level,
         )
         previous = snapshots.opened(snapshots.snapshot(SnapshotLabel(self.previous))) if self.previous is not None else None
+        collection = world.collections[ResourceName(self.resource)]
         written = write_snapshot(
-            world.collections[ResourceName(self.resource)],
+            collection,
             place,
             snapshot_index(world, self.resource),
             previous,
@@ -122,7 +124,8 @@ class TakeSnapshot:
             stack_digest=self.stack_digest,
             understudy_version=__version__,
         )
-        return {"manifest": manifest.to_json(), "told": _named(written), "anew_because": written.anew_because}
+        told = {**_named(written), **self._counted(collection)}
+        return {"manifest": manifest.to_json(), "told": told, "anew_because": written.anew_because}
 
     def _require_not_emptied(self, written: WrittenSnapshot) -> None:
         """A disk that is not mounted leaves an empty directory, and snapshots of that would push the good ones out of ``keep``.
@@ -139,6 +142,11 @@ class TakeSnapshot:
             hint="mount its disk, or correct its address in the stack file; what was there: understudy restore "
             f"{self.resource} --to PLACE; if it is meant to be empty: understudy backup {self.resource} --full",
         )
+
+    def _counted(self, collection: Collection) -> JsonObject:
+        """What a server said of what it handed over, for the evidence."""
+        entry = collection.look(RDB_KEY) if self.kind == "redis" else None
+        return {} if entry is None else {"redis": entry.attributes["redis"]}
 
     def _attempt(self, world: World) -> str:
         """Letters and digits, of this run and this attempt alone."""

@@ -1,4 +1,4 @@
-"""The half of ``RECOVERY.md`` that is for files and buckets. A test follows its commands literally.
+"""The half of ``RECOVERY.md`` that is for what is no database. A test follows its commands literally.
 
 The rules are those of the other half (``repository.recovery_page``): no pipe whose failure could be missed, every name from
 ``SHA256SUMS``, and nothing is written before all of it was seen to be whole. The loop over the listing is Python, which nearly
@@ -7,7 +7,7 @@ every Linux has, because a shell cannot read names that hold anything.
 
 from __future__ import annotations
 
-SNAPSHOTS_HEADING = "# How to get files and buckets back"
+SNAPSHOTS_HEADING = "# How to get files, buckets and dumps back"
 
 SNAPSHOTS_HALF = (
     SNAPSHOTS_HEADING
@@ -21,8 +21,9 @@ Each block goes into one and the same shell, from top to bottom. Run it as root 
 
 ## 1. Say what you want
 
-Look around first: `files/<name>/snapshots/<label>/` and `bucket/<name>/snapshots/<label>/`. Each is the whole directory or
-bucket as it was at that time (UTC). A folder without `snapshot.json` is no snapshot: leave it. Fill these in:
+Look around first: `<kind>/<name>/snapshots/<label>/`, where the kind is `files`, `bucket`, `command` or `redis`. Each is the
+whole directory or bucket, or what the program wrote, as it was at that time (UTC). A folder without `snapshot.json` is no
+snapshot: leave it. Fill these in:
 
 ```sh
 REPOSITORY=/mnt/repository
@@ -207,8 +208,11 @@ PYTHONUTF8=1 python3 "$WORK/place.py" finish "$KIND" "$TARGET" "$WORK" || exit 1
 echo "all of $SNAPSHOT is in $TARGET"
 ```
 
-Of a directory, `$TARGET` now is what it was. Of a bucket, each object is a file with a number, because keys may be what no file
-can be called: `$TARGET/objects.jsonl` says which key and which attributes belong to which. Upload each with whatever the new
-store is used with, for example `aws s3api put-object --bucket BUCKET --key KEY --body FILE --content-type TYPE`.
+Of a directory, `$TARGET` now is what it was. Of a command it holds the one file that the command wrote: give it to what takes it
+back, whose name is in the stack file. Of Redis it holds `dump.rdb`: stop the server, put it into the server's directory, owned by
+the server's user, and start it (with `appendonly no`, else it is not read). Of a bucket, each object is a file with a number,
+because keys may be what no file can be called: `$TARGET/objects.jsonl` says which key and which attributes belong to which.
+Upload each with whatever the new store is used with, for example
+`aws s3api put-object --bucket BUCKET --key KEY --body FILE --content-type TYPE`.
 """
 )

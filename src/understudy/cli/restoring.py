@@ -1,0 +1,85 @@
+"""``restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from understudy.cli.options import json_option, opened, stack_options, yes_option
+from understudy.cli.recovering import choice_of, tablespace_option, target_options
+from understudy.vocabulary.identifiers import Person
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  understudy restore orders --to /srv/orders-copy
+  understudy restore orders --to /srv/orders-copy \\
+      --time 2026-11-23T03:00:00+00:00
+  understudy restore documents --to /srv/found --only contracts/2026
+  understudy restore sources --load --yes       through its load command
+"""
+)
+@click.argument("resource")
+@click.option(
+    "--to",
+    "place",
+    metavar="PLACE",
+    help="An empty directory, or one to be made; of a bucket another one or a prefix in it, s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--load",
+    "loads",
+    is_flag=True,
+    help="Of a command, instead of --to: hand what its dump wrote to its load command, once it was compared.",
+)
+@click.option(
+    "--only",
+    metavar="NAME",
+    help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
+    "with NAME, where it ends in a slash.",
+)
+@target_options
+@tablespace_option
+@yes_option
+@stack_options
+@json_option
+def restore(
+    resource: str,
+    place: str | None,
+    loads: bool,
+    yes: bool,
+    stack_file: Path,
+    state: Path | None,
+    as_json: bool,
+    **target: object,
+) -> None:
+    """Restore RESOURCE, its name under resources in the stack file, into an empty place beside the original.
+
+    A database is replayed to the target, promoted and verified, and its server left stopped there. The target is the newest
+    commit, unless an option names another. WAL that this host received and has not shipped goes into the repository first, if it
+    is this control plane's to write to.
+
+    All else comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is compared with its
+    SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys. What a command wrote
+    comes back as a file, or goes into its load command: with --load, which asks first, or takes --yes for an answer.
+    --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
+    """
+    import getpass
+
+    from understudy.app.loading import load as carry_out_load
+    from understudy.app.recoveries import restore as carry_out_restore
+    from understudy.cli.finishing import finish_restored
+    from understudy.cli.foreground import watched
+
+    if (place is None) is not loads:
+        raise click.UsageError("give one of --to PLACE and --load")
+    choice = choice_of(**target)  # type: ignore[arg-type]
+    installation = opened(stack_file, state)
+    with watched(installation, yes=yes, quiet=as_json) as watcher:
+        if place is None:
+            view = carry_out_load(installation, resource, choice, watcher, Person(getpass.getuser()) if yes else None)
+        else:
+            view = carry_out_restore(installation, resource, place, choice, watcher)
+    finish_restored(installation, resource, view, as_json)
