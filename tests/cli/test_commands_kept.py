@@ -160,16 +160,25 @@ def test_a_load_that_was_killed_is_begun_anew_where_twice_is_the_same_as_once(sh
 
 
 def test_who_recovers_everything_is_told_of_the_command_that_is_left_to_them(shelf):
+    keep(shelf, load=None)
     (shelf.docs / "notes").write_text("notes")
     for name in ("docs", "said"):
         assert understudy(shelf, "backup", name).returncode == 0
     (shelf.docs / "notes").unlink()
     recovered = understudy(shelf, "recover", "complete_failure", "--yes")
     assert (shelf.docs / "notes").exists()
-    told = "said is of kind command, which a recovery does not bring back; do that yourself: understudy restore said --load"
+    told = "said: the stack file does not say how it is put in its place; do that yourself: understudy restore said --to DIRECTORY"
     assert told in recovered.stderr
-    assert not (shelf.directory / "loaded").exists()
     assert_refused(understudy(shelf, "recover", "storage_loss", "--resource", "said", "--yes"), "restored_by_hand", 5)
+
+
+def test_a_recovery_of_everything_loads_what_has_a_load(shelf):
+    (shelf.docs / "notes").write_text("notes")
+    for name in ("docs", "said"):
+        assert understudy(shelf, "backup", name).returncode == 0
+    recovered = understudy(shelf, "recover", "complete_failure", "--yes")
+    assert recovered.returncode == 0, recovered.stderr
+    assert (shelf.directory / "loaded").read_text() == "what was said\n"
 
 
 def test_a_dump_can_be_drilled(shelf):

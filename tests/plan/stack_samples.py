@@ -7,7 +7,14 @@ from tests.plan.snapshot_samples import DOCS, NEW
 from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
 from understudy.plan.recovery_order import Urgency, recovery_order
-from understudy.plan.snapshot_restore import HeldSnapshot, SnapshotLanding, plan_snapshot_restore
+from understudy.plan.snapshot_restore import (
+    HeldSnapshot,
+    LoadFacts,
+    OperatedFacts,
+    SnapshotLanding,
+    plan_load,
+    plan_snapshot_restore,
+)
 from understudy.plan.stack_recovery import StackWish, plan_stack_recovery
 from understudy.vocabulary.identifiers import PlanId, ResourceName
 
@@ -36,6 +43,19 @@ def parts_of_a_drill():
         ORDERS: plan_recovery(recovery_wish(Mode.DRILL), recovery_facts([BACKUP])),
         DOCS: snapshot_part(place="/srv/drills/x-docs/restored", mode=Mode.DRILL, sandbox="/srv/drills/x-docs"),
         IMAGES: snapshot_part(IMAGES, "s3://drills/x", mode=Mode.DRILL),
+    }
+
+
+def parts_that_programs_have():
+    """The data of Redis, and what a command loads."""
+    snapshot = replace(NEW, resource=IMAGES, kind="redis")
+    operated = OperatedFacts(("systemctl", "stop", "redis-server"), ("systemctl", "start", "redis-server"))
+    landing = SnapshotLanding("/var/lib/redis", Mode.FAILOVER, operated=operated)
+    redis = plan_snapshot_restore(IMAGES, HeldSnapshot(NEAR, snapshot), landing, None, PlanId("alone"), "0" * 64)
+    dump, load = HeldSnapshot(NEAR, replace(NEW, kind="command")), LoadFacts(("git", "clone"), load_again=False)
+    return {
+        IMAGES: redis,
+        DOCS: plan_load(DOCS, dump, "/state/loads/x", load, PlanId("alone"), "0" * 64, mode=Mode.FAILOVER),
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
 from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
-from tests.plan.stack_samples import stack_plan
+from tests.plan.stack_samples import parts_that_programs_have, stack_plan
 from tests.plan.test_expiry import expiry_plan
 from understudy.plan.backup import plan_backup
 from understudy.plan.fencing import OldServerFacts
@@ -219,6 +219,7 @@ PLANS = {
     "load": load_plan,
     "expiry of snapshots": snapshot_expiry_plan,
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
+    "recovery of what programs have": lambda: stack_plan(parts_that_programs_have()),
     "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),
     "restore of a chain to a name": lambda: plan_recovery(
         recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])

@@ -2,7 +2,15 @@ import pytest
 
 from tests.plan.samples import NOW, ORDERS
 from tests.plan.snapshot_samples import DOCS
-from tests.plan.stack_samples import DECLARED, IMAGES, parts_for_real, parts_of_a_drill, snapshot_part, stack_plan
+from tests.plan.stack_samples import (
+    DECLARED,
+    IMAGES,
+    parts_for_real,
+    parts_of_a_drill,
+    parts_that_programs_have,
+    snapshot_part,
+    stack_plan,
+)
 from understudy.plan.plan import Mode, When
 from understudy.plan.recovery_order import Urgency
 from understudy.plan.stack_recovery import planned_disruption, refused_together
@@ -107,6 +115,24 @@ def test_everything_that_stands_against_it_is_said_at_once():
     assert together.code == "prerequisites_missing"
     assert together.found == "orders: no_backup: near holds none; images: store_unreachable: far is away"
     assert together.hint == "orders: take one"
+
+
+def test_a_server_is_ended_before_its_data_are_touched_and_serves_once_it_was_started_and_counted():
+    plan = stack_plan(parts_that_programs_have(), declared={IMAGES: Urgency("P2"), DOCS: Urgency("P2", (IMAGES,))})
+    redis = [each.step.VERB for each in plan.steps if each.step.key.startswith(f"{IMAGES}/")]
+    assert redis == [
+        "stop-server", "provision-target", "restore-snapshot", "compare-restored", "try-restored", "release-target",
+        "start-server", "discard-unfinished",
+    ]  # fmt: skip
+    assert step(plan, "docs/provision-target").after == {LOOK, "images/start-server"}
+    asked = plan.steps[0].approval.question
+    assert "ended before with: systemctl stop redis-server, and started with: systemctl start redis-server" in asked
+    assert "to its load command, which may replace what is there now: git clone" in asked
+
+
+def test_what_a_command_takes_back_serves_once_it_was_loaded():
+    plan = stack_plan(parts_that_programs_have(), declared={DOCS: Urgency("P2"), IMAGES: Urgency("P2", (DOCS,))})
+    assert step(plan, "images/stop-server").after == {LOOK, "docs/load"}
 
 
 def test_a_drill_is_the_same_plan_with_other_targets():

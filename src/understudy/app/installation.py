@@ -26,11 +26,12 @@ from understudy.app.key_ring import KeyRing
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
-from understudy.app.streams import loader_of, stream_of, trial_of
+from understudy.app.streams import loader_of, operated_server, stream_of, trial_of
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
+from understudy.ports.operating import OperatedServer
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
 from understudy.ports.trying_out import ContentTrial
@@ -238,6 +239,10 @@ class Installation:
         commands = {name: each for name, each in self._in_snapshots() if isinstance(each, CommandResource)}
         return ByName(tuple(commands), lambda name: loader_of(name, commands[name], workplace))
 
+    def operated(self, workplace: Workplace) -> Mapping[ResourceName, OperatedServer]:
+        servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource) and each.recover}
+        return ByName(tuple(servers), lambda name: operated_server(name, servers[name], workplace))
+
     def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
         servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
         return ByName(tuple(servers), lambda name: trial_of(name, servers[name], workplace))
@@ -307,6 +312,7 @@ class Installation:
             targets=self.targets,
             loaders=self.loaders(workplace),
             trials=self.trials(workplace),
+            operated=self.operated(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )

@@ -15,12 +15,12 @@ from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
 from understudy.plan.request import Choice, RecoveryRequest, StackRequest
-from understudy.plan.snapshot_restore import SnapshotLanding, plan_snapshot_restore
+from understudy.plan.snapshot_restore import LoadFacts, OperatedFacts, SnapshotLanding, plan_load, plan_snapshot_restore
 from understudy.plan.stack_recovery import StackWish, plan_stack_recovery, planned_disruption, refused_together
 from understudy.stack.models import Scenario
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
-from understudy.stack.streams import ONE_CONTENT, CommandResource
+from understudy.stack.streams import CommandResource, RedisResource
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName
@@ -67,15 +67,14 @@ def restored_by_hand(
     if scenario is not Scenario.COMPLETE_FAILURE or named:
         return {}
     names = (name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
-    return {name: _option_of_restore(installation.in_snapshots(name)) for name in names}
-
-
-def _option_of_restore(settings: SnapshotResource) -> tuple[str, ...]:
-    return ("--load",) if isinstance(settings, CommandResource) and settings.load is not None else ("--to", "DIRECTORY")
+    return dict.fromkeys(names, ("--to", "DIRECTORY"))
 
 
 def _is_restored_by_hand(installation: Installation, name: str) -> bool:
-    return installation.in_snapshots(name).kind in ONE_CONTENT
+    settings = installation.in_snapshots(name)
+    if isinstance(settings, CommandResource):
+        return settings.load is None
+    return isinstance(settings, RedisResource) and settings.recover is None
 
 
 def _one_of(named: Sequence[str], candidates: tuple[ResourceName, ...], what: str, kinds: str) -> tuple[ResourceName, ...]:
@@ -214,6 +213,12 @@ def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanI
     settings, choice = installation.in_snapshots(part.resource), part.choice
     chosen = choose_held(installation, part.resource, choice)
     of_the_past = choice.label is not None or choice.target.kind is not TargetKind.LATEST
+    if part.procedure is Procedure.RECOVERY and isinstance(settings, CommandResource) and settings.load is not None:
+        place = str(installation.state / "loads" / f"{plan_id}-{part.resource}")
+        load = LoadFacts(settings.load, settings.load_again)
+        return plan_load(
+            part.resource, chosen, place, load, plan_id, installation.digest, mode=Mode.FAILOVER, of_the_past=of_the_past
+        )
     if part.procedure is Procedure.DRILL:
         landing = _sandbox(installation, part.resource, settings, plan_id)
     else:
@@ -248,18 +253,31 @@ def _in_place(installation: Installation, name: ResourceName, settings: Snapshot
     Raises:
         Refusal: ``target_not_empty``: of a bucket, in which nothing can be set aside; ``restored_by_hand``.
     """
+    if isinstance(settings, BucketResource):
+        _require_no_objects(installation, name, settings)
+        return SnapshotLanding(settings.url, Mode.FAILOVER)
     if isinstance(settings, FilesResource):
-        there = LocalPlaces().facts(settings.path)
-        return SnapshotLanding(settings.path, Mode.FAILOVER, holds_something=there.exists and not there.empty)
-    if not isinstance(settings, BucketResource):
-        raise Refusal(
-            "restored_by_hand",
-            found=f"{name} is of kind {settings.kind}, and what came back would have to be put in its place",
-            expected="databases, directories and buckets, which a recovery brings back itself",
-            hint=f"restore it: understudy restore {name} {' '.join(_option_of_restore(settings))}",
+        return SnapshotLanding(settings.path, Mode.FAILOVER, holds_something=_holds_something(settings.path))
+    if isinstance(settings, RedisResource) and settings.recover is not None:
+        directory, recover = settings.recover.directory, settings.recover
+        return SnapshotLanding(
+            directory,
+            Mode.FAILOVER,
+            holds_something=_holds_something(directory),
+            operated=OperatedFacts(recover.stop, recover.start),
         )
-    _require_no_objects(installation, name, settings)
-    return SnapshotLanding(settings.url, Mode.FAILOVER)
+    missing = "load" if isinstance(settings, CommandResource) else "recover"
+    raise Refusal(
+        "restored_by_hand",
+        found=f"{name} is of kind {settings.kind}, and the stack file does not say how what came back is put in its place",
+        expected=f"resources.{name}.{missing}",
+        hint=f"add it, or restore it and do that yourself: understudy restore {name} --to DIRECTORY",
+    )
+
+
+def _holds_something(directory: str) -> bool:
+    there = LocalPlaces().facts(directory)
+    return there.exists and not there.empty
 
 
 def _require_no_objects(installation: Installation, name: ResourceName, settings: BucketResource) -> None:

@@ -14,6 +14,7 @@ from understudy.judge.preflight import Finding, Grade
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection
 from understudy.ports.loading import Loader
+from understudy.ports.operating import OperatedServer
 from understudy.ports.trying_out import ContentTrial
 from understudy.stack.secrets import resolve, resolve_text
 from understudy.stack.streams import CommandResource, RedisResource
@@ -69,6 +70,25 @@ def trial_of(name: ResourceName, settings: RedisResource, workplace: Workplace) 
     from understudy.adapters.streams.redis_trial import RedisTrial
 
     return RedisTrial(RedisPrograms(settings.programs), Errand(workplace, name, settings.time_limit))
+
+
+def operated_server(name: ResourceName, settings: RedisResource, workplace: Workplace) -> OperatedServer:
+    """
+    Raises:
+        KeyError: the stack file does not say how it is recovered.
+    """
+    from understudy.adapters.streams.redis_server import OperatedRedis
+
+    if settings.recover is None:
+        raise KeyError(name)
+    errand = Errand(workplace, name, settings.time_limit)
+    return OperatedRedis(
+        client=_client_of(settings, errand),
+        stop_command=settings.recover.stop,
+        start_command=settings.recover.start,
+        user=settings.recover.user,
+        errand=errand,
+    )
 
 
 def _client_of(settings: RedisResource, errand: Errand) -> RedisClient:

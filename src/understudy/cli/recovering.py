@@ -295,9 +295,8 @@ def _say_what_is_left(installation: Installation, scenario: str, resources: tupl
     from understudy.stack.models import Scenario
 
     for name, option in restored_by_hand(installation, Scenario(scenario), resources).items():
-        kind = installation.resource(name).kind
         way = command_on("restore", name, *option)
-        click.echo(f"{name} is of kind {kind}, which a recovery does not bring back; do that yourself: {way}", err=True)
+        click.echo(f"{name}: the stack file does not say how it is put in its place; do that yourself: {way}", err=True)
 
 
 def _moment_of_disaster(text: str | None) -> datetime | None:

@@ -105,7 +105,7 @@ class TerminalWatcher:
         if view.follows is not None and (why := _what_is_tried_instead(view.follows)):
             self._print(f"{_BELOW}{why}")
         for question in (step.approval_question for step in view.steps if step.approval is not None):
-            self._print(f"  agreed    {question}")
+            self._print(f"  agreed    {question}".replace("\n", f"\n{_BELOW}"))
 
     def _tell_of_wait(self, step: StepRecord, seen: datetime) -> None:
         """Each reason once, not at every try; and that it is over, where the reason was told."""

@@ -17,6 +17,8 @@ from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, 
 from understudy.steps.remove_loaded import RemoveLoaded
 from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.steps.start_operated import StartOperated
+from understudy.steps.stop_operated import StopOperated
 from understudy.steps.try_restored import TryRestored
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
@@ -88,6 +90,14 @@ def moment_of(target: RecoveryTarget) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatedFacts:
+    """How the server is ended and started whose data are put in place."""
+
+    stop: Sequence[str] | None
+    start: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotLanding:
     """Where a snapshot goes, and what for."""
 
@@ -100,6 +110,8 @@ class SnapshotLanding:
     """Of a directory's real recovery: something stands in the place, and is set aside."""
     of_the_past: bool = False
     """The newest was not asked for."""
+    operated: OperatedFacts | None = None
+    """Of a server's data, in a real recovery."""
 
     @property
     def procedure(self) -> Procedure:
@@ -118,11 +130,15 @@ def plan_snapshot_restore(
     asked = Approval(_question(resource, chosen, landing)) if in_place else None
     restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
     steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
+    if landing.operated is not None:
+        steps = [PlannedStep(StopOperated(resource), approval=asked), PlannedStep(provision), *steps[1:]]
     if snapshot.kind in TRIED_KINDS:
         steps.append(PlannedStep(TryRestored(*what)))
     if landing.mode is not Mode.DRILL or is_directory(place):
         # The mark on a bucket's sandbox tells what the clean-up may remove: there nothing is released.
         steps.append(PlannedStep(FinishSnapshotRestore(*what)))
+    if landing.operated is not None:
+        steps.append(PlannedStep(StartOperated(*what)))
     steps.append(PlannedStep(DiscardUnfinishedRestore(*what), when=When.ALWAYS))
     if landing.sandbox is not None:
         steps.append(PlannedStep(RemoveSnapshotSandbox(resource, landing.sandbox), when=When.ALWAYS))
@@ -149,6 +165,9 @@ def _question(resource: ResourceName, chosen: HeldSnapshot, landing: SnapshotLan
     text = f"Recover {resource} in {landing.place}, as it was at {taken} (snapshot {snapshot.label} in {chosen.repository})?"
     if landing.holds_something:
         text += " What stands in the directory is set aside beside it, not removed."
+    if landing.operated is not None:
+        ended = f"ended before with: {shlex.join(landing.operated.stop)}" if landing.operated.stop else "not to be running"
+        text += f" The server is {ended}, and started with: {shlex.join(landing.operated.start)}."
     return text
 
 
@@ -161,7 +180,15 @@ class LoadFacts:
 
 
 def plan_load(
-    resource: ResourceName, chosen: HeldSnapshot, place: str, load: LoadFacts, plan_id: PlanId, stack_digest: str
+    resource: ResourceName,
+    chosen: HeldSnapshot,
+    place: str,
+    load: LoadFacts,
+    plan_id: PlanId,
+    stack_digest: str,
+    *,
+    mode: Mode = Mode.ROUTINE,
+    of_the_past: bool = False,
 ) -> Plan:
     """As a restore into ``place``, a directory of this run alone; what was compared there is loaded, and the directory removed.
 
@@ -175,15 +202,15 @@ def plan_load(
     )
     steps = in_sequence(
         PlannedStep(ProvisionSnapshotTarget(*what, snapshot.content_bytes), approval=Approval(question)),
-        PlannedStep(RestoreSnapshot(*what)),
+        PlannedStep(RestoreSnapshot(*what, of_the_past=of_the_past)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(LoadContent(*what, load.load_again)),
         PlannedStep(RemoveLoaded(*what), when=When.ALWAYS),
     )
     return Plan(
         id=plan_id,
-        procedure=Procedure.RESTORE,
-        mode=Mode.ROUTINE,
+        procedure=Procedure.RECOVERY if mode is Mode.FAILOVER else Procedure.RESTORE,
+        mode=mode,
         subject=resource,
         steps=steps,
         holds=frozenset(

@@ -12,6 +12,7 @@ from understudy.ports.database import Database
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
+from understudy.ports.operating import OperatedServer
 from understudy.ports.places import Places
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
@@ -69,3 +70,5 @@ class World:
     """What takes back the dumps of a command; those of commands alone."""
     trials: Mapping[ResourceName, ContentTrial] = field(default_factory=dict)
     """What shows whether restored content can be used; of the kinds that have such."""
+    operated: Mapping[ResourceName, OperatedServer] = field(default_factory=dict)
+    """Servers that the operator's commands end and start; those of which the stack file says how."""

@@ -265,6 +265,8 @@ def _directories(stack: Stack) -> Iterator[tuple[Path, str]]:
             yield ("repositories", name, "url"), repository.url.removeprefix("file://")
     for name, resource in stack.resources.items():
         at: Path = ("resources", name)
+        if resource.kind == "redis" and resource.recover is not None:
+            yield (*at, "recover", "directory"), resource.recover.directory
         if resource.kind != "postgres":
             continue
         if resource.wal.spool:

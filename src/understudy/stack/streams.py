@@ -16,6 +16,7 @@ from understudy.stack.fields import (
     FileName,
     Flag,
     Interval,
+    Line,
     Name,
     RedisField,
     SecretField,
@@ -81,6 +82,31 @@ class CommandResource(StackPart):
     keep: SnapshotKeepSettings = KEEP
 
 
+class RedisRecoverSettings(StackPart):
+    """Where a real recovery puts the data of a Redis server, and how the server is ended and started around that."""
+
+    title = "How a Redis server is recovered"
+
+    directory: AbsolutePath = Field(
+        description="The server's dir. What stands there is set aside, never removed, and only after approval; dump.rdb is put "
+        "there, which must be its dbfilename. Its configuration must lie elsewhere."
+    )
+    start: tuple[Argument, ...] = Field(
+        min_length=1,
+        description="The command that starts the server, as a list of its arguments: [systemctl, start, redis-server]. With "
+        "appendonly yes a server reads no RDB file and begins empty: start it with appendonly no.",
+    )
+    stop: tuple[Argument, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="The command that ends the server. Default: none; then a server that still answers stops the recovery.",
+    )
+    user: Line | None = Field(
+        default=None,
+        description="Operating-system user that the server runs as; where understudy runs as root, the data are given to it.",
+    )
+
+
 class RedisResource(StackPart):
     """The data of a Redis server: all its databases, as one RDB file that the server hands over as it would to a replica."""
 
@@ -106,6 +132,10 @@ class RedisResource(StackPart):
     )
     time_limit: Interval = Field(
         default=timedelta(hours=1), description="After so long a transfer, or the trial of what was restored, has failed."
+    )
+    recover: RedisRecoverSettings | None = Field(
+        default=None,
+        description="How a real recovery brings it up. Without it, drills and restores into a directory remain possible.",
     )
     tier: Name = TIER
     priority: Priority = PRIORITY

@@ -32,7 +32,7 @@ class LoadContent(SnapshotRestore):
     """Loading twice is the same as once, also where the first time was cut off."""
 
     VERB = "load"
-    PHASE: ClassVar = Phase.RESTORE
+    PHASE: ClassVar = Phase.CUT_OVER
 
     @property
     def time_limit(self) -> timedelta:
