@@ -12,7 +12,7 @@ import click
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened_with_runs, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, table, waiting_since, width_of, words
-from understudy.cli.proofs import proof_lines
+from understudy.documents.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from understudy.cli.printing import duration
+from understudy.documents.words import duration
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.sizes import readable_size
 
