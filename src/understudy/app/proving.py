@@ -102,7 +102,7 @@ def export_evidence(installation: Installation, run: RunId | None, file: Path) -
     try:
         write_export(file, exported)
     except OSError as error:
-        raise _unwritable(f"{file}: {error.strerror}") from error
+        raise unwritable(f"{file}: {error.strerror}") from error
     return exported
 
 
@@ -112,7 +112,7 @@ def require_free(file: Path) -> None:
         Refusal: ``file_unwritable``: something has that name, and nothing is overwritten.
     """
     if os.path.lexists(file) and not file.is_dir():
-        raise _unwritable(f"{file} is there already, and is not overwritten")
+        raise unwritable(f"{file} is there already, and is not overwritten")
 
 
 def require_writable(file: Path) -> None:
@@ -123,11 +123,11 @@ def require_writable(file: Path) -> None:
     """
     folder = file.absolute().parent
     if file.is_dir():
-        raise _unwritable(f"{file} is a directory")
+        raise unwritable(f"{file} is a directory")
     if not folder.is_dir():
-        raise _unwritable(f"{folder} is no directory")
+        raise unwritable(f"{folder} is no directory")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(f"{folder} may not be written to")
+        raise unwritable(f"{folder} may not be written to")
 
 
 def _missing(
@@ -176,7 +176,7 @@ def _unreadable(found: str) -> GiveUp:
     )
 
 
-def _unwritable(found: str) -> Refusal:
+def unwritable(found: str) -> Refusal:
     return Refusal(
         "file_unwritable",
         found=found,

@@ -32,7 +32,7 @@ class Markup:
 Child: TypeAlias = "Markup | str | int | float | Iterable[Child] | None"
 
 
-def element(name: str, *children: Child, **attributes: str | float | None) -> Markup:
+def element(name: str, /, *children: Child, **attributes: str | float | None) -> Markup:
     """``<name attribute="…">children</name>``.
 
     Args:

@@ -1,0 +1,150 @@
+"""Pages about runs: what stands on them, gathered from records and measurements, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from understudy import __version__
+from understudy.app.filing import evidence_directory, keep_evidence
+from understudy.app.installation import Installation
+from understudy.app.key_ring import trusted_signers
+from understudy.app.measuring import measure, plan_of
+from understudy.app.proving import require_free, require_writable, unwritable
+from understudy.app.run_report import MEASURED
+from understudy.app.run_view import RunView, view_of
+from understudy.documents.reported import ChainPlace, RecordedRun, ReportedRun
+from understudy.documents.run_page import GENERATOR, run_page
+from understudy.judge.measured import MeasuredRecovery, MeasuredStack, measured_from_json
+from understudy.records.chain import head_from_json, link_from_json
+from understudy.records.chained_form import RUN_ENDED
+from understudy.records.export import export_run, unproven, verify_export
+from understudy.records.private_files import make_private_directory
+from understudy.records.receipts import write_durably
+from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.identifiers import RunId
+from understudy.vocabulary.json import JsonObject
+
+_OURS = f'<meta name="generator" content="{GENERATOR}"><meta name="run" content="'
+_LOOKED_AT_BYTES = 4096
+
+
+def report_run(installation: Installation, run: RunId, verify: str) -> ReportedRun:
+    """What a page about the run says. ``verify``: the command that verifies its evidence.
+
+    Raises:
+        Refusal: ``run_unknown``.
+    """
+    view = view_of(installation, run)
+    exported = export_run(installation.past, run)
+    told = cast(JsonObject, exported["run"])
+    measured, why = _measured(installation, view, told)
+    request = installation.records.requests.of(run)
+    last = request is not None and request.runs[-1] == run
+    version, server = told.get("understudy_version"), told.get("server_version")
+    return ReportedRun(
+        stack=installation.stack.stack,
+        recorded=_recorded(installation, view),
+        before=tuple(_recorded(installation, each) for each in _before(view)),
+        not_followed=request.error if request is not None and last else None,
+        measured=measured,
+        not_measured=why,
+        understudy_version=None if version is None else str(version),
+        server_version=None if server is None else str(server),
+        chain=_chain_place(installation, exported),
+        evidence_file=str(evidence_directory(installation.state) / f"{run}.json") if view.run.ended else None,
+        verify=verify,
+        made=installation.clock.now(),
+        made_by_version=__version__,
+    )
+
+
+def write_report(installation: Installation, run: RunId, file: Path | None, verify: str) -> Path:
+    """The page about the run, into ``file``, whole or not at all; else beside its evidence in the state directory, where an
+    earlier page about the same run is replaced.
+
+    Raises:
+        Refusal: ``run_unknown``; ``file_unwritable``: also where something else has that name.
+    """
+    page = run_page(report_run(installation, run, verify)).encode()
+    if file is None:
+        make_private_directory(evidence_directory(installation.state))
+        file = evidence_directory(installation.state) / f"{run}.html"
+        if not _is_page_about(file, run):
+            require_free(file)
+    else:
+        require_free(file)
+    if installation.records.run(run).ended is not None:
+        keep_evidence(installation, run)
+    require_writable(file)
+    try:
+        write_durably(file, page)
+    except OSError as error:
+        raise unwritable(f"{file}: {error.strerror}") from error
+    return file
+
+
+def _is_page_about(file: Path, run: RunId) -> bool:
+    if file.is_symlink() or not file.is_file():
+        return False
+    with file.open("rb") as read:
+        return f'{_OURS}{run}"'.encode() in read.read(_LOOKED_AT_BYTES)
+
+
+def _measured(installation: Installation, view: RunView, told: JsonObject) -> tuple[MeasuredRecovery | MeasuredStack | None, str]:
+    """As it was signed with the end of the run; while there is none, as it stands. With the reason where there is nothing."""
+    if view.run.procedure not in MEASURED:
+        return None, ""
+    try:
+        if "measured" not in told:
+            return measure(installation, view), ""
+        signed = told["measured"]
+        if signed is None:
+            return None, str(told.get("not_measured") or "the records do not say why")
+        return measured_from_json(cast(JsonObject, signed)), ""
+    except UnderstudyError as error:
+        return None, f"{error.code}: {error.found}"
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # another version left it in another form
+        return None, f"another version wrote down what it came to: {type(error).__name__}: {error}"
+
+
+def _before(view: RunView) -> list[RunView]:
+    """Oldest first."""
+    found: list[RunView] = []
+    at = view.follows
+    while at is not None:
+        found.insert(0, at)
+        at = at.follows
+    return found
+
+
+def _recorded(installation: Installation, view: RunView) -> RecordedRun:
+    try:
+        steps = [each.step for each in plan_of(installation, view).steps]
+    except UnderstudyError:  # another version planned it: what its steps left behind is there all the same
+        steps = []
+    phases = {step.key: step.PHASE for step in steps}
+    sources = {step.key: str(getattr(step, "repository", "")) for step in steps}
+    return RecordedRun(view.run, view.steps, phases, {key: name for key, name in sources.items() if name})
+
+
+def _chain_place(installation: Installation, exported: JsonObject) -> ChainPlace:
+    links = [link_from_json(each) for each in cast("Sequence[JsonObject]", exported["links"])]
+    run = str(cast(JsonObject, exported["run"])["run"])
+    own = [each for each in links if each.run == run]
+    last = next((each for each in own if each.step == RUN_ENDED), own[-1] if own else None)
+    head = None if exported["head"] is None else head_from_json(cast(JsonObject, exported["head"]))
+    signers = trusted_signers(installation.stack.encryption, installation.state)
+    return ChainPlace(
+        controller=None if head is None else head.controller,
+        first=own[0].sequence if own else None,
+        last=own[-1].sequence if own else None,
+        last_digest=None if last is None else last.digest,
+        head_count=None if head is None else head.count,
+        head_digest=None if head is None else head.digest,
+        head_at=None if head is None else head.at,
+        signer=None if head is None else head.signer,
+        findings=tuple(each.found for each in verify_export(exported, signers)) if own else (),
+        unproven=tuple(unproven(exported)),
+    )
