@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -102,11 +103,20 @@ def _measured(installation: Installation, view: RunView, told: JsonObject) -> tu
         signed = told["measured"]
         if signed is None:
             return None, str(told.get("not_measured") or "the records do not say why")
-        return measured_from_json(cast(JsonObject, signed)), ""
+        return _in_their_turns(view, measured_from_json(cast(JsonObject, signed))), ""
     except UnderstudyError as error:
         return None, f"{error.code}: {error.found}"
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # another version left it in another form
         return None, f"another version wrote down what it came to: {type(error).__name__}: {error}"
+
+
+def _in_their_turns(view: RunView, measured: MeasuredRecovery | MeasuredStack) -> MeasuredRecovery | MeasuredStack:
+    """The chain keeps resources by their names; the first run's plan has them in their turns."""
+    if isinstance(measured, MeasuredRecovery):
+        return measured
+    first = _before(view)[0] if view.follows is not None else view
+    turns = dict.fromkeys(step.key.partition("/")[0] for step in first.steps)
+    return replace(measured, parts={name: measured.parts[name] for name in (*turns, *measured.parts) if name in measured.parts})
 
 
 def _before(view: RunView) -> list[RunView]:

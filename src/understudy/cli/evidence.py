@@ -132,8 +132,8 @@ Exit codes: 0 written, 2 the run is not known, or FILE is no .html, 5 FILE canno
 def report(run: str, file: Path | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Write a page about RUN to read, to print and to hand on: how it went, and what proves it.
 
-    One HTML file without anything from elsewhere. Of a real recovery it ends with the draft of an incident record. For paper or PDF,
-    print it from a browser: it is laid out for A4.
+    One HTML file without anything from elsewhere. Of a real recovery it holds the draft of an incident record. For paper or
+    PDF, print it from a browser: it is laid out for A4.
     """
     from understudy.app.reporting import write_report
 

@@ -10,7 +10,7 @@ from understudy.documents.layout import facts, paragraph, proof_list, section, t
 from understudy.documents.markup import Child, Markup, element
 from understudy.documents.reported import ReportedRun
 from understudy.documents.waterfall import Bar, BarGroup, axis_of, grouped
-from understudy.documents.words import PHASE_NAMES, duration, words
+from understudy.documents.words import duration, phase_name, words
 from understudy.records.run import StepRecord
 from understudy.vocabulary.phases import Phase
 
@@ -36,7 +36,8 @@ def timeline_section(reported: ReportedRun) -> Markup:
     measured = reported.measured
     objective = measured.objectives.rto if measured is not None else None
     axis = axis_of(groups, objective, LEFT, FRAME)
-    lines = [] if objective is None else [UprightLine(objective, "objective", "objective")]
+    seen = objective is not None and axis.holds(objective)
+    lines = [UprightLine(objective, "objective", "objective")] if objective is not None and seen else []
     validated = measured.measurement.recovery_time if measured is not None else None
     if validated is not None:
         lines.append(UprightLine(validated, "validated", "validated"))
@@ -50,6 +51,9 @@ def timeline_section(reported: ReportedRun) -> Markup:
     return section(
         "Timeline",
         paragraph(f"Times count from {began}. A thin line before a bar is the time of tries that a passing fault ended."),
+        None
+        if objective is None or seen
+        else paragraph(f"The objective, {duration(objective)}, lies beyond what is drawn here; above, it is drawn to scale."),
         _legend(bars),
         drawn,
         _steps_table(bars, runs),
@@ -107,7 +111,7 @@ def _in_parts(group: BarGroup) -> Iterator[BarGroup]:
 
 def _legend(bars: Sequence[Bar]) -> Markup:
     there = {bar.phase for bar in bars}
-    rows = [element("li", swatch(phase), PHASE_NAMES[phase]) for phase in Phase if phase in there]
+    rows = [element("li", swatch(phase), phase_name(phase)) for phase in Phase if phase in there]
     if None in there:
         rows.append(element("li", "grey: the phase is not known to this version"))
     return element("ul", rows, class_="legend", aria_label="Legend: colours of phases")
@@ -119,7 +123,7 @@ def _steps_table(bars: Sequence[Bar], runs: int) -> Markup:
         (
             bar.step.key,
             *((str(bar.number),) if runs > 1 else ()),
-            PHASE_NAMES[bar.phase] if bar.phase is not None else "not known",
+            phase_name(bar.phase) if bar.phase is not None else "not known",
             duration(bar.start),
             duration(bar.end - bar.start),
             _ended(bar),

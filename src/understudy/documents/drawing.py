@@ -1,6 +1,6 @@
 """Drawings as SVG within the page: the timeline of each resource, and recovery times held against their objectives.
 
-Sizes are in units of the drawing, which is as wide as ``WIDTH``; on paper and on a screen it is as wide as the page. Colours stand in
+Sizes are in units of the drawing, which is ``WIDTH`` wide; on paper and on a screen it is as wide as the page. Colours stand in
 the elements, so that they are there where the style sheet is not applied; the style sheet changes them in the dark.
 """
 
@@ -13,7 +13,7 @@ from datetime import timedelta
 from understudy.documents.markup import Child, Markup, element, raw_element
 from understudy.documents.palette import class_of, colour_of
 from understudy.documents.waterfall import Axis, Bar, BarGroup
-from understudy.documents.words import PHASE_NAMES, duration, words
+from understudy.documents.words import duration, phase_name, words
 from understudy.records.run import StepState
 from understudy.vocabulary.phases import Phase
 
@@ -121,7 +121,7 @@ def _row(bar: Bar, axis: Axis, top: float, runs: int) -> Iterator[Markup]:
     if bar.tried_at < bar.start:
         tried, _ = axis.span(bar.tried_at, bar.start)
         yield element("rect", class_="tried", x=_n(tried), y=_n(top + 8), width=_n(max(x - tried, 0)), height=3, fill="#b4b9c2")
-    phase = "" if bar.phase is None else f", {PHASE_NAMES[bar.phase]}"
+    phase = "" if bar.phase is None else f", {phase_name(bar.phase)}"
     failed = " failed" if bar.step.state in (StepState.FAILED, StepState.CANCELLED) else ""
     yield element(
         "rect",
@@ -160,7 +160,7 @@ def _told(group: BarGroup) -> str:
     longest = max(group.bars, key=lambda bar: bar.end - bar.start)
     return (
         f"{len(group.bars)} steps from {duration(first)} to {duration(last)}; the longest is "
-        f"{longest.step.key.partition('/')[2]} with {duration(longest.end - longest.start)}. All of it stands in the table of steps."
+        f"{longest.step.key.partition('/')[2]} with {duration(longest.end - longest.start)}. The table of steps has all."
     )
 
 

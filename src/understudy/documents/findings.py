@@ -45,23 +45,24 @@ def _used(run: RecordedRun, step: StepRecord) -> Iterator[Row]:
     if verb not in _RESTORING or step.attempts == 0:
         return
     proof = _proof(step)
-    labels = " + ".join(map(str, _listed(proof.get("labels")))) or str(proof.get("label") or proof.get("backup") or "not known")
+    named = _listed(proof.get("labels")) or _listed(proof.get("label") or proof.get("backup"))
+    labels: Child = [[" + " if number else None, _label(each)] for number, each in enumerate(named)] or "not known"
     where = run.read_from.get(step.key) or str(proof.get("repository") or "not known")
-    yield (resource, code(labels), where, words(step.state.value), _came_to(run, resource, proof))
+    yield (resource, labels, where, words(step.state.value), _came_to(run, resource, proof))
 
 
 def _came_to(run: RecordedRun, resource: str, restored: JsonObject) -> Child:
     replayed = next((_proof(step) for step in run.steps if step.key == f"{resource}/replay-wal"), {})
-    said = []
+    said: list[Child] = []
     if "entries" in restored:
         said.append(f"{restored['entries']} entries, {_size(restored.get('content_bytes'))}")
     if "snapshot_started" in restored:
-        said.append(f"as of {restored['snapshot_started']}")
+        said.append([", as of ", _moment(restored["snapshot_started"])])
     if "replayed_lsn" in replayed:
-        said.append(f"WAL replayed up to {replayed['replayed_lsn']} on timeline {replayed['timeline']}")
+        said.append(f"WAL replayed up to {replayed['replayed_lsn']} on timeline {replayed['timeline']}, ")
         last = replayed.get("last_replayed_commit")
-        said.append(f"last commit {last}" if last else "no commit behind the backup")
-    return "; ".join(said) or "nothing"
+        said.append(["last commit ", _moment(last)] if last else "no commit behind the backup")
+    return said or "nothing"
 
 
 def _taken(step: StepRecord) -> Iterator[Row]:
@@ -73,12 +74,12 @@ def _taken(step: StepRecord) -> Iterator[Row]:
         said = [str(proof["reason"])] if proof.get("reason") else []
         size = proof.get("size_bytes", proof.get("content_bytes"))
         said += [f"{_size(size)}, stored in {_size(proof.get('sealed_bytes'))}"] if size is not None else []
-        yield (resource, code(str(proof.get("label", "not known"))), "", words(step.state.value), "; ".join(said) or "nothing")
+        yield (resource, _label(proof.get("label", "not known")), "", words(step.state.value), "; ".join(said) or "nothing")
     elif verb.startswith(_COPYING):
         where = str(proof.get("repository") or verb.partition("-to-")[2])
-        yield (resource, code(str(proof.get("label", "not known"))), where, f"copied: {words(step.state.value)}", "")
+        yield (resource, _label(proof.get("label", "not known")), where, f"copied: {words(step.state.value)}", "")
     elif verb in ("write-backup-manifest", "write-snapshot-manifest"):
-        yield (resource, code(str(proof.get("label", "not known"))), str(proof.get("repository", "not known")),
+        yield (resource, _label(proof.get("label", "not known")), str(proof.get("repository", "not known")),
                f"complete: {words(step.state.value)}", f"manifest {proof.get('manifest_sha256', 'not known')}")  # fmt: skip
 
 
@@ -252,6 +253,18 @@ def _listed(value: Json) -> Sequence[Json]:
     if isinstance(value, str):
         return value.split(", ")
     return value if isinstance(value, Sequence) else (cast(Json, value),)
+
+
+def _label(text: Json) -> Markup:
+    return element("code", str(text), class_="label")
+
+
+def _moment(value: Json) -> Child:
+    """As it was recorded, where it is no time that this version reads."""
+    try:
+        return when(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return str(value)
 
 
 def _size(value: Json) -> str:

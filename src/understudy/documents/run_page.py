@@ -62,8 +62,8 @@ def _sections(reported: ReportedRun) -> tuple[Child, ...]:
         request_section(reported),
         _versions(reported),
         _chain_section(reported),
-        incident_record(reported),
         proofs_section(reported),
+        incident_record(reported),
     )
 
 
@@ -83,7 +83,7 @@ def _beginning(reported: ReportedRun, title: str) -> Child:
                 ("state", words(run.state.value)),
                 ("submitted", when(run.submitted)),
                 ("ended", when(run.ended, "not ended")),
-                ("took", duration(run.ended - run.submitted) if run.ended is not None else "not ended"),
+                ("this run took", duration(run.ended - run.submitted) if run.ended is not None else "not ended"),
                 ("asked to stop by", run.cancel_requested_by),
             ]
         ),
@@ -108,20 +108,21 @@ def _about(reported: ReportedRun) -> str:
 
 def _versions(reported: ReportedRun) -> Markup:
     run = reported.recorded.run
-    server = reported.server_version or "not known: no server came back in this run, or nobody got as far as to ask it"
+    asks = any(step.key.endswith("/verify-database") for each in reported.all_runs for step in each.steps)
+    server = reported.server_version or "not known: no server was asked in this run"
     ended_by = reported.understudy_version or ("not known" if run.ended is not None else "not ended")
-    brings_back = run.procedure in (*_OF_A_SCENARIO, "restore")
     return section(
         "Versions",
         facts(
             [
                 ("Understudy, which ended the run", ended_by),
                 ("Understudy, which made this page", reported.made_by_version),
-                ("PostgreSQL, as the restored server says", server if brings_back else None),
+                ("PostgreSQL, as the restored server says", server if asks or reported.server_version else None),
                 ("stack file, SHA-256", code(run.stack_digest)),
                 ("plan", code(run.plan_id)),
             ]
         ),
+        class_="whole",
     )
 
 
@@ -144,6 +145,7 @@ def _chain_section(reported: ReportedRun) -> Markup:
         paragraph(code(reported.verify)),
         paragraph("Elsewhere the evidence file and the signer's public key are enough; compare the key with the recovery kit:"),
         paragraph(code(_elsewhere(reported))),
+        class_="whole",
     )
 
 

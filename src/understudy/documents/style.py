@@ -19,7 +19,8 @@ a{color:var(--link)}
 code,.mono{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.875em}
 .kind{color:var(--soft);margin:0;text-transform:uppercase;letter-spacing:.06em;font-size:.78rem}
 .soft{color:var(--soft)}
-.verdict{font-size:1.1rem;font-weight:600;padding:.7rem .9rem;border-left:.35rem solid var(--soft);background:var(--tint);margin:0 0 1rem}
+.verdict{font-size:1.1rem;font-weight:600;padding:.7rem .9rem;border-left:.35rem solid var(--soft);background:var(--tint);
+margin:0 0 1rem}
 .verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}.verdict.open{border-color:var(--open)}
 .good{color:var(--good)}.bad{color:var(--bad)}.open{color:var(--open)}
 .verdict{color:var(--ink)}
@@ -28,12 +29,14 @@ b.good,b.bad,b.open{white-space:nowrap}
 table{border-collapse:collapse;width:100%;font-size:.925rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line);min-width:4.5rem}
-thead th{color:var(--soft);font-weight:600;border-bottom-width:2px}
+thead th{overflow-wrap:normal;color:var(--soft);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:600}
+td.number+td,th.number+th{padding-left:.5rem}
 td.number,th.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 dl.facts{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.25rem 1rem;margin:.4rem 0 1rem}
 dl.facts dt{color:var(--soft)}dl.facts dd{margin:0}
-ul,ol{padding-left:1.3rem;margin:.3rem 0 .8rem}
+ul,ol{padding-left:1.3rem;margin:.3rem 0 .8rem}ol{padding-left:2.2rem}
+code.label{white-space:nowrap}
 ul.proof{list-style:none;padding-left:0;font-size:.9rem;margin:.2rem 0 .6rem}
 ul.proof ul{list-style:none;padding-left:1rem;border-left:2px solid var(--line);margin:.1rem 0 .3rem}
 ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;padding:0;font-size:.875rem}
@@ -47,7 +50,8 @@ figcaption{font-weight:600;margin-bottom:.2rem}
 .drawing .grid{stroke:var(--line)}
 .drawing .upright.objective{stroke:var(--bad)}.drawing .upright.validated{stroke:var(--good)}
 .drawing .upright.target{stroke:var(--open)}
-.drawing .failed{stroke:var(--bad)}
+.drawing rect.failed{stroke:var(--bad)}
+.drawing text.took,.drawing text.label{paint-order:stroke;stroke:var(--paper);stroke-width:3px}
 .fault{border-left:.25rem solid var(--bad);padding:.1rem 0 .1rem .9rem;margin:.8rem 0}
 .fault h3{margin-top:0}
 .step{margin:1rem 0}
@@ -72,7 +76,7 @@ _PRINT = """
 @page{size:A4;margin:16mm 15mm 18mm}
 @media print{body{max-width:none;padding:0;font-size:10pt}h1{font-size:17pt}
 h2,h3,figcaption,caption{break-after:avoid}
-tr,figure,.fault,.verdict,li,dt,dd,.blanks,.legend{break-inside:avoid}
+tr,figure,.fault,.verdict,li,dt,dd,.blanks,.legend,.whole{break-inside:avoid}
 thead{display:table-header-group}
 .wide,figure{overflow:visible}
 .drawing{min-width:0}

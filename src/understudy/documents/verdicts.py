@@ -9,12 +9,14 @@ from understudy.documents.drawing import Gauge, UprightLine, gauges
 from understudy.documents.layout import facts, paragraph, section, table, verdict_mark, when
 from understudy.documents.markup import Child, Markup, element
 from understudy.documents.reported import ReportedRun
-from understudy.documents.words import PHASE_NAMES, SINCE, SOURCES, duration, words
+from understudy.documents.words import SINCE, SOURCES, duration, phase_name, words
 from understudy.judge.measured import MeasuredRecovery, MeasuredStack
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.records.run import RunState
 
 _NOT_JUDGED = element("span", "not judged", class_="soft")
+_WHAT_COUNTS = "What the scenario sets counts; a tier's and what is aimed at are told beside it, and to miss them fails nothing."
+_COUNTED_ONCE = "Every moment counts once: where steps of several phases ran at once, for the earliest of them."
 Row = Sequence[Child]
 
 
@@ -53,12 +55,15 @@ def objectives_section(reported: ReportedRun) -> Markup | None:
         return section("Objectives", paragraph("Not measured: ", reported.not_measured))
     return section(
         "Objectives",
-        table(("What", "Set by", "Objective", "Came to", "Verdict"), list(_rows(measured)), caption="Each objective and its verdict",
-              numbers=("Objective", "Came to")),
+        table(
+            ("What", "Set by", "Objective", "Came to", "Verdict"),
+            list(_rows(measured)),
+            caption="Each objective and its verdict",
+            numbers=("Objective", "Came to"),
+        ),
         gauges(list(_gauges(measured)), list(_objective_lines(measured))),
-        paragraph("What the scenario sets counts; a tier's and what is aimed at are told beside it, and to miss them fails nothing.",
-                  class_="soft"),
-    )  # fmt: skip
+        paragraph(_WHAT_COUNTS, class_="soft"),
+    )
 
 
 def phases_section(reported: ReportedRun) -> Markup | None:
@@ -67,12 +72,12 @@ def phases_section(reported: ReportedRun) -> Markup | None:
         return None
     whole = measured.measurement
     total = sum(whole.phases.values(), timedelta())
-    rows: list[Row] = [(PHASE_NAMES[phase], duration(took), _share(took, total)) for phase, took in whole.phases.items()]
+    rows: list[Row] = [(phase_name(phase), duration(took), _share(took, total)) for phase, took in whole.phases.items()]
     if whole.recovery_time is not None:
         rows.append(("recovery time", element("b", duration(whole.recovery_time)), ""))
     else:
         rows.append(("up to the last evidence; not recovered", element("b", duration(total)), ""))
-    rows += [(f"{PHASE_NAMES[phase]} (afterwards)", duration(took), "") for phase, took in whole.afterwards.items()]
+    rows += [(f"{phase_name(phase)} (afterwards)", duration(took), "") for phase, took in whole.afterwards.items()]
     return section(
         "Where the time went",
         table(("Phase", "Took", "Share"), rows, caption="Time by phase", numbers=("Took", "Share")),
@@ -105,7 +110,7 @@ def _loss(part: MeasuredRecovery) -> Markup:
         [
             ("work lost, at most", duration(point.loss) if point.loss is not None else "not known"),
             ("it is as of", when(point.at)),
-            ("known by", SOURCES[point.source]),
+            ("known", SOURCES[point.source]),
             ("objective", [duration(part.objectives.rpo), " ", verdict_mark(point.verdict)]),
         ]
     )

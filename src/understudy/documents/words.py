@@ -36,6 +36,11 @@ SINCE = {
 }
 
 
+def phase_name(phase: Phase) -> str:
+    """Also where what is restored is no database."""
+    return "restore" if phase is Phase.RESTORE else PHASE_NAMES[phase]
+
+
 def duration(value: timedelta | float | None) -> str:
     """``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``3 h 10 min``."""
     if value is None:

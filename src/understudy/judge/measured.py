@@ -74,7 +74,7 @@ class MeasuredStack:
 
 
 def measured_from_json(value: JsonObject) -> MeasuredRecovery | MeasuredStack:
-    """What ``vocabulary.json_form.to_json`` made of either, as the end of a run is chained with it.
+    """What ``vocabulary.json_form.to_json`` made of either, as the end of a run is chained with it; resources by their names.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError: another version wrote it.
@@ -118,12 +118,18 @@ def _recovery_of(value: JsonObject) -> MeasuredRecovery:
 def _measurement_of(value: Json) -> RunMeasurement:
     found = _object(value)
     return RunMeasurement(
-        phases={Phase(phase): _seconds(took) for phase, took in _object(found["phases"]).items()},
-        afterwards={Phase(phase): _seconds(took) for phase, took in _object(found["afterwards"]).items()},
+        phases=_phases_of(found["phases"]),
+        afterwards=_phases_of(found["afterwards"]),
         recovery_time=_seconds_if_any(found["recovery_time"]),
         verdict=ObjectiveVerdict(str(found["verdict"])),
         unsuccessful=tuple(StepKey(str(each)) for each in cast("Sequence[Json]", found["unsuccessful"])),
     )
+
+
+def _phases_of(value: Json) -> dict[Phase, timedelta]:
+    """In the order of recovery, which canonical JSON does not keep."""
+    found = {Phase(phase): _seconds(took) for phase, took in _object(value).items()}
+    return {phase: found[phase] for phase in Phase if phase in found}
 
 
 def _point_of(value: JsonObject) -> RecoveryPoint:
