@@ -26,7 +26,7 @@ _BRINGS_BACK = frozenset({"restore", "drill", "recovery"})
 def backups_section(reported: ReportedRun) -> Markup | None:
     """What was read, how far it led, and what was taken."""
     used = [row for each in reported.all_runs for step in each.steps for row in _used(each, step)]
-    taken = [row for each in reported.all_runs for step in each.steps for row in _taken(step)]
+    taken = [row for each in reported.all_runs for step in each.steps for row in _taken(each, step)]
     if not used and not taken:
         if reported.recorded.run.procedure not in _BRINGS_BACK:
             return None
@@ -65,7 +65,7 @@ def _came_to(run: RecordedRun, resource: str, restored: JsonObject) -> Child:
     return said or "nothing"
 
 
-def _taken(step: StepRecord) -> Iterator[Row]:
+def _taken(run: RecordedRun, step: StepRecord) -> Iterator[Row]:
     resource, _, verb = step.key.partition("/")
     if step.attempts == 0:
         return
@@ -74,7 +74,13 @@ def _taken(step: StepRecord) -> Iterator[Row]:
         said = [str(proof["reason"])] if proof.get("reason") else []
         size = proof.get("size_bytes", proof.get("content_bytes"))
         said += [f"{_size(size)}, stored in {_size(proof.get('sealed_bytes'))}"] if size is not None else []
-        yield (resource, _label(proof.get("label", "not known")), "", words(step.state.value), "; ".join(said) or "nothing")
+        yield (
+            resource,
+            _label(proof.get("label", "not known")),
+            run.read_from.get(step.key, ""),
+            words(step.state.value),
+            "; ".join(said) or "nothing",
+        )
     elif verb.startswith(_COPYING):
         where = str(proof.get("repository") or verb.partition("-to-")[2])
         yield (resource, _label(proof.get("label", "not known")), where, f"copied: {words(step.state.value)}", "")

@@ -51,11 +51,11 @@ def run_page(reported: ReportedRun) -> str:
 def _sections(reported: ReportedRun) -> tuple[Child, ...]:
     return (
         objectives_section(reported),
+        faults_section(reported),
         phases_section(reported),
         timeline_section(reported),
         loss_section(reported),
         approvals_section(reported),
-        faults_section(reported),
         backups_section(reported),
         checks_section(reported),
         whereabouts_section(reported),

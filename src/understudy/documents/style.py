@@ -77,7 +77,8 @@ _PRINT = """
 @media print{body{max-width:none;padding:0;font-size:10pt}h1{font-size:17pt}
 h2,h3,figcaption,caption{break-after:avoid}
 tr,figure,.fault,.verdict,li,dt,dd,.blanks,.legend,.whole{break-inside:avoid}
-thead{display:table-header-group}
+ul.proof li{break-inside:auto}
+thead{display:table-header-group;break-after:avoid}tbody tr:first-child{break-before:avoid}
 .wide,figure{overflow:visible}
 .drawing{min-width:0}
 .draft{break-before:page;border:0;padding:0}

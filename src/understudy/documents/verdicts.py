@@ -35,7 +35,7 @@ def _headline(reported: ReportedRun) -> tuple[str, str]:
     if state is RunState.CANCELLED:
         return "Cancelled before it was complete.", "bad"
     if state is RunState.FAILED:
-        return "Failed.", "bad"
+        return f"Failed{_what_came_back(measured)}.", "bad"
     if measured is None:
         return ("Succeeded.", "good") if not reported.not_measured else ("Succeeded; not measured.", "open")
     if measured.met:
@@ -44,6 +44,19 @@ def _headline(reported: ReportedRun) -> tuple[str, str]:
     if ObjectiveVerdict.MISSED in verdicts:
         return "Succeeded, and an objective was missed.", "bad"
     return "Succeeded; whether every objective was met is not known.", "open"
+
+
+def _what_came_back(measured: MeasuredRecovery | MeasuredStack | None) -> str:
+    """Of several resources; of one the word is enough."""
+    if not isinstance(measured, MeasuredStack):
+        return ""
+    back = [name for name, part in measured.parts.items() if part.measurement.recovery_time is not None]
+    missing = [name for name in measured.parts if name not in back]
+    said = [f"{', '.join(back)} came back"] if back else []
+    said += (
+        [f"{', '.join(missing)} did not"] if missing and back else [f"{', '.join(missing)} did not come back"] if missing else []
+    )
+    return f": {'; '.join(said)}"
 
 
 def objectives_section(reported: ReportedRun) -> Markup | None:
