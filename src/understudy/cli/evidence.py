@@ -122,7 +122,7 @@ Examples:
       beside the evidence of the run in the state directory
   understudy evidence report 20261124-031059-56e991 --to recovery.html
 
-Exit codes: 0 written, 2 the run is not known, or FILE is no .html, 5 FILE cannot be written, or something has that name.
+Exit codes: 0 written, 2 the run is not known, or FILE is no .html, is there already or cannot be written.
 """
 )
 @click.argument("run")

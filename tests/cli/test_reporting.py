@@ -1,0 +1,61 @@
+"""A page about a run, as it is asked for on the command line."""
+
+import json
+
+import pytest
+
+from tests.app.shelf import Shelf
+from tests.cli.commands import assert_refused, leading_to, understudy
+from tests.documents.read_pages import ReadPage
+from tests.room import new_path
+
+
+@pytest.fixture(scope="module")
+def drilled():
+    """A directory that was kept and drilled, and the name of that drill."""
+    directory = new_path("shelf")
+    directory.mkdir()
+    made = Shelf(directory)
+    made.fill()
+    made.back_up()
+    done = understudy(made, "drill", "storage_loss", "--json")
+    assert done.returncode == 0, done.stderr
+    made.run = json.loads(done.stdout)["run"]["run"]
+    yield made
+    made.close()
+
+
+def test_a_drill_becomes_a_page_whose_place_is_printed_last(drilled):
+    done = understudy(drilled, "evidence", "report", drilled.run)
+    assert done.returncode == 0, done.stderr
+    file = drilled.state / "evidence" / f"{drilled.run}.html"
+    assert done.stdout.splitlines()[-1] == f"written to {file}"
+    page = file.read_text()
+    found = ReadPage(page)
+    assert "Recovery drill: docs after storage loss" in found.text
+    assert "every objective was met" in found.text
+    again = understudy(drilled, "evidence", "report", drilled.run)
+    assert again.returncode == 0, "our own page is replaced"
+
+
+def test_the_command_that_verifies_it_stands_there_and_leads_to_this_stack(drilled):
+    file = drilled.directory / "drill.html"
+    done = understudy(drilled, "evidence", "report", drilled.run, "--to", file, "--json")
+    assert json.loads(done.stdout) == {"file": str(file), "run": drilled.run}
+    page = file.read_text()
+    assert f"understudy evidence verify {leading_to(drilled)}" in ReadPage(page).section(page, "Place in the chain of evidence")
+    evidence = drilled.state / "evidence" / f"{drilled.run}.json"
+    told = ReadPage(page).section(page, "Place in the chain of evidence")
+    signer = told.split("--signer ")[1].split()[0]
+    assert understudy(drilled, "evidence", "verify", evidence, "--signer", signer).returncode == 0
+    assert_refused(understudy(drilled, "evidence", "report", drilled.run, "--to", file), "file_unwritable", 2)
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_made(drilled):
+    unknown = understudy(drilled, "evidence", "report", "20200101-000000-abcdef")
+    assert_refused(unknown, "run_unknown", 2)
+    named = understudy(drilled, "evidence", "report", drilled.run, "--to", drilled.directory / "drill.odt")
+    assert (named.returncode, "ends in .html" in named.stderr) == (2, True)
+    nowhere = understudy(drilled, "evidence", "report", drilled.run, "--to", drilled.directory / "nowhere" / "drill.html")
+    assert_refused(nowhere, "file_unwritable", 2)
+    assert not (drilled.directory / "drill.odt").exists()
