@@ -13,7 +13,8 @@ from understudy.records.run import RunState, StepState
 from understudy.vocabulary.phases import Phase
 
 LEFT, WIDTH = 100.0, 400.0
-spans = st.lists(st.tuples(st.floats(0, 5000), st.floats(0.001, 5000)), min_size=1, max_size=12)
+milliseconds = st.integers(0, 5_000_000).map(lambda each: each / 1000)
+spans = st.lists(st.tuples(milliseconds, milliseconds), min_size=1, max_size=12)
 END = 1e-6
 
 
@@ -26,7 +27,7 @@ def test_every_bar_lies_within_the_frame_in_proportion_to_what_it_took(given_spa
     steps = [step(f"orders/step-{number}", start, start + took) for number, (start, took) in enumerate(given_spans)]
     [group] = groups_of(*steps)
     axis = axis_of([group], None, LEFT, WIDTH)
-    longest = max(start + took for start, took in given_spans)
+    longest = max([start + took for start, took in given_spans] + [0.001])
     units_per_second = WIDTH / (longest * 1.02)
     for bar in group.bars:
         start, took = given_spans[int(bar.step.key.rpartition("-")[2])]

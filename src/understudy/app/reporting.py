@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from understudy import __version__
+from understudy.adapters.pdf import printed
 from understudy.app.filing import evidence_directory, keep_evidence
 from understudy.app.installation import Installation
 from understudy.app.key_ring import trusted_signers
@@ -62,13 +63,13 @@ def report_run(installation: Installation, run: RunId, verify: str) -> ReportedR
 
 
 def write_report(installation: Installation, run: RunId, file: Path | None, verify: str) -> Path:
-    """The page about the run, into ``file``, whole or not at all; else beside its evidence in the state directory, where an
-    earlier page about the same run is replaced.
+    """The page about the run, into ``file``, whole or not at all: as PDF where that is how its name ends. Else beside its
+    evidence in the state directory, where an earlier page about the same run is replaced.
 
     Raises:
-        Refusal: ``run_unknown``; ``file_unwritable``: also where something else has that name.
+        Refusal: ``run_unknown``; ``file_unwritable``: also where something else has that name; ``pdf_unavailable``.
     """
-    page = run_page(report_run(installation, run, verify)).encode()
+    page = run_page(report_run(installation, run, verify))
     if file is None:
         make_private_directory(evidence_directory(installation.state))
         file = evidence_directory(installation.state) / f"{run}.html"
@@ -79,8 +80,9 @@ def write_report(installation: Installation, run: RunId, file: Path | None, veri
     if installation.records.run(run).ended is not None:
         keep_evidence(installation, run)
     require_writable(file)
+    content = printed(page) if file.suffix.lower() == ".pdf" else page.encode()
     try:
-        write_durably(file, page)
+        write_durably(file, content)
     except OSError as error:
         raise unwritable(f"{file}: {error.strerror}") from error
     return file

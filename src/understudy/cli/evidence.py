@@ -121,24 +121,27 @@ Examples:
   understudy evidence report 20261124-031059-56e991
       beside the evidence of the run in the state directory
   understudy evidence report 20261124-031059-56e991 --to recovery.html
+  understudy evidence report 20261124-031059-56e991 --to recovery.pdf
+      needs the extra: pip install 'understudy[report]'
 
-Exit codes: 0 written, 2 the run is not known, or FILE is no .html, is there already or cannot be written.
+Exit codes: 0 written, 2 the run is not known, or FILE is of another kind, is there already or
+cannot be written, 3 what makes a PDF is not installed.
 """
 )
 @click.argument("run")
-@click.option("--to", "file", type=click.Path(path_type=Path), metavar="FILE", help="The page to write, FILE.html.")
+@click.option("--to", "file", type=click.Path(path_type=Path), metavar="FILE", help="The page to write: FILE.html or FILE.pdf.")
 @stack_options
 @json_option
 def report(run: str, file: Path | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
     """Write a page about RUN to read, to print and to hand on: how it went, and what proves it.
 
-    One HTML file without anything from elsewhere. Of a real recovery it holds the draft of an incident record. For paper or
-    PDF, print it from a browser: it is laid out for A4.
+    One HTML file without anything from elsewhere, laid out for screens and for A4; or the same as PDF. Of a real recovery it ends
+    with the draft of an incident record.
     """
     from understudy.app.reporting import write_report
 
-    if file is not None and file.suffix.lower() not in (".html", ".htm"):
-        raise click.UsageError(f"--to {file}: expected a name that ends in .html (for PDF, print the page from a browser)")
+    if file is not None and file.suffix.lower() not in (".html", ".pdf"):
+        raise click.UsageError(f"--to {file}: expected a name that ends in .html or .pdf")
     installation = opened_with_runs(stack_file, state)
     installation = installation.reading(installation.past)
     written = write_report(installation, RunId(run), file, command_on("evidence", "verify"))

@@ -66,6 +66,7 @@ CODES: Mapping[str, ExitCode] = {
     "no_evidence": ExitCode.PREREQUISITE,
     "identity_missing": ExitCode.PREREQUISITE,
     "programs_missing": ExitCode.PREREQUISITE,
+    "pdf_unavailable": ExitCode.PREREQUISITE,
     "programs_wrong_major": ExitCode.PREREQUISITE,
     "repository_missing": ExitCode.PREREQUISITE,
     "recover_place_missing": ExitCode.PREREQUISITE,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from understudy.documents.layout import code, facts, paragraph, proof_list, section, table, when
+from understudy.documents.layout import code, facts, paragraph, section, table, when
 from understudy.documents.markup import Child, Markup, element
+from understudy.documents.proofs import in_one_line, in_words
 from understudy.documents.reported import RecordedRun, ReportedRun
 from understudy.documents.verdicts import Row
 from understudy.documents.words import duration, words
@@ -152,31 +153,49 @@ def checks_section(reported: ReportedRun) -> Markup | None:
     ]
     if not looked:
         return section("Checks", paragraph("No step came so far as to look at what came back."))
-    asked = [row for _, step in looked for row in _answers(step)]
-    told = [
-        element(
-            "div",
-            element("h3", step.key, element("span", f" — {words(step.state.value)}", class_="soft")),
-            paragraph(step.error.found if step.error is not None else _claim(step)),
-            proof_list({name: value for name, value in _proof(step).items() if name not in ("checks", *_OF_AN_ERROR)}),
-            class_="step",
-        )
-        for _, step in looked
+    steps = [step for _, step in looked]
+    rows = [
+        (step.key, step.error.found if step.error is not None else _claim(step), words(step.state.value), _in_short(step))
+        for step in steps
     ]
-    own = None
+    tables = [table(("Step", "Looked whether", "Ended", "Answer"), rows, caption="What was looked at")]
+    asked = [row for step in steps for row in _answers(step)]
     if asked:
-        own = table(
-            ("Check", "Question", "Answer"), asked, caption="Checks of the stack file and what the restored database answered"
+        tables.append(
+            table(("Check", "Question", "Answer"), asked, caption="Checks of the stack file, asked of what was restored")
         )
-    return section("Checks", own, told)
+    databases = [row for step in steps for row in _databases(step)]
+    if databases:
+        headings = ("Database", "Relations", "Rows", "Size", "Definitions, SHA-256")
+        caption = "Databases whose every row was read"
+        tables.append(table(headings, databases, caption=caption, numbers=("Relations", "Rows", "Size")))
+    return section("Checks", tables)
 
 
 _OF_AN_ERROR = ("code", "found", "expected")
+_SHORT = 60
 
 
 def _answers(step: StepRecord) -> Iterator[Row]:
     for check in cast("Sequence[JsonObject]", _proof(step).get("checks") or ()):
         yield (str(check.get("name") or "unnamed"), code(str(check["sql"])), str(check["answer"]))
+
+
+def _in_short(step: StepRecord) -> str:
+    """What fits into a line of what it proved; the rest stands in the appendix."""
+    proof = {name: value for name, value in _proof(step).items() if name not in _OF_AN_ERROR}
+    lines = {name: in_one_line(name, value) for name, value in proof.items()}
+    return (
+        "; ".join(f"{in_words(name)}: {said}" for name, said in lines.items() if said is not None and len(said) <= _SHORT) or "—"
+    )
+
+
+def _databases(step: StepRecord) -> Iterator[Row]:
+    found = _proof(step).get("databases")
+    for name, read in (found if isinstance(found, Mapping) else {}).items():
+        if isinstance(read, Mapping):
+            told = [str(read.get(each, "not known")) for each in ("relations", "rows")]
+            yield (name, *told, _size(read.get("relation_bytes")), code(str(read.get("definitions_sha256", "not known"))))
 
 
 def faults_section(reported: ReportedRun) -> Markup:

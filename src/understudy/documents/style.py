@@ -28,7 +28,8 @@ b.good,b.bad,b.open{white-space:nowrap}
 .wide{overflow-x:auto;margin:.4rem 0 1rem}
 table{border-collapse:collapse;width:100%;font-size:.925rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}
-th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line);min-width:4.5rem}
+th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line);min-width:6.2rem}
+th[scope=row]{min-width:8.5rem}td.number,th.number{min-width:0}td:last-child{min-width:9rem}
 thead th{overflow-wrap:normal;color:var(--soft);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:600}
 td.number+td,th.number+th{padding-left:.5rem}
@@ -73,17 +74,17 @@ _DARK = """
 .drawing .gauge{fill:#5aa7ea}.drawing .tried{fill:#6b717c}
 """
 _PRINT = """
-@page{size:A4;margin:16mm 15mm 18mm}
+@page{size:A4;margin:16mm 15mm 18mm;@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif;color:#555c68}}
 @media print{body{max-width:none;padding:0;font-size:10pt}h1{font-size:17pt}
 h2,h3,figcaption,caption{break-after:avoid}
-tr,figure,.fault,.verdict,li,dt,dd,.blanks,.legend,.whole{break-inside:avoid}
+tr,figure,.fault,.verdict,li,dt,dd,.blanks,.legend,.whole,.facts{break-inside:avoid}
 ul.proof li{break-inside:auto}
 thead{display:table-header-group;break-after:avoid}tbody tr:first-child{break-before:avoid}
 .wide,figure{overflow:visible}
 .drawing{min-width:0}
 .draft{break-before:page;border:0;padding:0}
 .appendix{break-before:page}
-table{font-size:9pt}th,td{min-width:0}
+table{font-size:9pt}th,td{min-width:21mm}th[scope=row]{min-width:30mm}td.number,th.number{min-width:0}td:last-child{min-width:24mm}
 a{color:inherit;text-decoration:none}
 .verdict,.stamp{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
