@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.app.shelf import Shelf
+from tests.app.shelf import Shelf, flip
 from tests.cli.commands import assert_refused, leading_to, understudy
 from tests.documents.read_pages import ReadPage
 from tests.room import new_path
@@ -49,6 +49,19 @@ def test_the_command_that_verifies_it_stands_there_and_leads_to_this_stack(drill
     signer = told.split("--signer ")[1].split()[0]
     assert understudy(drilled, "evidence", "verify", evidence, "--signer", signer).returncode == 0
     assert_refused(understudy(drilled, "evidence", "report", drilled.run, "--to", file), "file_unwritable", 2)
+
+
+def test_what_a_hint_says_to_type_leads_to_this_stack(drilled):
+    for repository in ("near", "far"):
+        for part in (drilled.directory / repository / "files" / "docs" / "parts").iterdir():
+            flip(part)
+    failed = understudy(drilled, "drill", "storage_loss", "--json")
+    assert failed.returncode == 1
+    page = drilled.directory / "failed.html"
+    assert understudy(drilled, "evidence", "report", json.loads(failed.stdout)["run"]["run"], "--to", page).returncode == 0
+    told = ReadPage(page.read_text()).section(page.read_text(), "Faults")
+    assert "part_corrupt" in told
+    assert f"understudy backup docs --full {leading_to(drilled)}" in told
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_made(drilled):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ from understudy.records.chained_form import RUN_ENDED
 from understudy.records.export import export_run, unproven, verify_export
 from understudy.records.private_files import make_private_directory
 from understudy.records.receipts import write_durably
+from understudy.records.run import RecordedError
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import JsonObject
@@ -32,7 +33,11 @@ _OURS = f'<meta name="generator" content="{GENERATOR}"><meta name="run" content=
 _LOOKED_AT_BYTES = 4096
 
 
-def report_run(installation: Installation, run: RunId, verify: str) -> ReportedRun:
+Lead = Callable[[str], str]
+"""A hint, with the commands that it names leading to this stack."""
+
+
+def report_run(installation: Installation, run: RunId, verify: str, lead: Lead = str) -> ReportedRun:
     """What a page about the run says. ``verify``: the command that verifies its evidence.
 
     Raises:
@@ -47,9 +52,9 @@ def report_run(installation: Installation, run: RunId, verify: str) -> ReportedR
     version, server = told.get("understudy_version"), told.get("server_version")
     return ReportedRun(
         stack=installation.stack.stack,
-        recorded=_recorded(installation, view),
-        before=tuple(_recorded(installation, each) for each in _before(view)),
-        not_followed=request.error if request is not None and last else None,
+        recorded=_recorded(installation, view, lead),
+        before=tuple(_recorded(installation, each, lead) for each in _before(view)),
+        not_followed=_led(request.error, lead) if request is not None and last else None,
         measured=measured,
         not_measured=why,
         understudy_version=None if version is None else str(version),
@@ -62,14 +67,14 @@ def report_run(installation: Installation, run: RunId, verify: str) -> ReportedR
     )
 
 
-def write_report(installation: Installation, run: RunId, file: Path | None, verify: str) -> Path:
+def write_report(installation: Installation, run: RunId, file: Path | None, verify: str, lead: Lead = str) -> Path:
     """The page about the run, into ``file``, whole or not at all: as PDF where that is how its name ends. Else beside its
     evidence in the state directory, where an earlier page about the same run is replaced.
 
     Raises:
         Refusal: ``run_unknown``; ``file_unwritable``: also where something else has that name; ``pdf_unavailable``.
     """
-    page = run_page(report_run(installation, run, verify))
+    page = run_page(report_run(installation, run, verify, lead))
     if file is None:
         make_private_directory(evidence_directory(installation.state))
         file = evidence_directory(installation.state) / f"{run}.html"
@@ -131,14 +136,23 @@ def _before(view: RunView) -> list[RunView]:
     return found
 
 
-def _recorded(installation: Installation, view: RunView) -> RecordedRun:
+def _led(error: RecordedError | None, lead: Lead) -> RecordedError | None:
+    return None if error is None else replace(error, hint=lead(error.hint))
+
+
+def _recorded(installation: Installation, view: RunView, lead: Lead) -> RecordedRun:
     try:
         steps = [each.step for each in plan_of(installation, view).steps]
     except UnderstudyError:  # another version planned it: what its steps left behind is there all the same
         steps = []
     phases = {step.key: step.PHASE for step in steps}
     sources = {step.key: str(getattr(step, "repository", "")) for step in steps}
-    return RecordedRun(view.run, view.steps, phases, {key: name for key, name in sources.items() if name})
+    return RecordedRun(
+        run=replace(view.run, error=_led(view.run.error, lead)),
+        steps=tuple(replace(step, error=_led(step.error, lead)) for step in view.steps),
+        phases=phases,
+        read_from={key: name for key, name in sources.items() if name},
+    )
 
 
 def _chain_place(installation: Installation, exported: JsonObject) -> ChainPlace:

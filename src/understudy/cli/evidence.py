@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import command_on, json_option, looked_at, opened, opened_with_runs, stack_options
+from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened, opened_with_runs, stack_options
 from understudy.cli.printing import print_json, say, words
 from understudy.vocabulary.identifiers import RunId
 
@@ -144,7 +144,7 @@ def report(run: str, file: Path | None, stack_file: Path, state: Path | None, as
         raise click.UsageError(f"--to {file}: expected a name that ends in .html or .pdf")
     installation = opened_with_runs(stack_file, state)
     installation = installation.reading(installation.past)
-    written = write_report(installation, RunId(run), file, command_on("evidence", "verify"))
+    written = write_report(installation, RunId(run), file, command_on("evidence", "verify"), on_this_stack)
     if as_json:
         print_json({"file": written, "run": run})
         return
