@@ -1,13 +1,17 @@
 """A page about a run, as it is asked for on the command line."""
 
 import json
+import sys
 
 import pytest
+from click.testing import CliRunner
 
 from tests.app.shelf import Shelf, flip
 from tests.cli.commands import assert_refused, leading_to, understudy
 from tests.documents.read_pages import ReadPage
 from tests.room import new_path
+from understudy.cli.exit_codes import ExitCode
+from understudy.cli.main import cli
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,21 @@ def test_the_command_that_verifies_it_stands_there_and_leads_to_this_stack(drill
     signer = told.split("--signer ")[1].split()[0]
     assert understudy(drilled, "evidence", "verify", evidence, "--signer", signer).returncode == 0
     assert_refused(understudy(drilled, "evidence", "report", drilled.run, "--to", file), "file_unwritable", 2)
+
+
+def test_a_name_that_ends_in_pdf_is_printed(drilled):
+    done = understudy(drilled, "evidence", "report", drilled.run, "--to", drilled.directory / "drill.pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (drilled.directory / "drill.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_where_nothing_prints_a_pdf_it_is_refused_as_a_missing_prerequisite_and_no_file_is_left(drilled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    file = drilled.directory / "unprinted.pdf"
+    where = ["--stack", str(drilled.stack_file), "--state", str(drilled.state)]
+    done = CliRunner().invoke(cli, ["evidence", "report", drilled.run, "--to", str(file), *where])
+    assert (done.exception.code, ExitCode.of(done.exception)) == ("pdf_unavailable", ExitCode.PREREQUISITE)
+    assert not file.exists()
 
 
 def test_what_a_hint_says_to_type_leads_to_this_stack(drilled):

@@ -115,6 +115,14 @@ def test_a_recovery_time_and_its_objective_are_on_one_scale():
     assert texts(svg, "took") == ["30.0 s", "15.0 s", "not recovered"]
 
 
+def test_a_line_that_would_leave_the_objective_no_room_lies_beyond_the_drawing():
+    lines = [UprightLine(seconds(60), "objective", "objective"), UprightLine(seconds(14400), "tier standard", "target")]
+    svg = ElementTree.fromstring(gauges([Gauge("recovery time", seconds(30))], lines).html)  # noqa: S314
+    [line] = [each for each in svg.iter("line") if "upright" in each.get("class")]
+    assert number(line, "x1") > LEFT + FRAME / 2
+    assert texts(svg, "target") == ["tier standard 4 h 00 min: beyond this drawing →"]
+
+
 def test_a_name_that_holds_markup_draws_no_element():
     svg, _ = drawn([step("orders/<script>x</script>", 0, 1)])
     assert list(svg.iter("script")) == []

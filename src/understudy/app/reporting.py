@@ -76,8 +76,8 @@ def write_report(installation: Installation, run: RunId, file: Path | None, veri
     """
     page = run_page(report_run(installation, run, verify, lead))
     if file is None:
-        make_private_directory(evidence_directory(installation.state))
         file = evidence_directory(installation.state) / f"{run}.html"
+        _make_private(file.parent)
         if not _is_page_about(file, run):
             require_free(file)
     else:
@@ -91,6 +91,13 @@ def write_report(installation: Installation, run: RunId, file: Path | None, veri
     except OSError as error:
         raise unwritable(f"{file}: {error.strerror}") from error
     return file
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        make_private_directory(directory)
+    except OSError as error:
+        raise unwritable(f"{directory}: {error.strerror}") from error
 
 
 def _is_page_about(file: Path, run: RunId) -> bool:

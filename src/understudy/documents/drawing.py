@@ -26,6 +26,9 @@ _BAR = 11.0
 _HEAD = 20.0
 _LINE = 13.0
 _LONGEST_NAME = 30
+_LEAST = timedelta(milliseconds=1)
+_ROOM_BESIDE = 2.0
+"""How many times longer than the times and the objective the scale of gauges may become for what is told beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,14 @@ def timeline(group: BarGroup, axis: Axis, lines: Sequence[UprightLine], runs: in
 
 
 def gauges(rows: Sequence[Gauge], lines: Sequence[UprightLine]) -> Markup:
-    """Bars of recovery times on one scale, on which the objectives are lines."""
-    ends = [row.took.total_seconds() for row in rows if row.took is not None] + [line.at.total_seconds() for line in lines]
-    axis = Axis(max([*ends, 0.001]) * 1.05, LEFT, FRAME)
+    """Bars of recovery times on one scale, on which the objectives are lines.
+
+    The scale holds every time and the objective; another line lies beyond the drawing where it would leave them too little room.
+    """
+    ends = [row.took for row in rows if row.took is not None] + [line.at for line in lines if line.kind == "objective"]
+    needed = max(each.total_seconds() for each in [*ends, _LEAST])
+    beside = [line.at.total_seconds() for line in lines if line.at.total_seconds() <= needed * _ROOM_BESIDE]
+    axis = Axis(max([needed, *beside]) * 1.05, LEFT, FRAME)
     head = _HEAD + _LINE * len(lines)
     height = head + ROW * len(rows) + 4
     told = "; ".join(f"{row.name}: {_taken(row)}" for row in rows)
