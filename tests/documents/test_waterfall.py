@@ -1,5 +1,6 @@
 """Where bars lie, held against what the steps say."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -73,6 +74,12 @@ def test_a_step_that_a_passing_fault_held_up_shows_since_when_it_was_tried():
     [group] = groups_of(step("orders/restore-base-backup", 5, 8, tried=2))
     [bar] = group.bars
     assert (bar.tried_at, bar.start, bar.end) == (seconds(2), seconds(5), seconds(8))
+
+
+def test_what_passes_before_the_only_try_is_no_try():
+    """A step is written down as begun a moment before it begins to work."""
+    [group] = groups_of(replace(step("orders/restore-base-backup", 5, 8), started=BEGAN + seconds(4.9)))
+    assert group.bars[0].tried_at == group.bars[0].start == seconds(5)
 
 
 def test_a_step_under_way_ends_where_the_page_was_made():

@@ -16,6 +16,7 @@ from understudy.vocabulary.phases import Phase
 
 ROWS_AT_MOST = 40
 """Of one drawing, so that it fits on a page of paper."""
+_ON_TRIES = " A thin line before a bar is the time of earlier tries, which ended with a passing fault or with their process."
 _OF_AN_ERROR = ("code", "found", "expected")
 
 
@@ -50,7 +51,7 @@ def timeline_section(reported: ReportedRun) -> Markup:
     ]
     return section(
         "Timeline",
-        paragraph(f"Times count from {began}. A thin line before a bar is the time of tries that a passing fault ended."),
+        paragraph(f"Times count from {began}.{_ON_TRIES if any(bar.tried_at < bar.start for bar in bars) else ''}"),
         None
         if objective is None or seen
         else paragraph(f"The objective, {duration(objective)}, lies beyond what is drawn here; above, it is drawn to scale."),

@@ -24,7 +24,7 @@ margin:0 0 1rem}
 .verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}.verdict.open{border-color:var(--open)}
 .good{color:var(--good)}.bad{color:var(--bad)}.open{color:var(--open)}
 .verdict{color:var(--ink)}
-b.good,b.bad,b.open{white-space:nowrap}
+td b.good,td b.bad,td b.open{white-space:nowrap}
 .wide{overflow-x:auto;margin:.4rem 0 1rem}
 table{border-collapse:collapse;width:100%;font-size:.925rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0}

@@ -107,7 +107,7 @@ def _bar(step: StepRecord, number: int, phases: Mapping[StepKey, Phase], began: 
         step=step,
         number=number,
         phase=phases.get(step.key),
-        tried_at=min(step.started, start) - began,
+        tried_at=(min(step.started, start) if step.attempts > 1 else start) - began,
         start=start - began,
         end=max(end, start) - began,
         open_end=not step.state.is_final,

@@ -36,9 +36,12 @@ SINCE = {
 }
 
 
+_IN_ANY_RUN = {Phase.RESTORE: "restore", Phase.PROTECT: "protect"}
+
+
 def phase_name(phase: Phase) -> str:
-    """Also where what is restored is no database."""
-    return "restore" if phase is Phase.RESTORE else PHASE_NAMES[phase]
+    """Also where what is restored is no database, and where what protects follows no recovery."""
+    return _IN_ANY_RUN.get(phase, PHASE_NAMES[phase])
 
 
 def duration(value: timedelta | float | None) -> str:
