@@ -1,6 +1,8 @@
 """A page about a run, as it is asked for on the command line."""
 
 import json
+import re
+import shlex
 import sys
 
 import pytest
@@ -10,6 +12,7 @@ from tests.app.shelf import Shelf, flip
 from tests.cli.commands import assert_refused, leading_to, understudy
 from tests.documents.read_pages import ReadPage
 from tests.room import new_path
+from tests.tidy.sources import ROOT
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.main import cli
 
@@ -91,3 +94,14 @@ def test_what_cannot_be_written_is_said_before_anything_is_made(drilled):
     nowhere = understudy(drilled, "evidence", "report", drilled.run, "--to", drilled.directory / "nowhere" / "drill.html")
     assert_refused(nowhere, "file_unwritable", 2)
     assert not (drilled.directory / "drill.odt").exists()
+
+
+def test_what_the_readme_says_of_pages_can_be_typed_as_it_stands(drilled):
+    section = (ROOT / "README.md").read_text().split("## A page about a run")[1].split("\n## ")[0]
+    (lines,) = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
+    for line in lines.splitlines():
+        program, *words = shlex.split(line.partition("  #")[0])
+        assert program == "understudy"
+        done = understudy(drilled, *(drilled.run if re.fullmatch(r"\d{8}-\d{6}-\w+", word) else word for word in words))
+        assert done.returncode == 0, done.stderr
+    assert (drilled.directory / "recovery.pdf").exists()
