@@ -9,16 +9,20 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+_LIBRARIES = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
     name: str
     programs: tuple[str, ...]
+    """By their names, or files by their paths."""
     left_out: str
     """The tests that do without it."""
 
@@ -35,6 +39,9 @@ NEEDED = (
     Package("skopeo", ("skopeo",), "the test of the recipe for container images"),
     Package("iproute2", ("ip",), "the tests that pull out a server's network cable"),
     Package("util-linux", ("nsenter", "setpriv"), "the tests that pull out a server's network cable"),
+    Package("libpango-1.0-0", (f"{_LIBRARIES}/libpango-1.0.so.0",), "the tests that print a page as PDF"),
+    Package("libpangoft2-1.0-0", (f"{_LIBRARIES}/libpangoft2-1.0.so.0",), "the tests that print a page as PDF"),
+    Package("libharfbuzz-subset0", (f"{_LIBRARIES}/libharfbuzz-subset.so.0",), "the tests that print a page as PDF"),
     Package("mount", ("mount", "umount"), "the tests that fill a disk, or take one away"),
 )
 

@@ -1,6 +1,7 @@
 """Evidence as people handle it: kept, copied, exported, verified; each way to forge it noticed."""
 
 import json
+import re
 import shutil
 import sqlite3
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.app.desk import Desk, KeptDesk
 from tests.app.recovered import edited, findings_of_edited, verify_here
+from tests.documents.read_pages import ReadPage
 from tests.restore_matrix.estate import SilentWatcher, expect_success
 from tests.servers import programs
 from tests.servers.postgres import PostgresServer
@@ -17,7 +19,10 @@ from understudy.app.filing import file_evidence
 from understudy.app.installation import Installation
 from understudy.app.measuring import measure
 from understudy.app.proving import export_evidence, verify_evidence
+from understudy.app.reporting import report_run
 from understudy.app.run_report import report_of
+from understudy.documents.run_page import run_page
+from understudy.documents.words import duration
 from understudy.records.verification import ChainFault
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import read_sealed, store_sealed
@@ -345,6 +350,19 @@ def test_the_evidence_of_a_recovery_says_what_was_measured_checked_by_which_vers
     [agreed] = told["approved"]
     assert (agreed["step"], agreed["by"]) == ("orders/fence-old-server", "anna")
     assert "Recover orders there" in agreed["asked"] and agreed["at"]
+
+
+def test_the_page_about_a_recovered_database_says_the_same_and_holds_no_secret(recovered):
+    page = run_page(report_run(recovered.installation, recovered.run, "understudy evidence verify"))
+    found, measured = ReadPage(page), measure(recovered.installation, recovered.view)
+    took = duration(measured.measurement.recovery_time)
+    assert f"recovery time the scenario 1 h 00 min {took} ✓ met" in found.section(page, "Objectives")
+    assert "select count(*) from words 1" in found.section(page, "Checks")
+    assert f"PostgreSQL, as the restored server says {recovered.server_version}" in found.section(page, "Versions")
+    assert re.search(r"orders 20\d{6}-\d{6}F near succeeded WAL replayed up to", found.section(page, "Backups that were used"))
+    assert "agreed by anna" in found.section(page, "Approval") and "Draft" in found.section(page, "Incident record")
+    secrets = [recovered.desk.identity.reveal(), (recovered.desk.state / "signing.key").read_text().strip()]
+    assert not [secret for secret in secrets if secret in page]
 
 
 @pytest.mark.parametrize("name", ["measured", "met", "checked", "understudy_version", "server_version", "approved"])

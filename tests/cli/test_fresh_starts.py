@@ -39,6 +39,7 @@ COMMANDS = [
     ("resume", ExitCode.USAGE, NO_RUN),
     ("evidence verify", ExitCode.PREREQUISITE),
     ("evidence export", ExitCode.DONE, "--to", "all.json"),
+    ("evidence report", ExitCode.USAGE, NO_RUN),
 ]
 ELSEWHERE = {"serve": "below", "demo": "tests/demo"}
 

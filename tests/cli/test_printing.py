@@ -11,7 +11,7 @@ from understudy.cli.backing_up import print_faults
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.looking import _GAPS
 from understudy.cli.printing import duration, folded, table_lines
-from understudy.cli.proofs import proof_lines
+from understudy.documents.proofs import proof_lines
 from understudy.judge.exposure import ExposureGap
 from understudy.repository.backup_checks import ObjectFault
 from understudy.vocabulary.errors import Cancelled, GiveUp, Refusal

@@ -15,10 +15,11 @@ from xml.etree import ElementTree as Xml
 
 from understudy import __version__
 from understudy.app.installation import Installation
-from understudy.app.measuring import MeasuredRecovery, MeasuredStack, measure
+from understudy.app.measuring import measure
 from understudy.app.proving import require_writable, unwritable
 from understudy.app.run_report import server_version
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
+from understudy.judge.measured import MeasuredRecovery, MeasuredStack
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.records.receipts import write_durably

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from understudy.app.installation import Installation
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
+from understudy.judge.measured import MeasuredRecovery, MeasuredStack, Objectives
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point, judge_snapshot_point
-from understudy.judge.run_measurement import MeasuredStep, ObjectiveVerdict, RunMeasurement, measure_run
+from understudy.judge.run_measurement import MeasuredStep, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
 from understudy.plan.stack_recovery import planned_disruption
 from understudy.records.run import RunState, StepRecord, StepState
@@ -25,64 +26,6 @@ from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import Json
 from understudy.vocabulary.phases import Phase
 from understudy.vocabulary.recovery_target import TargetKind
-
-
-@dataclass(frozen=True, slots=True)
-class Objectives:
-    rto: timedelta
-    rpo: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredRecovery:
-    """The scenario's objectives govern; the tier's are reported beside them."""
-
-    resource: ResourceName
-    disruption: Disruption
-    measurement: RunMeasurement
-    recovery_point: RecoveryPoint | None
-    """None for a target in the past: what came after it was left out on purpose."""
-    objectives: Objectives
-    target: timedelta | None
-    """The recovery time that the scenario aims at, within its objective; to miss it fails nothing."""
-    target_verdict: ObjectiveVerdict
-    tier: str
-    tier_objectives: Objectives
-    tier_verdict: ObjectiveVerdict
-    beats: bool
-    """Whether the stack file declares a heartbeat."""
-    unprotected: tuple[str, ...]
-    """Further repositories that hold no backup of the recovered server, because they were away when it was copied."""
-
-    @property
-    def met(self) -> bool:
-        """Every objective is known to be met. What is unknown is not called missed, but it is not met either."""
-        verdicts = [self.measurement.verdict, *([self.recovery_point.verdict] if self.recovery_point else [])]
-        return all(verdict is ObjectiveVerdict.MET for verdict in verdicts)
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredStack:
-    """Several resources that were recovered together, each by itself and all of them as one."""
-
-    scenario: str
-    disruption: Disruption
-    priorities: Mapping[str, str]
-    """Of each resource, as urgent as it was taken to be; in the order of their turns."""
-    parts: Mapping[str, MeasuredRecovery]
-    """By resource, in the order of their turns."""
-    measurement: RunMeasurement
-    """Of the whole: until the last of them was validated."""
-    recovery_times: Mapping[str, timedelta | None]
-    """By priority: until the last of that priority was validated; None while one of them is not."""
-    objectives: Objectives
-    target: timedelta | None
-    target_verdict: ObjectiveVerdict
-
-    @property
-    def met(self) -> bool:
-        """Every objective is known to be met, of the whole and of each part."""
-        return self.measurement.verdict is ObjectiveVerdict.MET and all(part.met for part in self.parts.values())
 
 
 def measure(installation: Installation, view: RunView) -> MeasuredRecovery | MeasuredStack:

@@ -15,7 +15,7 @@ from understudy.vocabulary.identifiers import RunId
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.json_form import to_json
 
-_MEASURED = frozenset({Procedure.DRILL, Procedure.RECOVERY})
+MEASURED = frozenset({Procedure.DRILL, Procedure.RECOVERY})
 
 
 def report_of(installation: Installation, run: RunId, state: RunState) -> JsonObject:
@@ -28,7 +28,7 @@ def report_of(installation: Installation, run: RunId, state: RunState) -> JsonOb
     measured, met, checked, why = None, None, None, ""
     try:
         checked = _checked(view, plan_of(installation, view))
-        if view.run.procedure in _MEASURED:
+        if view.run.procedure in MEASURED:
             judged = measure(installation, view)
             measured, met = to_json(judged), judged.met
     except UnderstudyError as error:  # another version planned it, or the stack file names its resource no more

@@ -1,4 +1,4 @@
-"""``evidence verify`` and ``evidence export``."""
+"""``evidence verify``, ``evidence export`` and ``evidence report``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.options import json_option, looked_at, opened, stack_options
+from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened, opened_with_runs, stack_options
 from understudy.cli.printing import print_json, say, words
 from understudy.vocabulary.identifiers import RunId
 
@@ -23,7 +23,7 @@ _NAMED = 3
 
 @click.group()
 def evidence() -> None:
-    """Verify or export the chain of evidence: what every step of every run saw, signed."""
+    """Verify, export or print the chain of evidence: what every step of every run saw, signed."""
 
 
 @evidence.command(
@@ -113,3 +113,39 @@ def export(run: str | None, file: Path, stack_file: Path, state: Path | None, as
         print_json({"file": file, "run": run, "links": len(cast("Sequence[Json]", exported["links"]))})
         return
     click.echo(f"written to {file}")
+
+
+@evidence.command(
+    epilog="""\b
+Examples:
+  understudy evidence report 20261124-031059-56e991
+      beside the evidence of the run in the state directory
+  understudy evidence report 20261124-031059-56e991 --to recovery.html
+  understudy evidence report 20261124-031059-56e991 --to recovery.pdf
+      needs the extra: pip install 'understudy[report]'
+
+Exit codes: 0 written, 2 the run is not known, or FILE is of another kind, is there already or
+cannot be written, 3 what makes a PDF is not installed.
+"""
+)
+@click.argument("run")
+@click.option("--to", "file", type=click.Path(path_type=Path), metavar="FILE", help="The page to write: FILE.html or FILE.pdf.")
+@stack_options
+@json_option
+def report(run: str, file: Path | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Write a page about RUN to read, to print and to hand on: how it went, and what proves it.
+
+    One HTML file without anything from elsewhere, laid out for screens and for A4; or the same as PDF. Of a real recovery it ends
+    with the draft of an incident record.
+    """
+    from understudy.app.reporting import write_report
+
+    if file is not None and file.suffix.lower() not in (".html", ".pdf"):
+        raise click.UsageError(f"--to {file}: expected a name that ends in .html or .pdf")
+    installation = opened_with_runs(stack_file, state)
+    installation = installation.reading(installation.past)
+    written = write_report(installation, RunId(run), file, command_on("evidence", "verify"), on_this_stack)
+    if as_json:
+        print_json({"file": written, "run": run})
+        return
+    click.echo(f"written to {written}")

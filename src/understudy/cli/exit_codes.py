@@ -70,6 +70,7 @@ CODES: Mapping[str, ExitCode] = {
     "no_evidence": ExitCode.PREREQUISITE,
     "identity_missing": ExitCode.PREREQUISITE,
     "programs_missing": ExitCode.PREREQUISITE,
+    "pdf_unavailable": ExitCode.PREREQUISITE,
     "programs_wrong_major": ExitCode.PREREQUISITE,
     "repository_missing": ExitCode.PREREQUISITE,
     "stack_file_not_kept": ExitCode.PREREQUISITE,

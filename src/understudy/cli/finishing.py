@@ -39,13 +39,14 @@ def finish_measured(
     ``reported``: whether what else was to be written has been.
     """
     from understudy.app.filing import keep_evidence
-    from understudy.app.measuring import MeasuredStack, measure
+    from understudy.app.measuring import measure
     from understudy.app.proving import export_evidence
     from understudy.cli.brought_back import print_brought_back
     from understudy.cli.measured import measured_json, print_measured
     from understudy.cli.measured_stack import print_measured_stack
     from understudy.cli.printing import print_error, print_json, say
     from understudy.cli.running import print_nothing_follows, print_run
+    from understudy.judge.measured import MeasuredStack
     from understudy.plan.plan import Procedure
     from understudy.vocabulary.errors import GiveUp
 

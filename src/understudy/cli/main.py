@@ -30,7 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("understudy.cli.running:approve", "Agree to a step that waits for a person."),
     "cancel": ("understudy.cli.running:cancel", "Ask a run to stop; it cleans up after itself."),
     "resume": ("understudy.cli.running:resume", "Go on with a run that was interrupted."),
-    "evidence": ("understudy.cli.evidence:evidence", "Verify or export the chain of evidence."),
+    "evidence": ("understudy.cli.evidence:evidence", "Verify or export the chain of evidence; print a run as a page."),
     "demo": ("understudy.demo.command:demo", "A real little stack, destroyed and recovered before your eyes."),
 }
 

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import click
 
-from understudy.app.measuring import MeasuredRecovery, MeasuredStack
 from understudy.app.run_view import RunView
 from understudy.cli.options import command_on
 from understudy.cli.printing import duration, moment, say
-from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
+from understudy.documents.words import PHASE_NAMES, SINCE, SOURCES
+from understudy.judge.measured import MeasuredRecovery, MeasuredStack
+from understudy.judge.recovery_point import RecoveryPoint
 from understudy.judge.run_measurement import ObjectiveVerdict
-from understudy.vocabulary.disruption import Disruption, KnownBy
+from understudy.vocabulary.disruption import Disruption
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.json_form import to_json
 from understudy.vocabulary.phases import Phase
 
-PHASE_NAMES = {
-    Phase.DETECT: "until the first step",
-    Phase.FENCE: "fence the old server",
-    Phase.SHIP: "ship the last WAL",
-    Phase.PROVISION: "provision",
-    Phase.RESTORE: "restore base backup",
-    Phase.REPLAY: "replay WAL",
-    Phase.PROMOTE: "promote",
-    Phase.VERIFY: "verify",
-    Phase.CUT_OVER: "open, write and read back",
-    Phase.WAITING: "between steps",
-    Phase.PROTECT: "protect again",
-    Phase.CLEAN_UP: "clean up",
-}
 NAME_COLUMNS = max(len(name) for name in (*PHASE_NAMES.values(), f"{PHASE_NAMES[Phase.PROTECT]} (afterwards)"))
 VERDICT_COLUMN = 2 + NAME_COLUMNS + 1 + 12 + 3
 _VERDICTS = {
@@ -36,18 +23,6 @@ _VERDICTS = {
     ObjectiveVerdict.MISSED: ("MISSED", "red"),
     ObjectiveVerdict.UNKNOWN: ("unknown", "yellow"),
     ObjectiveVerdict.NONE_SET: ("no objective", None),
-}
-SOURCES = {
-    RecoveryPointSource.HEARTBEAT: "by heartbeat",
-    RecoveryPointSource.LAST_REPLAYED_COMMIT: "by the last replayed commit",
-    RecoveryPointSource.BACKUP: "by the backup: no commit followed it",
-    RecoveryPointSource.SNAPSHOT: "by when the snapshot was begun",
-    RecoveryPointSource.NONE: "nothing to tell it by",
-}
-_SINCE = {
-    KnownBy.PERSON: "as --since says",
-    KnownBy.WATCH: "when serve last saw the server answer",
-    KnownBy.COMMAND: "when the command was begun",
 }
 _NOT_KNOWN = "Whether work was lost is not known: nothing was written shortly before, or it did not come back."
 _NOTHING_TOLD = "Whether work was lost is not known: it did not come so far that anything told."
@@ -92,7 +67,7 @@ def print_unprotected(measured: MeasuredRecovery) -> None:
 
 
 def since(disruption: Disruption) -> str:
-    text = f"since {moment(disruption.at)}, {_SINCE[disruption.known_by]}"
+    text = f"since {moment(disruption.at)}, {SINCE[disruption.known_by]}"
     if disruption.latest == disruption.at:
         return text
     return f"{text}; work may have been committed until {moment(disruption.latest)}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from understudy.app.measuring import MeasuredRecovery, MeasuredStack
-from understudy.cli.measured import NAME_COLUMNS, PHASE_NAMES, SOURCES, VERDICT_COLUMN, print_unprotected, since, verdict
+from understudy.cli.measured import NAME_COLUMNS, VERDICT_COLUMN, print_unprotected, since, verdict
 from understudy.cli.printing import duration, moment, say, table
+from understudy.documents.words import PHASE_NAMES, SOURCES
+from understudy.judge.measured import MeasuredRecovery, MeasuredStack
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.vocabulary.phases import Phase
 

@@ -1,4 +1,4 @@
-"""Values into text that people read. The only place where durations become words."""
+"""Values into text that people read in a terminal."""
 
 from __future__ import annotations
 
@@ -9,35 +9,18 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TextIO
 
 import click
 
 from understudy.cli.options import on_this_stack
+from understudy.documents.words import duration as duration
+from understudy.documents.words import moment as moment
+from understudy.documents.words import words as words
 from understudy.records.run import RecordedError, RunState
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.json_form import to_json
-
-
-def duration(value: timedelta | float | None) -> str:
-    """``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``3 h 10 min``."""
-    if value is None:
-        return "unknown"
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds < 9.995:
-        return f"{seconds:.2f} s"
-    if seconds < 99.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
-def moment(value: datetime | None) -> str:
-    return value.isoformat(timespec="seconds") if value else "never"
 
 
 def explained(error: RecordedError, indent: str) -> list[str]:
@@ -50,11 +33,6 @@ def explained(error: RecordedError, indent: str) -> list[str]:
 def waiting_since(held_up_since: datetime | None, again_at: datetime | None) -> str:
     """Since when something has waited, and until when it will before the next try."""
     return f"since {moment(held_up_since)}, {f'next try {moment(again_at)}' if again_at else 'trying again now'}"
-
-
-def words(code: str) -> str:
-    """A stable code, such as ``awaiting_approval``, as people say it."""
-    return code.replace("_", " ")
 
 
 def state_told(state: RunState) -> str:

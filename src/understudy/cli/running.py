@@ -23,7 +23,7 @@ from understudy.cli.printing import (
     width_of,
     words,
 )
-from understudy.cli.proofs import proof_lines
+from understudy.documents.proofs import proof_lines
 from understudy.vocabulary.identifiers import Person, RunId
 
 if TYPE_CHECKING:

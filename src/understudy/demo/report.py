@@ -11,9 +11,9 @@ from typing import cast
 
 import click
 
-from understudy.cli.measured import PHASE_NAMES
 from understudy.cli.printing import duration
 from understudy.demo.story import Played
+from understudy.documents.words import PHASE_NAMES
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from understudy.cli.printing import duration
+from understudy.documents.words import duration
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.sizes import readable_size
 
@@ -37,11 +37,11 @@ def proof_lines(proof: JsonObject, indent: int) -> Iterator[str]:
 
 
 def _named(name: str, value: Json, indent: str) -> Iterator[str]:
-    yield from _titled(_in_words(name), name, value, indent)
+    yield from _titled(in_words(name), name, value, indent)
 
 
 def _titled(title: str, name: str, value: Json, indent: str) -> Iterator[str]:
-    text = _in_one_line(name, value)
+    text = in_one_line(name, value)
     if text is not None:
         yield f"{indent}{title}: {text}"
         return
@@ -54,41 +54,41 @@ def _parts(value: Json, indent: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, part in value.items():
             # Parts that have parts are told apart by names of the user's: of databases, of repositories.
-            title = name if isinstance(part, Mapping) else _in_words(name)
+            title = name if isinstance(part, Mapping) else in_words(name)
             yield from _titled(title, name, part, indent)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for item in value:
-            first, *rest = [*_parts(item, "")] if _has_parts(item) else [_plain(item)]
+            first, *rest = [*_parts(item, "")] if has_parts(item) else [plain(item)]
             yield f"{indent}- {first}"
             yield from (f"{indent}  {line}" for line in rest)
 
 
-def _in_one_line(name: str, value: Json) -> str | None:
+def in_one_line(name: str, value: Json) -> str | None:
     """None where it takes several."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
-        return _plain(value)
+        return plain(value)
     if isinstance(value, int | float):
         measured = next((_UNITS[word] for word in name.split("_") if word in _UNITS), None)
         return str(value) if measured is None else measured(value)
     if not value:
         return "none"
-    if isinstance(value, Sequence) and not any(map(_has_parts, value)):
-        joined = ", ".join(map(_plain, value))
+    if isinstance(value, Sequence) and not any(map(has_parts, value)):
+        joined = ", ".join(map(plain, value))
         return joined if len(joined) <= _ONE_LINE_CHARACTERS or len(value) == 1 else None
     return None
 
 
-def _has_parts(value: Json) -> bool:
+def has_parts(value: Json) -> bool:
     return isinstance(value, Mapping | Sequence) and not isinstance(value, str) and bool(value)
 
 
-def _plain(value: Json) -> str:
+def plain(value: Json) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value) if value or isinstance(value, int | float) else "none"
 
 
-def _in_words(name: str) -> str:
+def in_words(name: str) -> str:
     if name in _NAMES:
         return _NAMES[name]
     kept = [word for word in name.split("_") if word not in _UNITS] or [name]
