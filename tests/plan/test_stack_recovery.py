@@ -127,7 +127,7 @@ def test_a_server_is_ended_before_its_data_are_touched_and_serves_once_it_was_st
     assert step(plan, "docs/provision-target").after == {LOOK, "images/start-server"}
     asked = plan.steps[0].approval.question
     assert "ended before with: systemctl stop redis-server, and started with: systemctl start redis-server" in asked
-    assert "to its load command, which may replace what is there now: git clone" in asked
+    assert "to its load command? It may replace what is there now. It is: git clone" in asked
 
 
 def test_what_a_command_takes_back_serves_once_it_was_loaded():
