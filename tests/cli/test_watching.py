@@ -159,7 +159,14 @@ def test_progress_never_goes_back(monkeypatch):
     assert shown.count("read:") == 2
 
 
-@pytest.mark.parametrize("question", ["Nothing runs in the directory. Shall it go?", "It is a question of this many columns"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Nothing runs in the directory. Shall it go?",
+        "It is a question of this many columns",
+        "Two come back:\n- first this one\nDo you agree?",
+    ],
+)
 def test_a_question_and_where_it_is_answered_stay_on_one_line(question):
     for columns in range(24, 60):
         lines = f"{room_for_the_answer(question, columns)} [y/N]: ".split("\n")

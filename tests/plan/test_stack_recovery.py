@@ -56,7 +56,8 @@ def test_one_question_is_asked_before_anything_is_touched_and_names_all_that_com
     asked = [each.step.key for each in plan.steps if each.approval is not None]
     assert asked == [LOOK] == [plan.steps[0].step.key]
     question = plan.steps[0].approval.question
-    assert question.startswith("Recover 3 resources, in this order: orders (P2), docs (P2), images (P3)?\n")
+    assert question.startswith("3 resources come back, in this order: orders (P2), docs (P2), images (P3).\n- ")
+    assert question.endswith("\nDo you agree to all of it?")
     assert "Recover docs in /srv/docs" in question
     assert "What stands in the directory is set aside beside it" in question
     assert "Recover images in s3://images" in question

@@ -135,7 +135,8 @@ class TerminalWatcher:
 
 def room_for_the_answer(question: str, columns: int | None) -> str:
     """Folded so that what is asked behind it stays on its last line."""
-    return folded(question, None if columns is None else max(columns - _ANSWER_COLUMNS, 1), hang=0)
+    width = None if columns is None else max(columns - _ANSWER_COLUMNS, 1)
+    return "\n".join(folded(line, width, hang=2 if line.startswith("- ") else 0) for line in question.split("\n"))
 
 
 def _what_is_tried_instead(ended: RunView) -> str:

@@ -91,7 +91,8 @@ def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval |
     if len(plans) == 1:
         return Approval(asked[0])
     order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
-    return Approval("\n".join([f"Recover {len(plans)} resources, in this order: {order}?", *(f"- {each}" for each in asked)]))
+    told = [f"{len(plans)} resources come back, in this order: {order}.", *(f"- {each}" for each in asked)]
+    return Approval("\n".join([*told, "Do you agree to all of it?"]))
 
 
 def _bytes_needed(plans: Iterable[Plan]) -> tuple[dict[str, int], dict[str, int]]:
