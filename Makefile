@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python tests/prepare.py
 	@told=$$(mktemp); $(STYLE) >$$told 2>&1 & style=$$!; trap "kill $$style" INT TERM; \
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS); tests=$$?; \
+	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS); tests=$$?; \
 	wait $$style; style=$$?; cat $$told; rm $$told; exit $$((tests | style))
 
 check: style

@@ -35,6 +35,8 @@ _RESTING_POLLING_SECONDS = 0.5
 _EXPECTING_POLLING_SECONDS = 0.05
 # Short, since the runner asks only once it knows that a step has ended: what is waited for is the engine's own bookkeeping.
 _ENDED_POLLING_SECONDS = 0.01
+# Nobody sends notifications here, so that the listener looks at nothing; but every end of a command waits for its sleep to end.
+_LISTENING_SECONDS = 0.05
 _RECOVERIES = 1_000_000
 _QUEUE_PREFIX = "resumed-by-"
 _SETTLING_SECONDS = 0.01
@@ -229,7 +231,7 @@ class DurableEngine:
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
             "enable_otlp": False,
-            "notification_listener_polling_interval_sec": 0.2,
+            "notification_listener_polling_interval_sec": _LISTENING_SECONDS,
         }
 
 
