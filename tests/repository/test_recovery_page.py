@@ -24,8 +24,9 @@ from understudy.repository.layout import backup_prefix
 from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.repository.packing import pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
-from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.repository.recovery_page import recovery_page
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import WalSegment, is_segment_name
 
@@ -305,14 +306,14 @@ def test_the_page_follows_a_promotion_to_another_timeline(shop_with_wal):
 
 
 def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
-    commands = "\n".join(commands_of(RECOVERY_PAGE))
+    commands = "\n".join(commands_of(recovery_page(Sealing.AGE)))
     assert "understudy" not in commands
     assert "pipefail" not in commands
     assert "python" not in commands.partition("KIND=files")[0]
 
 
 def test_what_the_page_says_in_python_needs_no_package():
-    program = RECOVERY_PAGE.partition("place.py\" << 'END' || exit 1\n")[2].partition("\nEND\n")[0]
+    program = recovery_page(Sealing.AGE).partition("place.py\" << 'END' || exit 1\n")[2].partition("\nEND\n")[0]
     imports = [node for node in ast.walk(ast.parse(program, feature_version=(3, 6))) if isinstance(node, ast.Import)]
     assert {alias.name for node in imports for alias in node.names} <= sys.stdlib_module_names - {"understudy"}
     assert imports

@@ -13,8 +13,9 @@ import pytest
 
 from tests.repository.snapshot_world import DOCUMENTS, KEYS, SnapshotWorld, label_of
 from understudy.ports.collection import Entry, EntryKind
-from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.repository.recovery_page import recovery_page
 from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HEADING
+from understudy.vocabulary.sealing import Sealing
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("age", "zstd", "sha256sum", "tar", "python3")),
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 def follow_the_page(world, **changes):
     """Every block, in one shell. The commands are those of the page; only the variables are filled in."""
-    page = RECOVERY_PAGE.partition(SNAPSHOTS_HEADING)[2]
+    page = recovery_page(Sealing.AGE).partition(SNAPSHOTS_HEADING)[2]
     variables, *commands = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
     identity = world.directory / "identity.txt"
     identity.write_text(KEYS.identity.reveal())

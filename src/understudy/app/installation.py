@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from understudy.adapters.age.choice import choose_sealer
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.places import LocalPlaces
 from understudy.adapters.postgres.accounts import Account
@@ -23,6 +22,7 @@ from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.workplace import Workplace
 from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
+from understudy.app.sealers import sealer_for
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
@@ -208,7 +208,7 @@ class Installation:
 
     @cached_property
     def sealer(self) -> Sealer:
-        return choose_sealer()
+        return sealer_for(self.stack.encryption)
 
     @cached_property
     def databases(self) -> Mapping[ResourceName, PostgresDatabase]:
