@@ -108,8 +108,10 @@ class RestoreBaseBackup(PlacedStep):
                     raise
                 sealed_bytes += backup.sealed_bytes
                 parent = sealed.manifest
+            opened_by = repository.opened_by(backup)
         return {
             "labels": list(self.labels),
+            "opened_by": opened_by,
             "files": restored[-1].files,
             "unpacked_bytes": sum(each.plain_bytes for each in restored),
             "sealed_bytes": sealed_bytes,
