@@ -1,4 +1,4 @@
-"""Sealed with gpg instead of age: a database with its WAL and a directory beside it come back, and no object is sealed in the other way."""
+"""Sealed with gpg instead of age: a database with its WAL comes back, and a directory beside it; nothing is sealed otherwise."""
 
 import json
 import shutil
@@ -7,9 +7,11 @@ import pytest
 
 from tests.openpgp_keys import openpgp_key
 from tests.restore_matrix.estate import SilentWatcher, dump_of, expect_success, files_in
+from tests.told import told_whole
 from understudy.app.backups import back_up
 from understudy.app.recoveries import Choice, restore
 from understudy.app.run_view import view_of
+from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind
 
 pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
@@ -75,3 +77,29 @@ def test_a_database_with_its_wal_and_a_directory_come_back_and_another_key_is_dr
     assert not [name for name in names if ".age" in name]
     assert {name.rpartition(".")[2] for name in names} == {"gpg", "json", "md", "SHA256SUMS"} - {""}
     assert taken.parts[0].name.endswith(".tar.zst.gpg")
+
+
+def test_a_repository_that_was_sealed_in_the_other_way_is_refused_and_not_taken_for_damaged(make_estate):
+    estate = make_estate()
+    with_age = {**json.loads(estate.stack_file.read_text())["encryption"], "public_keys": None, "sealing": None}
+    age_identity = (estate.directory / "identity").read_text()
+    estate.back_up_well()
+    stored = files_in(estate.repository_directory)
+    seal_with_gpg(estate, "host")
+    for attempt in (
+        estate.back_up,
+        lambda: estate.restore(Choice(), estate.server.sibling().data),
+        lambda: estate.drill(Choice()),
+    ):
+        with pytest.raises(Refusal) as refused:
+            expect_success(attempt())
+        assert told_whole(refused.value) == "sealing_differs"
+        assert "sealing: age" in refused.value.hint
+    assert files_in(estate.repository_directory) == stored
+    told = estate.command("check", "--json", check=False).stdout
+    (finding,) = (each for each in json.loads(told)["findings"] if each["aspect"] == "repository")
+    assert finding["grade"] == "failure" and "sealing_differs" in finding["found"]
+
+    (estate.directory / "identity").write_text(age_identity)
+    rewrite(estate, **with_age)
+    expect_success(estate.restore(Choice(), estate.server.sibling().data))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from understudy.adapters.age.choice import choose_sealer
 from understudy.adapters.gnupg import GnupgProgram
@@ -10,6 +11,11 @@ from understudy.ports.sealer import Sealer
 from understudy.stack.models import EncryptionSettings
 from understudy.stack.secrets import resolve_text
 from understudy.vocabulary.sealing import Sealing
+
+
+def expiries(sealer: Sealer, recipients: Sequence[str]) -> Mapping[str, datetime]:
+    """Of those recipients that nothing can be sealed to from some day on, that day. Keys of age have none."""
+    return sealer.expiries(recipients) if isinstance(sealer, GnupgProgram) else {}
 
 
 def sealer_for(encryption: EncryptionSettings) -> Sealer:

@@ -23,7 +23,7 @@ from understudy.repository.layout import (
 from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.repository.put_once import put_once
 from understudy.repository.recovery_page import recovery_page
-from understudy.repository.sealing import opened_by, part_corrupt, read_sealed, sealing_differs
+from understudy.repository.sealing import opened_by, part_corrupt, read_sealed, require_sealing, sealing_differs
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.signing import Signer, malformed, read_document
 from understudy.repository.snapshots.catalog import Snapshots
@@ -225,6 +225,10 @@ class Repository:
         entry = backup.backup_manifest
         return read_sealed(self._store, self._sealer, prefix + entry.name, self._identity(), entry.sealed_sha256)
 
+    def require_sealing_of(self, name: str) -> None:
+        """``name``: of an object here. Raises as ``sealing.require_sealing`` does."""
+        require_sealing(self._sealer, name)
+
     def opened_by(self, backup: BackupManifest) -> str:
         """The recipient that the identity here opens the backup as. Raises as ``read_server_manifest`` does."""
         prefix = backup_prefix(backup.resource, backup.system_identifier, backup.label)
@@ -263,7 +267,7 @@ class Repository:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open the backup with",
+                found="no identity here to open the backup with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )

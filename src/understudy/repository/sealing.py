@@ -104,7 +104,7 @@ def read_sealed(
             ``object_missing``; and as ``ObjectStore.read`` and ``Sealer.open`` do.
         Refusal: ``sealing_differs``: its name says that it was sealed in the other way.
     """
-    _require_sealing(sealer, key)
+    require_sealing(sealer, key)
     meter = _Meter(hashed=sealed_sha256 is not None)
     try:
         opened = cast(Generator[bytes], sealer.open(meter.measure(stored_bytes(store, key)), identity))
@@ -120,7 +120,7 @@ def read_sealed(
 
 def opened_by(store: ObjectStore, sealer: Sealer, key: str, identity: Secret) -> str:
     """The recipient that ``identity`` opens the object as. Raises as ``read_sealed`` does."""
-    _require_sealing(sealer, key)
+    require_sealing(sealer, key)
     head = b""
     with closing(cast(Generator[bytes], stored_bytes(store, key))) as pieces:
         for piece in pieces:
@@ -135,8 +135,12 @@ def opened_by(store: ObjectStore, sealer: Sealer, key: str, identity: Secret) ->
         raise
 
 
-def _require_sealing(sealer: Sealer, key: str) -> None:
-    """It would look like damage otherwise."""
+def require_sealing(sealer: Sealer, key: str) -> None:
+    """What was sealed in the other way would look like damage.
+
+    Raises:
+        Refusal: ``sealing_differs``.
+    """
     told = sealing_told_by(key)
     if told is not None and told is not sealer.sealing:
         raise sealing_differs(key, told, sealer.sealing)

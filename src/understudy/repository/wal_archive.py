@@ -284,7 +284,7 @@ class WalArchive:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open WAL with",
+                found="no identity here to open WAL with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )

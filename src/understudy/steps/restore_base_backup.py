@@ -68,7 +68,7 @@ class RestoreBaseBackup(PlacedStep):
         if world.keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity on this host",
+                found="no identity on this host",
                 expected="the identity of one of the repository's recipients",
                 hint="name it as encryption.identity in the stack file; it is in the recovery kit",
             )

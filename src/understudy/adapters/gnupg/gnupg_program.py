@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from understudy.adapters.filtering.filter_process import filter_through
 from understudy.adapters.gnupg.failures import (
@@ -82,6 +83,13 @@ class GnupgProgram:
         if found is None:
             raise wrong_key()
         return found
+
+    def expiries(self, recipients: Sequence[str]) -> Mapping[str, datetime]:
+        """From when on nothing can be sealed to them any more; those alone for which there is such a day. Raises as ``seal``."""
+        home = self._home_for(checked_fingerprints(recipients))
+        keys = {key.fingerprint: key for key in public_keys(home.listed("--no-autostart", "--list-keys"))}
+        ends = {each: keys[each].usable_until for each in recipients}
+        return {each: end for each, end in ends.items() if end is not None}
 
     def close(self) -> None:
         """Remove every keyring, and end the agents. What is sealed or opened afterwards makes new ones."""

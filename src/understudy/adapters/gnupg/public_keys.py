@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from understudy.vocabulary.errors import GiveUp
 
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}", re.ASCII)
+_UNUSABLE = ("i", "d", "r", "e", "n")
 _REASONS = {"i": "is invalid", "d": "is disabled", "r": "is revoked", "n": "is not valid"}
 
 
@@ -23,6 +24,8 @@ class PublicKey:
     """Seconds since 1970, or empty."""
     capabilities: str
     """Capital letters are those of the key with its usable subkeys."""
+    encryption_ends: tuple[str, ...] = ()
+    """Likewise, of each of its keys for encryption that is usable now."""
 
     @property
     def fault(self) -> str | None:
@@ -36,16 +39,27 @@ class PublicKey:
             return f"{self.fingerprint} has no key for encryption that is usable now, only for other uses"
         return None
 
+    @property
+    def usable_until(self) -> datetime | None:
+        """When nothing can be sealed to it any more; None: no such day is set."""
+        last = None if "" in self.encryption_ends else max(map(int, self.encryption_ends), default=None)
+        ends = [int(self.expires) if self.expires else None, last]
+        first = min((end for end in ends if end is not None), default=None)
+        return None if first is None else datetime.fromtimestamp(first, UTC)
+
 
 def public_keys(records: Iterable[Sequence[str]]) -> Iterator[PublicKey]:
     """From a listing with colons."""
-    primary: Sequence[str] | None = None
+    found: list[list[Sequence[str]]] = []
     for record in records:
-        if record[0] in ("pub", "sec"):
-            primary = record
-        elif record[0] == "fpr" and primary is not None:
-            yield PublicKey(record[9], primary[1], primary[6], primary[11])
-            primary = None
+        if record[0] == "pub":
+            found.append([])
+        if found and record[0] in ("pub", "sub", "fpr"):
+            found[-1].append(record)
+    for primary, named, *others in found:
+        usable = [each for each in (primary, *others) if each[0] != "fpr" and each[1] not in _UNUSABLE]
+        ends = tuple(each[6] for each in usable if "e" in each[11])
+        yield PublicKey(named[9], primary[1], primary[6], primary[11], ends)
 
 
 def checked_fingerprints(recipients: Sequence[str]) -> Sequence[str]:

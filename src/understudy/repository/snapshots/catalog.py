@@ -172,7 +172,7 @@ class Snapshots:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open the snapshot with",
+                found="no identity here to open the snapshot with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )
