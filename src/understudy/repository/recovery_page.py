@@ -191,7 +191,7 @@ for TAIL in "$CLUSTER"/wal/*/*.tail; do
   truncate -s "$SEGMENT_BYTES" "$WORK/assembled" || exit 1
   mv "$WORK/assembled" "$WORK/wal/$NAME" || exit 1
 done
-```
+<<finish>>```
 
 ## 6. See that nothing is missing in the middle
 
@@ -303,8 +303,8 @@ Look at the data in the same way. Unlogged tables are empty, and replication slo
 
 Stop the server (`pg_ctl -D "$TARGET" stop`), take the lines between `begin of recovery by hand` and `end of recovery by hand`
 out of `postgresql.auto.conf`, give it the configuration of the old machine (`postgresql.conf`, `pg_hba.conf`), and start it.
-Take a new backup at once: the database is on a new timeline. When all is well, `$WORK` can be removed<<with_it>>;
-without a chain, tablespaces may still lie in it: look into `$TARGET/pg_tblspc` first.
+Take a new backup at once: the database is on a new timeline. When all is well, `$WORK` can be removed; without a chain,
+tablespaces may still lie in it: look into `$TARGET/pg_tblspc` first.
 """
 
 _BY_SEALING = {
@@ -313,16 +313,17 @@ _BY_SEALING = {
         "program": "age",
         "open": 'age -d -i "$IDENTITY" -o',
         "prepare": "",
-        "with_it": "",
+        "finish": "",
     },
     Sealing.GPG: {
         "identity": "OpenPGP secret key",
         "program": "gpg",
         "open": "gpg --batch --quiet --yes --decrypt -o",
-        # A keyring of its own, which is removed with the rest: nothing depends on what lies in somebody's home.
-        "prepare": 'export GNUPGHOME="$WORK/gnupg"\nmkdir -m 700 "$GNUPGHOME" || exit 1\n'
+        # A keyring of its own: nothing depends on what lies in somebody's home. The agent's sockets need a short name.
+        "prepare": "# For the secret key, until all is opened; if a command fails before, remove that directory yourself.\n"
+        "GNUPGHOME=$(mktemp -d /tmp/recovery-XXXXXX) && export GNUPGHOME || exit 1\n"
         'gpg --batch --quiet --import "$IDENTITY" || exit 1\n',
-        "with_it": ", the secret key in `$WORK/gnupg` with it",
+        "finish": 'gpgconf --kill gpg-agent\nrm -rf "$GNUPGHOME"\n',
     },
 }
 

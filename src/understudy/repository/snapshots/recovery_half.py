@@ -31,8 +31,7 @@ IDENTITY=/root/identity.txt
 KIND=files
 RESOURCE=documents
 SNAPSHOT=20261123-030000S
-# Directories that are not there yet, on a disk with room: for what comes back, and for what is only needed meanwhile
-# (the second of at most 80 characters; remove it when all is well<<with_it>>).
+# Directories that are not there yet, on a disk with room: for what comes back, and for what is only needed meanwhile.
 TARGET=/srv/recovered
 WORK=/srv/recovery-work
 FOLDER="$REPOSITORY/$KIND/$RESOURCE/snapshots/$SNAPSHOT"
@@ -200,7 +199,7 @@ while read -r PART; do
   PYTHONUTF8=1 python3 "$WORK/place.py" contents "$KIND" "$TARGET" "$WORK" "$PART" || exit 1
   rm -r "$WORK/part.zst" "$WORK/part" "$WORK/members" || exit 1
 done < "$WORK/parts"
-```
+<<finish>>```
 
 ## 5. Links, owners, modes and times
 
