@@ -32,7 +32,7 @@ def shelf(tmp_path_factory):
 
 def drilled(shelf, name=None):
     reference = None if name is None else f"file:{shelf.directory}/{name}"
-    choice = Choice(identity=reference)
+    choice = Choice(opened_with=reference)
     return drill(shelf.installation, Scenario.STORAGE_LOSS, ("docs",), choice, SilentWatcher())
 
 

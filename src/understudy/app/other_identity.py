@@ -56,7 +56,7 @@ def _reference(request: Request) -> str | None:
     if isinstance(request, BackupRequest):
         return None
     first = request.parts[0] if isinstance(request, StackRequest) else request
-    return first.choice.identity
+    return first.choice.opened_with
 
 
 def _keys(installation: Installation, reference: str) -> Keys:

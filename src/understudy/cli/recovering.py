@@ -165,6 +165,7 @@ to be met.
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there, for a CI server.")
 @click.option(
     "--identity",
+    "opened_with",
     metavar="REFERENCE",
     help="Open what is stored with this one, such as the recovery kit's: file:/path or env:NAME. Default: encryption.identity.",
 )
@@ -176,7 +177,7 @@ def drill(
     resources: tuple[str, ...],
     report: Path | None,
     junit: Path | None,
-    identity: str | None,
+    opened_with: str | None,
     stack_file: Path,
     state: Path | None,
     as_json: bool,
@@ -204,8 +205,8 @@ def drill(
             require_writable(report)
         installation = opened(stack_file, state)
         choice = choice_of(**target)  # type: ignore[arg-type]
-        if identity is not None:
-            choice = replace(choice, identity=checked_reference(identity))
+        if opened_with is not None:
+            choice = replace(choice, opened_with=checked_reference(opened_with))
         with watched(installation, quiet=as_json) as watcher:
             view = carry_out_drill(installation, Scenario(scenario), resources, choice, watcher)
         told.tell(installation, view)
