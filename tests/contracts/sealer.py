@@ -34,7 +34,7 @@ class SealerContract:
     def pair(self, pairs):
         return pairs[0]
 
-    begins_with: bytes
+    begins_with: bytes | tuple[bytes, ...]
     no_identities: Sequence[str]
     """Texts that are none."""
 

@@ -28,11 +28,11 @@ def opening_as_asked(installation: Installation, request: Request) -> Installati
 
 def keys_of_run(installation: Installation, run: RunId) -> Keys:
     """Those of the stack file, with the identity that was asked for. Raises as ``opening_as_asked`` does."""
-    asked = installation.records.requests.of(run)
     try:
+        asked = installation.records.requests.of(run)
         reference = None if asked is None else _reference(request_from_json(asked.asked))
-    except (ValueError, KeyError, TypeError):
-        reference = None  # a newer version asked; what it asked for cannot be carried out by this one anyway
+    except (Refusal, ValueError, KeyError, TypeError):
+        reference = None  # no run that was asked for, or asked by a newer version: then this one cannot carry it out anyway
     return installation.keys.keys if reference is None else _keys(installation, reference)
 
 

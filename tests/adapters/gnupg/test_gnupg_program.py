@@ -29,7 +29,7 @@ def made():
 
 
 class TestGnupgProgram(SealerContract):
-    begins_with = b"\x84"
+    begins_with = (b"\x84", b"\x85", b"\xc1")
     """A session key that is sealed to a public key, as OpenPGP has it."""
     no_identities = (
         "hello",

@@ -55,7 +55,7 @@ class GnupgProgram:
 
         def failure(status: int, words: str) -> UnderstudyError:
             # A key may have expired since it was looked at.
-            return unusable(recipients, public_keys(home.listed("--list-keys"))) or sealer_failed(status, words)
+            return unusable(recipients, public_keys(home.listed("--no-autostart", "--list-keys"))) or sealer_failed(status, words)
 
         return filter_through(lambda _: command, chunks, failure, environment=english_environment())
 

@@ -28,8 +28,8 @@ gpgconf --homedir "$1" --kill gpg-agent
 rm -rf "$1"
 """
 """Reads until its owner's end of the pipe is closed. Signals to the whole group are not for it."""
-# The agent asks nobody: a key that is protected by a passphrase is refused before.
-_AGENT_CONF = "auto-expand-secmem\nallow-loopback-pinentry\ndisable-scdaemon\n"
+_AGENT_CONF = "auto-expand-secmem\ndisable-scdaemon\n"
+"""Several messages are opened at once, each in memory that is locked; no smart card is looked for."""
 _WITHOUT_PASSPHRASE = re.compile(rb"\(protection\s+none|10:protection4:none")
 
 
