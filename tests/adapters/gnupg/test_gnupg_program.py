@@ -98,6 +98,30 @@ def test_recipients_that_nothing_can_be_sealed_to_are_told_with_the_reason_all_a
     assert list(sealer.seal([b"x"], [good.fingerprint])), "the keys were read anew"
 
 
+def test_a_key_that_expires_meanwhile_is_told_and_used_again_once_it_is_prolonged():
+    with Keyring() as ring:
+        fingerprint = ring.make("brief", "default", "seconds=2")
+        public = [ring.text("--armor", "--export", fingerprint)]
+        sealer = GnupgProgram(lambda: public)
+        faults = []
+
+        def has_expired():
+            try:
+                list(sealer.seal([b"x"], [fingerprint]))
+            except GiveUp as error:
+                faults.append(error)
+            return bool(faults)
+
+        assert not has_expired()
+        wait_until(has_expired, "the key to expire")
+        assert told_whole(faults[0]) == "recipient_unusable"
+        for which in ((), ("*",)):
+            ring.run("--quick-set-expire", fingerprint, "1y", *which)
+        public[0] = ring.text("--armor", "--export", fingerprint)
+        assert list(sealer.seal([b"x"], [fingerprint]))
+        sealer.close()
+
+
 def test_a_secret_key_with_a_passphrase_is_refused_with_what_to_do():
     key = openpgp_key("protected", protection="long and good")
     sealer = GnupgProgram(lambda: [key.public])

@@ -54,8 +54,12 @@ class GnupgProgram:
         command = home.command(*arguments, "--encrypt")
 
         def failure(status: int, words: str) -> UnderstudyError:
-            # A key may have expired since it was looked at.
-            return unusable(recipients, public_keys(home.listed("--no-autostart", "--list-keys"))) or sealer_failed(status, words)
+            # A key may have expired since it was looked at. One that is prolonged meanwhile is read anew.
+            fault = unusable(recipients, public_keys(home.listed("--no-autostart", "--list-keys")))
+            if fault is None:
+                return sealer_failed(status, words)
+            home.close()
+            return fault
 
         return filter_through(lambda _: command, chunks, failure, environment=english_environment())
 
