@@ -149,7 +149,7 @@ def require_sealing(sealer: Sealer, key: str) -> None:
 def sealing_differs(what: str, theirs: Sealing, ours: Sealing) -> Refusal:
     return Refusal(
         "sealing_differs",
-        found=f"{what} is sealed with {theirs}, and the stack file says encryption.sealing: {ours}",
+        found=f"{what} is sealed with {theirs}, and here is what opens {ours} (encryption.sealing)",
         expected=f"a repository that is sealed with {ours} from its beginning",
         hint=f"to write on with {ours}, give the stack a repository of another name at another place, and take a full backup. "
         f"What is in this one opens with a stack file that says sealing: {theirs}, with recipients and identity of that kind",
