@@ -17,10 +17,10 @@ from bench.databases import bytes_of
 from bench.ground import ground
 from bench.results import Measurement
 from bench.rounds import Options
-from bench.rows import chain, full_backup, incremental, loss, memory, recovery, restore, terminal, throughput
+from bench.rows import chain, full_backup, incremental, loss, memory, recovery, restore, sealing, terminal, throughput
 
 ROWS: dict[str, ModuleType] = {
-    row.NAME: row for row in (full_backup, restore, incremental, chain, recovery, loss, throughput, memory, terminal)
+    row.NAME: row for row in (full_backup, restore, incremental, chain, recovery, loss, throughput, memory, sealing, terminal)
 }
 _NEEDS = {full_backup.NAME: Flavour.DEBIAN_15, restore.NAME: Flavour.DEBIAN_15}
 _NOT_PART = {
@@ -39,7 +39,7 @@ def main() -> None:
     options = Options(arguments.rounds, arguments.scale)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and mounts are cleared away
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for program in ("age", "zstd", "tar"):
+    for program in ("age", "gpg", "zstd", "tar"):
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; the bench compares with it (Debian: apt-get install {program})")
     kept = results.load(arguments.results.with_suffix(".json"))

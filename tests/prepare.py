@@ -34,6 +34,7 @@ class Package:
 NEEDED = (
     Package("postgresql-15", ("/usr/lib/postgresql/15/bin/postgres",), "the tests on PostgreSQL 15 (TLS, SCRAM, amcheck)"),
     Package("age", ("age",), "the tests that restore with stock tools alone, and those of the age program"),
+    Package("gnupg", ("gpg", "gpg-agent"), "the tests of sealing with gpg"),
     Package("zstd", ("zstd",), "the tests that restore with stock tools alone"),
     Package("redis-server", ("redis-server", "redis-cli", "redis-check-rdb"), "the tests of Redis"),
     Package("skopeo", ("skopeo",), "the test of the recipe for container images"),

@@ -15,7 +15,7 @@ from understudy.app.adopting import adopt, stored_stack_file
 from understudy.app.initialising import FirstWish, initialise
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
-from understudy.repository.layout import DESCRIPTION_KEY
+from understudy.repository.layout import DESCRIPTION_KEY, NEWEST_FORMAT_VERSION
 from understudy.repository.sealing import store_sealed
 from understudy.repository.signing import Signer, new_signing_key
 from understudy.repository.stack_files import kept_stack_files
@@ -211,7 +211,7 @@ def test_a_directory_that_is_no_repository_is_told(left):
 def test_a_repository_of_a_newer_format_is_refused(left):
     left.run()
     document = json.loads((left.directory / DESCRIPTION_KEY).read_text())["signed"]
-    (left.directory / DESCRIPTION_KEY).write_bytes(left.sign(document | {"format_version": 2}))
+    (left.directory / DESCRIPTION_KEY).write_bytes(left.sign(document | {"format_version": NEWEST_FORMAT_VERSION + 1}))
     refused(left, "format_newer")
 
 

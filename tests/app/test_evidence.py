@@ -30,6 +30,7 @@ from understudy.vocabulary.canonical import canonical_json
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.json_form import to_json
+from understudy.vocabulary.sealing import Sealing
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def desk_of_its_own():
 def test_a_sealed_copy_of_each_runs_evidence_lies_in_the_repository(backed_up):
     installation, view = backed_up
     sealed = read_sealed(
-        installation.stores["near"], installation.sealer, evidence_key(view.run.run), installation.keys.keys.identity
+        installation.stores["near"], installation.sealer, evidence_key(view.run.run, Sealing.AGE), installation.keys.keys.identity
     )
     copy = json.loads(b"".join(sealed))
     assert copy["run"]["state"] == "succeeded"
@@ -234,7 +235,7 @@ def test_a_copy_that_was_edited_here_shows(backed_up, desk):
 
 def test_a_copy_in_a_repository_that_was_sealed_anew_with_another_end_shows(backed_up, desk):
     installation, view = backed_up
-    store, keys, key = installation.stores["near"], installation.keys.keys, evidence_key(view.run.run)
+    store, keys, key = installation.stores["near"], installation.keys.keys, evidence_key(view.run.run, Sealing.AGE)
     copy = json.loads(b"".join(read_sealed(store, installation.sealer, key, keys.identity)))
     copy["run"]["state"] = "failed"
     store.delete(key)

@@ -11,6 +11,7 @@ from tests.servers.processes import wait_until
 from understudy.app.filing import file_outstanding
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import read_sealed
+from understudy.vocabulary.sealing import Sealing
 
 __all__ = ["make_estate"]
 
@@ -28,13 +29,15 @@ def begun(estate):
 def is_copied(estate, run, *repositories):
     stores = [estate.installation.stores[name] for name in repositories]
     kept = estate.directory / "state" / "evidence" / f"{run}.json"
-    return kept.exists() and all(store.head(evidence_key(run)) is not None for store in stores)
+    return kept.exists() and all(store.head(evidence_key(run, Sealing.AGE)) is not None for store in stores)
 
 
 def assert_copies_are_whole(estate, run, *repositories):
     identity = estate.installation.keys.keys.identity
     for name in repositories:
-        sealed = read_sealed(estate.installation.stores[name], estate.installation.sealer, evidence_key(run), identity)
+        sealed = read_sealed(
+            estate.installation.stores[name], estate.installation.sealer, evidence_key(run, Sealing.AGE), identity
+        )
         copy = json.loads(b"".join(sealed))
         assert copy["run"]["state"] == "succeeded"
         assert all(step["evidence"] for step in copy["steps"])
@@ -75,7 +78,7 @@ def test_what_was_not_filed_when_its_process_died_is_filed_by_the_next(make_esta
     run = newest(estate).run
     with sqlite3.connect(estate.directory / "state" / "state.db") as database:
         database.execute("DELETE FROM observations WHERE kind = 'evidence_filed'")
-    (estate.near / evidence_key(run)).unlink()
+    (estate.near / evidence_key(run, Sealing.AGE)).unlink()
     if serving:
         estate.serve()
     else:
@@ -91,7 +94,7 @@ def test_a_repository_that_is_away_when_evidence_is_filed_gets_it_once_it_is_bac
     records = estate.installation.records
     with sqlite3.connect(estate.directory / "state" / "state.db") as database:
         database.execute("DELETE FROM observations WHERE kind = 'evidence_filed'")
-    (estate.near / evidence_key(run)).unlink()
+    (estate.near / evidence_key(run, Sealing.AGE)).unlink()
     estate.unmount()
     assert list(file_outstanding(estate.installation)) == [NEAR]
     assert records.filing.outstanding() == (run,)

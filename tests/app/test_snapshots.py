@@ -219,7 +219,7 @@ def test_all_of_it_is_stored_anew_where_that_is_asked_for_or_nothing_can_be_open
     assert len(shelf.parts() - before) == 1
     assert "that was asked for" in proof_of(view, "take-snapshot")["reason"]
     shelf.write(identity=False)
-    assert "no age identity" in proof_of(shelf.back_up(), "take-snapshot")["reason"]
+    assert "no identity" in proof_of(shelf.back_up(), "take-snapshot")["reason"]
 
 
 def test_a_snapshot_that_fails_leaves_nothing_in_the_repository(shelf):

@@ -170,6 +170,7 @@ choices = st.builds(
     repository=st.none() | words.map(RepositoryName),
     tablespaces=st.none() | st.dictionaries(words, words, max_size=2),
     without=st.frozensets(words, max_size=3),
+    opened_with=st.none() | words,
 )
 backup_kinds = st.none() | st.sampled_from(BackupKind)
 backups = st.builds(BackupRequest, st.just(ORDERS), backup_kinds, words, st.sampled_from(BackupOrigin))

@@ -48,7 +48,7 @@ def test_it_uses_the_newest_snapshot_and_keeps_retention_off_that():
     ("facts", "reason"),
     [
         ({"newest": None}, "there is no snapshot yet"),
-        ({"opens": False}, "no age identity"),
+        ({"opens": False}, "no identity"),
         ({"anew": "that was asked for"}, "that was asked for"),
     ],
 )

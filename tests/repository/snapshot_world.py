@@ -12,6 +12,8 @@ from tests.repository.sample_keys import fresh_keys
 from understudy.adapters.age import AgeProgram, choose_sealer
 from understudy.adapters.files import FileStore
 from understudy.ports.collection import EntryKind
+from understudy.ports.sealer import Sealer
+from understudy.ports.world import Keys
 from understudy.repository.catalog import Repository
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.manifest import SnapshotManifest
@@ -54,13 +56,15 @@ class SnapshotWorld:
     kind: str = "files"
     collection: MemoryCollection = field(default_factory=MemoryCollection)
     recipients: tuple[str, ...] = KEYS.recipients
+    sealer: Sealer | None = None
+    keys: Keys = KEYS
 
     def __post_init__(self) -> None:
         self.root = self.directory / "repository"
         self.store = FileStore.create(self.root)
         # A part is opened for every other assertion: the program starts in a tenth of the time.
-        self.sealer = AgeProgram() if AgeProgram.is_installed("age") else choose_sealer()
-        self.repository = Repository(self.store, self.sealer, KEYS)
+        self.sealer = self.sealer or (AgeProgram() if AgeProgram.is_installed("age") else choose_sealer())
+        self.repository = Repository(self.store, self.sealer, self.keys)
         self.snapshots = self.repository.snapshots(self.kind, DOCUMENTS)
 
     def place(self, number: int, attempt: str) -> SnapshotPlace:

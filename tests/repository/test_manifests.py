@@ -6,10 +6,11 @@ from datetime import datetime
 import pytest
 
 from tests.repository.sample_backups import sample_backup, sample_part
-from understudy.repository.layout import is_part_name, part_name
+from understudy.repository.layout import is_part_name, is_server_manifest_name, part_name
 from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin
+from understudy.vocabulary.sealing import Sealing
 
 
 def as_stored(backup):
@@ -89,13 +90,15 @@ def test_the_sums_name_every_part_and_the_server_s_manifest():
 
 
 def test_part_names_tell_the_tablespace():
-    assert part_name("7f3a", 1) == "base-7f3a-0001.tar.zst.age"
-    assert part_name("7f3a", 12, 16385) == "16385-7f3a-0012.tar.zst.age"
-    assert is_part_name(part_name("a-b", 1, 5), 5)
-    assert not is_part_name(part_name("a-b", 1, 5), None)
+    assert part_name("7f3a", 1, sealing=Sealing.AGE) == "base-7f3a-0001.tar.zst.age"
+    assert part_name("7f3a", 12, 16385, sealing=Sealing.AGE) == "16385-7f3a-0012.tar.zst.age"
+    assert part_name("7f3a", 1, sealing=Sealing.GPG) == "base-7f3a-0001.tar.zst.gpg"
+    assert is_part_name("base-7f3a-0001.tar.zst.gpg", None) and is_server_manifest_name("backup_manifest.zst.gpg")
+    assert is_part_name(part_name("a-b", 1, 5, sealing=Sealing.AGE), 5)
+    assert not is_part_name(part_name("a-b", 1, 5, sealing=Sealing.AGE), None)
     assert not is_part_name("base-7f3a-0001.tar.zst.age/../x", None)
     with pytest.raises(ValueError, match="not an attempt"):
-        part_name("../x", 1)
+        part_name("../x", 1, sealing=Sealing.AGE)
 
 
 def test_a_manifest_may_say_who_asked_for_the_backup_and_need_not():

@@ -1,6 +1,7 @@
 """RECOVERY.md, followed literally with a shell and stock tools: every row back, and every kind of damage refused."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from tests.by_hand import commands_of, follow_the_page, needs_stock_tools
 from tests.repository.packing_world import Listener
-from tests.repository.sample_keys import fresh_keys
+from tests.repository.sample_keys import fresh_keys, gpg_keys
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import wait_until
 from understudy.adapters.age import choose_sealer
@@ -24,8 +25,9 @@ from understudy.repository.layout import backup_prefix
 from understudy.repository.manifests import BackupManifest, sums_digest
 from understudy.repository.packing import pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
-from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.repository.recovery_page import recovery_page
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 from understudy.vocabulary.wal import WalSegment, is_segment_name
 
@@ -39,21 +41,21 @@ KEYS = fresh_keys()
 class Shop:
     """A server with a repository beside it, and what a person has who must recover it by hand."""
 
-    def __init__(self, server):
-        self.server = server
-        self.place = server.new_directory("by-hand")
+    def __init__(self, server, keys=KEYS, sealer=None, place="by-hand"):
+        self.server, self.keys, self.sealer = server, keys, sealer or choose_sealer()
+        self.place = server.new_directory(place)
         self.root = self.place / "repository"
         self.store = FileStore.create(self.root)
-        self.repository = Repository(self.store, choose_sealer(), KEYS)
+        self.repository = Repository(self.store, self.sealer, keys)
         self.repository.create("id-1", NOW)
         self.database = PostgresDatabase(Secret(server.replication_url), SystemClock())
         self.facts = self.database.facts()
-        (self.place / "identity.txt").write_text(f"# kept in the safe\n{KEYS.identity.reveal()}\n")
+        (self.place / "identity.txt").write_text(f"# kept in the safe\n{keys.identity.reveal()}\n")
 
     def back_up(self, label, parent=None):
         manifest = tuple(self.repository.read_server_manifest(parent)) if parent else ()
         place = PackingPlace(
-            self.store, choose_sealer(), KEYS.recipients, backup_prefix(ORDERS, self.facts.system_identifier, label), "7f3a"
+            self.store, self.sealer, self.keys.recipients, backup_prefix(ORDERS, self.facts.system_identifier, label), "7f3a"
         )
         request = BaseBackupRequest("by hand", incremental=parent is not None, parent_manifest=manifest)
         with self.database.base_backup(request) as stream:
@@ -103,7 +105,7 @@ class Shop:
             quarter, half = len(tail) // 4, len(tail) // 2
             for start, stop in ((0, quarter), (quarter, half), (0, half), (half, len(tail))):
                 archive.put_tail(segment, start, tail[start:stop])
-            for small in (self.root / "postgres/orders").glob(f"*/wal/*/{name}.tail/{0:010d}-{quarter:010d}.zst.age"):
+            for small in (self.root / "postgres/orders").glob(f"*/wal/*/{name}.tail/{0:010d}-{quarter:010d}.zst.*"):
                 small.unlink()
 
     def remove_from_wal(self, name):
@@ -174,6 +176,26 @@ def test_every_row_comes_back_with_stock_tools_alone(shop, with_incremental):
         assert shop.ask_recovered("select (select count(*) from a), (select sum(id) from b)") == ["50003|2001000"]
         locations = shop.ask_recovered("select pg_tablespace_location(oid) from pg_tablespace where spcname = 'space'")
         assert [Path(location).parent for location in locations] != [Path(server.directory)], "nothing is in the old place"
+    finally:
+        shop.stop_recovered()
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+def test_every_row_comes_back_with_gpg_in_place_of_age(shop):
+    shop = Shop(shop.server, *gpg_keys(), place="by-hand-with-gpg")
+    backup = shop.back_up(FULL)
+    shop.server.sql("select pg_switch_wal(); insert into b select generate_series(1, 10)")
+    shop.ship_wal(backup.start_lsn)
+    shop.server.kill_everything()
+    shop.server.destroy()
+    page = b"".join(shop.store.read("RECOVERY.md")).decode()
+    assert "age -d" not in page and ".zst.age" not in page and re.search("<<[a-z_]+>>", page) is None
+
+    done = shop.follow_the_page([FULL])
+    assert done.returncode == 0, done.stdout
+    try:
+        wait_until(lambda: shop.ask_recovered("select pg_is_in_recovery()") == ["f"], "the end of the recovery")
+        assert shop.ask_recovered("select (select count(*) from a), (select sum(id) from b)") == ["50000|55"]
     finally:
         shop.stop_recovered()
 
@@ -305,14 +327,14 @@ def test_the_page_follows_a_promotion_to_another_timeline(shop_with_wal):
 
 
 def test_the_page_names_no_tool_that_a_rescue_machine_lacks():
-    commands = "\n".join(commands_of(RECOVERY_PAGE))
+    commands = "\n".join(commands_of(recovery_page(Sealing.AGE)))
     assert "understudy" not in commands
     assert "pipefail" not in commands
     assert "python" not in commands.partition("KIND=files")[0]
 
 
 def test_what_the_page_says_in_python_needs_no_package():
-    program = RECOVERY_PAGE.partition("place.py\" << 'END' || exit 1\n")[2].partition("\nEND\n")[0]
+    program = recovery_page(Sealing.AGE).partition("place.py\" << 'END' || exit 1\n")[2].partition("\nEND\n")[0]
     imports = [node for node in ast.walk(ast.parse(program, feature_version=(3, 6))) if isinstance(node, ast.Import)]
     assert {alias.name for node in imports for alias in node.names} <= sys.stdlib_module_names - {"understudy"}
     assert imports

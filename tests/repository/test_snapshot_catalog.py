@@ -17,6 +17,7 @@ from understudy.repository.snapshots.keys import SnapshotKeys, label_of_part, pa
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import ResourceName, SnapshotLabel, is_snapshot_label
+from understudy.vocabulary.sealing import Sealing
 
 
 @pytest.fixture
@@ -41,12 +42,12 @@ def test_a_label_is_the_second_in_which_its_snapshot_was_begun():
 
 
 def test_a_part_tells_for_which_snapshot_it_was_stored():
-    name = part_name(label_of(0), "7f3a1", 12)
+    name = part_name(label_of(0), "7f3a1", 12, Sealing.AGE)
     assert name == "20261123-030000S-7f3a1-0012.tar.zst.age"
     assert label_of_part(name) == label_of(0)
     assert label_of_part("base-7f3a-0001.tar.zst.age") is None
     with pytest.raises(ValueError, match="not an attempt"):
-        part_name(label_of(0), "../x", 1)
+        part_name(label_of(0), "../x", 1, Sealing.AGE)
 
 
 @pytest.mark.parametrize("kind", ["postgres", "evidence", "stack", "controller", "", "Files", "a/b"])

@@ -19,6 +19,7 @@ from understudy.repository.snapshots.listing import (
 )
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import SnapshotLabel
+from understudy.vocabulary.sealing import Sealing
 
 LABEL = SnapshotLabel("20261123-030000S")
 names = st.one_of(st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape")), st.text(max_size=20))
@@ -26,7 +27,7 @@ attributes = st.dictionaries(names, st.none() | st.booleans() | st.integers() | 
 placed = st.builds(
     Placed,
     sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
-    part=st.integers(1, 99999).map(lambda number: part_name(LABEL, "7f3a1", number)),
+    part=st.integers(1, 99999).map(lambda number: part_name(LABEL, "7f3a1", number, Sealing.AGE)),
     member=st.integers(1, 10**6),
 )
 files = st.builds(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.snapshot_world import DOCUMENTS, KEYS, SnapshotWorld, label_of
+from tests.repository.sample_keys import gpg_keys
+from tests.repository.snapshot_world import DOCUMENTS, SnapshotWorld, label_of
 from understudy.ports.collection import Entry, EntryKind
-from understudy.repository.recovery_page import RECOVERY_PAGE
+from understudy.repository.recovery_page import recovery_page
 from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HEADING
 
 pytestmark = pytest.mark.skipif(
@@ -24,10 +25,10 @@ pytestmark = pytest.mark.skipif(
 
 def follow_the_page(world, **changes):
     """Every block, in one shell. The commands are those of the page; only the variables are filled in."""
-    page = RECOVERY_PAGE.partition(SNAPSHOTS_HEADING)[2]
+    page = recovery_page(world.sealer.sealing).partition(SNAPSHOTS_HEADING)[2]
     variables, *commands = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
     identity = world.directory / "identity.txt"
-    identity.write_text(KEYS.identity.reveal())
+    identity.write_text(world.keys.identity.reveal())
     filled_in = {
         "REPOSITORY": world.root,
         "IDENTITY": identity,
@@ -105,6 +106,22 @@ def test_every_object_of_a_bucket_comes_back_as_a_file_that_says_its_key(tmp_pat
         key: content for key, (_, content) in world.collection.held.items()
     }
     assert told[0]["attributes"] == {"content_type": "text/plain"}
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+def test_every_file_comes_back_with_gpg_in_place_of_age(tmp_path):
+    keys, sealer = gpg_keys()
+    world = SnapshotWorld(tmp_path, recipients=keys.recipients, sealer=sealer, keys=keys)
+    for key in ("a", "b"):
+        world.collection.put(key, f"content of {key}".encode())
+    world.take(2)
+    done = follow_the_page(world)
+    assert done.returncode == 0, done.stdout
+    assert {path.name: path.read_text() for path in (tmp_path / "recovered").iterdir()} == {
+        "a": "content of a",
+        "b": "content of b",
+    }
+    assert all(path.name.endswith(".tar.zst.gpg") for path in world.part_paths())
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "absent", "no manifest"])

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
 
+from tests.openpgp_keys import openpgp_key
 from tests.restore_matrix.estate import dump_of, expect_success, failed_step, files_in, proof_of
 from tests.tidy.sources import ROOT
 from tests.told import told_whole
@@ -31,17 +33,34 @@ def hold(estate, *identities):
     estate.reopen()
 
 
-def test_backups_on_both_sides_of_a_change_of_recipients_are_read_while_both_identities_are_kept(make_estate):
-    estate = make_estate()
-    server, earlier = estate.server, (estate.directory / "identity").read_text()
+def of_age(estate):
+    """Two identities, and what changes the recipient of the first into that of the second."""
     made, recipient = new_identity()
-    later = made.reveal()
+    return (estate.directory / "identity").read_text(), made.reveal(), lambda: rewrite(estate, recipients=[recipient])
+
+
+def of_gpg(estate):
+    earlier, later = openpgp_key("earlier"), openpgp_key("later")
+    hold(estate, earlier.secret.reveal())
+    rewrite(estate, sealing="gpg", recipients=[earlier.fingerprint], public_keys=[earlier.public])
+    changed = {"recipients": [later.fingerprint], "public_keys": [earlier.public, later.public]}
+    return earlier.secret.reveal(), later.secret.reveal(), lambda: rewrite(estate, **changed)
+
+
+needs_gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+
+
+@pytest.mark.parametrize("sealed", [of_age, pytest.param(of_gpg, marks=needs_gpg)])
+def test_backups_on_both_sides_of_a_change_of_recipients_are_read_while_both_identities_are_kept(make_estate, sealed):
+    estate = make_estate()
+    server = estate.server
+    earlier, later, change_recipients = sealed(estate)
     server.sql("create table kept as select generate_series(1, 1000) as n")
     before = estate.back_up_well()
     server.sql("insert into kept values (0)")
 
     hold(estate, earlier, later)
-    rewrite(estate, recipients=[recipient])
+    change_recipients()
     across = estate.back_up_well()
     assert (across.kind, across.parent) == (BackupKind.INCREMENTAL, before.label)
     server.sql("insert into kept values (-1)")

@@ -114,6 +114,7 @@ TEXTS = {
     values.ABSOLUTE_PATH_TEXT: (values.parse_absolute_path, "/srv/a..b/..c/", "/srv/../x"),
     values.CRON_TEXT: (values.parse_cron, "*/15  0-6,12 * jan-mar mon#2", "0 3 * *"),
     values.RECIPIENT_TEXT: (values.parse_recipient, RECIPIENT, RECIPIENT[:-1]),
+    values.SEALING_TEXT: (values.parse_sealing, "gpg", "pgp"),
     values.SIGNER_TEXT: (values.parse_signer, KEY, KEY[1:]),
     values.REPOSITORY_URL_TEXT: (values.parse_repository_url, "s3://my.bucket/a/b=c/", "s3://B/x"),
     values.BUCKET_URL_TEXT: (values.parse_bucket_url, "s3://bucket", "file:///srv"),

@@ -36,14 +36,16 @@ OWNERS = {
 }
 
 REVEALS = {
-    "adapters/age/filter_process.py": "hands the identity to age through a pipe",
     "adapters/age/identity.py": "parses the identity",
+    "adapters/filtering/filter_process.py": "hands the identity to age through a pipe",
+    "adapters/gnupg/gnupg_program.py": "hands the secret keys to gpg through a pipe",
     "adapters/postgres/connection.py": "hands the connection string to libpq",
     "adapters/streams/program.py": "hands secrets to the operator's command, and keeps them out of its last words",
     "adapters/streams/redis_address.py": "parses the URL of a Redis server, which may hold a password",
     "app/key_ring.py": "writes new keys into files of mode 0600",
     "app/recovery_kit.py": "the kit for the safe holds an age identity",
     "app/collections.py": "an endpoint is an address that may stand behind a reference",
+    "app/sealers.py": "a public key that stands behind a reference is no secret",
     "app/stores.py": "an endpoint is an address that may stand behind a reference",
     "adapters/s3/wire.py": "hands the keys to the S3 client",
     "demo/servers.py": "makes its own servers with passwords of its own",

@@ -52,14 +52,15 @@ def file_evidence(
     known to be ``away`` are not asked again.
     """
     content = canonical_json(export_run(installation.records, run))
+    key = evidence_key(run, installation.sealer.sealing)
     faults = dict(away or {})
     for name in installation.repository_names():
         if name in faults or is_unmade(installation, name):
             continue
         store = installation.stores[name]
         try:
-            if store.head(evidence_key(run)) is None:
-                store_sealed(store, installation.sealer, evidence_key(run), [content], installation.keys.keys.recipients)
+            if store.head(key) is None:
+                store_sealed(store, installation.sealer, key, [content], installation.keys.keys.recipients)
         except UnderstudyError as error:
             if error.code != "object_exists":  # the command that waits for a run and the control plane may both file it
                 faults[name] = str(error)

@@ -31,7 +31,7 @@ def holdings_of(repository: Repository, name: ResourceName, without: frozenset[s
     """``without``: labels of backups that turned out not to do; they, and all that stand on them, are left out.
 
     Raises:
-        Refusal: ``no_backup``; ``no_sound_backup``: there are some, and all are left out.
+        Refusal: ``no_backup``; ``sealing_differs``; ``no_sound_backup``: there are some, and all are left out.
     """
     usable = repository.backups(name).usable
     sound = _sound(usable, without)
@@ -51,6 +51,7 @@ def holdings_of(repository: Repository, name: ResourceName, without: frozenset[s
             hint=f"take one: understudy backup {name}; list what is there: understudy backups {name}",
         )
     newest = max(sound, key=lambda backup: backup.stop_time)
+    repository.require_sealing_of(newest.backup_manifest.name)
     backups = tuple(backup for backup in sound if backup.system_identifier == newest.system_identifier)
     archive = repository.wal(name, newest.system_identifier, newest.segment_bytes)
     contents = archive.contents()

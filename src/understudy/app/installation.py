@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from understudy.adapters.age.choice import choose_sealer
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.places import LocalPlaces
 from understudy.adapters.postgres.accounts import Account
@@ -23,6 +22,8 @@ from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.workplace import Workplace
 from understudy.app.collections import collection_of, targets_of
 from understudy.app.key_ring import KeyRing
+from understudy.app.other_identity import keys_of_run
+from understudy.app.sealers import sealer_for
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
@@ -35,7 +36,7 @@ from understudy.ports.operating import OperatedServer
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
 from understudy.ports.trying_out import ContentTrial
-from understudy.ports.world import World
+from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
@@ -208,7 +209,7 @@ class Installation:
 
     @cached_property
     def sealer(self) -> Sealer:
-        return choose_sealer()
+        return sealer_for(self.stack.encryption)
 
     @cached_property
     def databases(self) -> Mapping[ResourceName, PostgresDatabase]:
@@ -269,6 +270,14 @@ class Installation:
         other.__dict__.update(records=records, past=records)
         return other
 
+    def with_keys(self, keys: Keys) -> Installation:
+        """The same with other keys, everything else shared."""
+        for shared in ("stores", "sealer", "databases", "declared", "landings", "receivers", "instances", "records", "past"):
+            getattr(self, shared)
+        other = replace(self)
+        other.__dict__.update({**self.__dict__, "keys": replace(self.keys, keys=keys)})
+        return other
+
     def require_believed_signer(self, *, own_key_will_do: bool = False) -> None:
         """Before anything is signed. Raises as ``KeyRing.require_believed`` does."""
         self.keys.require_believed(self.stack.encryption, own_key_will_do=own_key_will_do)
@@ -301,7 +310,7 @@ class Installation:
             cancellation=cancellation,
             stores=self.stores,
             sealer=self.sealer,
-            keys=self.keys.keys,
+            keys=keys_of_run(self, run),
             databases=self.databases,
             declared=self.declared,
             landings=self.landings,

@@ -18,12 +18,14 @@ from understudy.app.preflight_host import look_at_directory
 from understudy.app.preflight_repository import check_repository
 from understudy.app.preflight_server import check_resource
 from understudy.app.preflight_snapshots import check_snapshot_resource
-from understudy.judge.preflight import Finding, Grade, finding_of, passes
+from understudy.app.sealers import expiries
+from understudy.judge.preflight import Finding, finding_of, passes
 from understudy.judge.preflight_host import (
     HOST,
     KEYS,
     judge_directory,
     judge_identity_missing,
+    judge_recipients,
     judge_round_trip,
     judge_secret_file,
     judge_signer,
@@ -34,6 +36,7 @@ from understudy.repository.signing import Signer
 from understudy.stack.loader import load_stack
 from understudy.stack.secrets import PlainText, SecretPlace, SecretReference, resolve
 from understudy.vocabulary.errors import UnderstudyError
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 
 _TRIED_BYTES = 1000
@@ -75,14 +78,19 @@ def _findings(installation: Installation) -> Iterator[Finding]:
 def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding, ...]]:
     """The keys as far as they are there; None when what is stored could not be judged with them."""
     encryption = installation.stack.encryption
-    findings = [Finding(KEYS, "recipients", Grade.OK, f"everything is sealed to {', '.join(encryption.recipients)}")]
+    plain = secrets.token_bytes(_TRIED_BYTES)
+    sealed, finding = _sealed(installation, plain)
+    findings = [finding]
     identity: Secret | None = None
     if encryption.identity is None:
         findings.append(judge_identity_missing())
     else:
         try:
             identity = resolve(encryption.identity)
-            findings.append(judge_round_trip(_comes_back(installation, identity)))
+            if sealed is not None:
+                opened = b"".join(installation.sealer.open([sealed], identity))
+                same = secrets.compare_digest(base64.b64encode(plain), base64.b64encode(opened))
+                findings.append(judge_round_trip(same, "age" if encryption.sealing is Sealing.AGE else "gnupg"))
         except UnderstudyError as error:
             findings.append(finding_of(error, KEYS, "identity"))
     try:
@@ -95,10 +103,15 @@ def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding,
     return Keys(encryption.recipients, identity, signing_key, trusted), tuple(findings)
 
 
-def _comes_back(installation: Installation, identity: Secret) -> bool:
-    plain = secrets.token_bytes(_TRIED_BYTES)
-    sealed = installation.sealer.seal([plain], installation.stack.encryption.recipients)
-    return secrets.compare_digest(base64.b64encode(plain), base64.b64encode(b"".join(installation.sealer.open(sealed, identity))))
+def _sealed(installation: Installation, plain: bytes) -> tuple[bytes | None, Finding]:
+    """None where nothing can be sealed."""
+    encryption = installation.stack.encryption
+    try:
+        sealed = b"".join(installation.sealer.seal([plain], encryption.recipients))
+        until = expiries(installation.sealer, encryption.recipients)
+    except UnderstudyError as error:
+        return None, finding_of(error, KEYS, "recipients")
+    return sealed, judge_recipients(encryption.sealing, encryption.recipients, until, installation.clock.now())
 
 
 def _check_secret_files(installation: Installation) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from understudy.app.database_recoveries import plan_drill, plan_in_place, plan_r
 from understudy.app.disruption import disruption_at
 from understudy.app.installation import Installation
 from understudy.app.old_server import Looking, unseen
+from understudy.app.other_identity import opening_as_asked
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
 from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
@@ -55,6 +56,8 @@ def _require_whole(resource: str, choice: Choice) -> None:
 def drill(installation: Installation, scenario: Scenario, resources: Sequence[str], choice: Choice, watcher: Watcher) -> RunView:
     """Carry out the scenario in a sandbox that is removed afterwards. Raises as ``wanted_resources``,
     ``require_choice_of_several``, ``plan_drill``, ``plan_requested_stack`` and ``carry_out`` do.
+
+    What opens it is the stack file's identity, or that of ``choice``.
 
     Args:
         resources: Names of what is lost; empty: what the scenario takes where there is no choice.
@@ -171,6 +174,7 @@ def plan_requested_recovery(installation: Installation, request: Request, lookin
     """Raises as ``plan_restore``, ``plan_drill``, ``plan_in_place`` and ``plan_requested_stack`` do; ``signer_not_named``."""
     if isinstance(request, BackupRequest):
         raise TypeError(f"not asked for a recovery: {request}")
+    installation = opening_as_asked(installation, request)
     installation.require_believed_signer(own_key_will_do=request.procedure is not Procedure.RECOVERY)
     if isinstance(request, StackRequest):
         return plan_requested_stack(installation, request, lambda part: plan_requested_recovery(installation, part, looking))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from understudy.app.installation import Installation
+from understudy.app.other_identity import keys_of_run
 from understudy.plan.plan import Procedure
 from understudy.runner.plan_json import plan_outline
 from understudy.stack.resources import SnapshotResource
@@ -35,6 +36,7 @@ def require_secrets(installation: Installation, run: RunId) -> None:
     try:
         own_key_will_do = installation.past.run(run).procedure in _STAYS_HERE
         installation.require_believed_signer(own_key_will_do=own_key_will_do)
+        keys_of_run(installation, run)
         _read_all(installation, installation.past.run(run).procedure, tuple(_steps(installation.past.plan(run))))
     except GiveUp as error:
         hint = f"{error.hint}; then go on: understudy resume {run}"

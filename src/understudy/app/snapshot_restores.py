@@ -123,10 +123,11 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
 
 
 def _of(installation: Installation, name: ResourceName, repository: RepositoryName, choice: Choice) -> Iterator[HeldSnapshot]:
-    made_repository(installation, repository)
+    there = made_repository(installation, repository)
     without = choice.left_out_of(repository)
     for snapshot in snapshots_of(installation, name, repository).found().usable:
         if snapshot.label.text not in without:
+            there.require_sealing_of(snapshot.listing.name)
             yield HeldSnapshot(repository, snapshot)
 
 

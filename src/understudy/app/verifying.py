@@ -71,7 +71,7 @@ def verify(installation: Installation, target: VerifyTarget, repository: str | N
     if deep and installation.keys.keys.identity is None:
         raise Refusal(
             "identity_missing",
-            found="the stack file names no age identity, so nothing can be opened here",
+            found="the stack file names no identity, so nothing can be opened here",
             expected="encryption.identity",
             hint="name it, or verify without --deep: digests and signatures need no identity",
         )

@@ -85,7 +85,7 @@ def _hear_repository(
     identity = installation.keys.keys.identity
     if identity is None:
         if copies:
-            testimony.silent[place] = "its copies are sealed, and the stack file names no age identity"
+            testimony.silent[place] = "its copies are sealed, and the stack file names no identity"
         return
     for key in copies:
         try:

@@ -221,7 +221,7 @@ Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, b
 """
 )
 @click.argument("target", required=False)
-@click.option("--deep", is_flag=True, help="Also open everything and compare what is inside; needs the age identity.")
+@click.option("--deep", is_flag=True, help="Also open everything and compare what is inside; needs the identity.")
 @click.option("--repository", metavar="NAME", help="Only this one.")
 @stack_options
 @json_option
@@ -229,7 +229,7 @@ def verify(target: str | None, deep: bool, repository: str | None, stack_file: P
     """Read backups, WAL and snapshots back, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
 
     Every stored byte is compared with what was signed, so it tells that nothing of them was changed, cut off or lost since it was
-    stored. It needs no age identity. That the database comes up, only a drill tells.
+    stored. It needs no identity. That the database comes up, only a drill tells.
     """
     from understudy.app.verifying import parse_target
     from understudy.app.verifying import verify as carry_out_verify

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -152,6 +153,7 @@ Examples:
   understudy drill database_corruption         the newest commit, in a sandbox
   understudy drill data_loss --time 2026-11-23T03:00:00+00:00
   understudy drill complete_failure            everything, in order
+  understudy drill data_loss --identity file:/mnt/safe/kit.txt
 
 Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, or an objective was missed or is not known
 to be met.
@@ -161,6 +163,12 @@ to be met.
 @resource_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there, for a CI server.")
+@click.option(
+    "--identity",
+    "opened_with",
+    metavar="REFERENCE",
+    help="Open what is stored with this one, such as the recovery kit's: file:/path or env:NAME. Default: encryption.identity.",
+)
 @target_options
 @stack_options
 @json_option
@@ -169,6 +177,7 @@ def drill(
     resources: tuple[str, ...],
     report: Path | None,
     junit: Path | None,
+    opened_with: str | None,
     stack_file: Path,
     state: Path | None,
     as_json: bool,
@@ -183,6 +192,7 @@ def drill(
     As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched. A bucket comes back
     in drill.url of the stack file.
     """
+    from understudy.app.other_identity import checked_reference
     from understudy.app.proving import require_writable
     from understudy.app.recoveries import drill as carry_out_drill
     from understudy.cli.finishing import finish_measured
@@ -195,6 +205,8 @@ def drill(
             require_writable(report)
         installation = opened(stack_file, state)
         choice = choice_of(**target)  # type: ignore[arg-type]
+        if opened_with is not None:
+            choice = replace(choice, opened_with=checked_reference(opened_with))
         with watched(installation, quiet=as_json) as watcher:
             view = carry_out_drill(installation, Scenario(scenario), resources, choice, watcher)
         told.tell(installation, view)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from understudy.judge.preflight import Finding, Grade
 from understudy.ports.object_store import StoreAbilities
@@ -15,6 +16,7 @@ _MEBIBYTE = 2**20
 _LEAST_FREE_BYTES = 64 * _MEBIBYTE
 """Below this nothing works for long: a few WAL segments, or the state database's own growth."""
 _STATE_WANTS_BYTES = 512 * _MEBIBYTE
+_EXPIRES_SOON = timedelta(days=30)
 _HEADROOM = 1.2
 """A restore needs the database's size, the WAL that is fetched ahead, and what replay adds."""
 
@@ -103,17 +105,31 @@ def judge_secret_file(path: str, mode: int) -> Finding:
 
 def judge_identity_missing() -> Finding:
     return Finding(
-        KEYS, "identity", Grade.WARNING, "the stack file names no age identity: this host can back up, but not restore or drill",
+        KEYS, "identity", Grade.WARNING, "the stack file names no identity: this host can back up, but not restore or drill",
         "an identity where restores and drills run", "in the stack file: encryption.identity: file:/path/of/the/identity",
     )  # fmt: skip
 
 
-def judge_round_trip(opened: bool) -> Finding:
+def judge_recipients(sealing: str, recipients: Sequence[str], until: Mapping[str, datetime], now: datetime) -> Finding:
+    """What could be sealed to. ``until``: those of them that expire, and when."""
+    found = f"everything is sealed with {sealing} to {', '.join(recipients)}"
+    soon = {key: moment for key, moment in until.items() if moment - now < _EXPIRES_SOON}
+    if not soon:
+        return Finding(KEYS, "recipients", Grade.OK, found)
+    told = ", ".join(f"{key} expires on {moment:%Y-%m-%d}" for key, moment in soon.items())
+    return Finding(
+        KEYS, "recipients", Grade.WARNING, told, "keys that last: from that day on nothing is sealed, and so nothing backed up",
+        f"where the secret key is: gpg --quick-set-expire {next(iter(soon))} 2y, and again with '*' at the end; then export the "
+        "public key anew into encryption.public_keys",
+    )  # fmt: skip
+
+
+def judge_round_trip(opened: bool, program: str) -> Finding:
     if opened:
         return Finding(KEYS, "identity", Grade.OK, "opens what the recipients seal")
     return Finding(
         KEYS, "identity", Grade.FAILURE, "what was sealed to the recipients came back changed", "the same bytes",
-        "install the age program of this host anew: apt-get install --reinstall age",
+        f"install the program of this host anew: apt-get install --reinstall {program}",
     )  # fmt: skip
 
 

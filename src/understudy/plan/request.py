@@ -36,6 +36,8 @@ class Choice:
     """
     not_met: frozenset[str] = frozenset()
     """Those of ``without`` that are sound, and from which replay did not meet the target."""
+    opened_with: str | None = None
+    """Of a drill: the reference to the identity that opens what is stored; None: the stack file's."""
 
     def left_out_of(self, repository: str) -> frozenset[str]:
         """The labels of ``without`` that count in this repository."""
@@ -185,6 +187,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "only": choice.only,
         "without": sorted(choice.without),
         "not_met": sorted(choice.not_met),
+        "opened_with": choice.opened_with,
     }
 
 
@@ -200,6 +203,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         only=None if value.get("only") is None else str(value["only"]),
         without=frozenset(cast("Sequence[str]", value["without"])),
         not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
+        opened_with=None if value.get("opened_with") is None else str(value["opened_with"]),
     )
 
 

@@ -39,7 +39,7 @@ class SnapshotFacts:
     newest: SnapshotLabel | None
     """The newest usable one there."""
     opens: bool
-    """Whether an age identity is here: without it no listing can be read."""
+    """Whether an identity is here: without it no listing can be read."""
     anew: str = ""
     """Why nothing that is there already is to be used; empty: no reason."""
     entries_before: int = 0
@@ -93,7 +93,7 @@ def _stands_beside(facts: SnapshotFacts) -> tuple[SnapshotLabel | None, str]:
     if facts.anew:
         return None, f"everything is read and stored anew: {facts.anew}"
     if not facts.opens:
-        return None, "everything is read and stored anew: no age identity is here to open the last listing with"
+        return None, "everything is read and stored anew: no identity is here to open the last listing with"
     reason = f"what is as it was in {facts.newest} is neither read nor stored again"
     if facts.damaged:
         number = len(facts.damaged)

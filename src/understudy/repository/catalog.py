@@ -22,8 +22,8 @@ from understudy.repository.layout import (
 )
 from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.repository.put_once import put_once
-from understudy.repository.recovery_page import RECOVERY_PAGE
-from understudy.repository.sealing import part_corrupt, read_sealed
+from understudy.repository.recovery_page import recovery_page
+from understudy.repository.sealing import opened_by, part_corrupt, read_sealed, require_sealing, sealing_differs
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.repository.signing import Signer, malformed, read_document
 from understudy.repository.snapshots.catalog import Snapshots
@@ -80,20 +80,23 @@ class Repository:
         """
         if self._store.head(RECOVERY_PAGE_KEY) is None:
             try:
-                self._store.put(RECOVERY_PAGE_KEY, [RECOVERY_PAGE.encode()])
+                self._store.put(RECOVERY_PAGE_KEY, [recovery_page(self._sealer.sealing).encode()])
             except GiveUp as error:
                 if error.code != "object_exists":  # who else makes it stores the same page
                     raise
-        return write_description(self._store, self._keys, repository_id, created)
+        return write_description(self._store, self._keys, repository_id, created, self._sealer.sealing)
 
     def describe(self) -> RepositoryDescription:
         """What ``repository.json`` says.
 
         Raises:
             GiveUp: ``repository_missing``; ``signature_untrusted`` and its kin; ``document_malformed``.
-            Refusal: ``format_newer``.
+            Refusal: ``format_newer``; ``sealing_differs``: it is sealed in the other way than here.
         """
-        return read_description(self._store, self._keys)
+        found = read_description(self._store, self._keys)
+        if found.sealing is not self._sealer.sealing:
+            raise sealing_differs(f"the repository in {self._store.url}", found.sealing, self._sealer.sealing)
+        return found
 
     def current_epoch(self) -> ControllerEpoch | None:
         """As ``epochs.current_epoch``."""
@@ -222,6 +225,15 @@ class Repository:
         entry = backup.backup_manifest
         return read_sealed(self._store, self._sealer, prefix + entry.name, self._identity(), entry.sealed_sha256)
 
+    def require_sealing_of(self, name: str) -> None:
+        """``name``: of an object here. Raises as ``sealing.require_sealing`` does."""
+        require_sealing(self._sealer, name)
+
+    def opened_by(self, backup: BackupManifest) -> str:
+        """The recipient that the identity here opens the backup as. Raises as ``read_server_manifest`` does."""
+        prefix = backup_prefix(backup.resource, backup.system_identifier, backup.label)
+        return opened_by(self._store, self._sealer, prefix + backup.backup_manifest.name, self._identity())
+
     def sealed(self, backup: BackupManifest) -> SealedBackup:
         """The backup with what opens it, for unpacking.
 
@@ -255,7 +267,7 @@ class Repository:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open the backup with",
+                found="no identity here to open the backup with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )

@@ -1,4 +1,8 @@
-"""``repository.json``: what this store is, and to whom its contents are sealed."""
+"""``repository.json``: what this store is, and how and to whom its contents are sealed.
+
+What is sealed with age needs no field that says so, as in version 1. Version 2 has one: an older program, which would take for
+damage what it cannot open, refuses it as too new.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from datetime import datetime
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.world import Keys
 from understudy.repository.documents import Fields
-from understudy.repository.layout import DESCRIPTION_KEY, FORMAT_VERSION
-from understudy.repository.signing import Signer, read_document
+from understudy.repository.layout import DESCRIPTION_KEY, FORMAT_VERSION, NEWEST_FORMAT_VERSION
+from understudy.repository.signing import Signer, malformed, read_document
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.sealing import Sealing
 
 DOCUMENT = "understudy/repository"
 
@@ -23,14 +28,17 @@ class RepositoryDescription:
     repository_id: str
     created: datetime
     recipients: tuple[str, ...]
+    sealing: Sealing = Sealing.AGE
 
     def to_json(self) -> JsonObject:
+        of_age = self.sealing is Sealing.AGE
         return {
             "document": DOCUMENT,
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if of_age else NEWEST_FORMAT_VERSION,
             "repository_id": self.repository_id,
             "created": self.created.isoformat(),
             "recipients": list(self.recipients),
+            **({} if of_age else {"sealing": self.sealing.value}),
         }
 
     @classmethod
@@ -41,10 +49,13 @@ class RepositoryDescription:
             GiveUp: ``document_malformed``.
             Refusal: ``format_newer``.
         """
-        fields = Fields.of(document, DOCUMENT)
-        description = cls(fields.text("repository_id"), fields.moment("created"), fields.texts("recipients"))
+        fields = Fields.of(document, DOCUMENT, NEWEST_FORMAT_VERSION)
+        sealing = fields.text("sealing") if fields.has("sealing") else Sealing.AGE.value
+        if sealing not in {each.value for each in Sealing}:
+            raise malformed(f"a repository that is sealed with {sealing!r}", f"one of {', '.join(Sealing)}")
+        texts = fields.text("repository_id"), fields.moment("created"), fields.texts("recipients")
         fields.finish()
-        return description
+        return cls(*texts, Sealing(sealing))
 
 
 def read_description(store: ObjectStore, keys: Keys) -> RepositoryDescription:
@@ -62,9 +73,11 @@ def read_description(store: ObjectStore, keys: Keys) -> RepositoryDescription:
     return RepositoryDescription.from_json(read_document(stored, keys.trusted_signers))
 
 
-def write_description(store: ObjectStore, keys: Keys, repository_id: str, created: datetime) -> RepositoryDescription:
+def write_description(
+    store: ObjectStore, keys: Keys, repository_id: str, created: datetime, sealing: Sealing
+) -> RepositoryDescription:
     """Unless one of the same id is there."""
-    wanted = RepositoryDescription(repository_id, created, keys.recipients)
+    wanted = RepositoryDescription(repository_id, created, keys.recipients, sealing)
     if store.head(DESCRIPTION_KEY) is None:
         try:
             store.put(DESCRIPTION_KEY, [Signer.of(keys).seal_document(wanted.to_json())])

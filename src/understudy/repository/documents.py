@@ -28,8 +28,11 @@ class Fields:
         self._what = what
 
     @classmethod
-    def of(cls, document: JsonObject, kind: str) -> Fields:
+    def of(cls, document: JsonObject, kind: str, newest: int = FORMAT_VERSION) -> Fields:
         """The fields of a stored document of one kind, in a format that this version reads.
+
+        Args:
+            newest: The newest version of this kind of document that is understood.
 
         Raises:
             Refusal: ``format_newer``: a newer Understudy wrote it.
@@ -39,11 +42,11 @@ class Fields:
         if found != kind:
             raise malformed(f"a document of kind {found!r}", f"one of kind {kind!r}")
         version = fields.number("format_version")
-        if version > FORMAT_VERSION:
+        if version > newest:
             raise Refusal(
                 "format_newer",
                 found=f"{kind} in format version {version}",
-                expected=f"format version {FORMAT_VERSION} or older",
+                expected=f"format version {newest} or older",
                 hint="a newer Understudy wrote it; install that version or a later one and try again",
             )
         return fields

@@ -1,6 +1,7 @@
 """The keys of everything in a repository. Nobody else puts a key together.
 
-A suffix is the decode pipeline: ``.tar.zst.age`` is undone by ``age -d | zstd -d | tar x``.
+A suffix is the decode pipeline: ``.tar.zst.age`` is undone by ``age -d | zstd -d | tar x``, ``.tar.zst.gpg`` by ``gpg -d``
+in place of the first.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import re
 from dataclasses import dataclass
 
 from understudy.vocabulary.identifiers import BackupLabel, ResourceName, RunId, SystemIdentifier
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.wal import Timeline, WalSegment, history_file_name, is_segment_name, timeline_of_history_file
 
 FORMAT_VERSION = 1
 """Of everything below the repository's address. Raised only when an older program would misread what a newer one wrote."""
+NEWEST_FORMAT_VERSION = 2
+"""Of what is read: that of the description of a repository which is not sealed with age."""
 
 DESCRIPTION_KEY = "repository.json"
 RECOVERY_PAGE_KEY = "RECOVERY.md"
@@ -20,20 +24,38 @@ EPOCH_PREFIX = "controller/"
 EVIDENCE_PREFIX = "evidence/"
 STACK_PREFIX = "stack/"
 
-PART_SUFFIX = ".tar.zst.age"
-SEALED_SUFFIX = ".zst.age"
-STACK_SUFFIX = ".yaml" + SEALED_SUFFIX
 SIDECAR_SUFFIX = ".json"
 SUMS_NAME = "SHA256SUMS"
 MANIFEST_NAME = "backup.json"
-SERVER_MANIFEST_NAME = "backup_manifest" + SEALED_SUFFIX
 
 _TAIL_SIDECAR = re.compile(r"^(\d{10})-(\d{10})\.json$")
-_PART_NAME = re.compile(r"^(base|\d+)-[0-9A-Za-z-]+-\d{4,}\.tar\.zst\.age$")
-_SERVER_MANIFEST_NAME = re.compile(r"^backup_manifest(-[0-9A-Za-z-]+)?\.zst\.age$")
+_PART_NAME = re.compile(r"^(base|\d+)-[0-9A-Za-z-]+-\d{4,}\.tar\.zst\.(age|gpg)$")
+_SERVER_MANIFEST_NAME = re.compile(r"^backup_manifest(-[0-9A-Za-z-]+)?\.zst\.(age|gpg)$")
 _ATTEMPT = re.compile(r"^[0-9A-Za-z-]+$")
 _STACK_STEM = re.compile(r"^stack/(\d{8}T\d{6}Z)-([0-9a-f]{64})$")
 _EPOCH_KEY = re.compile(r"^controller/(\d{8})\.json$")
+
+
+def sealed_suffix(sealing: Sealing) -> str:
+    return f".zst.{sealing}"
+
+
+def part_suffix(sealing: Sealing) -> str:
+    return f".tar{sealed_suffix(sealing)}"
+
+
+def stack_suffix(sealing: Sealing) -> str:
+    return f".yaml{sealed_suffix(sealing)}"
+
+
+def sealing_told_by(key: str) -> Sealing | None:
+    """What the name says that the object is sealed with; None where it says nothing."""
+    return next((each for each in Sealing if key.endswith(sealed_suffix(each))), None)
+
+
+def server_manifest_name(sealing: Sealing, attempt: str | None = None) -> str:
+    """``attempt``: where an earlier one holds the plain name."""
+    return f"backup_manifest{'' if attempt is None else f'-{attempt}'}{sealed_suffix(sealing)}"
 
 
 def resource_prefix(resource: ResourceName) -> str:
@@ -57,7 +79,7 @@ def backup_prefix(resource: ResourceName, system_identifier: SystemIdentifier, l
 
 
 def stack_stem(written: str, digest: str) -> str:
-    """Without suffix: the file is ``.yaml.zst.age``, the signed note of it ``.json``.
+    """Without suffix: the file is ``stack_suffix``, the signed note of it ``.json``.
 
     Args:
         written: As ``20261123T030000Z``.
@@ -72,9 +94,9 @@ def parts_of_stack_stem(stem: str) -> tuple[str, str] | None:
     return (found.group(1), found.group(2)) if found else None
 
 
-def evidence_key(run: RunId) -> str:
+def evidence_key(run: RunId, sealing: Sealing) -> str:
     """A run's evidence, filed by the year that its id begins with."""
-    return f"{EVIDENCE_PREFIX}{run[:4]}/{run}.json{SEALED_SUFFIX}"
+    return f"{EVIDENCE_PREFIX}{run[:4]}/{run}.json{sealed_suffix(sealing)}"
 
 
 def epoch_key(epoch: int) -> str:
@@ -86,14 +108,14 @@ def epoch_of(key: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def part_name(attempt: str, number: int, tablespace_oid: int | None = None) -> str:
+def part_name(attempt: str, number: int, tablespace_oid: int | None = None, *, sealing: Sealing) -> str:
     """A part's file name: ``base-<attempt>-0001.tar.zst.age``, or with the tablespace's oid in place of ``base``.
 
     The attempt makes the name unique, because a part that an interrupted attempt left behind is never overwritten.
     """
     if not _ATTEMPT.match(attempt):
         raise ValueError(f"not an attempt: {attempt!r}; expected letters, digits and hyphens")
-    return f"{'base' if tablespace_oid is None else tablespace_oid}-{attempt}-{number:04d}{PART_SUFFIX}"
+    return f"{'base' if tablespace_oid is None else tablespace_oid}-{attempt}-{number:04d}{part_suffix(sealing)}"
 
 
 def is_part_name(name: str, tablespace_oid: int | None) -> bool:
@@ -114,7 +136,7 @@ class WalKeys:
     prefix: str
 
     def segment(self, segment: WalSegment) -> str:
-        """Without suffix: data is ``.zst.age``, the sidecar ``.json``."""
+        """Without suffix: data is ``.zst.age`` or ``.zst.gpg``, the sidecar ``.json``."""
         return f"{self.timeline(segment.timeline)}{segment.name}"
 
     def timeline(self, timeline: Timeline) -> str:

@@ -14,7 +14,7 @@ import google_crc32c
 from understudy.ports.database import BackupStart, BackupStop, BaseBackupStream
 from understudy.ports.running import Cancellation, Progress
 from understudy.repository.at_once import parts_packed, processors
-from understudy.repository.layout import SEALED_SUFFIX, SERVER_MANIFEST_NAME
+from understudy.repository.layout import server_manifest_name
 from understudy.repository.manifests import PartEntry
 from understudy.repository.part_uploads import PackingPlace, PartUploads
 from understudy.repository.server_manifest import ManifestFile, ServerManifest, manifest_path, parse_server_manifest
@@ -32,7 +32,7 @@ class PackedBackup:
     stop: BackupStop
     parts: tuple[PartEntry, ...]
     server_manifest: PartEntry
-    """``backup_manifest.zst.age`` as it was stored."""
+    """As it was stored."""
     manifest: ServerManifest
     """What it says."""
     plain_bytes: int
@@ -83,13 +83,13 @@ def pack_base_backup(
 
 def _store_manifest(place: PackingPlace, text: bytes) -> PartEntry:
     """Under its plain name, or under one of this attempt where an earlier attempt left the plain one behind."""
-    name = SERVER_MANIFEST_NAME
+    name = server_manifest_name(place.sealer.sealing)
     try:
         sealed = place.store_sealed(name, [text])
     except GiveUp as error:
         if error.code != "object_exists":
             raise
-        name = f"backup_manifest-{place.attempt}{SEALED_SUFFIX}"
+        name = server_manifest_name(place.sealer.sealing, place.attempt)
         sealed = place.store_sealed(name, [text])
     return PartEntry(name, sealed.sealed_bytes, sealed.sealed_sha256, sealed.plain_bytes, None, 1)
 

@@ -96,7 +96,9 @@ class PartUploads:
             stored: Told of each part, from the thread that fills them, soon after it is stored.
         """
         self._place = place
-        self._named = named or (lambda number, tablespace_oid: part_name(place.attempt, number, tablespace_oid))
+        self._named = named or (
+            lambda number, tablespace_oid: part_name(place.attempt, number, tablespace_oid, sealing=place.sealer.sealing)
+        )
         self._stored = stored
         self._estimated_bytes = estimated_bytes
         self._progress = progress

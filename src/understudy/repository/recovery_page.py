@@ -9,19 +9,20 @@ segment is seen to be there, and a ``restore_command`` that says "end of WAL" on
 from __future__ import annotations
 
 from understudy.repository.snapshots.recovery_half import SNAPSHOTS_HALF
+from understudy.vocabulary.sealing import Sealing
 
 _DATABASES_HALF = """\
 # How to get the databases in this repository back
 
 Files and buckets: see the second half of this page.
 
-You need: this repository (copied to a disk, or mounted), the **age identity** from the recovery kit, and on a Linux machine
-`sh`, `sha256sum`, `tar`, `zstd`, `age`, and PostgreSQL **of the same major version** as the database had.
+You need: this repository (copied to a disk, or mounted), the **<<identity>>** from the recovery kit, and on a Linux machine
+`sh`, `sha256sum`, `tar`, `zstd`, `<<program>>`, and PostgreSQL **of the same major version** as the database had.
 You do not need Understudy. If you have it, use it: the recovery kit says how, and `understudy adopt` and `understudy recover` do
 all that follows, or `understudy restore`.
 
-Everything here is a plain file. The end of its name says how to open it: `.tar.zst.age` is undone by `age -d`, then `zstd -d`,
-then `tar x`. Nothing in this repository is ever changed, and nothing below changes it.
+Everything here is a plain file. The end of its name says how to open it: `.tar.zst.<<sealing>>` is undone by
+`<<program>> -d`, then `zstd -d`, then `tar x`. Nothing in this repository is ever changed, and nothing below changes it.
 
 If `understudy serve` may still run somewhere and write here, **end it first**, or work on a copy of this repository: by its rules
 it removes old backups and WAL, and does not know that you are reading.
@@ -60,7 +61,7 @@ SEGMENT_BYTES=16777216
 SUPERUSER=postgres
 CLUSTER="$REPOSITORY/postgres/$RESOURCE/$SYSTEM"
 mkdir -p -m 700 "$WORK" || exit 1
-```
+<<prepare>>```
 
 ## 2. Check that every part is there and unchanged
 
@@ -85,7 +86,7 @@ for LABEL in $LABELS; do
   mkdir "$DIRECTORY" || exit 1
   chmod 700 "$DIRECTORY" || exit 1
   while read -r SUM PART; do
-    age -d -i "$IDENTITY" -o "$WORK/part.zst" "$CLUSTER/backups/$LABEL/$PART" || exit 1
+    <<open>> "$WORK/part.zst" "$CLUSTER/backups/$LABEL/$PART" || exit 1
     zstd -q -d -f "$WORK/part.zst" -o "$WORK/part" || exit 1
     case "$PART" in
       backup_manifest*) cp "$WORK/part" "$DIRECTORY/backup_manifest" || exit 1 ;;
@@ -136,8 +137,9 @@ fi
 ## 5. Decode the write-ahead log
 
 All of it first, into a directory; then PostgreSQL reads it from there. A segment counts only with its `.json` beside it, which
-names the data (usually the same name with `.zst.age`) and its SHA-256. Of a segment that is not there complete, pieces in its
-folder `.tail` are put one behind the other and padded with zeros: always the one that reaches furthest of those that join.
+names the data (usually the same name with `.zst.<<sealing>>`) and its SHA-256. Of a segment that is not there complete,
+pieces in its folder `.tail` are put one behind the other and padded with zeros: always the one that reaches furthest of those
+that join.
 
 ```sh
 mkdir "$WORK/wal" || exit 1
@@ -147,7 +149,7 @@ decode() {
   SUM=$(value_of sealed_sha256 "$1.json")
   test -n "$DATA" && test -n "$SUM" || { echo "$1.json cannot be read"; return 1; }
   echo "$SUM  $(dirname "$1")/$DATA" | sha256sum --check --strict --status || { echo "$1 is damaged"; return 1; }
-  age -d -i "$IDENTITY" -o "$WORK/piece.zst" "$(dirname "$1")/$DATA" || return 1
+  <<open>> "$WORK/piece.zst" "$(dirname "$1")/$DATA" || return 1
   zstd -q -d -f "$WORK/piece.zst" -o "$2" || return 1
   rm "$WORK/piece.zst"
 }
@@ -189,7 +191,7 @@ for TAIL in "$CLUSTER"/wal/*/*.tail; do
   truncate -s "$SEGMENT_BYTES" "$WORK/assembled" || exit 1
   mv "$WORK/assembled" "$WORK/wal/$NAME" || exit 1
 done
-```
+<<finish>>```
 
 ## 6. See that nothing is missing in the middle
 
@@ -305,4 +307,30 @@ Take a new backup at once: the database is on a new timeline. When all is well, 
 tablespaces may still lie in it: look into `$TARGET/pg_tblspc` first.
 """
 
-RECOVERY_PAGE = f"{_DATABASES_HALF}\n\n{SNAPSHOTS_HALF}"
+_BY_SEALING = {
+    Sealing.AGE: {
+        "identity": "age identity",
+        "program": "age",
+        "open": 'age -d -i "$IDENTITY" -o',
+        "prepare": "",
+        "finish": "",
+    },
+    Sealing.GPG: {
+        "identity": "OpenPGP secret key",
+        "program": "gpg",
+        "open": "gpg --batch --quiet --yes --decrypt -o",
+        # A keyring of its own: nothing depends on what lies in somebody's home. The agent's sockets need a short name.
+        "prepare": "# For the secret key, until all is opened; if a command fails before, remove that directory yourself.\n"
+        "GNUPGHOME=$(mktemp -d /tmp/recovery-XXXXXX) && export GNUPGHOME || exit 1\n"
+        'gpg --batch --quiet --import "$IDENTITY" || exit 1\n',
+        "finish": 'gpgconf --kill gpg-agent\nrm -rf "$GNUPGHOME"\n',
+    },
+}
+
+
+def recovery_page(sealing: Sealing) -> str:
+    """Of a repository that is sealed so."""
+    page = f"{_DATABASES_HALF}\n\n{SNAPSHOTS_HALF}"
+    for name, text in {"sealing": sealing.value, **_BY_SEALING[sealing]}.items():
+        page = page.replace(f"<<{name}>>", text)
+    return page

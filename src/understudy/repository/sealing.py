@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from understudy.ports.object_store import ObjectStore
-from understudy.ports.sealer import Sealer
+from understudy.ports.sealer import HEAD_BYTES, Sealer
 from understudy.repository.compression import DEFAULT_LEVEL, DEFAULT_THREADS, compress, decompress
-from understudy.vocabulary.errors import GiveUp
+from understudy.repository.layout import sealing_told_by
+from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class SealedObject:
     """What was stored. Sizes in bytes, digests SHA-256 in hexadecimal.
 
     ``plain_sha256`` is None unless it was asked for: hashing costs as much as compressing, and for a base backup's parts the
-    sealed digest, age's own authentication and the server's CRC32C of each file cover the plain text already.
+    sealed digest, the sealing's own authentication and the server's CRC32C of each file cover the plain text already.
     """
 
     key: str
@@ -95,12 +97,14 @@ def read_sealed(
     """The plain text of what ``store_sealed`` stored. Use it only once the stream ended well.
 
     Args:
-        sealed_sha256: What the sealed bytes must hash to; None where only age's own authentication is wanted.
+        sealed_sha256: What the sealed bytes must hash to; None where only the sealing's own authentication is wanted.
 
     Raises:
         GiveUp: ``part_corrupt`` (changed, cut off, or not to be read; raised at the latest when the stream ends), ``wrong_key``,
             ``object_missing``; and as ``ObjectStore.read`` and ``Sealer.open`` do.
+        Refusal: ``sealing_differs``: its name says that it was sealed in the other way.
     """
+    require_sealing(sealer, key)
     meter = _Meter(hashed=sealed_sha256 is not None)
     try:
         opened = cast(Generator[bytes], sealer.open(meter.measure(stored_bytes(store, key)), identity))
@@ -112,6 +116,44 @@ def read_sealed(
         raise
     if sealed_sha256 is not None and not hmac.compare_digest(meter.digest.hexdigest(), sealed_sha256):
         raise part_corrupt(key, f"SHA-256 {meter.digest.hexdigest()} over {meter.size_bytes} bytes", sealed_sha256)
+
+
+def opened_by(store: ObjectStore, sealer: Sealer, key: str, identity: Secret) -> str:
+    """The recipient that ``identity`` opens the object as. Raises as ``read_sealed`` does."""
+    require_sealing(sealer, key)
+    head = b""
+    with closing(cast(Generator[bytes], stored_bytes(store, key))) as pieces:
+        for piece in pieces:
+            head += piece
+            if len(head) >= HEAD_BYTES:
+                break
+    try:
+        return sealer.opened_by(head[:HEAD_BYTES], identity)
+    except GiveUp as error:
+        if error.code in _DAMAGE:
+            raise part_corrupt(key, error.found) from error
+        raise
+
+
+def require_sealing(sealer: Sealer, key: str) -> None:
+    """What was sealed in the other way would look like damage.
+
+    Raises:
+        Refusal: ``sealing_differs``.
+    """
+    told = sealing_told_by(key)
+    if told is not None and told is not sealer.sealing:
+        raise sealing_differs(key, told, sealer.sealing)
+
+
+def sealing_differs(what: str, theirs: Sealing, ours: Sealing) -> Refusal:
+    return Refusal(
+        "sealing_differs",
+        found=f"{what} is sealed with {theirs}, and here is what opens {ours} (encryption.sealing)",
+        expected=f"a repository that is sealed with {ours} from its beginning",
+        hint=f"to write on with {ours}, give the stack a repository of another name at another place, and take a full backup. "
+        f"What is in this one opens with a stack file that says sealing: {theirs}, with recipients and identity of that kind",
+    )
 
 
 def stored_bytes(store: ObjectStore, key: str) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """Who wrote a document: Ed25519 signatures over its canonical JSON.
 
-age says nothing of the writer, so every document that a restore trusts (manifests, WAL sidecars, the repository's own
+Sealing says nothing of the writer, so every document that a restore trusts (manifests, WAL sidecars, the repository's own
 description, epochs) is an envelope ``{"signed": {…}, "signature": {"signer": …, "ed25519": …}}``, keys and signatures in
 base64. The signature covers a domain, a zero byte, and the canonical JSON of ``signed``.
 

@@ -17,14 +17,16 @@ from understudy.repository.layout import (
     FORMAT_VERSION,
     SIDECAR_SUFFIX,
     STACK_PREFIX,
-    STACK_SUFFIX,
     parts_of_stack_stem,
+    sealing_told_by,
     stack_stem,
+    stack_suffix,
 )
 from understudy.repository.sealing import store_sealed
 from understudy.repository.signing import Signer, parse_json, verify
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.sealing import Sealing
 
 DOCUMENT = "understudy/stack-file"
 _WRITTEN = "%Y%m%dT%H%M%SZ"
@@ -38,10 +40,11 @@ class KeptStackFile:
     """SHA-256 of the text, as its key says."""
     noted: bool
     """Whether a note of it is there; what that is worth, ``read_note`` says."""
+    sealing: Sealing = Sealing.AGE
 
     @property
     def key(self) -> str:
-        return stack_stem(self.written, self.digest) + STACK_SUFFIX
+        return stack_stem(self.written, self.digest) + stack_suffix(self.sealing)
 
     @property
     def note_key(self) -> str:
@@ -62,12 +65,15 @@ class StackFileNote:
 def kept_stack_files(store: ObjectStore) -> tuple[KeptStackFile, ...]:
     """Newest first, by the time in their keys. Raises as the store does."""
     keys = {found.key for found in store.list(STACK_PREFIX)}
-    stems = {key.removesuffix(STACK_SUFFIX) for key in keys if key.endswith(STACK_SUFFIX)}
     kept = []
-    for stem in stems:
+    for key in keys:
+        sealing = sealing_told_by(key)
+        if sealing is None:
+            continue
+        stem = key.removesuffix(stack_suffix(sealing))
         parts = parts_of_stack_stem(stem)
         if parts is not None and _is_moment(parts[0]):
-            kept.append(KeptStackFile(*parts, noted=stem + SIDECAR_SUFFIX in keys))
+            kept.append(KeptStackFile(*parts, stem + SIDECAR_SUFFIX in keys, sealing))
     return tuple(sorted(kept, key=lambda each: (each.written, each.digest), reverse=True))
 
 
@@ -80,7 +86,7 @@ def keep_stack_file(
     """
     kept = kept_stack_files(store)
     known = next((each for each in kept if each.digest == digest), None)
-    fresh = KeptStackFile(f"{now.astimezone(UTC):{_WRITTEN}}", digest, noted=False)
+    fresh = KeptStackFile(f"{now.astimezone(UTC):{_WRITTEN}}", digest, False, sealer.sealing)
     # By a clock that was set back it would never become the newest, and be stored again each time.
     if known is None or (known != kept[0] and fresh.written > kept[0].written):
         _unless_there(lambda: store_sealed(store, sealer, fresh.key, [text], keys.recipients))

@@ -13,7 +13,7 @@ from understudy.ports.object_store import ObjectStore
 from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys
 from understudy.repository.compression import WAL_LEVEL
-from understudy.repository.layout import SEALED_SUFFIX, SIDECAR_SUFFIX, TailSpan, WalKeys, wal_prefix
+from understudy.repository.layout import SIDECAR_SUFFIX, TailSpan, WalKeys, sealed_suffix, wal_prefix
 from understudy.repository.sealing import SealedObject, check_sealed, read_sealed, store_sealed
 from understudy.repository.signing import Signer, read_document
 from understudy.repository.tail_cover import cover_of
@@ -238,13 +238,14 @@ class WalArchive:
         Where the store may let a rival replace them, the data of each attempt have a key of their own from the start: else the
         sidecar of the one could come to stand beside the data of the other.
         """
+        suffix = sealed_suffix(self._sealer.sealing)
         if self._store.tells_rivals_apart:
             try:
-                return self._store_sealed(stem + SEALED_SUFFIX, content)
+                return self._store_sealed(stem + suffix, content)
             except GiveUp as error:
                 if error.code != "object_exists":
                     raise
-        return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{SEALED_SUFFIX}", content)
+        return self._store_sealed(f"{stem}.{secrets.token_hex(4)}{suffix}", content)
 
     def _store_sealed(self, key: str, content: Pieces) -> SealedObject:
         recipients = self._keys.recipients
@@ -283,7 +284,7 @@ class WalArchive:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open WAL with",
+                found="no identity here to open WAL with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )

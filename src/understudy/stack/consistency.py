@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from understudy.stack.units import format_duration
+from understudy.stack.values import AGE_RECIPIENT_TEXT, FINGERPRINT_TEXT
+from understudy.vocabulary.sealing import Sealing
 
 if TYPE_CHECKING:
-    from understudy.stack.models import Objective, RepositorySettings, Stack
+    from understudy.stack.models import EncryptionSettings, Objective, RepositorySettings, Stack
     from understudy.stack.resources import PostgresResource, Resource
     from understudy.stack.snapshots import BucketResource
     from understudy.stack.streams import RedisResource
@@ -45,6 +47,7 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
     for name, repository in stack.repositories.items():
         yield from _of_repository(("repositories", name), repository)
     yield from _shared_urls(stack.repositories)
+    yield from _of_sealing(stack.encryption)
     for name, resource in stack.resources.items():
         yield from _unknown_names(("resources", name), resource, stack)
         yield from _of_dependencies(("resources", name), resource, stack)
@@ -83,6 +86,22 @@ def _of_repository(at: Path, repository: RepositorySettings) -> Iterator[Contrad
                 yield Contradiction((*at, key), key, "this key only beside an s3:// url", (url,))
         return
     yield from _half_of_the_keys(at, repository)
+
+
+def _of_sealing(encryption: EncryptionSettings) -> Iterator[Contradiction]:
+    """Keys are of the kind that the sealing takes."""
+    sealing: Path = ("encryption", "sealing")
+    of_age = encryption.sealing is Sealing.AGE
+    for index, recipient in enumerate(encryption.recipients):
+        if recipient.startswith("age1") is not of_age:
+            expected = f"{AGE_RECIPIENT_TEXT if of_age else FINGERPRINT_TEXT}, because sealing is {encryption.sealing}"
+            yield Contradiction(("encryption", "recipients", index), recipient, expected, (sealing,))
+    if encryption.public_keys and of_age:
+        expected = "this key only beside sealing: gpg; the public keys of age are the recipients themselves"
+        yield Contradiction(("encryption", "public_keys"), "public_keys", expected, (sealing,))
+    if not encryption.public_keys and not of_age:
+        expected = "public_keys beside it: the armored public key of each recipient, or file:/path of one"
+        yield Contradiction(sealing, encryption.sealing, expected, (("encryption", "public_keys"),))
 
 
 def _half_of_the_keys(at: Path, place: RepositorySettings | BucketResource) -> Iterator[Contradiction]:

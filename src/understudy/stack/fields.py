@@ -12,6 +12,7 @@ from understudy.stack import units, values
 from understudy.stack.connection import CONNECTION_TEXT
 from understudy.stack.expectation import Expectation, TextForm
 from understudy.stack.secrets import REFERENCE_TEXT, PlainText, SecretReference, parse_reference
+from understudy.vocabulary.sealing import Sealing
 
 Flag = Annotated[bool, BeforeValidator(values.parse_flag), Expectation("true or false", "true or false")]
 Port = Annotated[int, Field(ge=1, le=65535), Expectation("port", "a port from 1 to 65535")]
@@ -74,7 +75,13 @@ Name = Annotated[str, TextForm("name", values.NAME_TEXT, values.parse_name)]
 AbsolutePath = Annotated[str, TextForm("absolute path", values.ABSOLUTE_PATH_TEXT, values.parse_absolute_path)]
 Cron = Annotated[str, TextForm("cron expression", values.CRON_TEXT, values.parse_cron)]
 Zone = Annotated[str, TextForm("time zone", values.ZONE_TEXT, values.parse_zone)]
-Recipient = Annotated[str, TextForm("age recipient", values.RECIPIENT_TEXT, values.parse_recipient)]
+SealingField = Annotated[Sealing, TextForm("age or gpg", values.SEALING_TEXT, values.parse_sealing, str, Sealing)]
+Recipient = Annotated[str, TextForm("recipient", values.RECIPIENT_TEXT, values.parse_recipient)]
+PublicKeyField = Annotated[
+    SecretReference | PlainText,
+    TextForm("public key", values.PUBLIC_KEY_TEXT, values.parse_public_key, str, (SecretReference, PlainText), secret=True),
+]
+"""What stands here by mistake may be the secret key: it is not repeated."""
 SignerKey = Annotated[str, TextForm("public key", values.SIGNER_TEXT, values.parse_signer)]
 RepositoryUrl = Annotated[str, TextForm("URL", values.REPOSITORY_URL_TEXT, values.parse_repository_url)]
 BucketUrl = Annotated[str, TextForm("bucket URL", values.BUCKET_URL_TEXT, values.parse_bucket_url)]

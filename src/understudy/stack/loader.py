@@ -26,7 +26,7 @@ from understudy.vocabulary.errors import Refusal
 LARGEST_BYTES = 256 * 1024
 
 # No contradiction rests on these; they stand in for the file's own while the rest of a broken file is looked at.
-_STAND_IN_KEYS = EncryptionSettings.model_construct()
+_STAND_IN_KEYS = EncryptionSettings.model_construct(recipients=())
 _STAND_IN_REPOSITORIES = {"stand-in": RepositorySettings.model_construct(url="s3://stand-in")}
 _STAND_IN_RESOURCES: dict[str, dict[str, TextTree]] = {
     "postgres": {"url": "env:STAND_IN"},
@@ -214,7 +214,7 @@ def _salvaged(document: Document, pruned: set[Path]) -> Iterator[Contradiction]:
     removed = {path for path in pruned if path}
     for _ in range(_ROUNDS):
         try:
-            Stack.model_validate(_standing(_without(document.tree, removed)))
+            Stack.model_validate(_standing(_without(document.tree, removed), keys_too=not _in_encryption(removed)))
         except ValidationError as error:
             details = error.errors(include_url=False)
             found = [each for detail in details for each in _contradictions(detail) or ()]
@@ -231,14 +231,21 @@ def _rests_on(found: Contradiction, removed: set[Path]) -> bool:
     return any(path[: len(gone)] == gone for gone in removed for path in (found.at, *found.because_of))
 
 
-def _standing(tree: TextTree | None) -> dict[str, object]:
-    """The rest of a broken file, with stand-ins for what every file needs."""
+def _in_encryption(paths: Iterable[Path]) -> bool:
+    return any(path[:1] == ("encryption",) for path in paths)
+
+
+def _standing(tree: TextTree | None, *, keys_too: bool) -> dict[str, object]:
+    """The rest of a broken file, with stand-ins for what every file needs.
+
+    ``keys_too``: whether all of ``encryption`` is right by itself.
+    """
     top = tree if isinstance(tree, dict) else {}
     standing: dict[str, object] = {
         "repositories": _STAND_IN_REPOSITORIES,
         **top,
         "stack": "stand-in",
-        "encryption": _STAND_IN_KEYS,
+        "encryption": top.get("encryption") if keys_too else _STAND_IN_KEYS,
     }
     resources = top.get("resources")
     if isinstance(resources, dict):

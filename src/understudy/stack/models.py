@@ -17,14 +17,17 @@ from understudy.stack.fields import (
     EndpointField,
     Interval,
     Name,
+    PublicKeyField,
     Recipient,
     RegionName,
     RepositoryUrl,
+    SealingField,
     SecretField,
     SignerKey,
 )
 from understudy.stack.resources import PostgresResource, Resource
 from understudy.stack.stack_part import StackPart
+from understudy.vocabulary.sealing import Sealing
 
 
 class Scenario(StrEnum):
@@ -93,13 +96,25 @@ class EncryptionSettings(StackPart):
 
     title = "Encryption and trust"
 
+    sealing: SealingField = Field(
+        default=Sealing.AGE,
+        description="age, or gpg for those who must have AES-256 through GnuPG. It holds for everything in the repositories of "
+        "this file; one that was begun with the other is refused.",
+    )
     recipients: tuple[Recipient, ...] = Field(
-        min_length=1, description="age public keys that everything is sealed to. Keep one whose identity lies in a safe."
+        min_length=1,
+        description="Public keys that everything is sealed to: of age, or with gpg fingerprints. Keep one whose identity lies in "
+        "a safe.",
+    )
+    public_keys: tuple[PublicKeyField, ...] = Field(
+        default=(),
+        description="With gpg: the public key of each recipient, armored, here or as file:/path. No keyring is asked. Not with "
+        "age.",
     )
     identity: SecretField | None = Field(
         default=None,
-        description="Reference to the age identity. Needed only where restores and drills run. It may hold several keys, one a "
-        "line: an earlier one opens what was sealed to it.",
+        description="Reference to the age identity, or with gpg to an armored secret key without a passphrase. Needed only where "
+        "restores and drills run. It may hold several, one behind the other: an earlier one opens what was sealed to it.",
     )
     signing_key: SecretField | None = Field(
         default=None, description="Reference to the Ed25519 private key, 32 bytes in base64, that signs what is stored."

@@ -32,12 +32,19 @@ from understudy.stack.units import (
     format_size,
 )
 from understudy.vocabulary.identifiers import NAME_PATTERN
+from understudy.vocabulary.sealing import Sealing
 
 NAME_TEXT = "a name of at most 40 characters: a-z first, then a-z, 0-9, - and _, a letter or digit last"
 ABSOLUTE_PATH_TEXT = "an absolute path without .. in it"
 CRON_TEXT = "a cron expression of five fields (minute hour day month weekday) that comes due, such as 0 3 * * sun"
 ZONE_TEXT = "an IANA time zone such as UTC or Europe/Berlin"
-RECIPIENT_TEXT = "an age recipient as age-keygen prints it: age1 and 58 more characters"
+AGE_RECIPIENT_TEXT = "an age recipient as age-keygen prints it: age1 and 58 more characters"
+FINGERPRINT_TEXT = "the fingerprint of an OpenPGP key as gpg --show-keys prints it: 40 hexadecimal digits"
+RECIPIENT_TEXT = f"{AGE_RECIPIENT_TEXT}; or with sealing: gpg {FINGERPRINT_TEXT}"
+PUBLIC_KEY_TEXT = (
+    "an armored OpenPGP public key (-----BEGIN PGP PUBLIC KEY BLOCK-----), or a reference to one: file:/absolute/path"
+)
+SEALING_TEXT = "age or gpg"
 SIGNER_TEXT = "an Ed25519 public key: 32 bytes in base64, 44 characters"
 REPOSITORY_URL_TEXT = "file:///absolute/path or s3://bucket/prefix, without credentials"
 BUCKET_URL_TEXT = "s3://bucket or s3://bucket/prefix, without credentials"
@@ -59,6 +66,10 @@ FILE_NAME_TEXT = "a file's name of at most 200 bytes, without a slash, that does
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9._=+-]+(/[A-Za-z0-9._=+-]+)*/?|", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
+_PUBLIC_KEY = re.compile(
+    r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n[A-Za-z0-9+/=:,;._() \n-]+\n-----END PGP PUBLIC KEY BLOCK-----\n?", re.ASCII
+)
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}", re.ASCII)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/#-]+", re.ASCII)
 _SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
@@ -77,7 +88,8 @@ PATTERNS: Mapping[str, str] = {
     NAME_TEXT: NAME_PATTERN.pattern.replace(r"\Z", "$"),
     ABSOLUTE_PATH_TEXT: r"^(?!.*/\.\.(?:/|$))/.*[^/].*$",
     CRON_TEXT: rf"^\s*{_CRON_FIELD.pattern}(?:\s+{_CRON_FIELD.pattern}){{4}}\s*$",
-    RECIPIENT_TEXT: f"^{_RECIPIENT.pattern}$",
+    RECIPIENT_TEXT: f"^(?:{_RECIPIENT.pattern}|{_FINGERPRINT.pattern})$",
+    SEALING_TEXT: f"^(?:{'|'.join(Sealing)})$",
     SIGNER_TEXT: "^[A-Za-z0-9+/]{43}=$",
     REPOSITORY_URL_TEXT: rf"^(?:file:///.*[^/].*|{_BUCKET_ALTERNATIVE})$",
     BUCKET_URL_TEXT: f"^{_BUCKET_ALTERNATIVE}$",
@@ -153,15 +165,32 @@ def parse_zone(text: str) -> str:
     return text
 
 
+def parse_sealing(text: str) -> Sealing:
+    try:
+        return Sealing(text)
+    except ValueError:
+        raise Unfit(SEALING_TEXT) from None
+
+
 def parse_recipient(text: str) -> str:
+    """Of either sealing; fingerprints in capital letters. Whether it is one of the right one, the whole file tells."""
+    if _FINGERPRINT.fullmatch(text):
+        return text.upper()
     import pyrage  # knows the checksum: a mistyped key is seen here and not in the first backup
 
-    _matching(_RECIPIENT, text, RECIPIENT_TEXT)
+    _matching(_RECIPIENT, text, RECIPIENT_TEXT if not text.startswith("age1") else AGE_RECIPIENT_TEXT)
     try:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
-        raise Unfit(f"{RECIPIENT_TEXT} (its checksum does not match: a character is mistyped)") from None
+        raise Unfit(f"{AGE_RECIPIENT_TEXT} (its checksum does not match: a character is mistyped)") from None
     return text
+
+
+def parse_public_key(text: str) -> SecretReference | PlainText:
+    """Whose it is and whether it is whole, gpg tells."""
+    if is_reference(text):
+        return parse_reference(text)
+    return PlainText(_matching(_PUBLIC_KEY, text.strip(), PUBLIC_KEY_TEXT))
 
 
 def parse_signer(text: str) -> str:

@@ -25,7 +25,7 @@ PARENT_MISSING = "parent_missing"
 @step_kind("copy_backup")
 @dataclass(frozen=True, slots=True)
 class CopyBackup:
-    """Needs no age identity: what is copied was sealed for good, and its digest is compared on the way. Signed only while the
+    """Needs no identity: what is copied was sealed for good, and its digest is compared on the way. Signed only while the
     repository is this controller's, like a backup's first manifest; and only where all that it stands on is there, too.
 
     ``may_be_left_out``: as ``AwaitWal``; but a part that is not as it was sealed is never passed over.

@@ -20,7 +20,7 @@ from understudy.vocabulary.phases import Phase
 @step_kind("copy_snapshot")
 @dataclass(frozen=True, slots=True)
 class CopySnapshot:
-    """Needs no age identity: what is copied was sealed for good, and its digest is compared on the way. A snapshot is whole by
+    """Needs no identity: what is copied was sealed for good, and its digest is compared on the way. A snapshot is whole by
     itself, so it is whole in the other repository, too, whichever earlier ones were never copied there.
     """
 

@@ -68,7 +68,7 @@ class RestoreBaseBackup(PlacedStep):
         if world.keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity on this host",
+                found="no identity on this host",
                 expected="the identity of one of the repository's recipients",
                 hint="name it as encryption.identity in the stack file; it is in the recovery kit",
             )
@@ -108,8 +108,10 @@ class RestoreBaseBackup(PlacedStep):
                     raise
                 sealed_bytes += backup.sealed_bytes
                 parent = sealed.manifest
+            opened_by = repository.opened_by(backup)
         return {
             "labels": list(self.labels),
+            "opened_by": opened_by,
             "files": restored[-1].files,
             "unpacked_bytes": sum(each.plain_bytes for each in restored),
             "sealed_bytes": sealed_bytes,

@@ -143,6 +143,7 @@ class RestoreSnapshot(SnapshotRestore):
             "place": target.url,
             "only": self.only,
             "snapshot_started": opened.manifest.start_time.isoformat(),
+            "opened_by": opened.opened_by(),
             "entries": restored.entries,
             "content_bytes": restored.content_bytes,
             "fell_short": short.now(),

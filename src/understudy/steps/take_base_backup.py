@@ -163,7 +163,7 @@ class TakeBaseBackup:
         if world.keys.identity is None:
             raise GiveUp(
                 "incremental_refused",
-                found=f"no age identity on this host to open the manifest of {self.parent} with",
+                found=f"no identity on this host to open the manifest of {self.parent} with",
                 expected="the manifest of the backup that this one stands on",
                 hint="take full backups here, or name an identity as encryption.identity in the stack file",
             )
@@ -175,7 +175,7 @@ class TakeBaseBackup:
                 raise
             raise GiveUp(
                 "incremental_refused",
-                found=f"the age identity on this host does not open the manifest of {self.parent}: it is sealed to others",
+                found=f"the identity on this host does not open the manifest of {self.parent}: it is sealed to others",
                 expected="the manifest of the backup that this one stands on",
                 hint="take a full backup, or keep the earlier key in the file that encryption.identity names, one a line",
             ) from error

@@ -16,20 +16,32 @@ from understudy.vocabulary.secret import Secret
 needs_age = pytest.mark.skipif(shutil.which("age") is None, reason="the age program is not installed")
 
 
+class AgeContract(SealerContract):
+    begins_with = b"age-encryption.org/v1\n"
+    no_identities = ("AGE-SECRET-KEY-1NONSENSE", "hello", "")
+
+    @pytest.fixture
+    def pairs(self):
+        return [new_identity(), new_identity()]
+
+    def mistyped(self, recipient):
+        return recipient[:-1], recipient.replace("age1", "age2")
+
+
 @needs_age
-class TestAgeProgram(SealerContract):
+class TestAgeProgram(AgeContract):
     @pytest.fixture
     def sealer(self):
         return AgeProgram()
 
 
-class TestPyrageProcess(SealerContract):
+class TestPyrageProcess(AgeContract):
     @pytest.fixture
     def sealer(self):
         return PyrageProcess()
 
 
-class TestTheChosenSealer(SealerContract):
+class TestTheChosenSealer(AgeContract):
     @pytest.fixture
     def sealer(self):
         return choose_sealer()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
-from understudy.adapters.age.filter_process import filter_through
-from understudy.adapters.age.identity import identity_malformed
+from understudy.adapters.age.identity import identity_malformed, opened_by
 from understudy.adapters.age.opening import sealed_corrupt, sealer_failed, wrong_key
 from understudy.adapters.age.recipients import checked_recipients
+from understudy.adapters.filtering.filter_process import filter_through
 from understudy.vocabulary.errors import GiveUp, UnderstudyError
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 
 
 class AgeProgram:
     """Seals and opens with the ``age`` program. Source: age(1)."""
+
+    sealing = Sealing.AGE
 
     def __init__(self, program: str = "age") -> None:
         self._program = program
@@ -32,6 +35,9 @@ class AgeProgram:
     def open(self, chunks: Iterable[bytes], identity: Secret) -> Iterator[bytes]:
         program = self._found()
         return filter_through(lambda path: [program, "--decrypt", "--identity", path], chunks, _opening_failure, identity)
+
+    def opened_by(self, head: bytes, identity: Secret) -> str:
+        return opened_by(self, head, identity)
 
     def _found(self) -> str:
         found = shutil.which(self._program)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from understudy.adapters.age.age_program import AgeProgram
 from understudy.adapters.age.pyrage_process import PyrageProcess
 from understudy.ports.sealer import Sealer
+from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
 
 
@@ -18,6 +19,8 @@ def choose_sealer(program: str = "age") -> Sealer:
 
 
 class _EachItsBest:
+    sealing = Sealing.AGE
+
     def __init__(self, sealing: Sealer, opening: Sealer) -> None:
         self._sealing = sealing
         self._opening = opening
@@ -27,3 +30,6 @@ class _EachItsBest:
 
     def open(self, chunks: Iterable[bytes], identity: Secret) -> Iterator[bytes]:
         return self._opening.open(chunks, identity)
+
+    def opened_by(self, head: bytes, identity: Secret) -> str:
+        return self._opening.opened_by(head, identity)

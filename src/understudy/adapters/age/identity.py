@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyrage
 
+from understudy.adapters.age.opening import wrong_key
+from understudy.ports.sealer import Sealer
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
@@ -30,6 +32,24 @@ def recipient_of(identity: Secret) -> str:
         return str(pyrage.x25519.Identity.from_str(identity_lines(identity)[0]).to_public())
     except (IndexError, pyrage.IdentityError):
         raise identity_malformed() from None
+
+
+def opened_by(sealer: Sealer, head: bytes, identity: Secret) -> str:
+    """As ``Sealer.opened_by``: each key is tried alone, because age does not say which of them it was."""
+    keys = [Secret(line) for line in identity_lines(identity)]
+    if not keys:
+        raise identity_malformed()
+    for key in keys:
+        try:
+            for _ in sealer.open([head], key):
+                break
+        except GiveUp as error:
+            if error.code == "wrong_key":
+                continue
+            if error.code != "sealed_corrupt":  # the head alone may be cut off; that it got so far says enough
+                raise
+        return recipient_of(key)
+    raise wrong_key()
 
 
 def identity_malformed() -> GiveUp:

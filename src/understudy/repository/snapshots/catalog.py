@@ -12,7 +12,7 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys
 from understudy.repository.layout import SUMS_NAME
 from understudy.repository.put_once import put_once
-from understudy.repository.sealing import part_corrupt, read_sealed
+from understudy.repository.sealing import opened_by, part_corrupt, read_sealed
 from understudy.repository.signing import Signer, malformed, read_document
 from understudy.repository.snapshots.keys import SNAPSHOT_MANIFEST_NAME, SnapshotKeys
 from understudy.repository.snapshots.listing import ListedEntry, decode_listing
@@ -49,6 +49,11 @@ class OpenedSnapshot:
     sealer: Sealer
     identity: Secret
     manifest: SnapshotManifest
+
+    def opened_by(self) -> str:
+        """The recipient that the identity opens it as. Raises as ``read_sealed`` does."""
+        ((key, _), *_) = self.manifest.objects()
+        return opened_by(self.store, self.sealer, key, self.identity)
 
     def listing(self) -> Iterator[ListedEntry]:
         """Every entry, ascending by key, without holding them in memory. Use them only once the stream ended well.
@@ -167,7 +172,7 @@ class Snapshots:
         if self._keys.identity is None:
             raise GiveUp(
                 "identity_missing",
-                found="no age identity here to open the snapshot with",
+                found="no identity here to open the snapshot with",
                 expected="the identity of one of the repository's recipients",
                 hint="name it in the stack file under encryption: identity; it is in the recovery kit",
             )

@@ -149,7 +149,7 @@ class ContentParts:
         self._index.part_stored(SealedPart(part.name, part.sealed_bytes, part.sealed_sha256, part.plain_bytes))
 
     def _next_name(self) -> str:
-        return part_name(self._place.label, self._place.attempt, next(self._numbers))
+        return part_name(self._place.label, self._place.attempt, next(self._numbers), self._place.sealer.sealing)
 
     def _begin_large(self, entry: Entry, tries: int) -> None:
         reading = LargeReading(self._collection, entry, tries, self._index.holds_content, self._passed, self._stopping)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from understudy.repository.layout import PART_SUFFIX, SEALED_SUFFIX, SUMS_NAME
+from understudy.repository.layout import SUMS_NAME, part_suffix, sealed_suffix
 from understudy.vocabulary.identifiers import ResourceName, SnapshotLabel
+from understudy.vocabulary.sealing import Sealing
 
 SNAPSHOT_MANIFEST_NAME = "snapshot.json"
 PARTS_FROM_A_SNAPSHOT = "../../parts/"
@@ -16,11 +17,8 @@ _KIND = re.compile(r"^[a-z][a-z0-9_-]*\Z")
 _TAKEN = frozenset({"postgres", "controller", "evidence", "stack"})
 """Other things lie there."""
 _ATTEMPT = re.compile(r"^[0-9A-Za-z]+\Z")
-_PART_NAME = re.compile(r"^([0-9]{8}-[0-9]{6}S)-[0-9A-Za-z]+-\d{4,}\.tar\.zst\.age\Z")
-_LISTING_NAME = re.compile(r"^listing(-[0-9A-Za-z]+)?\.jsonl\.zst\.age\Z")
-_LISTING_SUFFIX = f".jsonl{SEALED_SUFFIX}"
-
-LISTING_NAME = f"listing{_LISTING_SUFFIX}"
+_PART_NAME = re.compile(r"^([0-9]{8}-[0-9]{6}S)-[0-9A-Za-z]+-\d{4,}\.tar\.zst\.(age|gpg)\Z")
+_LISTING_NAME = re.compile(r"^listing(-[0-9A-Za-z]+)?\.jsonl\.zst\.(age|gpg)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class SnapshotKeys:
         return f"{self.parts}{label}-"
 
 
-def part_name(label: SnapshotLabel, attempt: str, number: int) -> str:
+def part_name(label: SnapshotLabel, attempt: str, number: int, sealing: Sealing) -> str:
     """``20261123-030000S-7f3a1-0001.tar.zst.age``: all parts of a resource lie in one folder, and none is ever overwritten.
 
     Raises:
@@ -75,7 +73,7 @@ def part_name(label: SnapshotLabel, attempt: str, number: int) -> str:
     """
     if not _ATTEMPT.match(attempt):
         raise ValueError(f"not an attempt: {attempt!r}; expected letters and digits")
-    return f"{label}-{attempt}-{number:04d}{PART_SUFFIX}"
+    return f"{label}-{attempt}-{number:04d}{part_suffix(sealing)}"
 
 
 def label_of_part(name: str) -> SnapshotLabel | None:
@@ -84,9 +82,9 @@ def label_of_part(name: str) -> SnapshotLabel | None:
     return SnapshotLabel(found.group(1)) if found else None
 
 
-def listing_name(attempt: str) -> str:
-    """For where an earlier attempt holds the plain ``LISTING_NAME``."""
-    return f"listing-{attempt}{_LISTING_SUFFIX}"
+def listing_name(sealing: Sealing, attempt: str | None = None) -> str:
+    """``attempt``: where an earlier one holds the plain name."""
+    return f"listing{'' if attempt is None else f'-{attempt}'}.jsonl{sealed_suffix(sealing)}"
 
 
 def is_listing_name(name: str) -> bool:

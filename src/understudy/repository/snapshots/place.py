@@ -10,7 +10,7 @@ from understudy.ports.sealer import Sealer
 from understudy.repository.compression import DEFAULT_LEVEL
 from understudy.repository.part_uploads import PackingPlace
 from understudy.repository.sealing import SealedObject
-from understudy.repository.snapshots.keys import LISTING_NAME, SnapshotKeys, listing_name
+from understudy.repository.snapshots.keys import SnapshotKeys, listing_name
 from understudy.repository.snapshots.manifest import SealedPart
 from understudy.vocabulary.identifiers import SnapshotLabel
 
@@ -41,7 +41,9 @@ class SnapshotPlace:
     def store_listing(self, chunks: Iterable[bytes]) -> SealedPart:
         """Under its plain name, or under one of this attempt where an earlier one left the plain one behind."""
         folder = self.keys.folder(self.label)
-        name = LISTING_NAME if self.store.head(folder + LISTING_NAME) is None else listing_name(self.attempt)
+        name = listing_name(self.sealer.sealing)
+        if self.store.head(folder + name) is not None:
+            name = listing_name(self.sealer.sealing, self.attempt)
         return sealed_part(
             name, PackingPlace(self.store, self.sealer, self.recipients, folder, "", self.level).store_sealed(name, chunks)
         )

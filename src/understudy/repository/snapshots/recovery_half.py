@@ -13,8 +13,8 @@ SNAPSHOTS_HALF = (
     SNAPSHOTS_HEADING
     + """
 
-You need: this repository (copied to a disk, or mounted), the **age identity** from the recovery kit, and on a Linux machine
-`sh`, `sha256sum`, `tar`, `zstd`, `age` and `python3` (3.6 or newer; no packages). Here, too, a command that fails means:
+You need: this repository (copied to a disk, or mounted), the **<<identity>>** from the recovery kit, and on a Linux machine
+`sh`, `sha256sum`, `tar`, `zstd`, `<<program>>` and `python3` (3.6 or newer; no packages). Here, too, a command that fails means:
 **stop**, and nothing is lost by it.
 
 Each block goes into one and the same shell, from top to bottom. Run it as root where owners are to come back.
@@ -36,7 +36,7 @@ TARGET=/srv/recovered
 WORK=/srv/recovery-work
 FOLDER="$REPOSITORY/$KIND/$RESOURCE/snapshots/$SNAPSHOT"
 mkdir -m 700 "$TARGET" "$WORK" || exit 1
-```
+<<prepare>>```
 
 ## 2. Check that every part is there and unchanged
 
@@ -52,7 +52,7 @@ part, and the member of the part's archive, that hold it.
 
 ```sh
 read -r SUM LISTING < "$FOLDER/SHA256SUMS" || exit 1
-age -d -i "$IDENTITY" -o "$WORK/listing.zst" "$FOLDER/$LISTING" || exit 1
+<<open>> "$WORK/listing.zst" "$FOLDER/$LISTING" || exit 1
 zstd -q -d "$WORK/listing.zst" -o "$WORK/listing" || exit 1
 cat > "$WORK/place.py" << 'END' || exit 1
 import base64, hashlib, json, os, shutil, sys
@@ -192,14 +192,14 @@ Part by part. Each content is compared with the SHA-256 that the listing says.
 
 ```sh
 while read -r PART; do
-  age -d -i "$IDENTITY" -o "$WORK/part.zst" "$REPOSITORY/$KIND/$RESOURCE/parts/$PART" || exit 1
+  <<open>> "$WORK/part.zst" "$REPOSITORY/$KIND/$RESOURCE/parts/$PART" || exit 1
   zstd -q -d "$WORK/part.zst" -o "$WORK/part" || exit 1
   mkdir "$WORK/members" || exit 1
   tar -x -f "$WORK/part" -C "$WORK/members" || exit 1
   PYTHONUTF8=1 python3 "$WORK/place.py" contents "$KIND" "$TARGET" "$WORK" "$PART" || exit 1
   rm -r "$WORK/part.zst" "$WORK/part" "$WORK/members" || exit 1
 done < "$WORK/parts"
-```
+<<finish>>```
 
 ## 5. Links, owners, modes and times
 
