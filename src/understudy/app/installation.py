@@ -306,6 +306,7 @@ class Installation:
             controller=self.records.controller_id(),
             clock=self.clock,
             receipts=FileReceipts(self.state, run),
+            readings=self.records.readings,
             progress=progress,
             cancellation=cancellation,
             stores=self.stores,

@@ -24,7 +24,7 @@ from understudy.plan.wal_retention import ClusterHoldings
 from understudy.repository.backup_checks import ObjectFault, check_backup
 from understudy.repository.catalog import BackupListing, Repository, UnusableBackup
 from understudy.repository.manifests import BackupManifest
-from understudy.repository.replay_path import read_history
+from understudy.repository.replay_path import read_histories, read_history
 from understudy.repository.unpacking import SealedBackup
 from understudy.repository.wal_archive import WalArchive, WalContents
 from understudy.repository.wal_checks import wal_of_backup
@@ -230,7 +230,7 @@ class _Verifier:
             self._unreadable.append(RepositoryFault(name, resource, ObjectFault.of("wal", error)))
             return
         histories, faults = self._histories(archive, contents)
-        goes_on = self._goes_on(resource, held, contents, histories)
+        goes_on = wanted_onward(self._installation, resource, held, contents, histories)
         for backup in backups:
             found = wal_of_backup(contents, histories, backup, goes_on=goes_on(backup))
             faults += [fault for fault in found if fault not in faults]
@@ -257,24 +257,6 @@ class _Verifier:
             )
         )
 
-    def _goes_on(
-        self,
-        resource: ResourceName,
-        held: Sequence[BackupManifest],
-        contents: WalContents,
-        histories: Mapping[Timeline, tuple[TimelineFork, ...]],
-    ) -> Callable[[BackupManifest], bool]:
-        """Whether the stack file's keep asks for all WAL behind a backup; where that cannot be told, it counts as asked for."""
-        cluster = ClusterHoldings(
-            system_identifier=held[0].system_identifier, backups=tuple(held), wal=contents, histories=histories
-        )
-        facts = RetentionFacts(now=self._installation.clock.now(), clusters=(cluster,))
-        try:
-            (wal,) = decide_retention(rules_of(self._installation, resource), facts).wal
-        except Refusal:
-            return lambda backup: True
-        return wal.goes_on_behind
-
     def _histories(
         self, archive: WalArchive, contents: WalContents
     ) -> tuple[dict[Timeline, tuple[TimelineFork, ...]], list[ObjectFault]]:
@@ -289,3 +271,35 @@ class _Verifier:
             except UnderstudyError as error:
                 faults.append(ObjectFault.of(f"history of timeline {timeline}", error))
         return histories, faults
+
+
+def wanted_onward(
+    installation: Installation,
+    resource: ResourceName,
+    held: Sequence[BackupManifest],
+    contents: WalContents,
+    histories: Mapping[Timeline, tuple[TimelineFork, ...]],
+) -> Callable[[BackupManifest], bool]:
+    """Whether the stack file's keep asks for all WAL behind a backup; where that cannot be told, it counts as asked for."""
+    cluster = ClusterHoldings(system_identifier=held[0].system_identifier, backups=tuple(held), wal=contents, histories=histories)
+    facts = RetentionFacts(now=installation.clock.now(), clusters=(cluster,))
+    try:
+        (wal,) = decide_retention(rules_of(installation, resource), facts).wal
+    except Refusal:
+        return lambda backup: True
+    return wal.goes_on_behind
+
+
+def backups_read_onward(installation: Installation, repository: Repository, resource: ResourceName) -> tuple[str, ...]:
+    """Labels of the usable ones behind which ``wanted_onward``. Raises what the repository raises."""
+    usable = repository.backups(resource).usable
+    labels: list[str] = []
+    for cluster in sorted({backup.system_identifier for backup in usable}):
+        held = [backup for backup in usable if backup.system_identifier == cluster]
+        archive = repository.wal(resource, cluster, held[0].segment_bytes)
+        contents = archive.contents()
+        opens = installation.keys.keys.identity is not None
+        histories = read_histories(archive, contents)[0] if opens else {}
+        goes_on = wanted_onward(installation, resource, held, contents, histories)
+        labels += [backup.label.text for backup in held if goes_on(backup)]
+    return tuple(labels)

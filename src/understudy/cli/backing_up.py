@@ -216,6 +216,8 @@ Examples:
       server's manifest
   understudy verify documents --deep
       every content of every snapshot with its SHA-256
+  understudy verify --within 5GiB
+      from each repository so much, what was not read for longest first
 
 Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, backup or repository, 3 no backup or no identity.
 """
@@ -223,9 +225,22 @@ Exit codes: 0 all is as it was stored, 1 something is not, 2 no such resource, b
 @click.argument("target", required=False)
 @click.option("--deep", is_flag=True, help="Also open everything and compare what is inside; needs the identity.")
 @click.option("--repository", metavar="NAME", help="Only this one.")
+@click.option(
+    "--within",
+    metavar="SIZE",
+    help="As a run, which stops at so much of each repository and goes on from there next time: what serve does by itself.",
+)
 @stack_options
 @json_option
-def verify(target: str | None, deep: bool, repository: str | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
+def verify(
+    target: str | None,
+    deep: bool,
+    repository: str | None,
+    within: str | None,
+    stack_file: Path,
+    state: Path | None,
+    as_json: bool,
+) -> None:
     """Read backups, WAL and snapshots back, without restoring. TARGET is RESOURCE, LABEL or RESOURCE/LABEL; default: all.
 
     Every stored byte is compared with what was signed, so it tells that nothing of them was changed, cut off or lost since it was
@@ -236,6 +251,10 @@ def verify(target: str | None, deep: bool, repository: str | None, stack_file: P
     from understudy.cli.watching import ProgressLine
 
     installation = opened(stack_file, state)
+    if within is not None:
+        if target is not None or deep or repository is not None:
+            raise click.UsageError("--within reads what is due, wherever it lies: give it alone")
+        _read_back(installation, _budget_bytes(within), as_json)
     with ProgressLine(quiet=as_json) as line:
         result = carry_out_verify(installation, parse_target(installation, target), repository, deep, line.report)
     if as_json:
@@ -243,6 +262,30 @@ def verify(target: str | None, deep: bool, repository: str | None, stack_file: P
     else:
         _print_verified(result)
     sys.exit(ExitCode.DONE if result.passed else ExitCode.FAILED)
+
+
+def _budget_bytes(within: str) -> int:
+    from understudy.stack.expectation import Unfit
+    from understudy.stack.units import parse_size
+
+    try:
+        return parse_size(within)
+    except Unfit as error:
+        raise click.BadParameter(f"{within!r}; expected {error.expected}", param_hint="--within") from None
+
+
+def _read_back(installation: Installation, budget_bytes: int, as_json: bool) -> NoReturn:
+    from understudy.app.backups import no_backup
+    from understudy.app.reading_back import read_back
+    from understudy.cli.foreground import watched
+    from understudy.cli.running import print_run
+
+    with watched(installation, quiet=as_json) as watcher:
+        view = read_back(installation, budget_bytes, watcher)
+    if view is None:
+        raise no_backup(installation.resource_names()[0], "the repositories hold nothing that could be read")
+    print_run(view, as_json)
+    sys.exit(ExitCode.of_run(view))
 
 
 def _print_verified(result: VerifyResult) -> None:

@@ -12,6 +12,7 @@ from understudy.vocabulary.identifiers import PlanId, StepKey
 class Procedure(StrEnum):
     BACKUP = "backup"
     EXPIRY = "expiry"
+    VERIFICATION = "verification"
     RESTORE = "restore"
     DRILL = "drill"
     RECOVERY = "recovery"

@@ -14,6 +14,7 @@ from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.operating import OperatedServer
 from understudy.ports.places import Places
+from understudy.ports.readings import Readings
 from understudy.ports.running import Cancellation, Progress, Receipts
 from understudy.ports.sealer import Sealer
 from understudy.ports.trying_out import ContentTrial
@@ -44,6 +45,7 @@ class World:
     """The controller's own random name, under which it claims a repository."""
     clock: Clock
     receipts: Receipts
+    readings: Readings
     progress: Progress
     cancellation: Cancellation
     stores: Mapping[RepositoryName, ObjectStore]

@@ -19,6 +19,7 @@ from understudy.records.controller_lock import controller_pid
 from understudy.records.filing import Filing
 from understudy.records.history import History
 from understudy.records.observations import note_observation, read_observation
+from understudy.records.readings import RecordedReadings
 from understudy.records.requests import Requests, asked_to_end, end_request, is_awaited, join_request
 from understudy.records.rows import (
     approval_of,
@@ -68,6 +69,7 @@ class Records:
         self.requests = Requests(self._database, clock)
         self.filing = Filing(self._database, clock)
         self.history = History(self._database)
+        self.readings = RecordedReadings(self._database, clock)
 
     def close(self) -> None:
         self._database.close()

@@ -101,6 +101,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX runs_by_predecessor ON runs (follows)",
     ),
     ("ALTER TABLE steps ADD COLUMN held_up_since TEXT",),
+    (
+        """CREATE TABLE readings (
+            repository TEXT NOT NULL,
+            resource TEXT NOT NULL,
+            unit TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            read TEXT,
+            run TEXT,
+            fault TEXT,
+            damaged_since TEXT,
+            PRIMARY KEY (repository, resource, unit)) WITHOUT ROWID""",
+        "CREATE INDEX damaged_readings ON readings (repository, resource) WHERE fault IS NOT NULL",
+    ),
 )
 
 

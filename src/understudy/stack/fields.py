@@ -58,6 +58,18 @@ PartSize = Annotated[
     ),
 ]
 """In bytes."""
+ReadBudget = Annotated[
+    int,
+    TextForm(
+        "size",
+        units.SIZE_TEXT,
+        units.parse_size,
+        units.format_size,
+        int,
+        check=values.size_between(2**20, 2**60),
+    ),
+]
+"""In bytes."""
 BackupRate = Annotated[
     int,
     TextForm(

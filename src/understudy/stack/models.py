@@ -13,17 +13,21 @@ from pydantic import AfterValidator, Field, model_validator
 from understudy.stack.consistency import Contradictions, contradictions
 from understudy.stack.fields import (
     AbsolutePath,
+    Cron,
     Duration,
     EndpointField,
+    Flag,
     Interval,
     Name,
     PublicKeyField,
+    ReadBudget,
     Recipient,
     RegionName,
     RepositoryUrl,
     SealingField,
     SecretField,
     SignerKey,
+    Zone,
 )
 from understudy.stack.resources import PostgresResource, Resource
 from understudy.stack.stack_part import StackPart
@@ -136,6 +140,21 @@ class StateSettings(StackPart):
     )
 
 
+class VerificationSettings(StackPart):
+    """How serve reads back what is stored, and compares it with what was signed. Each run reads what was not read for longest."""
+
+    title = "Verification"
+
+    scheduled: Flag = Field(default=True, description="Whether serve does so by itself.")
+    schedule: Cron = Field(default="0 4 * * *", description="When a run begins.")
+    timezone: Zone = Field(default="UTC", description="The time zone of the schedule.")
+    budget: ReadBudget = Field(
+        default=20 * 2**30,
+        description="How much a run reads from each repository, at most; one object is read also where it is larger. What a full "
+        "cycle takes is shown by understudy status. Some stores charge for what is read.",
+    )
+
+
 BUILT_IN_TIERS: Mapping[str, Objective] = {
     "critical": Objective(rto=timedelta(minutes=15), rpo=timedelta(minutes=5)),
     "high": Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=15)),
@@ -167,6 +186,9 @@ class Stack(StackPart):
     )
     encryption: EncryptionSettings = Field(description="Who can read what is stored, and who is believed.")
     state: StateSettings = Field(default=StateSettings(), description="Where Understudy keeps what it remembers.")
+    verification: VerificationSettings = Field(
+        default=VerificationSettings(), description="How what is stored is read back, a part of it at a time."
+    )
     resources: Mapping[Name, Resource] = Field(
         min_length=1,
         description="What is protected, by name: databases, directories, buckets. The kind says which, and so its keys.",
