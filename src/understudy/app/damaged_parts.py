@@ -10,6 +10,7 @@ from understudy.plan.following import DAMAGE
 from understudy.plan.plan import Procedure
 from understudy.records.run import RunState
 from understudy.repository.snapshots.reading import PART_IN_HAND
+from understudy.repository.snapshots.units import PARTS_FOLDER
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 from understudy.vocabulary.json import Json
 
@@ -21,8 +22,12 @@ def damaged_parts(installation: Installation, resource: ResourceName) -> frozens
     """Their names, as ``verify`` and restores found them in any of the resource's repositories: a part that is damaged in one
     of them is not used by the next snapshot, so that its copy is whole in every one.
     """
-    noted = (_noted(installation, repository, resource) for repository in installation.repository_names(resource))
-    return frozenset().union(_found_by_restores(installation, resource), *noted)
+    names = installation.repository_names(resource)
+    noted = (
+        _noted(installation, repository, resource) - _whole_since(installation, repository, resource) for repository in names
+    )
+    read_back = (_read_back(installation, repository, resource) for repository in names)
+    return frozenset().union(_found_by_restores(installation, resource), *noted, *read_back)
 
 
 def note_checked(
@@ -48,6 +53,23 @@ def note_checked(
 def _noted(installation: Installation, repository: RepositoryName, resource: ResourceName) -> frozenset[str]:
     seen = installation.past.observed(resource, _kind(repository))
     return frozenset() if seen is None else frozenset(cast("Sequence[str]", seen.value["parts"]))
+
+
+def _whole_since(installation: Installation, repository: RepositoryName, resource: ResourceName) -> frozenset[str]:
+    """Parts that were read whole after it was noted what is damaged."""
+    seen = installation.past.observed(resource, _kind(repository))
+    if seen is None:
+        return frozenset()
+    readings = installation.past.readings.of(repository, resource)
+    whole = (each.unit for each in readings if each.fault is None and each.read is not None and each.read > seen.at)
+    return frozenset(unit.removeprefix(f"{PARTS_FOLDER}/") for unit in whole)
+
+
+def _read_back(installation: Installation, repository: RepositoryName, resource: ResourceName) -> Iterator[str]:
+    for reading in installation.past.readings.damaged(repository, resource):
+        folder, _, name = reading.unit.partition("/")
+        if folder == PARTS_FOLDER:
+            yield name
 
 
 def _found_by_restores(installation: Installation, resource: ResourceName) -> Iterator[str]:

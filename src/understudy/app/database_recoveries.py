@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from understudy.app.backups import backup_subject
 from understudy.app.disruption import disruption_beside
 from understudy.app.free_directory import require_free_directory
-from understudy.app.holdings import holdings_of
+from understudy.app.holdings import Holdings, holdings_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.old_server import Looking, look_for_old_server, unseen, with_old_timeline
 from understudy.app.repositories import made_repository
-from understudy.app.sources import other_copies_told, source_first, source_that_will_do
+from understudy.app.sources import other_copies_told, sound_first, source_first, source_that_will_do
 from understudy.app.spooled import with_spooled
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.following import DAMAGE
@@ -23,7 +24,7 @@ from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import Choice
-from understudy.plan.restore_choice import require_known_tablespaces
+from understudy.plan.restore_choice import choose_restore, require_known_tablespaces
 from understudy.ports.instance import InstancePlace
 from understudy.repository.at_once import processors
 from understudy.repository.manifests import BackupManifest
@@ -170,11 +171,8 @@ def _plan(
 ) -> Plan:
     """``tablespaces`` by name; None puts each beside the data directory, which is what a sandbox wants."""
     with other_copies_told(installation, name, choice):
-        source, holdings = source_that_will_do(
-            installation,
-            name,
-            choice,
-            lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        source, holdings = sound_first(
+            installation, name, choice, partial(_source, installation, name), partial(_require_fit, installation, choice)
         )
     repositories = source_first(installation, name, source)
     holdings = with_spooled(installation, source, holdings)
@@ -224,6 +222,21 @@ def _plan(
         old_timeline=old_timeline,
     )
     return plan_recovery(wish, facts)
+
+
+def _source(installation: Installation, name: ResourceName, choice: Choice) -> tuple[RepositoryName, Holdings]:
+    return source_that_will_do(
+        installation,
+        name,
+        choice,
+        lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+    )
+
+
+def _require_fit(installation: Installation, choice: Choice, found: tuple[RepositoryName, Holdings]) -> None:
+    """Raises as ``choose_restore`` does."""
+    held, now = found[1], installation.clock.now()
+    choose_restore(held.backups, held.histories, held.wal.timelines(), choice.target, now, choice.timeline)
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from understudy.app.backups import no_backup
+from understudy.app.damage import Damage, damaged_labels, with_what_stands_on
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade
 from understudy.app.snapshots import snapshots_of
@@ -18,12 +20,15 @@ from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 class ListedBackup:
     repository: RepositoryName
     backup: BackupManifest
+    damaged: Damage | None = None
+    """What was found of it when it was read back last, or of what it stands on."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedSnapshot:
     repository: RepositoryName
     snapshot: SnapshotManifest
+    damaged: Damage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,14 @@ def list_backups(installation: Installation, resource: str | None, repository: s
             if wanted not in (None, place) or is_unmade(installation, place):
                 continue
             try:
+                marked = damaged_labels(installation, place, name)
                 if installation.is_database(name):
                     listing = installation.repository(place).backups(name)
-                    usable += [ListedBackup(place, backup) for backup in listing.usable]
+                    usable += _listed(place, listing.usable, marked)
                     bad = [(each.key, each.error) for each in listing.unusable]
                 else:
                     found = snapshots_of(installation, name, place).found()
-                    snapshots += [ListedSnapshot(place, snapshot) for snapshot in found.usable]
+                    snapshots += [ListedSnapshot(place, each, marked.get(each.label.text)) for each in found.usable]
                     bad = [(each.key, each.error) for each in found.unusable]
             except UnderstudyError as error:
                 away.append(RepositoryAway(place, name, error.code, error.found, error.hint))
@@ -92,3 +98,13 @@ def list_backups(installation: Installation, resource: str | None, repository: s
     usable.sort(key=lambda each: (each.backup.resource, each.backup.stop_time, each.repository))
     snapshots.sort(key=lambda each: (each.snapshot.resource, each.snapshot.stop_time, each.repository))
     return BackupsEverywhere(tuple(usable), tuple(snapshots), tuple(unusable), tuple(away))
+
+
+def _listed(place: RepositoryName, backups: Sequence[BackupManifest], marked: Mapping[str, Damage]) -> Iterator[ListedBackup]:
+    below = {each.label.text: each.parent.text for each in backups if each.parent is not None}
+    damaged = with_what_stands_on(marked, backups)
+    for backup in backups:
+        label: str | None = backup.label.text
+        while label is not None and label in damaged and label not in marked:
+            label = below.get(label)
+        yield ListedBackup(place, backup, marked.get(label or "") if backup.label.text in damaged else None)

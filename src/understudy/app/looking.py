@@ -12,6 +12,7 @@ from typing import cast
 
 from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
+from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
@@ -100,6 +101,8 @@ class ResourceStatus:
     newest_backup: TakenBackup | None
     recoverable: bool
     """Whether a usable backup is known of: without one no WAL helps, however small the exposure."""
+    damaged: tuple[DamagedBackup, ...]
+    """Backups that cannot be restored from a repository, by what was read back there last."""
     failed_backup: EndedRun | None
     """The newest backup that failed, where none was completed since."""
     next_backup: datetime | None
@@ -238,7 +241,9 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         shipping_faults=_shipping_faults(installation, name) if served else {},
         heartbeat_fault=_fault(installation, name, HEARTBEAT) if served and settings.heartbeat else None,
         newest_backup=newest,
-        recoverable=is_recoverable(installation, name, newest.ended if newest else None),
+        recoverable=is_recoverable(installation, name, newest.ended if newest else None)
+        and not nothing_is_sound(installation, name, newest.label if newest else None),
+        damaged=damaged_backups(installation, name),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=next_of(scheduled),
         schedules=scheduled,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from understudy.app.carrying_out import Watcher, carry_out
+from understudy.app.damage import damaged_labels
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.plans_as_written import steps_as_written
@@ -23,6 +24,7 @@ from understudy.plan.retention import (
     RetentionFacts,
     UnfinishedBackup,
     decide_retention,
+    key_of,
 )
 from understudy.plan.wal_retention import ClusterHoldings
 from understudy.records.run import RunState
@@ -184,9 +186,11 @@ def _facts(
     repository = made_repository(installation, name)
     repository.describe()
     listing = repository.backups(resource)
+    marked = damaged_labels(installation, name, resource)
     return RetentionFacts(
         now=installation.clock.now(),
         clusters=tuple(_clusters(installation, resource, repository, listing, unshipped)),
+        damaged=frozenset(key_of(each) for each in listing.usable if each.label.text in marked),
         unusable=tuple(f"{each.key}: {each.error.code}: {each.error.found}" for each in listing.unusable),
         unfinished=tuple(UnfinishedBackup(system, label) for system, label in listing.unfinished),
         in_use=_in_use(installation, resource),

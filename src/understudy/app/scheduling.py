@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.app.backups import plan_requested_backup
+from understudy.app.damage import damaged_labels, with_what_stands_on
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
 from understudy.app.retention import Decided, Retention, decide, plan_for
@@ -96,13 +97,18 @@ class Scheduling:
 
     def _has_usable_backup(self) -> bool:
         """In the first repository, which is where backups are taken to and counted from."""
+        repository = self.installation.repository_names(self.name)[0]
         with as_state_faults():
-            first = prepare_repository(self.installation, self.installation.repository_names(self.name)[0])
+            first = prepare_repository(self.installation, repository)
+            marked = damaged_labels(self.installation, repository, self.name)
         if self.installation.is_database(self.name):
             server = self.installation.databases[self.name].facts()
-            there = bool(first.backups(self.name, server.system_identifier).usable)
+            backups = first.backups(self.name, server.system_identifier).usable
+            damaged = with_what_stands_on(marked, backups)
+            there = any(each.label.text not in damaged for each in backups)
         else:
-            there = bool(first.snapshots(self.installation.in_snapshots(self.name).kind, self.name).found().usable)
+            snapshots = first.snapshots(self.installation.in_snapshots(self.name).kind, self.name).found().usable
+            there = any(each.label.text not in marked for each in snapshots)
         self.see(USABLE_BACKUP, {"there": there})
         return there
 

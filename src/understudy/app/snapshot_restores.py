@@ -12,6 +12,7 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
+from understudy.app.sources import sound_first
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import Choice, RecoveryRequest
 from understudy.plan.snapshot_restore import (
@@ -92,7 +93,12 @@ def plan_requested_snapshot_restore(installation: Installation, request: Recover
 def choose_held(installation: Installation, name: ResourceName, choice: Choice) -> HeldSnapshot:
     """What a restore of the resource goes by. Raises as ``plan_requested_snapshot_restore`` does."""
     _require_no_database(name, choice)
-    return choose_snapshot(name, _held(installation, name, choice), choice.target, choice.label)
+    return sound_first(
+        installation,
+        name,
+        choice,
+        lambda chosen: choose_snapshot(name, _held(installation, name, chosen), chosen.target, chosen.label),
+    )
 
 
 def _held(installation: Installation, name: ResourceName, choice: Choice) -> tuple[HeldSnapshot, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from understudy.app.damage import damaged_labels
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.plans_as_written import steps_as_written
@@ -89,6 +90,7 @@ def _decided(installation: Installation, resource: ResourceName, name: Repositor
         unfinished=found.unfinished,
         in_use=_in_use(installation, resource),
         proven=frozenset(_proven(installation, resource, name)),
+        damaged=frozenset(damaged_labels(installation, name, resource)),
     )
     decision = decide_snapshot_retention(snapshot_rules(installation, resource), facts)
     loose = loose_parts(installation.stores[name], snapshots.place, found, (), decision.parts_begun_before)

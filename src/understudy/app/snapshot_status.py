@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
+from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.installation import Installation
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
 from understudy.plan.plan import Procedure
@@ -45,6 +46,8 @@ class SnapshotStatus:
     """How old the newest work can be that a restore would not bring back; None: there is no snapshot."""
     recoverable: bool
     """Whether a usable snapshot is known of."""
+    damaged: tuple[DamagedBackup, ...]
+    """Snapshots that cannot be restored from a repository, by what was read back there last."""
     failed_backup: EndedRun | None
     """The newest that failed, where none was completed since."""
     next_backup: datetime | None
@@ -76,7 +79,9 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
         newest_snapshot=newest,
         copies={other: _taken(installation, snapshot_copied_key(name, other)) for other in others},
         exposed_seconds=None if begun is None else max(0.0, (installation.clock.now() - begun).total_seconds()),
-        recoverable=is_recoverable(installation, name, newest.ended if newest else None),
+        recoverable=is_recoverable(installation, name, newest.ended if newest else None)
+        and not nothing_is_sound(installation, name, newest.label if newest else None),
+        damaged=damaged_backups(installation, name),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=next_of(scheduled),
         schedules=scheduled,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from understudy.app.damage import marked_in
 from understudy.app.installation import Installation
 from understudy.app.repositories import made_repository
 from understudy.plan.request import Choice
@@ -20,6 +22,7 @@ class HoldsBackups(Protocol):
 
 
 H = TypeVar("H", bound=HoldsBackups)
+T = TypeVar("T")
 
 _NO_SOUND_BACKUP = "no_sound_backup"
 _HOLDS_NONE = ("no_backup", "repository_missing")
@@ -78,6 +81,27 @@ def _target_in_none(name: ResourceName, choice: Choice) -> Refusal:
         hint=f"is it written as the server's log has it? It may be older than every backup (understudy backups {name}), or newer "
         "than what is shipped; to get near it all the same, restore to a moment: --time",
     )
+
+
+def sound_first(
+    installation: Installation,
+    name: ResourceName,
+    choice: Choice,
+    choose: Callable[[Choice], T],
+    require_fit: Callable[[T], object] = lambda found: None,
+) -> T:
+    """What is chosen without the backups that were found damaged; where that, or ``require_fit``, refuses, with them: a run tells
+    what is wrong, and what was found then may be mended by now. One that was named is meant.
+    """
+    marked = marked_in(installation, name) if choice.label is None else frozenset()
+    if marked:
+        try:
+            found = choose(replace(choice, without=choice.without | marked))
+            require_fit(found)
+            return found
+        except Refusal:
+            pass
+    return choose(choice)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -19,6 +19,7 @@ from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
+    from understudy.app.damage import Damage
     from understudy.app.installation import Installation
     from understudy.app.listing import BackupsEverywhere
     from understudy.app.run_view import RunView
@@ -197,12 +198,24 @@ def _print_backups(listing: BackupsEverywhere) -> None:
             say(f"left out of {where}: {left_out_told(held.snapshot.left_out)}")
         if held.snapshot.changed_while_read:
             say(f"unsettled in {where}: {changed_told(held.snapshot.changed_while_read)}")
+    for place, damaged in _damaged(listing):
+        mark = click.style("damaged", fg="red")
+        say(f"{mark} {place}, since {moment(damaged.since)}: {damaged.code}: {damaged.found}", err=True)
     for bad in listing.unusable:
         say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
     for away in listing.away:
         say(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
         if away.hint:
             say(f"  hint: {on_this_stack(away.hint)}", err=True)
+
+
+def _damaged(listing: BackupsEverywhere) -> Iterator[tuple[str, Damage]]:
+    for each in listing.usable:
+        if each.damaged is not None:
+            yield f"in {each.repository}: {each.backup.resource}/{each.backup.label}", each.damaged
+    for held in listing.snapshots:
+        if held.damaged is not None:
+            yield f"in {held.repository}: {held.snapshot.resource}/{held.snapshot.label}", held.damaged
 
 
 @click.command(

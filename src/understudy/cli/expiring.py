@@ -170,7 +170,7 @@ def _fate(fate: BackupFate | SnapshotFate) -> tuple[str, str]:
     causes = {
         "newer_that_day": f"{fate.removed_for} is of the same day and newer",
         "past_every_rule": "it is older than all that keep asks for",
-        "not_restorable": "something that it needs is not here, and all that stays is newer",
+        "not_restorable": "it, or something that it needs, is not whole here, and all that stays is newer",
     }
     return "goes", causes[fate.removed.value if fate.removed else ""]
 
@@ -187,7 +187,7 @@ def _kept(kept: Kept) -> str:
         "proven": "the newest that a restore has proven",
         "in_use": f"run {kept.detail} reads it",
         "from_the_future": "it ended later than now: check the clocks",
-        "not_restorable": f"something that it needs is not here ({command_on('verify')} says what)",
+        "not_restorable": f"it, or something that it needs, is not whole here ({command_on('verify')} says what)",
     }
     return words[kept.reason.value]
 

@@ -74,7 +74,8 @@ class KeepReason(StrEnum):
     FROM_THE_FUTURE = "from_the_future"
     """It ended later than now: one of the two clocks is wrong, so it takes nobody's place."""
     NOT_RESTORABLE = "not_restorable"
-    """Something that it needs is not in this repository. It takes nobody's place, and stays while nothing newer outlives it."""
+    """It, or something that it needs, is not whole in this repository. It takes nobody's place, and stays while nothing newer
+    outlives it."""
 
 
 class RemovalReason(StrEnum):
@@ -146,6 +147,8 @@ class RetentionFacts:
     """The chains that runs read now, by their full backup's label."""
     proven: Collection[BackupKey] = ()
     """Those that were restored from this repository and verified."""
+    damaged: Collection[BackupKey] = ()
+    """Those that were not as signed when they were read back last. What stands on them cannot be restored either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
             ``window_bases`` does.
     """
     _require_sure(facts)
-    good = {each.system_identifier: restorable_backups(each) for each in facts.clusters}
+    good = {each.system_identifier: _sound(each, facts.damaged) for each in facts.clusters}
     dated = {system: [each for each in backups if each.stop_time <= facts.now] for system, backups in good.items()}
     counted = sorted((each for backups in dated.values() for each in backups), key=_by_time, reverse=True)
     reasons: dict[BackupKey, set[Kept]] = {key_of(each): set() for cluster in facts.clusters for each in cluster.backups}
@@ -217,6 +220,13 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
 
 def key_of(backup: BackupManifest) -> BackupKey:
     return backup.system_identifier, backup.label
+
+
+def _sound(cluster: ClusterHoldings, damaged: Collection[BackupKey]) -> tuple[BackupManifest, ...]:
+    by_label = {each.label: each for each in cluster.backups}
+    return tuple(
+        each for each in restorable_backups(cluster) if not any(key_of(below) in damaged for below in chain_of(each, by_label))
+    )
 
 
 def _require_sure(facts: RetentionFacts) -> None:

@@ -39,6 +39,8 @@ class SnapshotRetentionFacts:
     """Those that runs read now."""
     proven: Collection[SnapshotLabel] = ()
     """Those that were restored from this repository and verified."""
+    damaged: Collection[str] = ()
+    """Labels of those that were not as signed when they were read back last: each takes nobody's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,19 @@ def decide_snapshot_retention(rules: KeepRules, facts: SnapshotRetentionFacts) -
             expected="that every manifest can be read and is trusted: one that cannot might stand on what would go",
             hint="see understudy backups; trust its signer (encryption.signers) or move its folder out of the repository",
         )
-    counted = sorted((each for each in facts.snapshots if each.stop_time <= facts.now), key=_by_time, reverse=True)
+    sound = [each for each in facts.snapshots if each.label.text not in facts.damaged]
+    counted = sorted((each for each in sound if each.stop_time <= facts.now), key=_by_time, reverse=True)
     reasons: dict[SnapshotLabel, set[Kept]] = {each.label: set() for each in facts.snapshots}
     for snapshot, kept in [*by_periods(rules, counted), *_by_age(rules, counted), *_for_safety(facts, counted)]:
         reasons[snapshot.label].add(kept)
+    for snapshot in _not_restorable(facts, sound, reasons):
+        reasons[snapshot.label].add(Kept(KeepReason.NOT_RESTORABLE))
     day, newest_of_day = day_of(rules), newest_of_days(rules, counted)
     old = facts.now - UNFINISHED_AGE
     return SnapshotRetentionDecision(
         snapshots=tuple(
-            _fate(each, reasons[each.label], newest_of_day.get(day(each))) for each in sorted(facts.snapshots, key=_by_time)
+            _fate(each, reasons[each.label], each in sound, newest_of_day.get(day(each)))
+            for each in sorted(facts.snapshots, key=_by_time)
         ),
         unfinished=tuple(label for label in facts.unfinished if label.begun is not None and label.begun <= old),
         parts_begun_before=old,
@@ -128,10 +134,21 @@ def _for_safety(
             yield each, Kept(KeepReason.IN_USE, facts.in_use[each.label])
 
 
-def _fate(snapshot: SnapshotManifest, kept: set[Kept], newest_that_day: SnapshotManifest | None) -> SnapshotFate:
+def _not_restorable(
+    facts: SnapshotRetentionFacts, sound: Sequence[SnapshotManifest], reasons: Mapping[SnapshotLabel, set[Kept]]
+) -> list[SnapshotManifest]:
+    """What is damaged stays until all that stays is newer: most of it may still be of use, and its store may be mended."""
+    oldest = min((each.stop_time for each in sound if reasons[each.label]), default=None)
+    damaged = [each for each in facts.snapshots if each not in sound]
+    return [each for each in damaged if oldest is None or each.stop_time >= oldest]
+
+
+def _fate(snapshot: SnapshotManifest, kept: set[Kept], is_sound: bool, newest_that_day: SnapshotManifest | None) -> SnapshotFate:
     if kept:
         order = list(KeepReason)
         return SnapshotFate(snapshot, tuple(sorted(kept, key=lambda each: (order.index(each.reason), each.detail))))
+    if not is_sound:
+        return SnapshotFate(snapshot, (), RemovalReason.NOT_RESTORABLE)
     if newest_that_day is not None and newest_that_day != snapshot:
         return SnapshotFate(snapshot, (), RemovalReason.NEWER_THAT_DAY, newest_that_day.label.text)
     return SnapshotFate(snapshot, (), RemovalReason.PAST_EVERY_RULE)
