@@ -1,10 +1,17 @@
 """What is stored is read back a part at a time; what is damaged is found, marked, and passed over."""
 
+import shutil
+
 import pytest
 
-from tests.app.shelf import DOCS, NEAR, Shelf, SilentWatcher
+from tests.app.shelf import DOCS, FAR, NEAR, Shelf, SilentWatcher
 from tests.room import new_path
+from understudy.app.damage import damaged_backups
+from understudy.app.listing import list_backups
+from understudy.app.looking import status
 from understudy.app.reading_back import read_back
+from understudy.app.retention import decide
+from understudy.plan.retention import KeepReason
 
 MUCH = 2**30
 
@@ -37,3 +44,120 @@ def test_each_stored_object_is_read_and_remembered(shelf):
     assert all(each.read is not None and each.fault is None for each in readings)
     stored = {f"{each.parent.name}/{each.name}" for each in shelf.folder().rglob("*") if each.is_file()}
     assert {each.unit for each in readings} == {name for name in stored if not name.endswith("snapshot.json")}
+
+
+def damaged(shelf):
+    return {each.label: each.damage.code for each in damaged_backups(shelf.installation, DOCS) if each.repository == NEAR}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(content)
+
+
+def cut(path):
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def failures(view):
+    return {step.key: step.error for step in view.steps if step.error is not None}
+
+
+@pytest.mark.parametrize("spoil", [flip, cut, lambda path: path.unlink()], ids=["flipped", "cut", "absent"])
+def test_a_damaged_part_marks_the_snapshots_that_use_it_until_it_is_read_whole(shelf, spoil):
+    older, newer = shelf.snapshots()
+    only_newer = next(iter({part.name for part in newer.parts} - {part.name for part in older.parts}))
+    path = shelf.folder() / "parts" / only_newer
+    whole = path.read_bytes()
+    assert read(shelf).succeeded
+    spoil(path)
+    view = read(shelf)
+    (error,) = failures(view).values()
+    assert error.code == "damage_found"
+    assert newer.label.text in error.hint
+    assert damaged(shelf).keys() == {newer.label.text}
+    path.unlink(missing_ok=True)
+    path.write_bytes(whole)
+    assert read(shelf).succeeded
+    assert damaged(shelf) == {}
+
+
+def test_each_kind_of_object_is_found_damaged(shelf):
+    older, newer = shelf.labels()
+    flip(next((shelf.folder() / "snapshots" / newer).glob("listing*")))
+    flip(shelf.folder() / "snapshots" / older / "snapshot.json")
+    flip(shelf.folder() / "snapshots" / newer / "SHA256SUMS")
+    assert not read(shelf).succeeded
+    faulty = {each.unit for each in shelf.installation.records.readings.damaged(NEAR, DOCS)}
+    assert faulty == {f"{older}/snapshot.json", f"{newer}/listing.jsonl.zst.age", f"{newer}/SHA256SUMS"}
+    assert damaged(shelf).keys() == {older, newer}
+
+
+def test_a_snapshot_that_is_gone_altogether_is_found(shelf):
+    _, newer = shelf.labels()
+    shutil.rmtree(shelf.folder() / "snapshots" / newer)
+    assert not read(shelf).succeeded
+    assert damaged(shelf) == {newer: "backup_lost"}
+
+
+def test_what_is_damaged_is_passed_over_by_restores_and_counts_for_nothing_and_the_next_one_uses_nothing_of_it(shelf):
+    older, newer = shelf.labels()
+    shared = {part.name for part in shelf.snapshots()[0].parts}
+    fresh = next(iter(shelf.parts() - shared))
+    for where in (NEAR, FAR):
+        flip(shelf.folder(where) / "parts" / fresh)
+    assert not read(shelf).succeeded
+    assert shelf.restore().succeeded
+    (run,) = shelf.installation.records.history.of(("restore",))
+    (proof,) = [step.evidence.proof for step in shelf.installation.records.steps(run) if step.key.endswith("/restore-snapshot")]
+    assert proof["label"] == older
+    near, _ = decide(shelf.installation, DOCS, None)
+    kept = {fate.snapshot.label.text: {each.reason for each in fate.kept} for fate in near.decision.snapshots}
+    assert KeepReason.LAST_GOOD in kept[older]
+    assert kept[newer] == {KeepReason.NOT_RESTORABLE}
+    shelf.back_up()
+    assert fresh not in {part.name for part in shelf.snapshots()[-1].parts}
+
+
+def test_where_nothing_sound_is_left_nothing_counts_as_protected(shelf):
+    for where in (NEAR, FAR):
+        for listing in shelf.folder(where).glob("snapshots/*/listing*"):
+            flip(listing)
+    assert status(shelf.installation).snapshots[0].recoverable
+    assert not read(shelf).succeeded
+    (shown,) = status(shelf.installation).snapshots
+    assert not shown.recoverable
+    assert {(each.repository, each.label) for each in shown.damaged} == {
+        (w, label) for w in (NEAR, FAR) for label in shelf.labels()
+    }
+    assert all(each.damaged is not None for each in list_backups(shelf.installation, None).snapshots)
+    view = shelf.restore()
+    assert not view.succeeded, "what is marked is tried where nothing else is left"
+    shelf.back_up()
+    assert status(shelf.installation).snapshots[0].recoverable
+
+
+def test_a_small_budget_reads_the_rest_in_later_runs_and_then_begins_anew(shelf):
+    order = []
+    while True:
+        before = {each.unit: each.read for each in shelf.installation.records.readings.of(NEAR, DOCS)}
+        assert read(shelf, 1).succeeded
+        after = {each.unit: each.read for each in shelf.installation.records.readings.of(NEAR, DOCS)}
+        (unit,) = [unit for unit in after if after[unit] != before.get(unit)]
+        if unit in order:
+            break
+        order.append(unit)
+    assert set(order) == after.keys(), "each was read before any was read again"
+    assert unit == order[0]
+
+
+def test_what_retention_removed_is_forgotten(shelf):
+    assert read(shelf).succeeded
+    older, _ = shelf.labels()
+    shutil.rmtree(shelf.folder() / "snapshots" / older)
+    read(shelf)
+    left = {each.unit for each in shelf.installation.records.readings.of(NEAR, DOCS)}
+    assert not any(unit.startswith(f"{older}/listing") for unit in left)
