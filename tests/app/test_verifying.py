@@ -11,11 +11,19 @@ from tests.repository.test_backup_checks import first_page
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
+from understudy.app.damage import damaged_labels
+from understudy.app.database_recoveries import plan_restore
 from understudy.app.installation import Installation
+from understudy.app.listing import list_backups
+from understudy.app.reading_back import read_back
+from understudy.app.retention import decide
 from understudy.app.verifying import parse_target, verify
 from understudy.plan.plan import Mode, Plan, PlannedStep, Procedure
+from understudy.plan.request import Choice
+from understudy.plan.retention import KeepReason
 from understudy.runner.submission import hand_over
 from understudy.steps.remove_backups import RemoveBackups
+from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.wal import WalSegment
@@ -293,3 +301,82 @@ def test_a_target_that_is_not_there_is_refused(stored, target, code):
 def test_a_repository_that_is_not_declared_is_refused(stored):
     with pytest.raises(Refusal, match="no_such_repository"):
         stored.verify(repository="far")
+
+
+@pytest.fixture
+def reader(stored, tmp_path):
+    """The copy with a state of its own, in which is noted what was read."""
+    stored.state = shutil.copytree(stored.state, tmp_path / "state")
+    return stored
+
+
+def read(reader, budget=2**40):
+    """What the run failed by; None where all was as it was signed."""
+    view = read_back(reader.installation(), budget, SilentWatcher())
+    (step,) = view.steps
+    return None if step.error is None else step.error.code
+
+
+def found(reader):
+    """By unit, the code of what is wrong with it; and what cannot be restored because of it."""
+    readings = reader.installation().records.readings.damaged(RepositoryName("near"), ResourceName("orders"))
+    units = {each.unit.partition("/")[2]: each.fault.code for each in readings}
+    return units, set(damaged_labels(reader.installation(), RepositoryName("near"), ResourceName("orders")))
+
+
+def test_a_run_reads_back_every_object_of_backups_and_all_wal(reader):
+    assert read(reader) is None
+    readings = reader.installation().records.readings.of(RepositoryName("near"), ResourceName("orders"))
+    assert all(each.read for each in readings)
+    objects = {f"{path.parent.name}/{path.name}" for path in reader.cluster.glob("backups/*/*") if path.name != "backup.json"}
+    segments = {f"wal/{path.name[:24]}" for path in reader.cluster.glob("wal/00000001/*")}
+    assert {each.unit.partition("/")[2] for each in readings} == objects | segments
+
+
+@pytest.mark.parametrize("spoil", [flip, cut, Path.unlink], ids=["flipped", "cut", "absent"])
+def test_a_run_finds_a_damaged_part_and_marks_all_that_stands_on_it(reader, spoil):
+    path = reader.part(reader.labels[0])
+    spoil(path)
+    assert read(reader) == "damage_found"
+    code = "part_corrupt" if path.exists() else "part_missing"
+    assert found(reader) == ({f"{reader.labels[0]}/{path.name}": code}, set(reader.labels))
+
+
+@pytest.mark.parametrize("spoil", [flip, cut, Path.unlink], ids=["flipped", "cut", "absent"])
+def test_a_run_finds_damaged_wal_and_marks_the_backups_that_need_it(reader, spoil):
+    backups = reader.installation().repository(RepositoryName("near")).backups(ResourceName("orders")).usable
+    first, *_ = needed = sorted({segment.name for backup in backups for segment in backup.own_wal()})
+    own = next(each for each in reader.segments() if each.name[:24] == first)
+    onward = next(each for each in reader.segments() if each.name[:24] > first and each.name[:24] not in needed)
+    for path in (own, onward):
+        spoil(path)
+    assert read(reader) == "damage_found"
+    assert found(reader) == (
+        {f"wal/{own.name[:24]}": "wal_corrupt", f"wal/{onward.name[:24]}": "wal_corrupt"},
+        {reader.labels[0]},
+    )
+    onward.with_name(f"{onward.name[:24]}.json").unlink()
+    assert read(reader, 1) == "damage_found", "a hole is found without reading anything"
+    assert "wal_missing" in found(reader)[0].values()
+
+
+def test_a_run_finds_a_manifest_that_was_changed_and_a_backup_that_is_gone(reader):
+    flip(reader.cluster / "backups" / reader.labels[1] / "backup.json")
+    lose(reader, reader.labels[2])
+    assert read(reader, 1) == "damage_found"
+    assert found(reader)[1] == set(reader.labels[1:])
+    assert found(reader)[0][f"{reader.labels[2]}/lost".partition("/")[2]] == "backup_lost"
+
+
+def test_what_stands_on_a_damaged_backup_is_not_restored_where_another_will_do_and_counts_for_nothing(reader, tmp_path):
+    flip(reader.part(reader.labels[1]))
+    read(reader)
+    installation = reader.installation()
+    choice = Choice(tablespaces={"fast": str(tmp_path / "fast")})
+    plan = plan_restore(installation, "orders", tmp_path / "restored", choice)
+    assert [step.step.labels for step in plan.steps if isinstance(step.step, RestoreBaseBackup)] == [(reader.labels[0],)]
+    (decided,) = decide(installation, "orders", None)
+    reasons = {fate.backup.label.text: {each.reason for each in fate.kept} for fate in decided.decision.backups}
+    assert KeepReason.LAST_GOOD in reasons[reader.labels[0]]
+    assert all(KeepReason.LAST_GOOD not in reasons[label] for label in reader.labels[1:])
+    assert [bool(each.damaged) for each in list_backups(installation, "orders").usable] == [False, True, True]

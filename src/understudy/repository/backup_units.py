@@ -114,7 +114,11 @@ class BackupUnits:
     ) -> Mapping[str, ReadFault]:
         histories: Mapping[Timeline, tuple[TimelineFork, ...]] = {}
         if self.opens_histories:
-            histories, _ = read_histories(archive, contents)  # one that is damaged is found where it is read as a unit
+            try:
+                histories, _ = read_histories(archive, contents)  # one that is damaged is found where it is read as a unit
+            except GiveUp as error:
+                if error.code != "wrong_key":
+                    raise
         holes: dict[str, ReadFault] = {}
         for backup in backups:
             own = contents.lacking_of(backup.own_wal(), backup.stop_lsn) is not None
