@@ -161,3 +161,24 @@ def test_what_retention_removed_is_forgotten(shelf):
     read(shelf)
     left = {each.unit for each in shelf.installation.records.readings.of(NEAR, DOCS)}
     assert not any(unit.startswith(f"{older}/listing") for unit in left)
+
+
+def in_status(shelf):
+    near, _ = status(shelf.installation).reading_back.repositories
+    return near
+
+
+def test_status_tells_how_far_the_cycle_is_and_when_it_comes_round(shelf):
+    shelf.write("backup: {part_size: 1MiB}")
+    assert in_status(shelf).units == 0
+    assert read(shelf, 1).succeeded
+    begun = in_status(shelf)
+    assert begun.never_read == begun.units - 1 > 1
+    assert begun.cycle_runs == 1, "by the budget that is declared"
+    schedule = status(shelf.installation).reading_back.schedule
+    assert begun.complete == schedule.next
+    assert read(shelf).succeeded
+    now = in_status(shelf)
+    assert (now.never_read, now.damaged) == (0, 0)
+    assert now.read_in_cycle_bytes == now.size_bytes
+    assert now.oldest_read >= begun.oldest_read

@@ -17,6 +17,7 @@ from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
+from understudy.app.scheduled_reading import ReadingStatus, reading_status
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
 from understudy.judge.slot_room import SlotRoom
@@ -146,6 +147,7 @@ class Status:
     """Databases."""
     snapshots: tuple[SnapshotStatus, ...]
     """Directories and buckets."""
+    reading_back: ReadingStatus
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
@@ -171,6 +173,7 @@ def status(installation: Installation) -> Status:
             serving_pid=serving_pid(installation.state),
             resources=tuple(_of(readable, name) for name in installation.database_names()),
             snapshots=tuple(snapshot_status(readable, name) for name in installation.snapshot_names()),
+            reading_back=reading_status(readable),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},

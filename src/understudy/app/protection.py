@@ -55,7 +55,7 @@ class ScheduleStatus:
 
 
 def schedules(installation: Installation, name: ResourceName) -> tuple[ScheduleStatus, ...]:
-    return tuple(_schedule(installation, entry) for entry in scheduled_backups(installation, name))
+    return tuple(schedule_status(installation, entry) for entry in scheduled_backups(installation, name))
 
 
 def next_of(scheduled: Sequence[ScheduleStatus]) -> datetime | None:
@@ -63,7 +63,7 @@ def next_of(scheduled: Sequence[ScheduleStatus]) -> datetime | None:
     return min((each.next for each in scheduled), default=None)
 
 
-def _schedule(installation: Installation, entry: ScheduledBackup) -> ScheduleStatus:
+def schedule_status(installation: Installation, entry: ScheduledBackup) -> ScheduleStatus:
     now = installation.clock.now()
     handled = last_handled(installation, entry)
     over = handled.occurrence if handled is not None and not is_of_a_clock_ahead(handled.occurrence, now) else None

@@ -61,6 +61,14 @@ def last_handled(installation: Installation, entry: ScheduledBackup) -> Handled 
     )
 
 
+def note_handled(installation: Installation, entry: ScheduledBackup, handled: Handled) -> None:
+    """For ``last_handled``. Raises GiveUp ``state_unwritable``."""
+    since = handled.since.isoformat() if handled.since else None
+    noted: JsonObject = {"due": handled.occurrence.isoformat(), "run": handled.run, "since": since}
+    with as_state_faults():
+        installation.records.observe(entry.resource, f"scheduled:{entry.kind}", noted)
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduling:
     """Hands the supervised loop what it calls."""
@@ -90,10 +98,7 @@ class Scheduling:
         return handled.occurrence if handled else None
 
     def _mark_handled(self, entry: ScheduledBackup, handled: Handled) -> None:
-        since = handled.since.isoformat() if handled.since else None
-        noted: JsonObject = {"due": handled.occurrence.isoformat(), "run": handled.run, "since": since}
-        with as_state_faults():
-            self.installation.records.observe(self.name, f"scheduled:{entry.kind}", noted)
+        note_handled(self.installation, entry, handled)
 
     def _has_usable_backup(self) -> bool:
         """In the first repository, which is where backups are taken to and counted from."""

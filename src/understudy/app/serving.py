@@ -18,6 +18,7 @@ from understudy.app.old_server import ask_anew_or_warn
 from understudy.app.requests import OpenRequests
 from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
+from understudy.app.scheduled_reading import ScheduledReading
 from understudy.app.scheduling import Scheduling
 from understudy.records.run import RunState
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
@@ -60,6 +61,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
             keeping.start_schedules(undo)
         for name in installation.snapshot_names():
             Scheduling(installation, runner, name, partial(installation.records.observe_if_possible, name)).start(undo)
+        ScheduledReading(installation, runner).start(undo)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:

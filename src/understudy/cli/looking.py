@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
-from understudy.cli.looking_at_snapshots import failed, no_backup_yet, print_snapshots, scheduled, unknown_to_records
+from understudy.cli.looking_at_readings import print_reading_back
+from understudy.cli.looking_at_snapshots import (
+    damaged_rows,
+    failed,
+    no_backup_yet,
+    print_snapshots,
+    scheduled,
+    unknown_to_records,
+)
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
 from understudy.vocabulary.sizes import readable_size
@@ -62,6 +70,7 @@ def _print(found: Status) -> None:
     for snapshots in found.snapshots:
         click.echo("")
         print_snapshots(snapshots, known=fault is None or fault.readable, whole=_is_known(found), served=bool(found.serving_pid))
+    print_reading_back(found.reading_back, known=fault is None or fault.readable, served=bool(found.serving_pid))
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
         for question in found.asked.get(run.run, ()):
@@ -99,6 +108,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, serve
         *([("slot", _slot(resource.slot))] if resource.slot is not None else []),
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
+        *damaged_rows(resource.damaged),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
         *scheduled(resource.schedules, resource.next_backup, known=known, served=served),
         ("last proof", _proof(resource) if known else unknown),

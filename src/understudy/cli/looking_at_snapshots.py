@@ -12,8 +12,9 @@ from understudy.cli.printing import duration, moment, say, state_told
 from understudy.records.run import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from understudy.app.damage import DamagedBackup
     from understudy.app.protection import EndedRun, ScheduledRun, ScheduleStatus
     from understudy.app.snapshot_status import SnapshotStatus, TakenSnapshot
 
@@ -28,6 +29,12 @@ def unknown_to_records() -> str:
 
 def failed(run: EndedRun) -> str:
     return click.style("failed", fg="red") + f" {moment(run.ended)} ({command_on('show', run.run)})"
+
+
+def damaged_rows(damaged: Sequence[DamagedBackup]) -> Iterator[tuple[str, str]]:
+    for each in damaged:
+        where = click.style(f"{each.label} in {each.repository}", fg="red")
+        yield "damaged", f"{where}, found {moment(each.damage.since)}: {each.damage.code}: {each.damage.found}"
 
 
 def scheduled(schedules: Sequence[ScheduleStatus], due: datetime | None, *, known: bool, served: bool) -> list[tuple[str, str]]:
@@ -69,6 +76,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
         ("newest", (_taken(status.newest_snapshot) or none) if known else unknown_to_records()),
         *(_unlike_the_source(status.newest_snapshot) if known else []),
         *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
+        *damaged_rows(status.damaged),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
         *scheduled(status.schedules, status.next_backup, known=known, served=served),
         ("last restore", (f"{moment(proof.ended)} ({proof.run})" if proof else "none") if known else unknown_to_records()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -71,13 +71,13 @@ def choose(units: Iterable[UnitFacts], budget_bytes: int) -> list[UnitFacts]:
     return chosen
 
 
-def runs_needed(units: Sequence[UnitFacts], budget_bytes: int) -> int:
-    """How many runs read all of these once, if nothing is added."""
+def runs_needed(sizes_bytes: Iterable[int], budget_bytes: int) -> int:
+    """How many runs read units of these sizes once, in this order, if nothing is added."""
     runs = left = 0
-    for each in in_turn(units):
-        if runs == 0 or each.size_bytes > left:
+    for size_bytes in sizes_bytes:
+        if runs == 0 or size_bytes > left:
             runs, left = runs + 1, budget_bytes
-        left -= each.size_bytes
+        left -= size_bytes
     return runs
 
 

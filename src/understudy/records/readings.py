@@ -28,6 +28,14 @@ class RecordedReadings:
             ).fetchall()
         return tuple(map(_reading, rows))
 
+    def in_turn(self, repository: RepositoryName) -> tuple[tuple[int, datetime | None], ...]:
+        """Of every unit of every resource its size and when it was read last; those first that were never read, then by that."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT size_bytes, read FROM readings WHERE repository = ? ORDER BY read, resource, unit", (repository,)
+            ).fetchall()
+        return tuple((row["size_bytes"], _moment(row["read"])) for row in rows)
+
     def damaged(self, repository: RepositoryName, resource: ResourceName) -> tuple[Reading, ...]:
         """Those of ``of`` that were not as signed when they were read last."""
         with self._database.reading() as connection:

@@ -30,6 +30,7 @@ from understudy.stack.fields import (
     Zone,
 )
 from understudy.stack.resources import PostgresResource, Resource
+from understudy.stack.snapshots import JITTER
 from understudy.stack.stack_part import StackPart
 from understudy.vocabulary.sealing import Sealing
 
@@ -148,6 +149,7 @@ class VerificationSettings(StackPart):
     scheduled: Flag = Field(default=True, description="Whether serve does so by itself.")
     schedule: Cron = Field(default="0 4 * * *", description="When a run begins.")
     timezone: Zone = Field(default="UTC", description="The time zone of the schedule.")
+    jitter: Duration = JITTER
     budget: ReadBudget = Field(
         default=20 * 2**30,
         description="How much a run reads from each repository, at most; one object is read also where it is larger. What a full "
