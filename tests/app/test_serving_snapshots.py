@@ -14,6 +14,7 @@ from tests.servers.processes import alive, wait_until
 from understudy.app.backups import back_up
 from understudy.app.loading import load
 from understudy.app.looking import status
+from understudy.app.scheduled_reading import EVERYTHING
 from understudy.app.scheduling import Scheduling
 from understudy.plan.request import Choice
 from understudy.records.run import RunState
@@ -163,3 +164,24 @@ def test_what_the_rules_let_go_goes_after_a_scheduled_snapshot_and_a_failure_is_
     Scheduling(shelf.installation, runner, DOCS, lambda kind, value: None).expire()
     assert [each.step.labels for each in runner.plan.steps] == [(shelf.labels()[0],)]
     assert "retention failed" in caplog.text
+
+
+def test_what_is_stored_is_read_back_by_itself_and_what_is_damaged_is_an_error_in_the_log_and_makes_the_next_one_whole(
+    shelf, serve
+):
+    shelf.back_up()
+    part = next((shelf.folder() / "parts").iterdir())
+    part.chmod(0o600)
+    part.write_bytes(part.read_bytes()[:-1])
+    records = shelf.installation.records
+    records.observe(EVERYTHING, "scheduled:incremental", {"due": "2020-01-01T00:00:00+00:00"})
+    process = serve()
+    wait_until(lambda: "reading back failed" in said(shelf) or not alive(process.pid), "the run")
+    run = next(each for each in records.runs() if each.procedure == "verification")
+    assert run.state is RunState.FAILED
+    assert f"everything stored: scheduled reading back failed: understudy show {run.run}" in said(shelf)
+    (shown,) = status(shelf.installation).snapshots
+    assert [each.label for each in shown.damaged] == shelf.labels()
+    shelf.back_up()
+    assert part.name not in {each.name for each in shelf.snapshots()[-1].parts}
+    assert len([each for each in records.runs() if each.procedure == "verification"]) == 1, "it is made up once"

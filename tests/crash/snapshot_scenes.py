@@ -12,6 +12,7 @@ from tests.app.shelf import DOCS
 from tests.crash.postgres_stage import PERSON, installed
 from tests.crash.scene import Scene
 from understudy.app.installation import Installation
+from understudy.app.reading_back import plan_next_reading
 from understudy.app.recoveries import plan_requested_recovery
 from understudy.app.retention import decide, plan_for
 from understudy.app.snapshot_restores import load_request, plan_requested_snapshot_restore, snapshot_restore_request
@@ -29,7 +30,7 @@ off decides."""
 COPY_FIGURES = {"bytes_copied", "objects_copied", "objects_there_already", "objects"}
 _READS = (
     "receipts.read", "places.facts", "targets.*.at", "collections.*.look", "collections.*.passed_over", "targets.*.fell_short",
-    "targets.*.takes",
+    "targets.*.takes", "readings.of",
     "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
 )  # fmt: skip
 
@@ -108,3 +109,4 @@ EXPIRY = _scene(
     lambda installation, directory: plan_for(installation, DOCS, decide(installation, DOCS, "near")),
     **{"stores.near.delete": 2},
 )
+READING = _scene(lambda installation, directory: plan_next_reading(installation, 2**40), points=("docs/read-back-from-near:*",))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.shelf import FAR, NEAR, Shelf, SilentWatcher, tree
+from tests.app.shelf import DOCS, FAR, NEAR, Shelf, SilentWatcher, tree
 from tests.app.shelves import LOGS, PICS, Shelves
 from tests.crash.marching import assert_killed_everywhere, assert_same_story, march, story, undisturbed
 from tests.crash.snapshot_scenes import COPY_FIGURES, FIGURES, RESTORED
@@ -252,3 +252,20 @@ def test_a_drill_of_several_killed_everywhere_leaves_nothing(stacks: tuple[Shelv
     for stage in stacks:
         assert list((stage.state / "drills").iterdir()) == []
         assert scratch(stage) == []
+
+
+def test_reading_back_killed_everywhere_reads_each_object_and_ends_like_one_that_nobody_killed(
+    shelf: Shelf, stages: Stages
+) -> None:
+    calm, marched = stages()
+    undisturbed(f"{SCENES}:READING", calm.directory)
+    points = march(f"{SCENES}:READING", marched.directory, PATIENCE_SECONDS).points
+    step = "docs/read-back-from-near"
+    assert {f"{step}:readings.note#1:after", f"{step}:stores.near.read#1:item#1", f"{step}:readings.refresh#1:before"} <= set(
+        points
+    )
+    assert_same_story(calm.directory, marched.directory)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        readings = stage.installation.records.readings.of(NEAR, DOCS)
+        assert all(each.read for each in readings)
