@@ -76,7 +76,7 @@ class Chain:
         shutil.copytree(self.desk.directory / "repository", to / "repository")
         text = self.desk.stack_file.read_text().replace(f"{self.desk.directory}/repository", f"{to}/repository")
         (to / "understudy.yaml").write_text(text)
-        return Copied(to, self.desk.state, self.labels)
+        return Copied(to, shutil.copytree(self.desk.state, to / "state"), self.labels)
 
 
 class Copied:
@@ -199,8 +199,7 @@ def test_a_backup_that_is_no_longer_there_is_found(stored):
     assert stored.codes(stored.labels[1]) == {"chain_broken"}
 
 
-def test_what_retention_was_to_remove_is_not_called_lost(stored, tmp_path):
-    stored.state = shutil.copytree(stored.state, tmp_path / "state")
+def test_what_retention_was_to_remove_is_not_called_lost(stored):
     removes = RemoveBackups("orders", "near", (f"{stored.cluster.name}/{stored.labels[-1]}",), ())
     plan = Plan(PlanId("p"), Procedure.EXPIRY, Mode.ROUTINE, "orders", (PlannedStep(removes),), frozenset(), "0" * 64)
     installation = stored.installation()
@@ -303,80 +302,89 @@ def test_a_repository_that_is_not_declared_is_refused(stored):
         stored.verify(repository="far")
 
 
-@pytest.fixture
-def reader(stored, tmp_path):
-    """The copy with a state of its own, in which is noted what was read."""
-    stored.state = shutil.copytree(stored.state, tmp_path / "state")
-    return stored
-
-
-def read(reader, budget=2**40):
+def read(stored, budget=2**40):
     """What the run failed by; None where all was as it was signed."""
-    view = read_back(reader.installation(), budget, SilentWatcher())
+    view = read_back(stored.installation(), budget, SilentWatcher())
     (step,) = view.steps
     return None if step.error is None else step.error.code
 
 
-def found(reader):
+def found(stored):
     """By unit, the code of what is wrong with it; and what cannot be restored because of it."""
-    readings = reader.installation().records.readings.damaged(RepositoryName("near"), ResourceName("orders"))
+    readings = stored.installation().records.readings.damaged(RepositoryName("near"), ResourceName("orders"))
     units = {each.unit.partition("/")[2]: each.fault.code for each in readings}
-    return units, set(damaged_labels(reader.installation(), RepositoryName("near"), ResourceName("orders")))
+    return units, set(damaged_labels(stored.installation(), RepositoryName("near"), ResourceName("orders")))
 
 
-def test_a_run_reads_back_every_object_of_backups_and_all_wal(reader):
-    assert read(reader) is None
-    readings = reader.installation().records.readings.of(RepositoryName("near"), ResourceName("orders"))
+def test_a_run_reads_back_every_object_of_backups_and_all_wal(stored):
+    assert read(stored) is None
+    readings = stored.installation().records.readings.of(RepositoryName("near"), ResourceName("orders"))
     assert all(each.read for each in readings)
-    objects = {f"{path.parent.name}/{path.name}" for path in reader.cluster.glob("backups/*/*") if path.name != "backup.json"}
-    segments = {f"wal/{path.name[:24]}" for path in reader.cluster.glob("wal/00000001/*")}
+    objects = {f"{path.parent.name}/{path.name}" for path in stored.cluster.glob("backups/*/*") if path.name != "backup.json"}
+    segments = {f"wal/{path.name[:24]}" for path in stored.cluster.glob("wal/00000001/*")}
     assert {each.unit.partition("/")[2] for each in readings} == objects | segments
 
 
 @pytest.mark.parametrize("spoil", [flip, cut, Path.unlink], ids=["flipped", "cut", "absent"])
-def test_a_run_finds_a_damaged_part_and_marks_all_that_stands_on_it(reader, spoil):
-    path = reader.part(reader.labels[0])
+def test_a_run_finds_a_damaged_part_and_marks_all_that_stands_on_it(stored, spoil):
+    path = stored.part(stored.labels[0])
     spoil(path)
-    assert read(reader) == "damage_found"
+    assert read(stored) == "damage_found"
     code = "part_corrupt" if path.exists() else "part_missing"
-    assert found(reader) == ({f"{reader.labels[0]}/{path.name}": code}, set(reader.labels))
+    assert found(stored) == ({f"{stored.labels[0]}/{path.name}": code}, set(stored.labels))
 
 
 @pytest.mark.parametrize("spoil", [flip, cut, Path.unlink], ids=["flipped", "cut", "absent"])
-def test_a_run_finds_damaged_wal_and_marks_the_backups_that_need_it(reader, spoil):
-    backups = reader.installation().repository(RepositoryName("near")).backups(ResourceName("orders")).usable
+def test_a_run_finds_damaged_wal_and_marks_the_backups_that_need_it(stored, spoil):
+    backups = stored.installation().repository(RepositoryName("near")).backups(ResourceName("orders")).usable
     first, *_ = needed = sorted({segment.name for backup in backups for segment in backup.own_wal()})
-    own = next(each for each in reader.segments() if each.name[:24] == first)
-    onward = next(each for each in reader.segments() if each.name[:24] > first and each.name[:24] not in needed)
+    own = next(each for each in stored.segments() if each.name[:24] == first)
+    onward = next(each for each in stored.segments() if each.name[:24] > first and each.name[:24] not in needed)
     for path in (own, onward):
         spoil(path)
-    assert read(reader) == "damage_found"
-    assert found(reader) == (
+    assert read(stored) == "damage_found"
+    assert found(stored) == (
         {f"wal/{own.name[:24]}": "wal_corrupt", f"wal/{onward.name[:24]}": "wal_corrupt"},
-        {reader.labels[0]},
+        {stored.labels[0]},
     )
     onward.with_name(f"{onward.name[:24]}.json").unlink()
-    assert read(reader, 1) == "damage_found", "a hole is found without reading anything"
-    assert "wal_missing" in found(reader)[0].values()
+    assert read(stored, 1) == "damage_found", "a hole is found without reading anything"
+    assert "wal_missing" in found(stored)[0].values()
 
 
-def test_a_run_finds_a_manifest_that_was_changed_and_a_backup_that_is_gone(reader):
-    flip(reader.cluster / "backups" / reader.labels[1] / "backup.json")
-    lose(reader, reader.labels[2])
-    assert read(reader, 1) == "damage_found"
-    assert found(reader)[1] == set(reader.labels[1:])
-    assert found(reader)[0][f"{reader.labels[2]}/lost".partition("/")[2]] == "backup_lost"
+def test_a_run_finds_a_manifest_that_was_changed_and_a_backup_that_is_gone(stored):
+    flip(stored.cluster / "backups" / stored.labels[1] / "backup.json")
+    lose(stored, stored.labels[2])
+    assert read(stored, 1) == "damage_found"
+    assert found(stored)[1] == set(stored.labels[1:])
+    assert found(stored)[0][f"{stored.labels[2]}/lost".partition("/")[2]] == "backup_lost"
 
 
-def test_what_stands_on_a_damaged_backup_is_not_restored_where_another_will_do_and_counts_for_nothing(reader, tmp_path):
-    flip(reader.part(reader.labels[1]))
-    read(reader)
-    installation = reader.installation()
+def test_what_stands_on_a_damaged_backup_is_not_restored_where_another_will_do_and_counts_for_nothing(stored, tmp_path):
+    flip(stored.part(stored.labels[1]))
+    read(stored)
+    installation = stored.installation()
     choice = Choice(tablespaces={"fast": str(tmp_path / "fast")})
     plan = plan_restore(installation, "orders", tmp_path / "restored", choice)
-    assert [step.step.labels for step in plan.steps if isinstance(step.step, RestoreBaseBackup)] == [(reader.labels[0],)]
+    assert [step.step.labels for step in plan.steps if isinstance(step.step, RestoreBaseBackup)] == [(stored.labels[0],)]
     (decided,) = decide(installation, "orders", None)
     reasons = {fate.backup.label.text: {each.reason for each in fate.kept} for fate in decided.decision.backups}
-    assert KeepReason.LAST_GOOD in reasons[reader.labels[0]]
-    assert all(KeepReason.LAST_GOOD not in reasons[label] for label in reader.labels[1:])
+    assert KeepReason.LAST_GOOD in reasons[stored.labels[0]]
+    assert all(KeepReason.LAST_GOOD not in reasons[label] for label in stored.labels[1:])
     assert [bool(each.damaged) for each in list_backups(installation, "orders").usable] == [False, True, True]
+
+
+def test_what_verify_read_counts_as_read_and_what_it_found_damaged_is_marked(stored):
+    assert read(stored) is None
+    label = stored.labels[-1]
+    flip(stored.part(label))
+    flip(stored.segments()[-2])
+    assert "part_corrupt" in stored.codes()
+    assert found(stored)[0].keys() >= {f"{label}/{stored.part(label).name}", f"wal/{stored.segments()[-2].name[:24]}"}
+    assert label in found(stored)[1]
+    flip(stored.part(label))
+    flip(stored.segments()[-2])
+    assert stored.verify().passed
+    assert found(stored) == ({}, set())
+    readings = stored.installation().records.readings.of(RepositoryName("near"), ResourceName("orders"))
+    assert {each.unit for each in readings if each.run and "/wal/" not in each.unit} == set(), "it was read anew, by no run"

@@ -8,9 +8,11 @@ from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_s
 from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
 from tests.plan.stack_samples import parts_that_programs_have, stack_plan
 from tests.plan.test_expiry import expiry_plan
+from tests.plan.test_reading_back import facts, holding
 from understudy.plan.backup import plan_backup
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
+from understudy.plan.reading_back import plan_reading_back
 from understudy.plan.recovery import plan_recovery
 from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
@@ -218,6 +220,7 @@ PLANS = {
     "restore of Redis": lambda: restore_plan(snapshot_of("20261123-030000S", kind="redis")),
     "load": load_plan,
     "expiry of snapshots": snapshot_expiry_plan,
+    "reading back": lambda: plan_reading_back(facts(holding("near", "a", 60, 60), holding("far", "a", 60))),
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
     "recovery of what programs have": lambda: stack_plan(parts_that_programs_have()),
     "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +11,7 @@ from types import TracebackType
 from understudy.app.damaged_parts import PART_DAMAGE, note_checked
 from understudy.app.installation import Installation
 from understudy.app.lost_backups import lost_backups
+from understudy.app.noted_readings import note_snapshot_read
 from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.app.verify_results import BackupCheckResult, BytesRead, Report, RepositoryFault, VerifyTarget
@@ -62,7 +63,7 @@ class SnapshotVerifier:
         damaged: set[str] = set()
         for snapshot in found.usable:
             if self._is_meant(snapshot.label.text):
-                damaged |= self._check(name, snapshots, snapshot, read)
+                damaged |= self._check(name, snapshots, snapshot, found.usable, read)
         note_checked(self._installation, name, resource, damaged, read)
 
     def _is_meant(self, label: str) -> bool:
@@ -81,7 +82,14 @@ class SnapshotVerifier:
         objects, sealed_bytes, files = (0, 0, None) if checked is None else (checked.objects, checked.sealed_bytes, checked.files)
         self.checked.append(BackupCheckResult(name, resource, label, None, None, objects, sealed_bytes, files, faults))
 
-    def _check(self, name: RepositoryName, snapshots: Snapshots, snapshot: SnapshotManifest, read: set[str]) -> set[str]:
+    def _check(
+        self,
+        name: RepositoryName,
+        snapshots: Snapshots,
+        snapshot: SnapshotManifest,
+        held: Sequence[SnapshotManifest],
+        read: set[str],
+    ) -> set[str]:
         """Adds the names of the parts that are whole to ``read``. Returns those of the damaged ones."""
         new = [part for part in snapshot.parts if part.name not in read]
         sizes = [part.plain_bytes if self._deep else part.sealed_bytes for part in new]
@@ -93,6 +101,7 @@ class SnapshotVerifier:
             fault = ObjectFault.of(f"{snapshot.resource}/{snapshot.label}", error)
             self._add_faulty(name, snapshot, None, (fault,))
             return set()
+        note_snapshot_read(self._installation, name, snapshot, held, checked.faults, read)
         if checked.faults:
             self._add_faulty(name, snapshot, checked, checked.faults)
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from understudy.app.backups import no_backup
 from understudy.app.installation import Installation
 from understudy.app.lost_backups import lost_backups
+from understudy.app.noted_readings import note_backup_read, note_wal_read
 from understudy.app.repositories import made_repository
 from understudy.app.retention import rules_of
 from understudy.app.snapshot_checks import SnapshotVerifier
@@ -146,9 +147,10 @@ class _Verifier:
         self._add_lost(name, repository, resource, listing)
         for cluster in sorted({backup.system_identifier for backup in chosen}):
             of_cluster = [backup for backup in chosen if backup.system_identifier == cluster]
+            held = [backup for backup in listing.usable if backup.system_identifier == cluster]
             for backup in of_cluster:
                 self._backups.append(self._check(name, repository, backup))
-            held = [backup for backup in listing.usable if backup.system_identifier == cluster]
+                note_backup_read(self._installation, name, backup, held, self._backups[-1].faults)
             self._check_wal(name, repository, resource, of_cluster, held)
 
     def _chosen(self, repository: Repository, usable: Sequence[BackupManifest]) -> list[BackupManifest]:
@@ -242,6 +244,7 @@ class _Verifier:
             histories=self._installation.keys.keys.identity is None,
             decoded_for=cluster if self._deep else None,
         )
+        note_wal_read(self._installation, name, backups, contents, read)
         faults += [fault for fault in read.faults if fault not in faults]
         newest = max(contents.timelines(), default=None)
         self._wal.append(

@@ -43,7 +43,8 @@ class Found:
     """What reading a unit came to."""
 
     unit: str
-    size_bytes: int
+    size_bytes: int | None
+    """None: as it is known; of a unit that is not known yet only a fault is noted."""
     fault: ReadFault | None = None
 
 

@@ -64,14 +64,22 @@ class RecordedReadings:
         now = self._clock.now().isoformat()
         with self._database.writing() as connection:
             for each in found:
+                if each.size_bytes is None and each.fault is None:
+                    connection.execute(
+                        """UPDATE readings SET read = ?, run = ?, fault = NULL, damaged_since = NULL
+                           WHERE repository = ? AND resource = ? AND unit = ?""",
+                        (now, run, repository, resource, each.unit),
+                    )
+                    continue
                 fault = None if each.fault is None else json.dumps(asdict(each.fault), ensure_ascii=False)
                 connection.execute(
                     """INSERT INTO readings (repository, resource, unit, size_bytes, read, run, fault, damaged_since)
                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                       ON CONFLICT (repository, resource, unit) DO UPDATE SET size_bytes = excluded.size_bytes,
+                       ON CONFLICT (repository, resource, unit) DO UPDATE SET
+                       size_bytes = coalesce(nullif(excluded.size_bytes, 0), size_bytes),
                        read = excluded.read, run = excluded.run, fault = excluded.fault, damaged_since =
                        CASE WHEN excluded.fault IS NULL THEN NULL ELSE coalesce(damaged_since, excluded.damaged_since) END""",
-                    (repository, resource, each.unit, each.size_bytes, now, run, fault, None if fault is None else now),
+                    (repository, resource, each.unit, each.size_bytes or 0, now, run, fault, None if fault is None else now),
                 )
 
 

@@ -63,7 +63,7 @@ class BackupUnits:
         for system in sorted({each.system_identifier for each in listing.usable}):
             backups = [each for each in listing.usable if each.system_identifier == system]
             for backup in backups:
-                found.units |= self._objects(backup, _standing_on(backup, backups))
+                found.units |= self._objects(backup, standing_on(backup, backups))
             self._add_wal(found, backups, listing, goes_on)
         return found
 
@@ -164,7 +164,7 @@ class _SegmentPieces:
             yield tail, not self.complete
 
 
-def _standing_on(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[str, ...]:
+def standing_on(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[str, ...]:
     """The backup's label, and those of all that stand on it, directly or not. An incremental sorts behind what it stands on."""
     labels = {backup.label}
     for each in sorted(backups, key=lambda each: each.stop_time):
