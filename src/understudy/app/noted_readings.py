@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from understudy.app.damaged_parts import PART_DAMAGE
@@ -108,9 +107,5 @@ def _wal_fault(fault: ObjectFault | None, labels: Sequence[str]) -> ReadFault | 
 
 def _note(installation: Installation, name: RepositoryName, resource: ResourceName, found: Sequence[Found]) -> None:
     """Nothing where nothing is recorded, or the state cannot be written: what was found is told all the same."""
-    if not (installation.state / "state.db").exists():
-        return
-    try:
-        installation.past.readings.note(name, resource, found)
-    except sqlite3.Error:
-        return
+    if (installation.state / "state.db").exists():
+        installation.past.readings.note_if_possible(name, resource, found)

@@ -82,6 +82,14 @@ class RecordedReadings:
                     (repository, resource, each.unit, each.size_bytes or 0, now, run, fault, None if fault is None else now),
                 )
 
+    def note_if_possible(self, repository: RepositoryName, resource: ResourceName, found: Sequence[Found]) -> bool:
+        """As ``note``, for who must go on although the state database can't be written; whether it was."""
+        try:
+            self.note(repository, resource, found)
+        except sqlite3.Error:
+            return False
+        return True
+
 
 def _delete(connection: sqlite3.Connection, repository: str, resource: str, units: Collection[str]) -> None:
     connection.executemany(

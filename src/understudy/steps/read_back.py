@@ -70,7 +70,7 @@ class ReadBack:
             world.readings.note(repository, resource, missing, world.run)
             read_before = {each.unit for each in world.readings.of(repository, resource) if each.run == world.run}
         chosen = {unit: stored.units[unit] for unit in stored.units if self._is_meant(unit)}
-        reading = _Reading(world, repository, resource, {unit: chosen[unit] for unit in chosen.keys() - read_before})
+        reading = _UnderWay(world, repository, resource, {unit: chosen[unit] for unit in chosen.keys() - read_before})
         reading.carry_out()
         with as_state_faults():
             read = [each for each in world.readings.of(repository, resource) if each.run == world.run]
@@ -124,7 +124,7 @@ class ReadBack:
         return error
 
 
-class _Reading:
+class _UnderWay:
     """Several units at a time. Only the thread that carries it out notes what was read."""
 
     def __init__(self, world: World, repository: RepositoryName, resource: ResourceName, units: Mapping[str, StoredUnit]) -> None:
