@@ -1,17 +1,25 @@
 """What is stored is read back a part at a time; what is damaged is found, marked, and passed over."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from tests.app.shelf import DOCS, FAR, NEAR, Shelf, SilentWatcher
 from tests.room import new_path
+from understudy.app.carrying_out import carry_out
 from understudy.app.damage import damaged_backups
+from understudy.app.damaged_parts import damaged_parts
 from understudy.app.listing import list_backups
 from understudy.app.looking import status
-from understudy.app.reading_back import read_back
+from understudy.app.reading_back import plan_next_reading, read_back
 from understudy.app.retention import decide
+from understudy.app.scheduling import Scheduling
+from understudy.app.verify_results import VerifyTarget
+from understudy.app.verifying import verify
 from understudy.plan.retention import KeepReason
+from understudy.runner.submission import hand_over
+from understudy.vocabulary.errors import Refusal
 
 MUCH = 2**30
 
@@ -182,3 +190,63 @@ def test_status_tells_how_far_the_cycle_is_and_when_it_comes_round(shelf):
     assert (now.never_read, now.damaged) == (0, 0)
     assert now.read_in_cycle_bytes == now.size_bytes
     assert now.oldest_read >= begun.oldest_read
+
+
+def test_what_retention_removes_between_the_plan_and_its_run_is_no_damage(shelf):
+    older, _ = shelf.labels()
+    plan = plan_next_reading(shelf.installation, MUCH)
+    (shelf.folder() / "snapshots" / older / "snapshot.json").unlink()
+    (only,) = shelf.snapshots()
+    for path in [*shelf.folder().glob(f"snapshots/{older}/*"), *shelf.folder().glob("parts/*")]:
+        if path.name not in {part.name for part in only.parts}:
+            path.unlink()
+    near = tuple(step for step in plan.steps if step.step.repository == NEAR)
+    view = carry_out(shelf.installation, replace(plan, steps=near), SilentWatcher())
+    assert view.succeeded, failures(view)
+
+
+def test_what_verify_finds_is_marked_and_what_it_reads_whole_is_marked_no_longer(shelf):
+    _, newer = shelf.snapshots()
+    part = shelf.folder() / "parts" / newer.parts[-1].name
+    flip(part)
+    everything = VerifyTarget(None, None)
+    verify(shelf.installation, everything, None, False, lambda *_: None)
+    assert newer.label.text in damaged(shelf)
+    flip(part)
+    assert verify(shelf.installation, everything, None, False, lambda *_: None).passed
+    assert damaged(shelf) == {}
+    assert damaged_parts(shelf.installation, DOCS) == frozenset()
+
+
+def test_what_a_run_reads_whole_is_used_again_although_verify_had_noted_it_as_damaged(shelf):
+    _, newer = shelf.snapshots()
+    part = shelf.folder() / "parts" / newer.parts[-1].name
+    flip(part)
+    verify(shelf.installation, VerifyTarget(None, None), None, False, lambda *_: None)
+    assert damaged_parts(shelf.installation, DOCS) == {part.name}
+    flip(part)
+    assert read(shelf).succeeded
+    assert damaged_parts(shelf.installation, DOCS) == frozenset()
+
+
+def test_where_all_of_the_first_repository_is_damaged_it_holds_no_usable_snapshot(shelf):
+    for listing in shelf.folder().glob("snapshots/*/listing*"):
+        cut(listing)
+    schedules = Scheduling(shelf.installation, None, DOCS, lambda kind, value: None)
+    assert schedules._has_usable_backup()
+    read(shelf)
+    assert not schedules._has_usable_backup(), "so serve takes one at once when it starts"
+
+
+def test_two_runs_at_once_are_refused(shelf):
+    plan = plan_next_reading(shelf.installation, MUCH)
+    hand_over(shelf.installation.records, shelf.installation.clock, plan)
+    with pytest.raises(Refusal, match="busy"):
+        read(shelf)
+
+
+def test_a_repository_that_is_away_keeps_no_other_from_being_read(shelf):
+    (shelf.directory / "near").rename(shelf.directory / "away")
+    plan = plan_next_reading(shelf.installation, MUCH)
+    units = {planned.step.repository: bool(planned.step.units) for planned in plan.steps}
+    assert units == {NEAR: False, FAR: True}, "its step waits for it, and tells if it stays away"

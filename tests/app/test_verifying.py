@@ -11,7 +11,7 @@ from tests.repository.test_backup_checks import first_page
 from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
-from understudy.app.damage import damaged_labels
+from understudy.app.damage import damage_below, damaged_labels
 from understudy.app.database_recoveries import plan_restore
 from understudy.app.installation import Installation
 from understudy.app.listing import list_backups
@@ -372,6 +372,11 @@ def test_what_stands_on_a_damaged_backup_is_not_restored_where_another_will_do_a
     assert KeepReason.LAST_GOOD in reasons[stored.labels[0]]
     assert all(KeepReason.LAST_GOOD not in reasons[label] for label in stored.labels[1:])
     assert [bool(each.damaged) for each in list_backups(installation, "orders").usable] == [False, True, True]
+    full, _, newest = (each.backup for each in list_backups(installation, "orders").usable)
+    assert f"{stored.labels[1]}, on which {newest.label} stands, is damaged" in damage_below(
+        installation, ResourceName("orders"), newest, [full, newest]
+    ), "so the next one is a full one"
+    assert damage_below(installation, ResourceName("orders"), full, [full, newest]) == ""
 
 
 def test_what_verify_read_counts_as_read_and_what_it_found_damaged_is_marked(stored):

@@ -154,3 +154,29 @@ def test_what_the_readme_says_of_what_is_no_database_can_be_typed_as_it_stands(s
         _, *words = shlex.split(line.partition("  #")[0])
         refused = understudy(shelf, *words)
         assert refused.returncode != 0 and "no_such_resource" in refused.stderr, "understood, and only of another stack"
+
+
+def test_reading_back_within_a_budget_is_a_run_and_status_tells_how_far_it_is_and_what_is_damaged(shelf):
+    assert_refused(understudy(shelf, "verify", "--within", "1KiB"), "no_backup", 3)
+    assert understudy(shelf, "backup", "docs").returncode == 0
+    done = understudy(shelf, "verify", "--within", "1KiB")
+    assert (done.returncode, done.stdout.count("as they were stored")) == (0, 2), done.stdout + done.stderr
+    part = next((shelf.folder() / "parts").iterdir())
+    part.chmod(0o600)
+    part.write_bytes(part.read_bytes()[:-1])
+    found = understudy(shelf, "verify", "--within", "1GiB")
+    assert found.returncode == 1
+    assert "damage_found: part_corrupt" in found.stderr
+    (label,) = shelf.labels()
+    seen = understudy(shelf, "status").stdout
+    for words in (
+        "reading back  (up to 20.0 GiB from each repository)",
+        f"damaged        {label} in near",
+        "a full cycle is 1 run",
+    ):
+        assert words in seen, seen
+    (_, near) = json.loads(understudy(shelf, "status", "--json").stdout)["reading_back"]["repositories"][::-1]
+    assert (near["repository"], near["damaged"], near["never_read"]) == ("near", 1, 0)
+    assert f"damaged in near: docs/{label}" in understudy(shelf, "backups").stderr
+    assert understudy(shelf, "verify", "docs", "--within", "1GiB").returncode == 2
+    assert understudy(shelf, "verify", "--within", "much").returncode == 2

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from understudy.app.carrying_out import Asked, Watcher, carry_out
-from understudy.app.damage import damaged_labels, with_what_stands_on
+from understudy.app.damage import damage_below
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repositories
@@ -51,7 +49,8 @@ def plan_next_backup(
     remember_seen(installation.state, name, server)
     listing = installation.repository(repositories[0]).backups(name, server.system_identifier)
     newest = None if kind is BackupKind.FULL or refused else newest_of(listing.usable)
-    if newest is not None and (damaged := _damaged(installation, name, newest, listing.usable)):
+    damaged = "" if newest is None else damage_below(installation, name, newest, listing.usable)
+    if damaged:
         newest, refused = None, damaged
     facts = BackupFacts(
         now=installation.clock.now(),
@@ -65,16 +64,6 @@ def plan_next_backup(
         lacking=tuple(other for other in repositories[1:] if newest is not None and _lacks(installation, other, newest)),
     )
     return plan_backup(backup_subject(installation, name, repositories), facts, kind)
-
-
-def _damaged(installation: Installation, name: ResourceName, newest: BackupManifest, usable: Sequence[BackupManifest]) -> str:
-    """Where the backup, or one that it stands on, was found damaged; empty where nowhere."""
-    for repository in installation.repository_names(name):
-        marked = damaged_labels(installation, repository, name)
-        if newest.label.text in with_what_stands_on(marked, usable):
-            first = min(marked, key=lambda label: marked[label].since)
-            return f"{newest.label} is damaged in {repository}, or stands on what is ({first}: {marked[first].code})"
-    return ""
 
 
 def _lacks(installation: Installation, repository: RepositoryName, backup: BackupManifest) -> bool:

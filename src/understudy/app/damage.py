@@ -71,6 +71,20 @@ def with_what_stands_on(marked: Iterable[str], backups: Iterable[BackupManifest]
     return frozenset(labels)
 
 
+def damage_below(
+    installation: Installation, resource: ResourceName, backup: BackupManifest, usable: Iterable[BackupManifest]
+) -> str:
+    """Where the backup, or one that it stands on, was found damaged: no other should stand on it; empty where nowhere."""
+    for repository in installation.repository_names(resource):
+        marked = damaged_labels(installation, repository, resource)
+        chain = {label: each for label, each in marked.items() if label.startswith(backup.label.chain.text)}
+        if backup.label.text in with_what_stands_on(marked, usable) and chain:
+            first = min(chain, key=lambda label: chain[label].since)
+            below = "" if first == backup.label.text else f", on which {backup.label} stands,"
+            return f"{first}{below} is damaged in {repository} ({chain[first].code})"
+    return ""
+
+
 def nothing_is_sound(installation: Installation, resource: ResourceName, newest: str | None) -> bool:
     """Whether all that is known to be stored anywhere, ``newest`` included, is marked. By the records alone."""
     if not (installation.state / "state.db").exists():

@@ -297,8 +297,21 @@ def _read_back(installation: Installation, budget_bytes: int, as_json: bool) -> 
         view = read_back(installation, budget_bytes, watcher)
     if view is None:
         raise no_backup(installation.resource_names()[0], "the repositories hold nothing that could be read")
+    if not as_json:
+        _print_read(view)
     print_run(view, as_json)
     sys.exit(ExitCode.of_run(view))
+
+
+def _print_read(view: RunView) -> None:
+    for step in view.steps:
+        if step.error is None and step.evidence is not None:
+            proof = step.evidence.proof
+            read, of_all = (readable_size(cast(int, proof[name])) for name in ("sealed_bytes", "of_bytes"))
+            resource, where = step.evidence.subject, proof["repository"]
+            say(
+                f"{resource} in {where}: {proof['units']} of {proof['of_units']} objects read, {read} of {of_all}: as they were stored"
+            )
 
 
 def _print_verified(result: VerifyResult) -> None:

@@ -10,8 +10,8 @@ from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Proced
 from understudy.steps.read_back import ReadBack
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
 
-VERIFICATION = "verification"
-"""What such a run is about: everything that is stored."""
+EVERYTHING = "everything"
+"""What such a run is about: all that is stored."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -112,7 +112,7 @@ def plan_reading_back(facts: ReadingFacts) -> Plan | None:
         id=facts.plan_id,
         procedure=Procedure.VERIFICATION,
         mode=Mode.ROUTINE,
-        subject=VERIFICATION,
+        subject=EVERYTHING,
         steps=tuple(PlannedStep(step) for step in steps),
         holds=frozenset({Hold("reading-back", HoldKind.EXCLUSIVE)}),
         stack_digest=facts.stack_digest,
