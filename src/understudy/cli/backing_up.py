@@ -309,9 +309,8 @@ def _print_read(view: RunView) -> None:
             proof = step.evidence.proof
             read, of_all = (readable_size(cast(int, proof[name])) for name in ("sealed_bytes", "of_bytes"))
             resource, where = step.evidence.subject, proof["repository"]
-            say(
-                f"{resource} in {where}: {proof['units']} of {proof['of_units']} objects read, {read} of {of_all}: as they were stored"
-            )
+            units = f"{proof['units']} of {proof['of_units']} objects"
+            say(f"{resource} in {where}: {units} read, {read} of {of_all}: as they were stored")
 
 
 def _print_verified(result: VerifyResult) -> None:
