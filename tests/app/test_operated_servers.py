@@ -1,8 +1,12 @@
 """A Redis server and what a command keeps, lost and brought back in their places by one recovery."""
 
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +16,12 @@ from tests.app.shelves import Shelves
 from tests.room import new_path
 from tests.servers.postgres import free_port
 from tests.servers.processes import wait_until
+from understudy.adapters.streams.redis_programs import RedisClient
 from understudy.app.backups import back_up
 from understudy.app.measuring import measure
+from understudy.app.preflight import check
 from understudy.app.run_view import views_by_resource
+from understudy.judge.preflight import Grade
 from understudy.stack.models import Scenario
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import ResourceName
@@ -46,8 +53,8 @@ class Operated:
         logged = ["--logfile", f"{self.data}.log", "--daemonize", "yes", "--save", ""]
         return ["redis-server", *place, *logged, "--repl-diskless-sync-delay", "0", *options]
 
-    def keep(self, *options, stop=True, recovers=True):
-        recover = {"directory": str(self.data), "start": self.start_command(*options)}
+    def keep(self, *options, stop=True, recovers=True, program="redis-server"):
+        recover = {"directory": str(self.data), "start": [program, *self.start_command(*options)[1:]]}
         if stop:
             recover["stop"] = ["redis-cli", "-p", str(self.port), "shutdown", "nosave"]
         sessions = {"kind": "redis", "url": f"redis://127.0.0.1:{self.port}"} | ({"recover": recover} if recovers else {})
@@ -128,6 +135,40 @@ def test_a_server_that_still_runs_is_ended_first_and_what_it_held_is_set_aside(o
     assert "shutdown nosave" in question and "set aside" in question and "--daemonize yes" in question
 
 
+class Unwatched:
+    def report(self, *told, **about):
+        pass
+
+    def held_up(self, reason):
+        pass
+
+    def raise_if_requested(self):
+        pass
+
+
+def test_a_server_that_does_not_answer_is_no_server_that_is_gone(operated, monkeypatch):
+    monkeypatch.setitem(RedisClient.program.__kwdefaults__, "time_limit", timedelta(seconds=0.5))
+    [pid] = re.findall(r"process_id:(\d+)", operated.ask("INFO", "server"))
+    os.kill(int(pid), signal.SIGSTOP)
+    try:
+        server = operated.shelf.installation.world_for("look", Unwatched(), Unwatched()).operated[SESSIONS]
+        assert server.answers()
+    finally:
+        os.kill(int(pid), signal.SIGCONT)
+    operated.end()
+    assert not server.answers()
+    operated.start()
+
+
+def test_what_ends_and_starts_it_is_looked_for_before_anybody_is_asked(operated):
+    operated.keep(program="no-such-redis")
+    with pytest.raises(Refusal) as refused:
+        operated.recover()
+    assert (refused.value.code, operated.ask("DBSIZE")) == ("program_missing", "50")
+    found = [each for each in check(operated.shelf.stack_file, operated.shelf.state).findings if each.aspect == "recovery"]
+    assert [each.grade for each in found] == [Grade.FAILURE]
+
+
 def test_without_a_command_that_ends_it_a_living_server_is_left_alone(operated):
     operated.keep(stop=False)
     view = operated.recover()
@@ -144,7 +185,8 @@ def test_a_server_that_begins_empty_beside_what_came_back_is_no_success(operated
     assert not view.succeeded
     error = error_of(view, "sessions/start-server")
     assert (error.code, error.found.rpartition(" holds ")[2]) == ("keys_missing", "0 keys")
-    assert "appendonly" in error.hint
+    assert "appendonly" in error.hint and "it was ended again" in error.hint
+    assert operated.ask("PING") != "PONG", "nobody shall take the empty one for the one that was lost"
     assert not operated.notes.exists(), "what depends on it is left out"
 
 

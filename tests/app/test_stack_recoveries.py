@@ -1,6 +1,7 @@
 """Several directories lost at once, drilled and brought back together, by the functions that the command line calls."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +10,15 @@ from tests.app.junit_file import read_junit
 from tests.app.shelf import DOCS, FAR, NEAR, SilentWatcher, proof_of, tree
 from tests.app.shelves import LOGS, PICS, Shelves
 from tests.room import new_path
+from understudy.adapters.places import LocalPlaces
+from understudy.app.backups import back_up
+from understudy.app.installation import Installation
 from understudy.app.junit import suite_of, write_junit
 from understudy.app.measuring import measure
+from understudy.app.preflight import check
 from understudy.app.run_view import views_by_resource
+from understudy.app.snapshot_status import snapshot_status
+from understudy.judge.preflight import Grade
 from understudy.judge.recovery_point import RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.records.run import RunState
@@ -146,6 +153,8 @@ def test_what_cannot_be_brought_back_keeps_back_what_depends_on_it_and_nothing_e
     assert measured.recovery_times["P2"] is None
     assert measured.recovery_times["P3"] == times[LOGS]
     assert measured.measurement.verdict is ObjectiveVerdict.MISSED
+    assert measured.parts[DOCS].recovery_point.verdict is ObjectiveVerdict.UNKNOWN, "nothing of it is back"
+    assert measured.parts[LOGS].recovery_point.verdict is ObjectiveVerdict.MET
 
 
 def test_a_moment_is_one_for_all_of_them(shelf):
@@ -230,3 +239,66 @@ def test_who_does_not_agree_touched_nothing_and_who_cancels_keeps_what_is_back(s
     assert view.run.state is RunState.CANCELLED
     assert tree(shelf.docs)
     assert not list(shelf.directory.rglob(".understudy-run*"))
+
+
+# What could not be put in its place, or would take away what the recovery needs
+
+
+def refused_untouched(shelf, *names, **wish):
+    before = sorted(path.name for path in shelf.directory.iterdir())
+    with pytest.raises(Refusal) as refused:
+        shelf.recover(*names, **wish)
+    assert sorted(path.name for path in shelf.directory.iterdir()) == before
+    return refused.value
+
+
+def test_what_the_recovery_needs_is_not_set_aside_with_what_it_lies_in_however_it_is_called(shelf):
+    shelf.directory.joinpath("link").symlink_to(shelf.docs)
+    for needed, what in (("near", "the repository near"), ("state", "the state directory"), ("identity", "the age identity")):
+        (shelf.docs / needed).parent.mkdir(exist_ok=True)
+        (shelf.directory / needed).rename(shelf.docs / needed)
+        (shelf.directory / needed).symlink_to(shelf.directory / "link" / needed)
+        shelf.write()
+        error = refused_untouched(shelf, DOCS)
+        assert error.code == "place_is_needed" and what in error.found, error
+        warned = [each for each in check(shelf.stack_file, shelf.state).findings if each.aspect == "recovery"]
+        assert [(each.subject, each.grade) for each in warned] == [("resource docs", Grade.WARNING)]
+        (shelf.directory / needed).unlink()
+        (shelf.docs / needed).rename(shelf.directory / needed)
+
+
+def test_one_directory_by_two_names_is_not_recovered_twice_at_once(shelf):
+    shutil.rmtree(shelf.directory / "logs")
+    (shelf.docs / "logs").mkdir()
+    (shelf.directory / "logs").symlink_to(shelf.docs / "logs")
+    error = refused_untouched(shelf)
+    assert error.code == "recovered_within_another"
+    assert f"--resource {DOCS}, then --resource {LOGS}" in error.hint
+
+
+def test_where_there_is_no_room_nothing_is_touched(shelf, monkeypatch):
+    facts = LocalPlaces.facts
+    monkeypatch.setattr(LocalPlaces, "facts", lambda self, place: replace(facts(self, place), free_bytes=1000))
+    error = refused_untouched(shelf)
+    assert error.code == "target_too_small", "of the one that is too large; the others would fit"
+    assert "docs" in error.found
+
+
+def test_a_mount_point_that_holds_something_is_told_by_check_and_refused_before_anything_is_touched(shelf, tiny_file_system):
+    mounted = tiny_file_system
+    (mounted / "one").write_text("one")
+    text = shelf.stack_file.read_text().replace(f"path: {shelf.directory}/logs", f"path: {mounted}")
+    shelf.stack_file.write_text(text)
+    shelf.installation = Installation.open(shelf.stack_file, shelf.state)
+    assert back_up(shelf.installation, LOGS, None, SilentWatcher()).succeeded
+    assert refused_untouched(shelf).code == "target_is_mount_point"
+    found = next(each for each in check(shelf.stack_file, shelf.state).findings if each.aspect == "recovery")
+    assert (found.subject, found.grade) == ("resource logs", Grade.WARNING)
+    assert shelf.drill().succeeded, "which needs no place of its own"
+
+
+def test_status_counts_drills_and_recoveries_as_proof_of_each(shelf):
+    assert snapshot_status(shelf.installation, LOGS).last_restore is None
+    drilled = shelf.drill()
+    assert snapshot_status(shelf.installation, LOGS).last_restore.run == drilled.run.run
+    assert snapshot_status(shelf.installation, DOCS).last_restore.run == drilled.run.run

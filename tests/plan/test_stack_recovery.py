@@ -114,8 +114,8 @@ def test_everything_that_stands_against_it_is_said_at_once():
     assert refused_together({ORDERS: one}) is one
     together = refused_together({ORDERS: one, IMAGES: other})
     assert together.code == "prerequisites_missing"
-    assert together.found == "orders: no_backup: near holds none; images: store_unreachable: far is away"
-    assert together.hint == "orders: take one"
+    assert together.found == "\n- orders: no_backup: near holds none\n- images: store_unreachable: far is away"
+    assert together.hint == "\n- orders: take one"
 
 
 def test_a_server_is_ended_before_its_data_are_touched_and_serves_once_it_was_started_and_counted():

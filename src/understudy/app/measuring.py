@@ -121,14 +121,16 @@ def _measure_one(
     def measured(objective: timedelta | None) -> RunMeasurement:
         return measure_run(records, planned, disruption.at, objective, now, failed=failed)
 
+    whole = measured(scenario.rto)
     if is_database:
         point = _recovery_point(view, disruption.latest, scenario.rpo)
     else:
-        point = _snapshot_point(view, plan, resource, disruption.latest, scenario.rpo)
+        is_back = whole.recovery_time is not None
+        point = _snapshot_point(view, plan, resource, disruption.latest, scenario.rpo, is_back=is_back)
     return MeasuredRecovery(
         resource=resource,
         disruption=disruption,
-        measurement=measured(scenario.rto),
+        measurement=whole,
         recovery_point=point,
         objectives=Objectives(scenario.rto, scenario.rpo),
         target=scenario.target,
@@ -157,12 +159,15 @@ def plan_of(installation: Installation, view: RunView) -> Plan:
         ) from error
 
 
-def _snapshot_point(view: RunView, plan: Plan, resource: str, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:
-    """None where an older snapshot was asked for than the newest."""
+def _snapshot_point(
+    view: RunView, plan: Plan, resource: str, disrupted: datetime, objective: timedelta, *, is_back: bool
+) -> RecoveryPoint | None:
+    """None where an older snapshot was asked for than the newest. Of what did not come back nothing is known to be kept."""
     restores = (each.step for each in plan.steps if isinstance(each.step, RestoreSnapshot))
     if any(restore.resource == resource and restore.of_the_past for restore in restores):
         return None
-    return judge_snapshot_point(_moment(_proof(view, "restore-snapshot").get("snapshot_started")), disrupted, objective)
+    started = _moment(_proof(view, "restore-snapshot").get("snapshot_started")) if is_back else None
+    return judge_snapshot_point(started, disrupted, objective)
 
 
 def _recovery_point(view: RunView, disrupted: datetime, objective: timedelta) -> RecoveryPoint | None:

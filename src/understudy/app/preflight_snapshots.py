@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 from understudy.app.collections import collection_of
 from understudy.app.installation import Installation
+from understudy.app.replaceable import require_operable, require_replaceable
 from understudy.app.scheduling import scheduled_backups
 from understudy.app.streams import check_stream
-from understudy.judge.preflight import Finding, finding_of
+from understudy.judge.preflight import Finding, Grade, finding_of
 from understudy.judge.preflight_snapshots import SourceFacts, judge_schedule, judge_source, judge_state_within
 from understudy.plan.schedule import next_due
 from understudy.ports.collection import Collection, Entry, EntryKind, is_top
 from understudy.stack.snapshots import BucketResource, FilesResource
-from understudy.vocabulary.errors import UnderstudyError
+from understudy.stack.streams import RedisResource
+from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import ResourceName
 
 T = TypeVar("T")
@@ -25,6 +28,7 @@ _LOOKED_AT_ENTRIES = 20_000
 _TRIED_CONTENTS = 100
 _DUES_LOOKED_AT = 60
 """Enough for weekdays and nights that a schedule leaves out."""
+_ONLY_A_RECOVERY_MINDS = ("place_is_needed", "target_is_mount_point")
 _CHANGED_MEANWHILE = ("entry_changed", "entry_gone")
 
 
@@ -42,7 +46,22 @@ def check_snapshot_resource(installation: Installation, name: ResourceName) -> I
         yield from found
     if isinstance(settings, FilesResource) and installation.state.is_relative_to(settings.path) and not settings.exclude:
         yield judge_state_within(subject, settings.path, str(installation.state))
+    yield from _of_its_place(installation, name, subject)
     yield judge_schedule(subject, installation.stack.tier_of(name).rpo, _longest_gap(installation, name))
+
+
+def _of_its_place(installation: Installation, name: ResourceName, subject: str) -> Iterator[Finding]:
+    """Whether a real recovery could put it where it was: better known before."""
+    settings = installation.in_snapshots(name)
+    try:
+        if isinstance(settings, FilesResource):
+            require_replaceable(installation, name, settings.path)
+        elif isinstance(settings, RedisResource) and settings.recover is not None:
+            require_operable(name, settings.recover)
+            require_replaceable(installation, name, settings.recover.directory)
+    except Refusal as refusal:
+        found = finding_of(refusal, subject, "recovery")
+        yield replace(found, grade=Grade.WARNING) if refusal.code in _ONLY_A_RECOVERY_MINDS else found
 
 
 def _look(collection: Collection) -> SourceFacts:

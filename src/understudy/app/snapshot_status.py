@@ -16,6 +16,8 @@ from understudy.steps.copy_snapshot import snapshot_copied_key
 from understudy.steps.write_snapshot_manifest import snapshot_completed_key
 from understudy.vocabulary.identifiers import ResourceName, RunId, SnapshotLabel, StepKey
 
+_PROOFS = (Procedure.RESTORE, Procedure.DRILL, Procedure.RECOVERY)
+
 
 @dataclass(frozen=True, slots=True)
 class TakenSnapshot:
@@ -67,7 +69,7 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
     settings, objective = installation.in_snapshots(name), installation.stack.tier_of(name)
     _, *others = installation.repository_names(name)
     newest, scheduled = _taken(installation, snapshot_completed_key(name)), schedules(installation, name)
-    restored = installation.records.history.newest((Procedure.RESTORE,), RunState.SUCCEEDED, name)
+    restored = installation.records.history.newest(_PROOFS, RunState.SUCCEEDED, name)
     proof = None if restored is None else ended_run(restored)
     begun = newest.begun if newest is not None else None
     return SnapshotStatus(
@@ -86,7 +88,7 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
         next_backup=next_of(scheduled),
         schedules=scheduled,
         last_restore=proof,
-        failed_restore=failed_since(installation, name, (Procedure.RESTORE,), proof.ended if proof else None),
+        failed_restore=failed_since(installation, name, _PROOFS, proof.ended if proof else None),
     )
 
 

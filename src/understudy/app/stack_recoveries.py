@@ -11,6 +11,7 @@ from understudy.adapters.places import LocalPlaces
 from understudy.app.collections import collection_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.replaceable import require_operable, require_places_apart, require_replaceable, require_room
 from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
@@ -21,6 +22,7 @@ from understudy.stack.models import Scenario
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.stack.streams import CommandResource, RedisResource
+from understudy.steps.provision_snapshot_target import is_directory
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName
@@ -167,6 +169,7 @@ def plan_requested_stack(installation: Installation, request: StackRequest, plan
             raise refused_together(refused)
         plans = {turn.resource: plans[turn.resource] for turn in fitting}
         turns = _turns(installation, list(plans))
+    require_places_apart(plans)
     wish = StackWish(
         procedure=request.procedure,
         mode=Mode.DRILL if request.procedure is Procedure.DRILL else Mode.FAILOVER,
@@ -223,6 +226,8 @@ def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanI
         landing = _sandbox(installation, part.resource, settings, plan_id)
     else:
         landing = _in_place(installation, part.resource, settings)
+    if is_directory(landing.place):
+        require_room(installation, chosen, landing.place)
     landing = replace(landing, of_the_past=of_the_past)
     return plan_snapshot_restore(part.resource, chosen, landing, choice.only, plan_id, installation.digest)
 
@@ -257,9 +262,12 @@ def _in_place(installation: Installation, name: ResourceName, settings: Snapshot
         _require_no_objects(installation, name, settings)
         return SnapshotLanding(settings.url, Mode.FAILOVER)
     if isinstance(settings, FilesResource):
+        require_replaceable(installation, name, settings.path)
         return SnapshotLanding(settings.path, Mode.FAILOVER, holds_something=_holds_something(settings.path))
     if isinstance(settings, RedisResource) and settings.recover is not None:
         directory, recover = settings.recover.directory, settings.recover
+        require_operable(name, recover)
+        require_replaceable(installation, name, directory)
         return SnapshotLanding(
             directory,
             Mode.FAILOVER,

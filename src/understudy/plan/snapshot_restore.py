@@ -168,6 +168,7 @@ def _question(resource: ResourceName, chosen: HeldSnapshot, landing: SnapshotLan
     if landing.operated is not None:
         ended = f"ended before with: {shlex.join(landing.operated.stop)}" if landing.operated.stop else "not to be running"
         text += f" The server is {ended}, and started with: {shlex.join(landing.operated.start)}."
+        text += " Whatever it holds that is newer than the snapshot, also in its memory alone, is lost to it."
     return text
 
 

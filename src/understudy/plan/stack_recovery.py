@@ -6,7 +6,7 @@ which asks the one question of the whole, and who waits for whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from understudy.judge.run_measurement import VALIDATING
@@ -41,7 +41,8 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
     Raises:
         Refusal: ``recovered_within_another``: two of them would come up in one place.
     """
-    _require_apart(plans)
+    provisions = ((name, each.step) for name, plan in plans.items() for each in plan.steps)
+    require_apart([(name, step.place) for name, step in provisions if isinstance(step, ProvisionSnapshotTarget)])
     anchors = {name: _serves(plan) for name, plan in plans.items()}
     needed, perhaps = _bytes_needed(plans.values())
     look = CheckPrerequisites(
@@ -108,13 +109,11 @@ def _bytes_needed(plans: Iterable[Plan]) -> tuple[dict[str, int], dict[str, int]
     return surely, perhaps
 
 
-def _require_apart(plans: Mapping[ResourceName, Plan]) -> None:
-    places = [
-        (name, planned.step.place)
-        for name, plan in plans.items()
-        for planned in plan.steps
-        if isinstance(planned.step, ProvisionSnapshotTarget)
-    ]
+def require_apart(places: Sequence[tuple[ResourceName, str]]) -> None:
+    """
+    Raises:
+        Refusal: ``recovered_within_another``.
+    """
     for name, place in places:
         for other, theirs in places:
             if name != other and f"{place}/".startswith(f"{theirs}/"):
@@ -144,6 +143,6 @@ def refused_together(refusals: Mapping[ResourceName, UnderstudyError]) -> Unders
     """All that stands against it at once: at three in the morning nobody wants to hear of it one by one."""
     if len(refusals) == 1:
         return next(iter(refusals.values()))
-    found = "; ".join(f"{name}: {error.code}: {error.found}" for name, error in refusals.items())
-    hints = "; ".join(f"{name}: {error.hint}" for name, error in refusals.items() if error.hint)
+    found = "".join(f"\n- {name}: {error.code}: {error.found}" for name, error in refusals.items())
+    hints = "".join(f"\n- {name}: {error.hint}" for name, error in refusals.items() if error.hint)
     return Refusal("prerequisites_missing", found=found, expected="that everything that comes back can", hint=hints)

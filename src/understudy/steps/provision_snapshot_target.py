@@ -11,7 +11,7 @@ from understudy.steps.codec import step_kind
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.steps.restore_snapshot import SnapshotRestore
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp, Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
@@ -43,9 +43,6 @@ class ProvisionSnapshotTarget(SnapshotRestore):
         witness = Witness.of(world.clock, self.resource, f"{self.place} is empty and ours")
         room: JsonObject = {}
         hint = ""
-        aside = world.places.set_aside(self.place, world.run) if self.set_aside else None
-        if self.sandbox is not None:
-            world.places.claim(self.sandbox, world.run)
         if is_directory(self.place):
             free_bytes = world.places.facts(self.place).free_bytes
             room = {"free_bytes": free_bytes, "bytes_needed": self.bytes_needed}
@@ -56,7 +53,15 @@ class ProvisionSnapshotTarget(SnapshotRestore):
                     f"room is short: {sparse_bytes:,} of {self.bytes_needed:,} bytes are in sparse files, whose holes take none; "
                 )
                 hint += f"{free_bytes:,} bytes are free"
-        self.target(world).claim(world.run)
+        aside = world.places.set_aside(self.place, world.run) if self.set_aside else None
+        if self.sandbox is not None:
+            world.places.claim(self.sandbox, world.run)
+        try:
+            self.target(world).claim(world.run)
+        except UnderstudyError as error:
+            if aside is not None:  # it is told of whatever comes: it may be all that there is
+                error.add_proof(set_aside=aside)
+            raise
         moved: list[Json] = [aside] if aside else []
         return witness.done(room, hint=hint, place=self.place, set_aside=moved)
 

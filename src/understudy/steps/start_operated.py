@@ -44,7 +44,11 @@ class StartOperated(SnapshotRestore):
         witness = Witness.of(world.clock, self.resource, f"{server.shown} holds what {self.label} does")
         self._start(world, server, Path(self.place) / held.entry.key)
         counted = server.holds()
-        self._require_all(held, counted, server)
+        try:
+            self._require_all(held, counted, server)
+        except GiveUp as error:
+            error.hint = f"{self._ended_again(server)}; {error.hint}"
+            raise
         return witness.done(counted, address=server.shown)
 
     def _start(self, world: World, server: OperatedServer, content: Path) -> None:
@@ -62,6 +66,14 @@ class StartOperated(SnapshotRestore):
         server.hand_over(content)
         world.receipts.write(receipt, {"at": world.clock.now().isoformat()})
         server.start()
+
+    def _ended_again(self, server: OperatedServer) -> str:
+        """Nobody shall write into a server that passes for the one that was lost."""
+        try:
+            server.stop()
+        except GiveUp as error:
+            return f"it is up, at the address that its users know, and could not be ended again ({error.code})"
+        return "it was ended again"
 
     def _require_all(self, held: ListedEntry, counted: JsonObject, server: OperatedServer) -> None:
         """What has expired since is gone, as it should be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from understudy.adapters.streams.redis_programs import RedisClient, keys_in
 from understudy.adapters.streams.workplace import Errand
 from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.json import JsonObject
+
+_NOBODY_THERE = re.compile(r"Connection refused|No such file or directory")
+"""As redis-cli says it. Who does not answer in time may be at work on something long, and write its data once that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class OperatedRedis:
         try:
             self.client.info("server")
         except TryAgain as error:
-            return "LOADING" in error.found
+            return not _NOBODY_THERE.search(error.found)
         except GiveUp as error:
             if error.code == "source_denied":
                 return True
