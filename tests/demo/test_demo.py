@@ -100,6 +100,9 @@ def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dr
     replayed = Lsn.parse(proofs["shop/replay-wal"]["replayed_lsn"])
     assert replayed.position % SEGMENT_BYTES > 0, "the tail of a segment that was never finished"
     assert proofs["shop/copy-backup-to-far"]["label"] == proofs["shop/write-backup-manifest"]["label"]
+    page = Path(said["report"])
+    assert page.parent == evidence.parent
+    assert exported["run"]["run"] in page.read_text()
     verified = typed(said["next"], environment)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "all as they were signed" in verified.stdout

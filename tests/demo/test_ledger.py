@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from understudy.demo.ledger import Commit, Loss, acknowledgement, measure_loss, read_ledger
+from understudy.demo.played import Played
 from understudy.demo.stack_file import PRICES
-from understudy.demo.story import Played
 
 DISASTER = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 OBJECTIVE = timedelta(seconds=60)

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from understudy.cli.exit_codes import ExitCode
 from understudy.demo import command
 from understudy.demo.ledger import Loss
+from understudy.demo.played import Played
 from understudy.demo.report import print_outcome, print_verifying
 from understudy.demo.stack_file import PRICES
-from understudy.demo.story import Demo, Played
+from understudy.demo.story import Demo
 
 OBJECTIVE_SECONDS = 60
 
@@ -35,6 +36,7 @@ def a_play(*, synchronous=True, lost=0, seconds_lost=0.0, verdict="met", prices_
         recovered=6_543 - lost,
         loss=Loss(lost, timedelta(seconds=seconds_lost)),
         recovery={"measured": measured, "met": verdict == "met", "evidence": "/kept/evidence.json"},
+        page="/kept/evidence.html",
         point_in_time={"measured": measured, "met": True},
         prices_back=PRICES,
         prices_live=prices_live,
@@ -91,10 +93,11 @@ def test_an_asynchronous_loss_is_told_in_commits_and_judged_by_the_age_of_the_ol
     assert commits["work lost, by the oldest of them"].endswith(f"|objective 60.0 s: {verdict}")
 
 
-def test_the_last_lines_are_the_evidence_and_the_command_that_verifies_it(capsys):
+def test_the_last_lines_are_the_evidence_the_page_about_it_and_the_command_that_verifies_it(capsys):
     print_verifying(a_play(), "the-key")
-    evidence, following = capsys.readouterr().out.strip().splitlines()
+    evidence, page, following = capsys.readouterr().out.strip().splitlines()
     assert evidence == "evidence: /kept/evidence.json"
+    assert page == "report:   /kept/evidence.html (a page: open it in a browser)"
     assert re.fullmatch(r"next: +.*evidence verify /kept/evidence\.json --signer the-key", following)
 
 

@@ -12,7 +12,7 @@ from typing import cast
 import click
 
 from understudy.cli.printing import duration
-from understudy.demo.story import Played
+from understudy.demo.played import Played
 from understudy.documents.words import PHASE_NAMES
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
@@ -60,6 +60,7 @@ def print_verifying(outcome: Played, signer: str) -> None:
     """The last lines of a demo that is gone: its evidence, and what to do with it."""
     evidence = str(outcome.recovery["evidence"])
     click.echo(f"\nevidence: {evidence}")
+    click.echo(f"report:   {outcome.page} (a page: open it in a browser)")
     click.echo(f"next:     {verifying(outcome, signer)}")
 
 
@@ -67,6 +68,7 @@ def print_kept(home: Path, outcome: Played | None = None) -> None:
     """The last lines of a demo that goes on."""
     if outcome is not None:
         click.echo(f"\nevidence: {outcome.recovery['evidence']}")
+        click.echo(f"report:   {outcome.page} (a page: open it in a browser)")
     click.echo(f"kept:     {home}: the database, understudy serve and the S3 server run on")
     click.echo(f"end it:   {_program()} demo --end {home}")
     click.echo("next:     " + joining(home))
@@ -108,6 +110,7 @@ def outcome_as_json(outcome: Played, kept_in: Path | None, next_command: str) ->
         "prices_live": outcome.prices_live,
         "point_in_time_recovery_seconds": _measurement(outcome.point_in_time)["recovery_time"],
         "evidence": outcome.recovery["evidence"],
+        "report": outcome.page,
         "kept_in": None if kept_in is None else str(kept_in),
         "next": next_command,
     }
