@@ -158,6 +158,7 @@ class Typist:
             "/mnt/copy": names.get("copy"),
             "https://s3.example.com": names.get("endpoint", "https://s3.example.com"),
             "/media/usb/": "",
+            "/mnt/safe/kit.txt": str(self._desk.identity_file),
             "host=/var/run/postgresql": f"host={self.server.socket_directory} port={self.server.port}",
         }.items():
             line = line.replace(written, str(there))

@@ -24,6 +24,7 @@ from understudy.plan.retention import KeepRules, RetentionFacts, UnfinishedBacku
 from understudy.plan.wal_retention import ClusterHoldings
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.places import Places
+from understudy.ports.readings import Readings
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.wal_remains import WalRemains
 from understudy.ports.world import Keys, World
@@ -161,6 +162,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             targets={},
             scratch=directory / "scratch",
             remains=cast(WalRemains, None),
+            readings=cast(Readings, None),
         )
 
     return world

@@ -34,6 +34,7 @@ REPLAY_FIGURES = {
     "backup_started", "directory", "files", "from_lsn", "last_replayed_commit", "pages_checked", "port", "reaches",
     "replayed_lsn", "repository_reaches", "room", "sealed_bytes", "segments", "socket_directory", "tail_bytes", "unpacked_bytes",
     "written", "address", "start_again", "only_here_bytes", "hint", "taken_bytes",
+    "opened_by",
 }  # fmt: skip
 """Keys of proofs whose values are of the moment and of the place."""
 _READS = (

@@ -24,7 +24,7 @@ from understudy.vocabulary.identifiers import Person, ResourceName
 
 RESTORED = "found"
 _SCENARIO = Scenario.COMPLETE_FAILURE.value
-FIGURES = {"duration_seconds", "manifest_sha256", "sealed_bytes", "stored_bytes", "parts", "free_bytes"}
+FIGURES = {"duration_seconds", "manifest_sha256", "sealed_bytes", "stored_bytes", "parts", "free_bytes", "opened_by"}
 """Keys of proofs whose values are of the moment, or of how sealing came out: which contents share a part, an attempt that was cut
 off decides."""
 COPY_FIGURES = {"bytes_copied", "objects_copied", "objects_there_already", "objects"}

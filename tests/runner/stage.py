@@ -12,6 +12,7 @@ from typing import ClassVar, cast
 from understudy.adapters.clock.system import SystemClock
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure
 from understudy.ports.places import Places
+from understudy.ports.readings import Readings
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
 from understudy.ports.wal_remains import WalRemains
@@ -135,6 +136,7 @@ def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancella
         targets={},
         scratch=state / "runs" / run / "scratch",
         remains=cast(WalRemains, None),
+        readings=cast(Readings, None),
     )
 
 
