@@ -225,14 +225,21 @@ def test_a_read_goes_on_where_connections_broke(own, moto):
 def test_an_object_that_is_replaced_while_connections_break_is_not_read_as_a_mixture(request, kind, later_bytes):
     server = request.getfixturevalue(kind)
     own = OwnPrefix(client_of(server.endpoint), server.endpoint, "plain")
-    own.put("replaced", os.urandom(5 * MIB))
+    content = os.urandom(5 * MIB)
+    own.put("replaced", content)
     entry = contents(own.collection())["replaced"]
     with FaultyProxy(server.port) as proxy:
         proxy.cut_after(3 * MIB, Direction.TO_CLIENT, times=1)
         reading = own.collection(proxy.endpoint).read(entry)
-        next(reading)
+        first = next(reading)
         own.put("replaced", os.urandom(later_bytes))
-        refused_with("entry_changed", lambda: [*reading])
+        try:
+            whole = b"".join([first, *reading])
+        except TryAgain as error:
+            assert error.code == "entry_changed"
+        else:
+            assert kind == "rclone", "which may have what it opened before at hand for a moment"
+            assert whole == content
 
 
 def test_a_bucket_that_is_away_missing_or_closed_is_said_to_be(own, moto, rclone):
