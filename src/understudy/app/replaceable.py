@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
+from understudy.app.damaged_parts import PART_DAMAGE
 from understudy.app.installation import Installation
 from understudy.plan.plan import Plan
 from understudy.plan.snapshot_restore import HeldSnapshot
@@ -21,7 +22,7 @@ from understudy.stack.secrets import SecretPlace, SecretReference
 from understudy.stack.streams import RedisRecoverSettings
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
 from understudy.steps.provision_target import ProvisionTarget
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import ResourceName
 
 _ELSEWHERE = "move one of them elsewhere, and correct the stack file"
@@ -63,8 +64,12 @@ def require_room(installation: Installation, chosen: HeldSnapshot, directory: st
         return
     snapshot = chosen.snapshot
     held = installation.repository(chosen.repository).snapshots(snapshot.kind, snapshot.resource)
-    sparse = (each.entry for each in held.opened(snapshot).listing() if each.entry.attributes.get("sparse") is True)
-    needed_bytes -= sum(entry.size_bytes for entry in sparse)
+    try:
+        needed_bytes -= held.opened(snapshot).sparse_bytes()
+    except GiveUp as error:
+        if error.code in PART_DAMAGE:
+            return  # the run meets it, too, and goes on from another snapshot
+        raise
     if free_bytes < needed_bytes:
         raise Refusal(
             "target_too_small",

@@ -60,16 +60,11 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
             return _one_of(named, databases or others, "database" if databases else "resource", "postgres")
 
 
-def restored_by_hand(
-    installation: Installation, scenario: Scenario, named: Sequence[str]
-) -> Mapping[ResourceName, tuple[str, ...]]:
-    """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore`` and these
-    options.
-    """
+def restored_by_hand(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
+    """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore --to``."""
     if scenario is not Scenario.COMPLETE_FAILURE or named:
-        return {}
-    names = (name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
-    return dict.fromkeys(names, ("--to", "DIRECTORY"))
+        return ()
+    return tuple(name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
 
 
 def _is_restored_by_hand(installation: Installation, name: str) -> bool:

@@ -306,8 +306,8 @@ def _say_what_is_left(installation: Installation, scenario: str, resources: tupl
     from understudy.app.stack_recoveries import restored_by_hand
     from understudy.stack.models import Scenario
 
-    for name, option in restored_by_hand(installation, Scenario(scenario), resources).items():
-        way = command_on("restore", name, *option)
+    for name in restored_by_hand(installation, Scenario(scenario), resources):
+        way = command_on("restore", name, "--to", "DIRECTORY")
         click.echo(f"{name}: the stack file does not say how it is put in its place; do that yourself: {way}", err=True)
 
 

@@ -83,8 +83,7 @@ class ProvisionSnapshotTarget(SnapshotRestore):
 
     def _sparse_bytes(self, world: World) -> int:
         try:
-            listing = self.opened(world).listing()
-            return sum(each.entry.size_bytes for each in listing if each.entry.attributes.get("sparse") is True)
+            return self.opened(world).sparse_bytes()
         except GiveUp as error:
             error.add_proof(**{BACKUP_AT_FAULT: self.label})
             raise

@@ -70,6 +70,13 @@ class OpenedSnapshot:
         if count != self.manifest.entries:
             raise malformed(f"{key} holds {count} entries", f"{self.manifest.entries}, as the manifest says")
 
+    def sparse_bytes(self) -> int:
+        """Of the contents that were sparse files, their holes counted: how much less they take, a snapshot does not say.
+
+        Raises as ``listing`` does.
+        """
+        return sum(each.entry.size_bytes for each in self.listing() if each.entry.attributes.get("sparse") is True)
+
     def read_part(self, part: SealedPart) -> Iterator[bytes]:
         """The part's archive. Use it only once the stream ended well.
 
