@@ -1,5 +1,6 @@
 """``init`` on real servers: its file loads, passes ``check``, and its kit opens what is sealed."""
 
+import codecs
 import os
 import subprocess
 
@@ -183,6 +184,7 @@ def test_keys_in_a_directory_of_another_user_are_refused_in_words(desk, wish):
     os.chown(room, owner[1], owner[2])
     closed.mkdir(mode=0o700)
     wanted = wish(output=room / "stack.yaml", state=room / "state", keys=closed, repository=f"file://{room}/repository")
+    codecs.lookup("utf-8-sig")  # what is imported late lies where the other user may not read
     child = os.fork()
     if child == 0:
         code = "none"
