@@ -31,6 +31,7 @@ __all__ = ["desk"]
 ONLY_PARSED = ("demo", "serve")
 """What these do once they have understood is not done here: their own tests do it."""
 SOURCES = "  sources: {kind: command, dump: [echo, all], load: [grep, -q, all]}"
+ACCOUNTS = "  accounts: {kind: postgres-dump, url: 'env:ORDERS_URL', databases: [shop]}"
 SIGNER = "A" * 43 + "="
 _REMARK = re.compile(r" {2,}.*")
 
@@ -174,6 +175,8 @@ def typist(desk, monkeypatch):
         lines = (f"recover: {{{place}, programs: {server.programs}}}", "wal: {ship_every: 1s}", "heartbeat: {every: 1s}")
         desk.write(server, *lines, url=server.url, repository=f"{near}\n  far: {far}")
         keep_documents(desk)
+        server.sql("create database shop")
+        server.sql("create table orders (id int)", db="shop")
         for name in ("UNDERSTUDY_STACK", "S3_KEY", "S3_SECRET"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("UNDERSTUDY_STATE", str(desk.state))
@@ -191,11 +194,11 @@ def typist(desk, monkeypatch):
 
 
 def keep_documents(desk):
-    """A directory, and the output of a command, beside the database."""
+    """A directory, the output of a command, and dumps of a database of the same server, beside the database."""
     (desk.directory / "documents" / "contracts" / "2026").mkdir(parents=True)
     (desk.directory / "documents" / "contracts" / "2026" / "lease.txt").write_text("the lease")
     text = desk.stack_file.read_text()
-    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n{SOURCES}\n")
+    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n{SOURCES}\n{ACCOUNTS}\n")
 
 
 def command_of(line):

@@ -142,8 +142,8 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
     [
         ("{kind: files, path: /srv/d, exclud: [a]}", "exclud", "the key exclud", "did you mean exclude?"),
         ("{kind: files}", "path", "nothing", "path: an absolute path"),
-        ("{kind: file, path: /srv/d}", "kind", "file", "postgres, files, bucket, command or redis"),
-        ("{path: /srv/d}", "kind", "nothing", "postgres, files, bucket, command or redis"),
+        ("{kind: file, path: /srv/d}", "kind", "file", "postgres, postgres-dump, files, bucket, command or redis"),
+        ("{path: /srv/d}", "kind", "nothing", "postgres, postgres-dump, files, bucket, command or redis"),
         ("{kind: files, path: /srv/d, wal: {}}", "wal", "the key wal", "one of the keys kind, path, exclude"),
         ("{kind: files, path: /srv/d, exclude: ['']}", "exclude[0]", "an empty text", "a pattern as in .gitignore"),
         ("{kind: files, path: /srv/d, tier: hgh}", "tier", "hgh", "did you mean high?"),
@@ -167,7 +167,12 @@ def test_a_mistake_in_a_resource_names_its_place_its_value_and_what_was_expected
         ("{kind: redis, url: 'redis://:word@host'}", "url", "***", "a URL without a password"),
         ("{kind: redis, url: host}", "url", "***", "redis://host:6379"),
         ("{kind: redis, url: 'rediss://host', key: /k}", "key", "key", "certificate beside it"),
-        ("files of ours", "", "files of ours", "keys and values, kind (postgres, files, bucket, command, redis) among them"),
+        (
+            "files of ours",
+            "",
+            "files of ours",
+            "keys and values, kind (postgres, postgres-dump, files, bucket, command, redis) among them",
+        ),
     ],
 )
 def test_a_mistake_in_a_directory_or_bucket_is_told_by_what_its_kind_knows(resource, path, value, expected):

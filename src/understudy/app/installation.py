@@ -21,6 +21,7 @@ from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.workplace import Workplace
 from understudy.app.collections import collection_of, targets_of
+from understudy.app.dumps import dump_of, staging_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.other_identity import keys_of_run
 from understudy.app.sealers import sealer_for
@@ -29,7 +30,7 @@ from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.stores import store_for
 from understudy.app.streams import loader_of, operated_server, stream_of, trial_of
 from understudy.ports.clock import Clock
-from understudy.ports.collection import Collection, CollectionTargets
+from understudy.ports.collection import Collection, CollectionTargets, Staging
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.operating import OperatedServer
@@ -42,6 +43,7 @@ from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
 from understudy.repository.at_once import share_arenas
 from understudy.repository.catalog import Repository
+from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
@@ -248,6 +250,10 @@ class Installation:
         servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
         return ByName(tuple(servers), lambda name: trial_of(name, servers[name], workplace))
 
+    def stagings(self, workplace: Workplace) -> Mapping[ResourceName, Staging]:
+        dumps = {name: each for name, each in self._in_snapshots() if isinstance(each, PostgresDumpResource)}
+        return ByName(tuple(dumps), lambda name: staging_of(name, dumps[name], workplace))
+
     def _in_snapshots(self) -> Iterator[tuple[ResourceName, SnapshotResource]]:
         return ((name, self.in_snapshots(name)) for name in self.snapshot_names())
 
@@ -323,6 +329,7 @@ class Installation:
             loaders=self.loaders(workplace),
             trials=self.trials(workplace),
             operated=self.operated(workplace),
+            stagings=self.stagings(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )
@@ -335,6 +342,8 @@ class Installation:
         settings = self.in_snapshots(name)
         if isinstance(settings, FilesResource | BucketResource):
             return collection_of(settings)
+        if isinstance(settings, PostgresDumpResource):
+            return dump_of(name, settings, workplace)
         return stream_of(name, settings, workplace)
 
     def _database(self, name: ResourceName) -> PostgresDatabase:

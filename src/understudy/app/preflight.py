@@ -132,6 +132,8 @@ def _references(installation: Installation) -> Iterator[SecretReference]:
         match resource.kind:
             case "postgres":
                 mentioned += [resource.url, resource.recover.url if resource.recover else None]
+            case "postgres-dump":
+                mentioned.append(resource.url)
             case "bucket":
                 mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
             case "command":

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from understudy.app.collections import collection_of
+from understudy.app.dumps import check_dump, workplace_of_check
 from understudy.app.installation import Installation
 from understudy.app.replaceable import require_operable, require_replaceable
 from understudy.app.scheduling import scheduled_backups
@@ -17,6 +18,7 @@ from understudy.judge.preflight import Finding, Grade, finding_of
 from understudy.judge.preflight_snapshots import SourceFacts, judge_schedule, judge_source, judge_state_within
 from understudy.plan.schedule import next_due
 from understudy.ports.collection import Collection, Entry, EntryKind, is_top
+from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.stack.streams import RedisResource
 from understudy.vocabulary.errors import Refusal, UnderstudyError
@@ -38,6 +40,8 @@ def check_snapshot_resource(installation: Installation, name: ResourceName) -> I
     try:
         if isinstance(settings, FilesResource | BucketResource):
             found = tuple(judge_source(subject, _look(collection_of(settings))))
+        elif isinstance(settings, PostgresDumpResource):
+            found = check_dump(subject, name, settings, workplace_of_check(installation.clock))
         else:
             found = (check_stream(subject, name, settings, installation.clock),)
     except UnderstudyError as error:

@@ -44,10 +44,11 @@ def restore(installation: Installation, resource: str, place: Path | str, choice
 
 
 def _require_whole(resource: str, choice: Choice) -> None:
-    if choice.only is not None:
+    part = choice.only or choice.database or choice.table
+    if part is not None:
         raise Refusal(
             "database_is_whole",
-            found=f"--only {choice.only}, and {resource} is a database",
+            found=f"{part} alone is asked for, and {resource} is a database",
             expected="a restore of all of it",
             hint=f"restore it beside the original, and take out what is needed: understudy restore {resource} --to DIRECTORY",
         )

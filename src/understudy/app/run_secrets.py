@@ -72,6 +72,8 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
 def _of_stream(resource: SnapshotResource, procedure: str, steps: Sequence[JsonObject]) -> Iterator[SecretReference | PlainText]:
     if resource.kind == "command" and (procedure == Procedure.BACKUP or any("load_again" in each for each in steps)):
         yield from resource.environment.values()
+    elif resource.kind == "postgres-dump" and procedure == Procedure.BACKUP:
+        yield resource.url
     elif resource.kind == "redis" and procedure == Procedure.BACKUP:
         yield resource.url
         if resource.password is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from understudy.app.dump_parts import part_of_dump, require_parts_of_their_kind
 from understudy.app.free_directory import require_free_directory
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
@@ -38,7 +39,7 @@ def snapshot_restore_request(installation: Installation, resource: str, place: s
     """What is asked for, with the place as it is written in plans.
 
     Raises:
-        Refusal: ``target_needs_a_database``, ``place_of_another_kind``, ``only_unusable``.
+        Refusal: ``target_needs_a_database``, ``place_of_another_kind``, ``only_unusable``, ``part_unusable``.
     """
     settings = installation.in_snapshots(resource)
     _require_no_database(resource, choice)
@@ -87,7 +88,8 @@ def plan_requested_snapshot_restore(installation: Installation, request: Recover
     if load is not None:
         place = str(installation.state / "loads" / plan_id)
         return plan_load(name, chosen, place, load, plan_id, installation.digest)
-    return plan_snapshot_restore(name, chosen, SnapshotLanding(request.directory), choice.only, plan_id, installation.digest)
+    only = part_of_dump(installation, name, chosen, choice) or choice.only
+    return plan_snapshot_restore(name, chosen, SnapshotLanding(request.directory), only, plan_id, installation.digest)
 
 
 def choose_held(installation: Installation, name: ResourceName, choice: Choice) -> HeldSnapshot:
@@ -196,6 +198,7 @@ def local_directory(place: str) -> str:
 
 def _within(settings: SnapshotResource, choice: Choice) -> Choice:
     """``only`` as the listing has it: below the directory, without the directory's own path."""
+    require_parts_of_their_kind(settings, choice)
     if choice.only is None:
         return choice
     only = choice.only

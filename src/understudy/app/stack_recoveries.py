@@ -18,6 +18,7 @@ from understudy.plan.recovery_order import Turn, Urgency, recovery_order
 from understudy.plan.request import Choice, RecoveryRequest, StackRequest
 from understudy.plan.snapshot_restore import LoadFacts, OperatedFacts, SnapshotLanding, plan_load, plan_snapshot_restore
 from understudy.plan.stack_recovery import StackWish, plan_stack_recovery, planned_disruption, refused_together
+from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.models import Scenario
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
@@ -71,6 +72,8 @@ def _is_restored_by_hand(installation: Installation, name: str) -> bool:
     settings = installation.in_snapshots(name)
     if isinstance(settings, CommandResource):
         return settings.load is None
+    if isinstance(settings, PostgresDumpResource):
+        return True
     return isinstance(settings, RedisResource) and settings.recover is None
 
 

@@ -102,7 +102,7 @@ def _client_of(settings: RedisResource, errand: Errand) -> RedisClient:
     )
 
 
-class _Unwatched:
+class Unwatched:
     """Nobody watches a look."""
 
     def report(self, activity: str, done: int, total: int | None = None, unit: str = "bytes") -> None:
@@ -140,7 +140,7 @@ def _check_redis(subject: str, name: ResourceName, settings: RedisResource, cloc
     from understudy.adapters.streams.redis_collection import see_server
     from understudy.adapters.streams.redis_programs import RedisPrograms
 
-    workplace = Workplace(f"check-{os.getpid()}", Path("/"), clock, _Unwatched(), _Unwatched())
+    workplace = Workplace(f"check-{os.getpid()}", Path("/"), clock, Unwatched(), Unwatched())
     programs = RedisPrograms(settings.programs)
     client = _client_of(settings, Errand(workplace, name, settings.time_limit))
     seen = see_server(client)

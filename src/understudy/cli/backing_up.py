@@ -35,6 +35,7 @@ Examples:
   understudy backup orders --full
   understudy backup documents         a snapshot of a directory
   understudy backup sources           what its command writes
+  understudy backup accounts          a dump of each database
   understudy backup orders --take-over
       where the machine that wrote to these repositories is gone for good
 

@@ -97,10 +97,12 @@ def choice_of(
     repository: str | None,
     tablespaces: tuple[str, ...] = (),
     only: str | None = None,
+    database: str | None = None,
+    table: str | None = None,
 ) -> Choice:
     """
     Raises:
-        click.UsageError: more than one target.
+        click.UsageError: more than one target, or part.
         Refusal: ``option_malformed``: one that is none.
     """
     from understudy.plan.request import Choice
@@ -108,6 +110,9 @@ def choice_of(
     given = {TargetKind.TIME: to_time, TargetKind.LSN: lsn, TargetKind.TRANSACTION: xid, TargetKind.NAME: name}
     wanted = [(kind, value) for kind, value in given.items() if value is not None]
     wanted += [(TargetKind.IMMEDIATE, "")] if immediate else []
+    parts = {"--only": only, "--database": database, "--table": table}
+    if sum(1 for value in parts.values() if value) > 1:
+        raise click.UsageError("give one part only: --only, --database or --table")
     if len(wanted) > 1:
         raise click.UsageError("give one target only: --time, --lsn, --xid, --name or --immediate")
     try:
@@ -122,6 +127,8 @@ def choice_of(
         repository=RepositoryName(repository) if repository else None,
         tablespaces=dict(_named_directory(each) for each in tablespaces),
         only=only or None,
+        database=database,
+        table=table,
     )
 
 

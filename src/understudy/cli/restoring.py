@@ -18,6 +18,8 @@ Examples:
   understudy restore orders --to /srv/orders-copy \\
       --time 2026-11-23T03:00:00+00:00
   understudy restore documents --to /srv/found --only contracts/2026
+  understudy restore accounts --to /srv/found --database shop
+  understudy restore accounts --to /srv/found --table shop.public.orders
   understudy restore sources --load --yes       through its load command
 """
 )
@@ -40,6 +42,8 @@ Examples:
     help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
     "with NAME, where it ends in a slash.",
 )
+@click.option("--database", metavar="NAME", help="Of a dump: this database alone.")
+@click.option("--table", metavar="DB.SCHEMA.TABLE", help="Of a dump: this table alone, its rows and the table of contents.")
 @target_options
 @tablespace_option
 @yes_option

@@ -30,6 +30,10 @@ class Choice:
     """By name, where each goes; over what the stack file says."""
     only: str | None = None
     """Of a snapshot: the part of it that is wanted, by its key. None: everything."""
+    database: str | None = None
+    """The one that is wanted of several. None: all of them."""
+    table: str | None = None
+    """The one that is wanted: database.schema.table, without quotes."""
     without: frozenset[str] = frozenset()
     """Backups that turned out not to do: they, and all that stand on them, are left out. A label alone is meant wherever the
     backup lies; of one that is damaged, the copy in another repository may be sound, so it is ``<repository>/<label>``.
@@ -185,6 +189,8 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "repository": choice.repository,
         "tablespaces": None if choice.tablespaces is None else dict(choice.tablespaces),
         "only": choice.only,
+        "database": choice.database,
+        "table": choice.table,
         "without": sorted(choice.without),
         "not_met": sorted(choice.not_met),
         "opened_with": choice.opened_with,
@@ -200,11 +206,17 @@ def _choice_from_json(value: JsonObject) -> Choice:
         label=None if label is None else str(label),
         repository=None if repository is None else RepositoryName(str(repository)),
         tablespaces=cast("Mapping[str, str] | None", value["tablespaces"]),
-        only=None if value.get("only") is None else str(value["only"]),
+        only=_text(value.get("only")),
+        database=_text(value.get("database")),
+        table=_text(value.get("table")),
         without=frozenset(cast("Sequence[str]", value["without"])),
         not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
-        opened_with=None if value.get("opened_with") is None else str(value["opened_with"]),
+        opened_with=_text(value.get("opened_with")),
     )
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else str(value)
 
 
 def _person(value: Json) -> Person | None:

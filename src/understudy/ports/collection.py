@@ -116,6 +116,14 @@ class Collection(Protocol):
         ...
 
 
+class Staging(Protocol):
+    """What a collection wrote on this host to be read from, of one resource, for one run."""
+
+    def discard(self) -> None:
+        """It is removed, and what writes to it is ended, also of an attempt that was killed."""
+        ...
+
+
 class CollectionTarget(Protocol):
     """What a snapshot is restored into. Only what nobody else uses: ``claim`` says so."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.ports.clock import Clock
-from understudy.ports.collection import Collection, CollectionTargets
+from understudy.ports.collection import Collection, CollectionTargets, Staging
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
@@ -74,3 +74,5 @@ class World:
     """What shows whether restored content can be used; of the kinds that have such."""
     operated: Mapping[ResourceName, OperatedServer] = field(default_factory=dict)
     """Servers that the operator's commands end and start; those of which the stack file says how."""
+    stagings: Mapping[ResourceName, Staging] = field(default_factory=dict)
+    """Where collections wait on this host until they are stored; of the kinds that do so."""

@@ -18,6 +18,7 @@ Flag = Annotated[bool, BeforeValidator(values.parse_flag), Expectation("true or 
 Port = Annotated[int, Field(ge=1, le=65535), Expectation("port", "a port from 1 to 65535")]
 CompressionLevel = Annotated[int, Field(ge=1, le=19), Expectation("1 to 19", "a zstd level from 1 to 19")]
 Count = Annotated[int, Field(ge=0, le=10_000), Expectation("number", "a whole number from 0 to 10000")]
+Jobs = Annotated[int, Field(ge=1, le=64), Expectation("1 to 64", "a whole number from 1 to 64")]
 Number = Annotated[Decimal, Field(allow_inf_nan=False), Expectation("number", "a number")]
 
 Duration = Annotated[timedelta, TextForm("duration", units.DURATION_TEXT, units.parse_duration, units.format_duration, timedelta)]

@@ -30,6 +30,7 @@ _STAND_IN_KEYS = EncryptionSettings.model_construct(recipients=())
 _STAND_IN_REPOSITORIES = {"stand-in": RepositorySettings.model_construct(url="s3://stand-in")}
 _STAND_IN_RESOURCES: dict[str, dict[str, TextTree]] = {
     "postgres": {"url": "env:STAND_IN"},
+    "postgres-dump": {"url": "env:STAND_IN"},
     "files": {"path": "/stand-in"},
     "bucket": {"url": "s3://stand-in-bucket"},
     "command": {"dump": ["true"]},

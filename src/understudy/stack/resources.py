@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from understudy.stack.consistency import did_you_mean
+from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.expectation import Expectation
 from understudy.stack.fields import (
     AbsolutePath,
@@ -235,11 +236,12 @@ class PostgresResource(StackPart):
     )
 
 
-SnapshotResource = FilesResource | BucketResource | CommandResource | RedisResource
+SnapshotResource = FilesResource | BucketResource | CommandResource | RedisResource | PostgresDumpResource
 """What is kept in snapshots."""
 
 _MODELS: Mapping[str, type[PostgresResource] | type[SnapshotResource]] = {
     "postgres": PostgresResource,
+    "postgres-dump": PostgresDumpResource,
     "files": FilesResource,
     "bucket": BucketResource,
     "command": CommandResource,
@@ -264,6 +266,7 @@ def kind_of(value: object) -> str:
 
 Resource = Annotated[
     Annotated[PostgresResource, Tag("postgres")]
+    | Annotated[PostgresDumpResource, Tag("postgres-dump")]
     | Annotated[FilesResource, Tag("files")]
     | Annotated[BucketResource, Tag("bucket")]
     | Annotated[CommandResource, Tag("command")]

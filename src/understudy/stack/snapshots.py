@@ -27,7 +27,7 @@ from understudy.stack.fields import (
 from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
 from understudy.stack.stack_part import StackPart
 
-KIND_TEXT = "a kind of resource that is known: postgres, files, bucket, command or redis"
+KIND_TEXT = "a kind of resource that is known: postgres, postgres-dump, files, bucket, command or redis"
 
 JITTER = Field(
     default=timedelta(0),

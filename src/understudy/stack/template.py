@@ -54,6 +54,7 @@ _BESIDE = (
     "  # documents: {kind: files, path: /srv/documents, exclude: ['*.tmp'], backup: {schedule: '*/15 * * * *'}}",
     "  # images: {kind: bucket, url: s3://images, access_key: env:IMAGES_KEY, secret_key: env:IMAGES_SECRET}",
     "  # sources: {kind: command, dump: [git, -C, /srv/shop.git, bundle, create, '-', --all]}",
+    "  # accounts: {kind: postgres-dump, url: env:ACCOUNTS_URL}   # a managed server, by pg_dump",
     "  # sessions: {kind: redis, url: 'redis://127.0.0.1:6379', password: env:REDIS_PASSWORD}",
 )
 

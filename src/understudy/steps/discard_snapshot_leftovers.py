@@ -15,7 +15,7 @@ from understudy.steps.take_snapshot import snapshot_index, snapshots_in
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, UnderstudyError
 from understudy.vocabulary.evidence import Evidence
-from understudy.vocabulary.identifiers import RepositoryName, SnapshotLabel, StepKey
+from understudy.vocabulary.identifiers import RepositoryName, ResourceName, SnapshotLabel, StepKey
 from understudy.vocabulary.phases import Phase
 
 
@@ -44,6 +44,8 @@ class DiscardSnapshotLeftovers:
 
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, "of a snapshot that was not completed nothing is left")
+        if (staging := world.stagings.get(ResourceName(self.resource))) is not None:
+            staging.discard()
         discard_scratch(snapshot_index(world, self.resource))
         with suppress(OSError):
             world.scratch.rmdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 from understudy.ports.collection import CollectionTarget, EntryKind
+from understudy.ports.dumps import DUMP_KIND, TABLE_SUFFIX, toc_beside
 from understudy.ports.world import World
 from understudy.repository.snapshots.catalog import OpenedSnapshot
 from understudy.repository.snapshots.listing import ListedEntry
@@ -39,7 +40,8 @@ class SnapshotRestore:
     place: str
     """A directory of this host, or ``s3://bucket/prefix``."""
     only: str | None
-    """Of files: a directory with all below it, or one file. Of a bucket: one object, or those whose keys begin with it, where it
+    """Of files: a directory with all below it, or one file. Of a dump: the directory of a database, or the file of a table, with
+    which the table of contents comes. Of a bucket: one object, or those whose keys begin with it, where it
     ends in ``/``. None: everything."""
 
     VERB = ""
@@ -56,7 +58,9 @@ class SnapshotRestore:
     def selection(self) -> Selection:
         if self.only is None:
             return EVERYTHING
-        if self.kind == "files":
+        if self.kind == DUMP_KIND and self.only.endswith(TABLE_SUFFIX):
+            return Selection(keys=frozenset({self.only, toc_beside(self.only)}))
+        if self.kind in ("files", DUMP_KIND):
             return Selection(below=self.only)
         return Selection(prefix=self.only) if self.only.endswith("/") else Selection(keys=frozenset({self.only}))
 

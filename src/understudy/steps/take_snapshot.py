@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 
 from understudy import __version__
 from understudy.ports.collection import RDB_KEY, Collection
+from understudy.ports.dumps import DESCRIPTION, DUMP_KIND
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.snapshots.catalog import Snapshots
@@ -145,8 +146,9 @@ class TakeSnapshot:
 
     def _counted(self, collection: Collection) -> JsonObject:
         """What a server said of what it handed over, for the evidence."""
-        entry = collection.look(RDB_KEY) if self.kind == "redis" else None
-        return {} if entry is None else {"redis": entry.attributes["redis"]}
+        key, name = {"redis": (RDB_KEY, "redis"), DUMP_KIND: (DESCRIPTION, "postgres")}.get(self.kind, ("", ""))
+        entry = collection.look(key) if key else None
+        return {} if entry is None else {name: entry.attributes[name]}
 
     def _attempt(self, world: World) -> str:
         """Letters and digits, of this run and this attempt alone."""

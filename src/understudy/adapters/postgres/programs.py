@@ -23,6 +23,7 @@ CLIENT_PROGRAMS = ("pg_receivewal",)
 
 _CUSTOMARY_DIRECTORIES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin")
 _WHEEL_INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
+_NEWER_MAJORS = 6
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _VERSION_TIMEOUT_SECONDS = 30
 
@@ -100,6 +101,38 @@ def find_programs(
         found=f"no PostgreSQL {major} with {', '.join(required)} in {', '.join(str(path) for path in _candidates(major))}",
         expected=f"the programs of PostgreSQL {major} on this host",
         hint=_how_to_install(major),
+    )
+
+
+def find_programs_for_dumps(server_major: int, explicit: str | None, required: Sequence[str]) -> PostgresPrograms:
+    """For a server's logical dumps: its own major version's, or the nearest newer ones; pg_dump refuses servers newer than it is.
+
+    Raises:
+        GiveUp: ``programs_missing``; ``programs_too_old`` (only for an ``explicit`` directory).
+    """
+    if explicit is not None:
+        found = _major_of(Path(explicit) / required[0]) or 0
+        programs = PostgresPrograms(Path(explicit), found)
+        for name in required:
+            programs.path(name)
+        if found < server_major:
+            raise GiveUp(
+                "programs_too_old",
+                found=f"{Path(explicit) / required[0]} is of PostgreSQL {found}, and the server of {server_major}",
+                expected=f"programs of PostgreSQL {server_major} or newer",
+                hint=f"name such a directory in the stack file: programs: /usr/lib/postgresql/{server_major}/bin",
+            )
+        return programs
+    for major in range(server_major, server_major + _NEWER_MAJORS):
+        try:
+            return find_programs(major, required=required)
+        except GiveUp:
+            continue
+    raise GiveUp(
+        "programs_missing",
+        found=f"no {', '.join(required)} of PostgreSQL {server_major} or newer on this host",
+        expected=f"those of PostgreSQL {server_major}, the server's version, or of a newer one",
+        hint=f"apt-get install postgresql-client-{server_major}, or name their directory in the stack file: programs",
     )
 
 

@@ -21,9 +21,9 @@ Each block goes into one and the same shell, from top to bottom. Run it as root 
 
 ## 1. Say what you want
 
-Look around first: `<kind>/<name>/snapshots/<label>/`, where the kind is `files`, `bucket`, `command` or `redis`. Each is the
-whole directory or bucket, or what the program wrote, as it was at that time (UTC). A folder without `snapshot.json` is no
-snapshot: leave it. Fill these in:
+Look around first: `<kind>/<name>/snapshots/<label>/`, where the kind is `files`, `bucket`, `command`, `redis` or
+`postgres-dump`. Each is the whole directory or bucket, or what the program wrote, as it was at that time (UTC). A folder without
+`snapshot.json` is no snapshot: leave it. Fill these in:
 
 ```sh
 REPOSITORY=/mnt/repository
@@ -214,5 +214,17 @@ the server's user, and start it (with `appendonly no`, else it is not read). Of 
 because keys may be what no file can be called: `$TARGET/objects.jsonl` says which key and which attributes belong to which.
 Upload each with whatever the new store is used with, for example
 `aws s3api put-object --bucket BUCKET --key KEY --body FILE --content-type TYPE`.
+
+Of a PostgreSQL server (`postgres-dump`), `$TARGET` holds `globals.sql`, its roles, and for each database a directory, which
+`dump.json` lists. On a server of the same major version or a newer one, as its superuser; that a role is there already does no
+harm:
+
+```
+psql --file="$TARGET/globals.sql" postgres
+createdb --template=template0 shop
+pg_restore --exit-on-error --jobs=2 --dbname=shop "$TARGET/shop"
+```
+
+The second and third line once for each database; one table alone: `pg_restore --schema=public --table=orders --dbname=shop`.
 """
 )

@@ -1,0 +1,218 @@
+"""A server's databases as a collection: each of the files that pg_dump writes is an entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from understudy.adapters.dumps.client import DumpedServer, PostgresClient
+from understudy.adapters.dumps.databases import DatabaseSnapshot, choose_databases, snapshot_of
+from understudy.adapters.dumps.staging import DumpStaging
+from understudy.adapters.dumps.table_of_contents import FileSeen, rows_in, see_file, table_data
+from understudy.adapters.streams.program import ProgramEnd
+from understudy.adapters.streams.workplace import Errand
+from understudy.ports.collection import Entry, EntryKind
+from understudy.ports.dumps import DESCRIPTION, GLOBALS, TOC, Dump, DumpedDatabase, DumpedTable, directory_of_database
+from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.json import Json, JsonObject
+
+_PIECE_BYTES = 256 * 1024
+_FILE_MODE, _DIRECTORY_MODE = "0600", "0700"
+
+
+@dataclass(frozen=True, slots=True)
+class DumpWish:
+    databases: Sequence[str] | None
+    """None: all that let the role in."""
+    jobs: int
+    count_rows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A database, and what lies in its directory."""
+
+    database: DumpedDatabase
+    files: dict[str, FileSeen]
+
+
+class DumpCollection:
+    """``Collection``. The dump is taken by ``entries``, whole, before the first entry is told.
+
+    An entry's fingerprint is the SHA-256 of its content, and no entry bears a time: the rows of a table that did not change are
+    not stored again.
+    """
+
+    def __init__(self, client: PostgresClient, wish: DumpWish, errand: Errand) -> None:
+        self._client = client
+        self._wish = wish
+        self._errand = errand
+        self._staging = DumpStaging(errand)
+        self._entries: dict[str, Entry] = {}
+        self._passed_over: tuple[str, ...] = ()
+        self.dump: Dump | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgres-dump://{self._client.address}"
+
+    def entries(self, known: Callable[[str], Entry | None] | None = None) -> Iterator[Entry]:
+        """
+        Raises:
+            GiveUp: ``dump_failed``, ``dump_incomplete``, ``dump_timed_out``, ``staging_too_small``, ``programs_missing``,
+                ``programs_too_old``, ``database_missing``; what the server's refusals are.
+            TryAgain: ``database_unreachable``.
+        """
+        self._entries, self._passed_over, self.dump = {}, (), None
+        self._staging.begin()
+        for entry in self._take():
+            self._entries[entry.key] = entry
+        yield from self._entries.values()
+
+    def passed_over(self) -> tuple[str, ...]:
+        return self._passed_over
+
+    def look(self, key: str) -> Entry | None:
+        return self._entries.get(key)
+
+    def read(self, entry: Entry) -> Iterator[bytes]:
+        try:
+            if self._entries.get(entry.key) != entry:
+                raise FileNotFoundError
+            with self._staging.path(entry.key).open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    yield piece
+        except FileNotFoundError:
+            raise GiveUp(
+                "entry_gone",
+                found=f"{entry.key!r} is not held",
+                expected="what was dumped last",
+                hint="dump anew: understudy backup",
+            ) from None
+        except OSError as error:
+            raise self._staging.unusable(error) from error
+
+    def _take(self) -> Iterator[Entry]:
+        seen = self._client.see()
+        programs = self._client.programs(seen.major)
+        names, left_out = choose_databases(self._client, self._wish.databases)
+        self._passed_over = tuple(left_out)
+        self._dump_globals(seen)
+        written = [self._dump_database(name) for name in names]
+        databases = tuple(each.database for each in written)
+        self.dump = Dump(seen.major, seen.version, programs.major, seen.reads_passwords, databases)
+        description = json.dumps(self.dump.to_json(), indent=1, sort_keys=True).encode() + b"\n"
+        try:
+            self._staging.path(DESCRIPTION).write_bytes(description)
+            described = self._file(DESCRIPTION, see_file(self._staging.path(DESCRIPTION)))
+            yield replace(described, attributes={**described.attributes, "postgres": _summary(self.dump)})
+            yield self._file(GLOBALS, see_file(self._staging.path(GLOBALS)))
+        except OSError as error:
+            raise self._staging.unusable(error) from error
+        for each in written:
+            yield from self._entries_of(each)
+
+    def _dump_globals(self, seen: DumpedServer) -> None:
+        without = () if seen.reads_passwords else ("--no-role-passwords",)
+        file = f"--file={self._staging.path(GLOBALS)}"
+        database = self._client.database
+        ended = self._client.run("pg_dumpall", "--globals-only", f"--database={database}", file, *without, database=database)
+        self._require_ended(ended, "pg_dumpall", "the roles and tablespaces")
+
+    def _dump_database(self, name: str) -> _Written:
+        directory = self._staging.path(directory_of_database(name))
+        with snapshot_of(self._client, name) as snapshot:
+            self._staging.require_room(snapshot.content_bytes())
+            self._errand.workplace.progress.report(f"pg_dump {name}", 0, None)
+            ended = self._client.run(
+                "pg_dump", "--format=directory", f"--file={directory}", f"--jobs={self._wish.jobs}", "--compress=0",
+                f"--snapshot={snapshot.exported()}", "--no-sync", database=name,
+            )  # fmt: skip
+            self._require_ended(ended, "pg_dump", f"the database {name}")
+            listed = self._client.read("pg_restore", "--list", str(directory))
+            try:
+                files = {path.name: see_file(path) for path in sorted(directory.iterdir())}
+                tables = tuple(self._tables(snapshot, directory, files, listed))
+            except OSError as error:
+                raise self._staging.unusable(error) from error
+            database = DumpedDatabase(
+                name=name,
+                directory=directory.name,
+                properties=snapshot.properties().to_json(),
+                large_objects=snapshot.large_objects(),
+                entries=_entries_in(listed),
+                tables=tables,
+            )
+        return _Written(database, files)
+
+    def _tables(
+        self, snapshot: DatabaseSnapshot, directory: Path, files: dict[str, FileSeen], listed: str
+    ) -> Iterator[DumpedTable]:
+        """Each file is compared with what the server counts in the same state."""
+        found = list(table_data(listed))
+        names = snapshot.names([each.table_oid for each in found])
+        for each in found:
+            self._errand.workplace.cancellation.raise_if_requested()
+            schema, table = names[each.table_oid]
+            rows = rows_in(directory / each.file, files[each.file]) if each.file in files else None
+            counted = snapshot.count_rows(schema, table) if self._wish.count_rows else rows
+            if rows is None or rows != counted:
+                held = "is cut off" if rows is None else f"holds {rows} rows"
+                raise GiveUp(
+                    "dump_incomplete",
+                    found=f"the dump of {schema}.{table} in {snapshot.name} {held}, and the server counts {counted}",
+                    expected="every row of the state that was dumped",
+                    hint="start it again; if it stays so, look at the server's log, and take a dump by hand: pg_dump --table",
+                )
+            yield DumpedTable(schema, table, each.file, rows)
+
+    def _entries_of(self, written: _Written) -> Iterator[Entry]:
+        database = written.database
+        yield Entry(database.directory, EntryKind.DIRECTORY, attributes={"mode": _DIRECTORY_MODE})
+        tables = {table.file: table for table in database.tables}
+        for name, seen in written.files.items():
+            entry = self._file(f"{database.directory}/{name}", seen)
+            told: dict[str, Json] = {"database": database.name}
+            if (table := tables.get(name)) is not None:
+                told |= {"schema": table.schema, "table": table.name, "rows": table.rows}
+            elif name != TOC:
+                told |= {"large_objects": True}
+            yield replace(entry, attributes={**entry.attributes, "postgres": told})
+
+    def _file(self, key: str, seen: FileSeen) -> Entry:
+        return Entry(key, EntryKind.FILE, seen.size_bytes, f"sha256:{seen.sha256}", attributes={"mode": _FILE_MODE})
+
+    def _require_ended(self, ended: ProgramEnd, program: str, what: str) -> None:
+        if ended.status == 0:
+            return
+        if ended.status is None:
+            raise GiveUp(
+                "dump_timed_out",
+                found=f"{program} of {what} {ended.told}",
+                expected=f"that it ends within time_limit, {self._errand.time_limit.total_seconds():g} s",
+                hint="see what it waits for in pg_stat_activity; where it needs so long, raise time_limit in the stack file",
+            )
+        raise GiveUp(
+            "dump_failed",
+            found=f"{program} of {what} {ended.told}",
+            expected="that it ends with 0; nothing of what it wrote is kept",
+            hint="where rights are missing: GRANT pg_read_all_data TO the role of url; row-level security needs the owner",
+        )
+
+
+def _entries_in(listed: str) -> int:
+    return sum(1 for line in listed.splitlines() if line[:1].isdigit())
+
+
+def _summary(dump: Dump) -> JsonObject:
+    """For the evidence."""
+    return {
+        "server_version": dump.server_version,
+        "programs_major": dump.programs_major,
+        "role_passwords": dump.passwords,
+        "databases": [database.name for database in dump.databases],
+        "tables": sum(len(database.tables) for database in dump.databases),
+        "rows": sum(database.rows for database in dump.databases),
+    }

@@ -1,0 +1,73 @@
+"""One database, or one table, out of a dump: which entries of a snapshot that is."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from understudy.app.installation import Installation
+from understudy.app.snapshots import snapshots_of
+from understudy.plan.request import Choice
+from understudy.plan.snapshot_restore import HeldSnapshot
+from understudy.ports.dumps import directory_of_database
+from understudy.stack.dumps import PostgresDumpResource
+from understudy.stack.resources import SnapshotResource
+from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.identifiers import ResourceName
+from understudy.vocabulary.json import JsonObject
+
+_NEAR = 5
+
+
+def require_parts_of_their_kind(settings: SnapshotResource, choice: Choice) -> None:
+    """
+    Raises:
+        Refusal: ``part_unusable``, ``only_unusable``.
+    """
+    part = "--database" if choice.database is not None else "--table" if choice.table is not None else None
+    if isinstance(settings, PostgresDumpResource):
+        if choice.only is not None:
+            raise Refusal(
+                "only_unusable",
+                found=f"--only {choice.only}, and the resource is of kind {settings.kind}",
+                expected="--database NAME or --table DATABASE.SCHEMA.TABLE",
+                hint="name the database, or the table; or leave it out",
+            )
+    elif part is not None:
+        raise Refusal(
+            "part_unusable",
+            found=f"{part}, and the resource is of kind {settings.kind}",
+            expected="a resource of kind postgres-dump",
+            hint="a file or an object is named with --only",
+        )
+
+
+def part_of_dump(installation: Installation, name: ResourceName, chosen: HeldSnapshot, choice: Choice) -> str | None:
+    """The directory of the database, or the file of the table; None: all of it is wanted.
+
+    Raises:
+        Refusal: ``table_missing``. That a database is missing is told by the restore, as for any part.
+        GiveUp: what is found of a damaged listing.
+    """
+    if choice.database is not None:
+        return directory_of_database(choice.database)
+    if choice.table is None:
+        return None
+    snapshots = snapshots_of(installation, name, chosen.repository)
+    near = []
+    for listed in snapshots.opened(chosen.snapshot).listing():
+        told = cast(JsonObject, listed.entry.attributes.get("postgres", {}))
+        if "table" not in told:
+            continue
+        table = f"{told['database']}.{told['schema']}.{told['table']}"
+        if table == choice.table:
+            return listed.entry.key
+        if str(told["table"]) == choice.table.rpartition(".")[2]:
+            near.append(table)
+    more = f"; of that name there are {', '.join(near[:_NEAR])}" if near else ""
+    raise Refusal(
+        "table_missing",
+        found=f"snapshot {chosen.snapshot.label} of {name} holds no rows of a table {choice.table}{more}",
+        expected="DATABASE.SCHEMA.TABLE, as they are called, without quotes",
+        hint=f"see what there is: understudy restore {name} --to DIRECTORY --database NAME, then pg_restore --list; it may have "
+        f"been made later, or removed before: understudy backups {name}",
+    )
