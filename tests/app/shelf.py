@@ -53,8 +53,8 @@ class Shelf:
 
     lines = ()
 
-    def write(self, *lines, resources=(), repositories=("near", "far"), identity=True):
-        """``lines`` of the resource docs, ``resources`` beside it."""
+    def write(self, *lines, resources=(), services=(), repositories=("near", "far"), identity=True):
+        """``lines`` of the resource docs, ``resources`` beside it, and ``services``."""
         self.lines = lines
         text = [
             "stack: shelf",
@@ -70,6 +70,8 @@ class Shelf:
             f"    path: {self.docs}",
             *(f"    {line}" for line in lines),
             *(f"  {line}" for line in resources),
+            *(["services:"] if services else []),
+            *(f"  {line}" for line in services),
         ]
         self.stack_file.write_text("\n".join(text) + "\n")
         self.installation = Installation.open(self.stack_file, self.state)

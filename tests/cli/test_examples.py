@@ -193,12 +193,17 @@ def typist(desk, monkeypatch):
             kill_servers_in(server.data)  # one that a recovery started
 
 
+SERVICES = "services:\n  web: {start: {run: ['true']}, check: {run: ['true']}}"
+
+
 def keep_documents(desk):
     """A directory, the output of a command, and dumps of a database of the same server, beside the database."""
     (desk.directory / "documents" / "contracts" / "2026").mkdir(parents=True)
     (desk.directory / "documents" / "contracts" / "2026" / "lease.txt").write_text("the lease")
     text = desk.stack_file.read_text()
-    desk.stack_file.write_text(f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n{SOURCES}\n{ACCOUNTS}\n")
+    desk.stack_file.write_text(
+        f"{text}  documents: {{kind: files, path: {desk.directory}/documents}}\n{SOURCES}\n{ACCOUNTS}\n{SERVICES}\n"
+    )
 
 
 def command_of(line):
@@ -270,6 +275,7 @@ def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist
     typist.type("understudy recover data_loss --time 2026-11-23T03:00:00+00:00 --yes", time=typist.moment())
     typist.answer("understudy recover storage_loss --resource documents", "y")
     typist.answer("understudy recover complete_failure", "y")
+    typist.answer("understudy recover application_failure --service web", "y")
 
     asking, run = typist.begin("understudy recover database_corruption --since 2026-11-23T03:12:00+00:00")
     typist.type("understudy cancel 20261123-030000-1a2b3c", run=run)

@@ -1,18 +1,22 @@
 """What is tried again of several resources that were recovered together, and what is not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tests.plan.samples import FAR, NEAR, ORDERS
 from tests.plan.snapshot_samples import DOCS
-from tests.plan.stack_samples import IMAGES, stack_plan
+from tests.plan.stack_samples import DECLARED, IMAGES, parts_for_real, stack_plan
 from understudy.plan.following import next_request
 from understudy.plan.plan import Procedure
+from understudy.plan.recovery_order import Urgency
 from understudy.plan.request import Choice, RecoveryRequest, StackRequest
+from understudy.plan.service_recovery import ActFacts, ServiceFacts, plan_service
 from understudy.records.run import ApprovalRecord, RecordedError, RunState, StepRecord, StepState
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.vocabulary.evidence import Evidence, Outcome
-from understudy.vocabulary.identifiers import Person, RunId
+from understudy.vocabulary.identifiers import Person, PlanId, ResourceName, RunId
 
+ACT = ActFacts(("true",), repeatable=True)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PLAN = stack_plan()
 """docs depend on orders; images are less urgent than both."""
@@ -23,11 +27,11 @@ ASKED = StackRequest(
 )
 
 
-def ended(failing, left_out=()):
+def ended(failing, left_out=(), plan=PLAN):
     """``failing``: by step, its code and the label at fault. What stands behind it is left out, and all of ``left_out``."""
     records = []
     broken = set(left_out)
-    for planned in PLAN.steps:
+    for planned in plan.steps:
         key = planned.step.key
         name = key.partition("/")[0]
         code, label = failing.get(key, ("", ""))
@@ -84,3 +88,24 @@ def test_nothing_follows_where_nothing_can_be_tried_again():
     assert following(DOCS_DAMAGED, state=RunState.CANCELLED) is None
     assert following({}, state=RunState.SUCCEEDED) is None
     assert following({"stack/check-prerequisites": ("target_too_small", "")}, left_out=[ORDERS, DOCS, IMAGES]) is None
+
+
+def test_a_service_waits_for_what_is_tried_again_and_stays_stopped_where_nothing_can_be():
+    """web stands on docs, which stand on orders; all is stopped, and then a backup is damaged, or something else is wrong."""
+    web = ResourceName("web")
+    parts = {**parts_for_real(), web: plan_service(web, ServiceFacts(ACT, ACT), PlanId("x"), "0" * 64)}
+    plan = stack_plan(parts, declared={**DECLARED, web: Urgency("P1", (DOCS,))})
+    part = RecoveryRequest(Procedure.RECOVERY, web, Choice(), scenario="complete_failure")
+    asked = replace(ASKED, parts=(*ASKED.parts, part))
+
+    def left(failing, left_out):
+        records = ended(failing, left_out, plan)
+        stopped = [replace(each, state=StepState.SUCCEEDED, error=None) if each.key == "web/stop" else each for each in records]
+        found = next_request(asked, plan, RunState.FAILED, stopped, lambda name: (NEAR, FAR))
+        return None if found is None else names(found)
+
+    assert left(DOCS_DAMAGED, (web,)) == [DOCS, web]
+    assert left(ORDERS_DAMAGED, (DOCS, web)) == [ORDERS, DOCS, web]
+    assert left({**ORDERS_DAMAGED, "docs/provision-target": ("target_too_small", "")}, (web,)) == [ORDERS]
+    assert left({"web/check": ("check_failed", "")}, ()) is None
+    assert left({"web/stop": ("command_failed", "")}, (ORDERS, DOCS)) is None

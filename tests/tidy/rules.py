@@ -40,6 +40,7 @@ REVEALS = {
     "adapters/filtering/filter_process.py": "hands the identity to age through a pipe",
     "adapters/gnupg/gnupg_program.py": "hands the secret keys to gpg through a pipe",
     "adapters/postgres/connection.py": "hands the connection string to libpq",
+    "adapters/streams/operator_program.py": "keeps secrets out of what the operator's commands say",
     "adapters/streams/program.py": "hands secrets to the operator's command, and keeps them out of its last words",
     "adapters/streams/redis_address.py": "parses the URL of a Redis server, which may hold a password",
     "app/key_ring.py": "writes new keys into files of mode 0600",

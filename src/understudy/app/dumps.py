@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.adapters.streams.workplace import Errand, Workplace
 from understudy.judge.preflight import Finding, Grade
-from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, Staging
 from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.secrets import resolve_text
@@ -87,9 +84,3 @@ def check_dump(subject: str, name: ResourceName, settings: PostgresDumpResource,
             )
         )  # fmt: skip
     return tuple(findings)
-
-
-def workplace_of_check(clock: Clock) -> Workplace:
-    from understudy.app.streams import Unwatched
-
-    return Workplace(f"check-{os.getpid()}", Path("/"), clock, Unwatched(), Unwatched())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.places import LocalPlaces
@@ -20,7 +18,9 @@ from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverO
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.workplace import Workplace
+from understudy.app.by_name import ByName
 from understudy.app.collections import collection_of, targets_of
+from understudy.app.commands import declared_commands, known_secrets, operator_command
 from understudy.app.dumps import dump_of, staging_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.other_identity import keys_of_run
@@ -31,6 +31,7 @@ from understudy.app.stores import store_for
 from understudy.app.streams import loader_of, operated_server, stream_of, trial_of
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets, Staging
+from understudy.ports.commanding import OperatorCommand
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.operating import OperatedServer
@@ -48,41 +49,12 @@ from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
+from understudy.stack.services import Service
 from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.stack.streams import CommandResource, RedisResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
-
-K = TypeVar("K", bound=str)
-V = TypeVar("V")
-
-
-class ByName(Mapping[K, V], Generic[K, V]):
-    """Adapters by name, made when first asked for: a run touches few of them, and making one may need a secret.
-
-    Each is made once, whichever threads ask at the same time: two receivers on one spool would not know of each other's lock.
-    """
-
-    def __init__(self, names: tuple[K, ...], make: Callable[[K], V]) -> None:
-        self._names = names
-        self._make = make
-        self._made: dict[K, V] = {}
-        self._making = threading.RLock()
-
-    def __getitem__(self, name: K) -> V:
-        if name not in self._names:
-            raise KeyError(name)
-        with self._making:
-            if name not in self._made:
-                self._made[name] = self._make(name)
-            return self._made[name]
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 @dataclass(frozen=True)
@@ -130,9 +102,19 @@ class Installation:
                 "no_such_resource",
                 found=f"no resource is called {name!r}",
                 expected=f"one of {', '.join(self.stack.resources)}",
-                hint="resources are named in the stack file",
+                hint=f"{name} is a service: it keeps nothing of its own"
+                if name in self.stack.services
+                else "resources are named in the stack file",
             )
         return found
+
+    def part(self, name: str) -> Resource | Service:
+        """What is declared of a resource, or of a service.
+
+        Raises:
+            Refusal: ``no_such_resource``.
+        """
+        return self.stack.services.get(name) or self.resource(name)
 
     def postgres(self, name: str) -> PostgresResource:
         """What is declared of a database; for what only databases know.
@@ -170,7 +152,7 @@ class Installation:
         return found
 
     def is_database(self, name: str) -> bool:
-        return isinstance(self.resource(name), PostgresResource)
+        return isinstance(self.part(name), PostgresResource)
 
     def resource_names(self) -> tuple[ResourceName, ...]:
         return tuple(ResourceName(name) for name in self.stack.resources)
@@ -181,7 +163,13 @@ class Installation:
     def snapshot_names(self) -> tuple[ResourceName, ...]:
         return tuple(name for name in self.resource_names() if not self.is_database(name))
 
+    def service_names(self) -> tuple[ResourceName, ...]:
+        return tuple(ResourceName(name) for name in self.stack.services)
+
     def repository_names(self, resource: str | None = None) -> tuple[RepositoryName, ...]:
+        """Of a resource those that keep it; a service is kept nowhere."""
+        if resource in self.stack.services:
+            return ()
         names = self.stack.repositories_of(resource) if resource else tuple(self.stack.repositories)
         return tuple(RepositoryName(name) for name in names)
 
@@ -245,6 +233,12 @@ class Installation:
     def operated(self, workplace: Workplace) -> Mapping[ResourceName, OperatedServer]:
         servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource) and each.recover}
         return ByName(tuple(servers), lambda name: operated_server(name, servers[name], workplace))
+
+    def commands(self, workplace: Workplace) -> Mapping[str, OperatorCommand]:
+        declared = declared_commands(self.stack)
+        return ByName(
+            tuple(declared), lambda name: operator_command(name, declared[name], workplace, lambda: known_secrets(self.stack))
+        )
 
     def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
         servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
@@ -330,6 +324,7 @@ class Installation:
             trials=self.trials(workplace),
             operated=self.operated(workplace),
             stagings=self.stagings(workplace),
+            commands=self.commands(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )

@@ -142,9 +142,9 @@ def _objectives_of(measured: MeasuredRecovery, of: str) -> Iterator[Case]:
     took, point, objective = measured.measurement.recovery_time, measured.recovery_point, measured.objectives
     found = _in_words(took)
     yield _objective(f"{of}recovery time", found, objective.rto, measured.measurement.verdict, took)
-    if point is None:
+    if point is None and measured.is_kept:
         yield Case(f"objective: {of}recovery point", skipped="what came after the target was left out on purpose")
-    else:
+    elif point is not None:
         knows_how = measured.beats or point.source is RecoveryPointSource.SNAPSHOT
         hint = "" if knows_how else _HOW_TO_KNOW.format(resource=measured.resource)
         yield _objective(f"{of}recovery point", _lost(point), objective.rpo, point.verdict, point.loss, hint)

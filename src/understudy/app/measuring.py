@@ -9,7 +9,7 @@ from typing import cast
 
 from understudy.app.installation import Installation
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
-from understudy.judge.measured import MeasuredRecovery, MeasuredStack, Objectives
+from understudy.judge.measured import SERVICE, MeasuredRecovery, MeasuredStack, Objectives
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point, judge_snapshot_point
 from understudy.judge.run_measurement import MeasuredStep, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
@@ -17,6 +17,7 @@ from understudy.plan.stack_recovery import planned_disruption
 from understudy.records.run import RunState, StepRecord, StepState
 from understudy.runner.plan_json import plan_from_json
 from understudy.stack.models import Scenario
+from understudy.stack.services import Service
 from understudy.steps.check_prerequisites import CheckPrerequisites
 from understudy.steps.restore_snapshot import RestoreSnapshot
 from understudy.vocabulary.disruption import Disruption, KnownBy
@@ -109,7 +110,7 @@ def _measured_steps(view: RunView, planned: Mapping[StepKey, Phase]) -> list[Mea
 def _measure_one(
     installation: Installation, view: RunView, plan: Plan, resource: ResourceName, disruption: Disruption
 ) -> MeasuredRecovery:
-    declared = installation.resource(resource)
+    declared = installation.part(resource)
     scenario = installation.stack.objective_of(Scenario(view.run.subject))
     tier = installation.stack.tier_of(resource)
     planned = _planned_of(plan, resource)
@@ -122,9 +123,10 @@ def _measure_one(
         return measure_run(records, planned, disruption.at, objective, now, failed=failed)
 
     whole = measured(scenario.rto)
+    point: RecoveryPoint | None = None  # of a service, which keeps nothing
     if is_database:
         point = _recovery_point(view, disruption.latest, scenario.rpo)
-    else:
+    elif resource not in installation.stack.services:
         is_back = whole.recovery_time is not None
         point = _snapshot_point(view, plan, resource, disruption.latest, scenario.rpo, is_back=is_back)
     return MeasuredRecovery(
@@ -140,6 +142,7 @@ def _measure_one(
         tier_verdict=measured(tier.rto).verdict,
         beats=is_database and installation.postgres(resource).heartbeat is not None,
         unprotected=tuple(_left_out(view.steps)),
+        kind=SERVICE if isinstance(declared, Service) else declared.kind,
     )
 
 

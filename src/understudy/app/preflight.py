@@ -19,6 +19,7 @@ from understudy.app.preflight_repository import check_repository
 from understudy.app.preflight_server import check_resource
 from understudy.app.preflight_snapshots import check_snapshot_resource
 from understudy.app.sealers import expiries
+from understudy.app.service_recoveries import check_service
 from understudy.judge.preflight import Finding, finding_of, passes
 from understudy.judge.preflight_host import (
     HOST,
@@ -34,7 +35,8 @@ from understudy.judge.preflight_host import (
 from understudy.ports.world import Keys
 from understudy.repository.signing import Signer
 from understudy.stack.loader import load_stack
-from understudy.stack.secrets import PlainText, SecretPlace, SecretReference, resolve
+from understudy.stack.references import every_reference_in
+from understudy.stack.secrets import SecretPlace, resolve
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.sealing import Sealing
 from understudy.vocabulary.secret import Secret
@@ -73,6 +75,8 @@ def _findings(installation: Installation) -> Iterator[Finding]:
     for resource in installation.resource_names():
         check_kind = check_resource if installation.is_database(resource) else check_snapshot_resource
         yield from check_kind(installation, resource)
+    for service in installation.service_names():
+        yield from check_service(installation, service)
 
 
 def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding, ...]]:
@@ -115,31 +119,9 @@ def _sealed(installation: Installation, plain: bytes) -> tuple[bytes | None, Fin
 
 
 def _check_secret_files(installation: Installation) -> Iterator[Finding]:
-    for name in dict.fromkeys(reference.name for reference in _references(installation) if reference.place is SecretPlace.FILE):
+    for name in dict.fromkeys(each.name for each in every_reference_in(installation.stack) if each.place is SecretPlace.FILE):
         try:
             mode = stat.S_IMODE(Path(name).stat().st_mode)
         except OSError:
             continue  # that it is missing is told where it is needed
         yield judge_secret_file(name, mode)
-
-
-def _references(installation: Installation) -> Iterator[SecretReference]:
-    stack = installation.stack
-    mentioned: list[SecretReference | PlainText | None] = [stack.encryption.identity, stack.encryption.signing_key]
-    for repository in stack.repositories.values():
-        mentioned += [repository.endpoint, repository.access_key, repository.secret_key]
-    for resource in stack.resources.values():
-        match resource.kind:
-            case "postgres":
-                mentioned += [resource.url, resource.recover.url if resource.recover else None]
-            case "postgres-dump":
-                mentioned.append(resource.url)
-            case "bucket":
-                mentioned += [resource.endpoint, resource.access_key, resource.secret_key]
-            case "command":
-                mentioned += resource.environment.values()
-            case "redis":
-                mentioned += [resource.url, resource.password]
-    for each in mentioned:
-        if isinstance(each, SecretReference):
-            yield each

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 from understudy.app.collections import collection_of
-from understudy.app.dumps import check_dump, workplace_of_check
+from understudy.app.dumps import check_dump
 from understudy.app.installation import Installation
+from understudy.app.looking_around import workplace_of_a_look
 from understudy.app.replaceable import require_operable, require_replaceable
 from understudy.app.scheduling import scheduled_backups
 from understudy.app.streams import check_stream
@@ -41,7 +42,7 @@ def check_snapshot_resource(installation: Installation, name: ResourceName) -> I
         if isinstance(settings, FilesResource | BucketResource):
             found = tuple(judge_source(subject, _look(collection_of(settings))))
         elif isinstance(settings, PostgresDumpResource):
-            found = check_dump(subject, name, settings, workplace_of_check(installation.clock))
+            found = check_dump(subject, name, settings, workplace_of_a_look(installation.clock))
         else:
             found = (check_stream(subject, name, settings, installation.clock),)
     except UnderstudyError as error:

@@ -16,6 +16,7 @@ from understudy.app.old_server import Looking, unseen
 from understudy.app.other_identity import opening_as_asked
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
+from understudy.app.service_recoveries import stopped_meanwhile
 from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.app.sources import other_copies_told, source_first
 from understudy.app.stack_recoveries import lost_since, plan_requested_stack, require_choice_of_several, wanted_resources
@@ -63,7 +64,8 @@ def drill(installation: Installation, scenario: Scenario, resources: Sequence[st
     Args:
         resources: Names of what is lost; empty: what the scenario takes where there is no choice.
     """
-    names = wanted_resources(installation, scenario, resources)
+    wanted = wanted_resources(installation, scenario, resources)
+    names = tuple(name for name in wanted if name not in installation.stack.services)
     request = _requested(installation, Procedure.DRILL, scenario, names, choice)
     return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
 
@@ -72,7 +74,7 @@ def _requested(
     installation: Installation, procedure: Procedure, scenario: Scenario, names: Sequence[ResourceName], choice: Choice
 ) -> RecoveryRequest | StackRequest:
     """One database alone is a plan of its own."""
-    require_choice_of_several(names, choice)
+    require_choice_of_several([name for name in names if name not in installation.stack.services], choice)
     parts = tuple(
         RecoveryRequest(procedure, name, _fitting(installation, name, names, choice), scenario=scenario.value) for name in names
     )
@@ -81,7 +83,9 @@ def _requested(
 
 
 def _fitting(installation: Installation, name: ResourceName, names: Sequence[ResourceName], choice: Choice) -> Choice:
-    """Tablespaces that are named for one of several are those of the databases among them."""
+    """Tablespaces that are named for one of several are those of the databases among them; of a service nothing is chosen."""
+    if name in installation.stack.services:
+        return Choice()
     if len(names) == 1 or installation.is_database(name):
         return choice
     return replace(choice, tablespaces=None)
@@ -116,7 +120,7 @@ def recover(
             ``plan_requested_stack`` and ``carry_out`` do.
     """
     began = installation.clock.now()
-    names = wanted_resources(installation, scenario, resources)
+    names = stopped_meanwhile(installation, scenario, wanted_resources(installation, scenario, resources))
     databases = [name for name in names if installation.is_database(name)]
     for name in databases:
         with other_copies_told(installation, name, choice):

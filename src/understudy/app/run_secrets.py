@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
+from understudy.app.commands import declared_commands
 from understudy.app.installation import Installation
 from understudy.app.other_identity import keys_of_run
 from understudy.plan.plan import Procedure
@@ -57,6 +58,8 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
     """Raises GiveUp as ``resolve`` does."""
     for repository in set(_repositories(steps)) & set(installation.repository_names()):
         installation.stores.get(repository)  # made now, with its keys
+    for command_reference in _of_commands(installation, steps):
+        resolve_text(command_reference)
     for name in {str(fields["resource"]) for fields in steps if "resource" in fields} & set(installation.stack.resources):
         resource = installation.resource(name)
         if resource.kind != "postgres":
@@ -67,6 +70,13 @@ def _read_all(installation: Installation, procedure: str, steps: Sequence[JsonOb
             resolve_text(resource.url)
             if resource.recover is not None and resource.recover.url is not None:
                 resolve_text(resource.recover.url)
+
+
+def _of_commands(installation: Installation, steps: Sequence[JsonObject]) -> Iterator[SecretReference]:
+    """Of the operator's commands that the run carries out."""
+    declared = declared_commands(installation.stack)
+    for name in {str(fields["command"]) for fields in steps if "command" in fields} & set(declared):
+        yield from declared[name].environment.values()
 
 
 def _of_stream(resource: SnapshotResource, procedure: str, steps: Sequence[JsonObject]) -> Iterator[SecretReference | PlainText]:

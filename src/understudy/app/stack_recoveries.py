@@ -12,6 +12,7 @@ from understudy.app.collections import collection_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.replaceable import require_operable, require_places_apart, require_replaceable, require_room
+from understudy.app.service_recoveries import plan_service_part, services_of_a_failure
 from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
@@ -39,16 +40,22 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
     """Those that were named; else what the scenario takes from the stack, where there is no choice.
 
     Raises:
-        Refusal: ``no_such_resource``, ``resource_is_no_database``, ``resource_is_a_database``.
+        Refusal: ``no_such_resource``, ``resource_is_no_database``, ``resource_is_a_database``, ``no_such_service``.
     """
+    if scenario is Scenario.APPLICATION_FAILURE:
+        return services_of_a_failure(installation, named)
     for name in named:
-        installation.resource(name)
+        if scenario is Scenario.COMPLETE_FAILURE:
+            installation.part(name)
+        else:
+            installation.resource(name)
     databases = installation.database_names()
     others = tuple(name for name in installation.snapshot_names() if not _is_restored_by_hand(installation, name))
     match scenario:
         case Scenario.COMPLETE_FAILURE:
             by_hand = restored_by_hand(installation, scenario, named)
-            return tuple(name for name in installation.resource_names() if name not in by_hand and (not named or name in named))
+            everything = (*installation.resource_names(), *installation.service_names())
+            return tuple(name for name in everything if name not in by_hand and (not named or name in named))
         case Scenario.DATABASE_CORRUPTION:
             for name in named:
                 installation.postgres(name)
@@ -103,7 +110,7 @@ def require_choice_of_several(names: Sequence[ResourceName], choice: Choice) -> 
     Raises:
         Refusal: ``target_of_one_resource``.
     """
-    if len(names) == 1:
+    if len(names) <= 1:
         return
     told = [
         (f"the target {choice.target}", choice.target.kind not in _OF_SEVERAL),
@@ -190,9 +197,10 @@ def _as_planned(request: StackRequest, plans: Mapping[ResourceName, Plan]) -> Di
 
 
 def _turns(installation: Installation, wanted: Sequence[ResourceName]) -> tuple[Turn, ...]:
+    parts = {**installation.stack.resources, **installation.stack.services}
     declared = {
-        name: Urgency(settings.priority, tuple(map(ResourceName, settings.depends_on)))
-        for name, settings in ((name, installation.resource(name)) for name in installation.resource_names())
+        ResourceName(name): Urgency(settings.priority, tuple(map(ResourceName, settings.depends_on)))
+        for name, settings in parts.items()
     }
     return recovery_order(declared, wanted)
 
@@ -209,6 +217,8 @@ def _not_held_back(turns: Sequence[Turn], refused: set[ResourceName]) -> tuple[T
 
 
 def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanId, plan_alone: PlanAlone) -> Plan:
+    if part.resource in installation.stack.services:
+        return plan_service_part(installation, part.resource, plan_id)
     if installation.is_database(part.resource):
         return plan_alone(part)
     settings, choice = installation.in_snapshots(part.resource), part.choice

@@ -5,11 +5,10 @@ The adapters are imported when one is made, as those of ``app.collections``.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.adapters.streams.workplace import Errand, Workplace
+from understudy.app.looking_around import workplace_of_a_look
 from understudy.judge.preflight import Finding, Grade
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection
@@ -18,7 +17,7 @@ from understudy.ports.operating import OperatedServer
 from understudy.ports.trying_out import ContentTrial
 from understudy.stack.secrets import resolve, resolve_text
 from understudy.stack.streams import CommandResource, RedisResource
-from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName
 
 if TYPE_CHECKING:
@@ -102,19 +101,6 @@ def _client_of(settings: RedisResource, errand: Errand) -> RedisClient:
     )
 
 
-class Unwatched:
-    """Nobody watches a look."""
-
-    def report(self, activity: str, done: int, total: int | None = None, unit: str = "bytes") -> None:
-        pass
-
-    def held_up(self, reason: TryAgain | None) -> None:
-        pass
-
-    def raise_if_requested(self) -> None:
-        pass
-
-
 def check_stream(subject: str, name: ResourceName, settings: CommandResource | RedisResource, clock: Clock) -> Finding:
     """Nothing is dumped for it: that may take hours.
 
@@ -140,7 +126,7 @@ def _check_redis(subject: str, name: ResourceName, settings: RedisResource, cloc
     from understudy.adapters.streams.redis_collection import see_server
     from understudy.adapters.streams.redis_programs import RedisPrograms
 
-    workplace = Workplace(f"check-{os.getpid()}", Path("/"), clock, Unwatched(), Unwatched())
+    workplace = workplace_of_a_look(clock)
     programs = RedisPrograms(settings.programs)
     client = _client_of(settings, Errand(workplace, name, settings.time_limit))
     seen = see_server(client)

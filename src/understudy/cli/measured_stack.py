@@ -6,7 +6,7 @@ import click
 
 from understudy.cli.measured import NAME_COLUMNS, VERDICT_COLUMN, print_unprotected, since, verdict
 from understudy.cli.printing import duration, moment, say, table
-from understudy.documents.words import PHASE_NAMES, SOURCES
+from understudy.documents.words import PHASE_NAMES, SOURCES, unjudged_loss
 from understudy.judge.measured import MeasuredRecovery, MeasuredStack
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.vocabulary.phases import Phase
@@ -48,7 +48,7 @@ def print_measured_stack(measured: MeasuredStack, *, real: bool) -> None:
 
 def _row(name: str, priority: str, part: MeasuredRecovery) -> tuple[str, ...]:
     time, point = part.measurement.recovery_time, part.recovery_point
-    lost, judged = "as asked for", ""
+    lost, judged = unjudged_loss(part), ""
     if point is not None:
         lost = duration(point.loss) if point.loss is not None else "unknown"
         judged = f"{duration(part.objectives.rpo)}: {_word(point.verdict)}"

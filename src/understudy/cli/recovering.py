@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SCENARIOS = ("database_corruption", "data_loss", "storage_loss", "complete_failure")
+DRILLED = ("database_corruption", "data_loss", "storage_loss", "complete_failure")
+SCENARIOS = (*DRILLED, "application_failure")
 _EXPECTED = {
     "--time": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
     "--lsn": "a position in the WAL, such as 0/3000060",
@@ -70,10 +71,12 @@ def target_options(command: Callable[P, R]) -> Callable[P, R]:
 def resource_option(command: Callable[P, R]) -> Callable[P, R]:
     option = click.option(
         "--resource",
+        "--service",
         "resources",
         multiple=True,
         metavar="NAME",
-        help="What is lost; once for each. Needed where it could be one of several; of complete_failure, only these.",
+        help="What is lost, a resource or a service; once for each. Needed where it could be one of several resources; of "
+        "complete_failure, only these.",
     )
     return option(command)
 
@@ -166,7 +169,7 @@ Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, 
 to be met.
 """
 )
-@click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
+@click.argument("scenario", type=click.Choice(DRILLED), metavar="SCENARIO")
 @resource_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there, for a CI server.")
@@ -228,6 +231,7 @@ Examples:
   understudy recover database_corruption --since 2026-11-23T03:12:00+00:00
   understudy recover storage_loss --resource documents
   understudy recover complete_failure
+  understudy recover application_failure --service web
 
 Exit codes: as those of drill; 130 where a person does not agree.
 """
@@ -268,9 +272,11 @@ def recover(
     """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again.
 
     SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
-    directory or a bucket is gone) or complete_failure (everything is). It says which objectives of the stack file count. Several
-    resources come back in the order of their priority and depends_on, and at the same time where these leave it open; you are
-    asked once.
+    directory or a bucket is gone), complete_failure (everything is) or application_failure (a service does not serve; nothing is
+    restored). It says which objectives of the stack file count. Several resources come back in the order of their priority and
+    depends_on, and at the same time where these leave it open; you are asked once.
+
+    Services that depend on what is lost are stopped first, and started and checked once it is back.
 
     A database comes up in recover.directory of the stack file, a directory in its own path; what stands there is set aside, not
     removed. A bucket comes back where it was, and must be empty: in it nothing can be set aside.

@@ -77,6 +77,8 @@ def _lost(measured: MeasuredRecovery | MeasuredStack | None) -> Child:
 
 
 def _lost_of(part: MeasuredRecovery) -> str:
+    if not part.is_kept:
+        return "keeps nothing"
     if part.recovery_point is None:
         return "an earlier state was asked for"
     return duration(part.recovery_point.loss) if part.recovery_point.loss is not None else "not known"

@@ -116,6 +116,8 @@ def loss_section(reported: ReportedRun) -> Markup | None:
 
 def _loss(part: MeasuredRecovery) -> Markup:
     point = part.recovery_point
+    if not part.is_kept:
+        return paragraph("It keeps nothing of its own, so nothing of it can be lost.")
     if point is None:
         return paragraph("An earlier state was asked for: what came after it was left out on purpose, and nothing is judged.")
     notes = paragraph(_why_unknown(part)) if point.verdict is ObjectiveVerdict.UNKNOWN else None
@@ -149,6 +151,8 @@ def _rows(measured: MeasuredRecovery | MeasuredStack) -> Iterator[Row]:
             yield _tier_row(part, measured.priorities[part.resource])
     for part in _parts(measured):
         point = part.recovery_point
+        if not part.is_kept:
+            continue
         if point is None:
             yield (f"work of {part.resource} lost", "the scenario", duration(part.objectives.rpo), "as asked for", _NOT_JUDGED)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from understudy.judge.measured import MeasuredRecovery
 from understudy.judge.recovery_point import RecoveryPointSource
 from understudy.vocabulary.disruption import KnownBy
 from understudy.vocabulary.phases import Phase
@@ -18,6 +19,7 @@ PHASE_NAMES = {
     Phase.PROMOTE: "promote",
     Phase.VERIFY: "verify",
     Phase.CUT_OVER: "open, write and read back",
+    Phase.DEPLOY: "start services",
     Phase.WAITING: "between steps",
     Phase.PROTECT: "protect again",
     Phase.CLEAN_UP: "clean up",
@@ -37,6 +39,11 @@ SINCE = {
 
 
 _IN_ANY_RUN = {Phase.RESTORE: "restore", Phase.PROTECT: "protect"}
+
+
+def unjudged_loss(part: MeasuredRecovery) -> str:
+    """Of a part of which no loss is judged, why."""
+    return "as asked for" if part.is_kept else "keeps nothing"
 
 
 def phase_name(phase: Phase) -> str:

@@ -14,6 +14,8 @@ from understudy.vocabulary.identifiers import ResourceName, StepKey
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 
+SERVICE = "service"
+
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
@@ -29,7 +31,7 @@ class MeasuredRecovery:
     disruption: Disruption
     measurement: RunMeasurement
     recovery_point: RecoveryPoint | None
-    """None for a target in the past: what came after it was left out on purpose."""
+    """None for a target in the past: what came after it was left out on purpose; and of what is kept nowhere."""
     objectives: Objectives
     target: timedelta | None
     """The recovery time that the scenario aims at, within its objective; to miss it fails nothing."""
@@ -41,6 +43,13 @@ class MeasuredRecovery:
     """Whether the stack file declares a heartbeat."""
     unprotected: tuple[str, ...]
     """Further repositories that hold no backup of the recovered server, because they were away when it was copied."""
+    kind: str = ""
+    """``service``, or the resource's kind; empty in the evidence of earlier versions."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is work of it that could be lost."""
+        return self.kind != SERVICE
 
     @property
     def met(self) -> bool:
@@ -112,6 +121,7 @@ def _recovery_of(value: JsonObject) -> MeasuredRecovery:
         tier_verdict=ObjectiveVerdict(str(value["tier_verdict"])),
         beats=bool(value["beats"]),
         unprotected=tuple(map(str, cast("Sequence[Json]", value["unprotected"]))),
+        kind=str(value.get("kind", "")),
     )
 
 

@@ -77,23 +77,27 @@ def _of_what_is_left(
     look = next((planned.step.key for planned in plan.steps if isinstance(planned.step, CheckPrerequisites)), None)
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
     again: dict[ResourceName, RecoveryRequest] = {}
-    waiting: dict[ResourceName, RecoveryRequest] = {}
+    kept_back: dict[ResourceName, set[str]] = {}
     lost: set[str] = set()
     by_name = {part.resource: part for part in request.parts}
     for name in dict.fromkeys(_resource_of(planned.step.key) for planned in plan.steps if planned.step.key != look):
         part = by_name[ResourceName(name)]
         planned = [each for each in plan.steps if each.step.key != look and _resource_of(each.step.key) == name]
         own = [step for step in steps if step.key != look and _resource_of(step.key) == name]
-        if all(step.error is None for step in own):
+        faults = [step for step in own if step.error is not None]
+        if not faults:
             continue
         following = _from_another_backup(part, planned, own, repositories_of(part.resource))
-        needs = {_resource_of(key) for key in planned[0].after if key != look}
+        needs = {_resource_of(key) for each in planned for key in each.after if key != look} - {name}
         if following is not None:
             again[part.resource] = following
-        elif own[0].state is StepState.SKIPPED and needs and not needs & lost:
-            waiting[part.resource] = part
+        elif faults[0].state is StepState.SKIPPED and needs:
+            kept_back[part.resource] = needs
         else:
             lost.add(name)
+    while further := {name for name, needs in kept_back.items() if name not in lost and needs & lost}:
+        lost |= further
+    waiting = {name: by_name[name] for name in kept_back if name not in lost}
     if not again:
         return None
     left = {**again, **waiting}

@@ -16,6 +16,8 @@ from understudy.steps.check_prerequisites import CheckPrerequisites
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.start_service import StartService
+from understudy.steps.stop_service import StopService
 from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName, StepKey
@@ -53,9 +55,9 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
         bytes_perhaps_needed=perhaps,
         disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
     )
-    steps = [PlannedStep(look, approval=_question(wish, plans))]
+    steps = [PlannedStep(look, approval=_question(wish, plans)), *_stops(wish.turns, plans, look.key)]
     for turn in wish.turns:
-        after = frozenset({look.key, *(anchors[name] for name in turn.after)})
+        after = frozenset({look.key, *(anchors[name] for name in turn.after), *_stopped_before(turn, wish.turns, plans)})
         steps += _in_turn(plans[turn.resource], after, frozenset(anchors[name] for name in turn.once_ended))
     return Plan(
         id=wish.plan_id,
@@ -69,15 +71,40 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
 
 
 def _in_turn(plan: Plan, after: frozenset[StepKey], once_ended: frozenset[StepKey]) -> Iterator[PlannedStep]:
-    """All steps of the resource wait with its first one, behind which they all come; nobody is asked once more."""
+    """All steps of the resource wait with its first one, behind which they all come; nobody is asked once more. A service is
+    stopped ahead of everything, and waits then.
+    """
+    stops = frozenset(each.step.key for each in _stops_of(plan))
     for planned in plan.steps:
-        first = not planned.after
+        if planned.step.key in stops:
+            continue
+        first = not planned.after - stops
         yield replace(
             planned,
-            after=after if first else planned.after,
+            after=planned.after | after if first else planned.after,
             once_ended=once_ended if first else planned.once_ended,
             approval=None,
         )
+
+
+def _stops_of(plan: Plan) -> tuple[PlannedStep, ...]:
+    return tuple(each for each in plan.steps if isinstance(each.step, StopService))
+
+
+def _stops(turns: Sequence[Turn], plans: Mapping[ResourceName, Plan], look: StepKey) -> Iterator[PlannedStep]:
+    """Each service once everything that depends on it is stopped."""
+    for turn in reversed(turns):
+        before = {each.step.key for other in turns if turn.resource in other.after for each in _stops_of(plans[other.resource])}
+        for planned in _stops_of(plans[turn.resource]):
+            yield replace(planned, after=frozenset({look, *before}), approval=None)
+
+
+def _stopped_before(turn: Turn, turns: Sequence[Turn], plans: Mapping[ResourceName, Plan]) -> frozenset[StepKey]:
+    """The services that could write into the resource, or speak with the service, while it is brought back."""
+    above = [turn.resource]
+    for name in above:
+        above += [other.resource for other in turns if name in other.after and other.resource not in above]
+    return frozenset(each.step.key for name in above for each in _stops_of(plans[name]))
 
 
 def _serves(plan: Plan) -> StepKey:
@@ -92,8 +119,13 @@ def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval |
     if len(plans) == 1:
         return Approval(asked[0])
     order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
-    told = [f"{len(plans)} resources come back, in this order: {order}.", *(f"- {each}" for each in asked)]
+    told = [f"{len(plans)} {_what(plans)} come back, in this order: {order}.", *(f"- {each}" for each in asked)]
     return Approval("\n".join([*told, "Do you agree to all of it?"]))
+
+
+def _what(plans: Mapping[ResourceName, Plan]) -> str:
+    services = sum(any(isinstance(each.step, StartService) for each in plan.steps) for plan in plans.values())
+    return "resources" if not services else "services" if services == len(plans) else "resources and services"
 
 
 def _bytes_needed(plans: Iterable[Plan]) -> tuple[dict[str, int], dict[str, int]]:

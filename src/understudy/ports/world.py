@@ -8,6 +8,7 @@ from pathlib import Path
 
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets, Staging
+from understudy.ports.commanding import OperatorCommand
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
@@ -76,3 +77,5 @@ class World:
     """Servers that the operator's commands end and start; those of which the stack file says how."""
     stagings: Mapping[ResourceName, Staging] = field(default_factory=dict)
     """Where collections wait on this host until they are stored; of the kinds that do so."""
+    commands: Mapping[str, OperatorCommand] = field(default_factory=dict)
+    """The operator's, by name: ``web/start``."""

@@ -14,6 +14,7 @@ from understudy.vocabulary.sealing import Sealing
 if TYPE_CHECKING:
     from understudy.stack.models import EncryptionSettings, Objective, RepositorySettings, Stack
     from understudy.stack.resources import PostgresResource, Resource
+    from understudy.stack.services import Service
     from understudy.stack.snapshots import BucketResource
     from understudy.stack.streams import RedisResource
 
@@ -59,6 +60,8 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
             yield from _of_bucket(("resources", name), resource, stack)
         elif resource.kind == "redis":
             yield from _of_redis(("resources", name), resource)
+    for name, service in stack.services.items():
+        yield from _of_service(("services", name), name, service, stack)
     yield from _circles(stack)
     yield from _shared_targets(stack)
     yield from _read_directories(stack)
@@ -144,13 +147,17 @@ def _shared_urls(repositories: Mapping[str, RepositorySettings]) -> Iterator[Con
 
 
 def _unknown_names(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
-    if resource.tier not in stack.tiers:
-        yield _unknown((*at, "tier"), resource.tier, "tiers", stack.tiers)
+    yield from _unknown_tier(at, resource.tier, stack)
     for index, name in enumerate(resource.repositories or ()):
         if name not in stack.repositories:
             yield _unknown((*at, "repositories", index), name, "repositories", stack.repositories)
         elif name in (resource.repositories or ())[:index]:
             yield Contradiction((*at, "repositories", index), name, "each repository once")
+
+
+def _unknown_tier(at: Path, tier: str, stack: Stack) -> Iterator[Contradiction]:
+    if tier not in stack.tiers:
+        yield _unknown((*at, "tier"), tier, "tiers", stack.tiers)
 
 
 def _of_dependencies(at: Path, resource: Resource, stack: Stack) -> Iterator[Contradiction]:
@@ -161,27 +168,43 @@ def _of_dependencies(at: Path, resource: Resource, stack: Stack) -> Iterator[Con
             yield Contradiction((*at, "depends_on", index), name, "each resource once")
 
 
+def _of_service(at: Path, own: str, service: Service, stack: Stack) -> Iterator[Contradiction]:
+    yield from _unknown_tier(at, service.tier, stack)
+    if own in stack.resources:
+        yield Contradiction(at, own, "a name that no resource has", (("resources", own),))
+    known = (*stack.resources, *stack.services)
+    for index, name in enumerate(service.depends_on):
+        here: Path = (*at, "depends_on", index)
+        if name not in known:
+            expected = f"one of the resources and services {', '.join(sorted(known))}{did_you_mean(name, sorted(known))}"
+            yield Contradiction(here, name, expected, (("resources", name), ("services", name)))
+        elif name in service.depends_on[:index]:
+            yield Contradiction(here, name, "each name once")
+
+
 def _circles(stack: Stack) -> Iterator[Contradiction]:
-    """Each circle of dependencies once, told at the first of its resources in the file, all the way round."""
+    """Each circle of dependencies once, told at the first of its parts in the file, all the way round."""
     told: set[frozenset[str]] = set()
-    for start in stack.resources:
-        circle = _way_back(start, stack)
+    needed = {name: ("resources", each.depends_on) for name, each in stack.resources.items()}
+    needed = {**{name: ("services", each.depends_on) for name, each in stack.services.items()}, **needed}
+    for start in (*stack.resources, *stack.services):
+        circle = _way_back(start, {name: each[1] for name, each in needed.items()})
         if circle and frozenset(circle) not in told:
             told.add(frozenset(circle))
-            step = stack.resources[start].depends_on.index(circle[1])
+            section, depends_on = needed[start]
             round_about = " depends on ".join(circle)
-            reasons: tuple[Path, ...] = tuple(("resources", name, "depends_on") for name in circle[1:-1])
+            reasons: tuple[Path, ...] = tuple((needed[name][0], name, "depends_on") for name in circle[1:-1])
             expected = f"no circle: {round_about}, so that none could be the first to come back"
-            yield Contradiction(("resources", start, "depends_on", step), circle[1], expected, reasons)
+            at: Path = (section, start, "depends_on", depends_on.index(circle[1]))
+            yield Contradiction(at, circle[1], expected, reasons)
 
 
-def _way_back(start: str, stack: Stack) -> tuple[str, ...]:
-    """The shortest way from a resource over its dependencies back to itself, both ends included; empty where there is none."""
+def _way_back(start: str, needed: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The shortest way from a part over its dependencies back to itself, both ends included; empty where there is none."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
     for way in ways:
-        found = stack.resources.get(way[-1])
-        for name in found.depends_on if found is not None else ():
+        for name in needed.get(way[-1], ()):
             if name == start:
                 return (*way, start)
             if name not in seen:

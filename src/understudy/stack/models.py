@@ -30,6 +30,7 @@ from understudy.stack.fields import (
     Zone,
 )
 from understudy.stack.resources import PostgresResource, Resource
+from understudy.stack.services import Service
 from understudy.stack.snapshots import JITTER
 from understudy.stack.stack_part import StackPart
 from understudy.vocabulary.sealing import Sealing
@@ -42,6 +43,7 @@ class Scenario(StrEnum):
     DATA_LOSS = "data_loss"
     STORAGE_LOSS = "storage_loss"
     COMPLETE_FAILURE = "complete_failure"
+    APPLICATION_FAILURE = "application_failure"
 
 
 class Objective(StackPart):
@@ -77,6 +79,10 @@ class ScenarioObjectives(StackPart):
     complete_failure: Objective = Field(
         default=Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=5)),
         description="Everything is gone at once; the repositories are what is left. The times are those of the whole.",
+    )
+    application_failure: Objective = Field(
+        default=Objective(rto=timedelta(minutes=15), rpo=timedelta(0)),
+        description="A service does not serve; what it depends on is there. The times are those of the whole.",
     )
 
 
@@ -195,6 +201,12 @@ class Stack(StackPart):
         min_length=1,
         description="What is protected, by name: databases, directories, buckets. The kind says which, and so its keys.",
     )
+    services: Mapping[Name, Service] = Field(
+        default_factory=dict,
+        description="What serves, by name: applications that a recovery stops before, and starts and checks after what they "
+        "depend "
+        "on. No service has the name of a resource.",
+    )
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Stack:
@@ -203,8 +215,13 @@ class Stack(StackPart):
             raise Contradictions(found)
         return self
 
-    def tier_of(self, resource: str) -> Objective:
-        return self.tiers[self.resources[resource].tier]
+    def tier_of(self, name: str) -> Objective:
+        """Of a resource or a service."""
+        return self.tiers[(self.resources.get(name) or self.services[name]).tier]
+
+    def part(self, name: str) -> Resource | Service | None:
+        """What comes back under that name: a resource, or a service."""
+        return self.resources.get(name) or self.services.get(name)
 
     def objective_of(self, scenario: Scenario) -> Objective:
         found: Objective = getattr(self.objectives, scenario.value)

@@ -26,7 +26,7 @@ class NamedReference:
                 return f"connection string of {name}, a role with REPLICATION"
             case ("resources", name, "recover", "url"):
                 return f"connection string that leads to the recovered server of {name}"
-            case ("resources", name, *keys):
+            case ("resources" | "services", name, *keys):
                 return f"{' '.join(map(_words, keys))} of {name}"
             case _:
                 return ".".join(self.place)
@@ -35,6 +35,11 @@ class NamedReference:
 def references_in(stack: Stack) -> tuple[NamedReference, ...]:
     """In the order of the models, those of keys aside that a host has or makes for itself (``encryption``)."""
     return tuple(each for each in _below(stack, ()) if each.place[0] != "encryption")
+
+
+def every_reference_in(stack: Stack) -> tuple[SecretReference, ...]:
+    """Those of keys, too; each once."""
+    return tuple(dict.fromkeys(each.reference for each in _below(stack, ())))
 
 
 def _below(value: object, place: tuple[str, ...]) -> Iterator[NamedReference]:

@@ -19,6 +19,8 @@ class Phase(StrEnum):
     PROMOTE = "promote"
     VERIFY = "verify"
     CUT_OVER = "cut_over"
+    DEPLOY = "deploy"
+    """What serves is started, on what came back."""
     WAITING = "waiting"
     """Between steps: for an approval, for the next try, for a controller that was killed."""
     PROTECT = "protect"

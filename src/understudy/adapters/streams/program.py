@@ -39,6 +39,8 @@ class Program:
     arguments: tuple[str, ...]
     environment: Mapping[str, Secret] = field(default_factory=dict)
     """Beside the few variables that every program is given."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The same, of what is no secret; over those."""
     directory: str = "/"
     time_limit: timedelta
     mark: str
@@ -52,7 +54,7 @@ class Program:
     def full_environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
         own = {name: value.reveal() for name, value in self.environment.items()}
-        return {**kept, **own, MARK_VARIABLE: self.mark}
+        return {**kept, **own, **self.variables, MARK_VARIABLE: self.mark}
 
     def without_secrets(self, words: str) -> str:
         for secret in sorted((value.reveal() for value in self.environment.values()), key=len, reverse=True):
@@ -83,6 +85,7 @@ def run_program(
     *,
     takes: int | None = None,
     gives: Callable[[bytes], None] | None = None,
+    hears: Callable[[bytes], None] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> ProgramEnd:
     """Start it, and wait until it has ended and everything that it wrote was taken.
@@ -90,13 +93,14 @@ def run_program(
     Args:
         takes: A handle that it reads as its standard input; None: there is nothing to read.
         gives: Takes what it writes to its standard output; None: that counts among its words.
+        hears: Is told all of its words, as they come; of them the end alone is kept otherwise.
 
     Raises:
         GiveUp: ``program_missing``, ``program_unusable``, ``directory_missing``.
         Cancelled: asked for. Then, as where ``gives`` raises, it is ended with all that it started.
     """
     child = _start(program, takes, gives is not None, pass_fds)
-    watch = _Watch(program, workplace, child, gives)
+    watch = _Watch(program, workplace, child, gives, hears)
     try:
         return watch.until_it_ends()
     except BaseException:
@@ -157,12 +161,18 @@ def program_missing(name: str, hint: str = "") -> GiveUp:
 
 class _Watch:
     def __init__(
-        self, program: Program, workplace: Workplace, child: subprocess.Popen[bytes], gives: Callable[[bytes], None] | None
+        self,
+        program: Program,
+        workplace: Workplace,
+        child: subprocess.Popen[bytes],
+        gives: Callable[[bytes], None] | None,
+        hears: Callable[[bytes], None] | None,
     ) -> None:
         self._program = program
         self._workplace = workplace
         self._child = child
         self._gives = gives
+        self._hears = hears
         self._words = bytearray()
         self._selector = selectors.DefaultSelector()
         self._handle = os.pidfd_open(child.pid)
@@ -207,6 +217,8 @@ class _Watch:
         elif name == "output" and self._gives is not None:
             self._gives(piece)
         else:
+            if self._hears is not None:
+                self._hears(piece)
             self._words += piece
             del self._words[:-_WORDS_BYTES]
         return bool(piece)
