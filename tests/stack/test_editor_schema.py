@@ -113,6 +113,8 @@ TEXTS = {
     values.NAME_TEXT: (values.parse_name, "a-b_9", "9a"),
     values.ABSOLUTE_PATH_TEXT: (values.parse_absolute_path, "/srv/a..b/..c/", "/srv/../x"),
     values.CRON_TEXT: (values.parse_cron, "*/15  0-6,12 * jan-mar mon#2", "0 3 * *"),
+    values.EVERY_TEXT: (values.parse_every, "quarterly", "yearly"),
+    values.WINDOW_TEXT: (values.parse_window, "22:00-24:00", "1:00-05:00"),
     values.RECIPIENT_TEXT: (values.parse_recipient, RECIPIENT, RECIPIENT[:-1]),
     values.SEALING_TEXT: (values.parse_sealing, "gpg", "pgp"),
     values.SIGNER_TEXT: (values.parse_signer, KEY, KEY[1:]),

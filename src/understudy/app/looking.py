@@ -13,6 +13,7 @@ from typing import cast
 from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
 from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
+from understudy.app.drill_calendar import DrillStatus, calendar_status
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
@@ -148,6 +149,8 @@ class Status:
     snapshots: tuple[SnapshotStatus, ...]
     """Directories and buckets."""
     reading_back: ReadingStatus
+    drills: tuple[DrillStatus, ...]
+    """Those that the stack file declares."""
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
@@ -166,7 +169,7 @@ def status(installation: Installation) -> Status:
     Nor does it need a key, or a state directory that can be written to: in a disaster there may be neither.
     """
     with ExitStack() as undo:
-        records, fault = _records(installation, undo)
+        records, fault = records_to_look_at(installation, undo)
         readable, unfinished = installation.reading(records), records.unended()
         return Status(
             stack=installation.stack.stack,
@@ -174,6 +177,7 @@ def status(installation: Installation) -> Status:
             resources=tuple(_of(readable, name) for name in installation.database_names()),
             snapshots=tuple(snapshot_status(readable, name) for name in installation.snapshot_names()),
             reading_back=reading_status(readable),
+            drills=calendar_status(readable),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},
@@ -183,7 +187,7 @@ def status(installation: Installation) -> Status:
         )
 
 
-def _records(installation: Installation, undo: ExitStack) -> tuple[Records, RecordsFault | None]:
+def records_to_look_at(installation: Installation, undo: ExitStack) -> tuple[Records, RecordsFault | None]:
     """The records as they are; else a copy of them, where SQLite may not write beside them; else none."""
     state = installation.state
     if not (state / "state.db").exists():

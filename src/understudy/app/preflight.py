@@ -14,6 +14,7 @@ from pathlib import Path
 
 from understudy.app.installation import Installation
 from understudy.app.key_ring import existing_own_key
+from understudy.app.preflight_drills import check_drills
 from understudy.app.preflight_host import look_at_directory
 from understudy.app.preflight_repository import check_repository
 from understudy.app.preflight_server import check_resource
@@ -46,7 +47,7 @@ _TRIED_BYTES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """All findings, in the order: this host, keys, repositories, resources."""
+    """All findings, in the order: this host, keys, repositories, resources, drills."""
 
     stack_file: str
     findings: tuple[Finding, ...]
@@ -77,6 +78,7 @@ def _findings(installation: Installation) -> Iterator[Finding]:
         yield from check_kind(installation, resource)
     for service in installation.service_names():
         yield from check_service(installation, service)
+    yield from check_drills(installation)
 
 
 def _check_keys(installation: Installation) -> tuple[Keys | None, tuple[Finding, ...]]:

@@ -19,7 +19,13 @@ from understudy.app.run_view import RunView
 from understudy.app.service_recoveries import stopped_meanwhile
 from understudy.app.snapshot_restores import local_directory, plan_requested_snapshot_restore, snapshot_restore_request
 from understudy.app.sources import other_copies_told, source_first
-from understudy.app.stack_recoveries import lost_since, plan_requested_stack, require_choice_of_several, wanted_resources
+from understudy.app.stack_recoveries import (
+    drilled_resources,
+    lost_since,
+    plan_requested_stack,
+    require_choice_of_several,
+    wanted_resources,
+)
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, Request, StackRequest
 from understudy.plan.stack_recovery import planned_disruption
@@ -64,10 +70,16 @@ def drill(installation: Installation, scenario: Scenario, resources: Sequence[st
     Args:
         resources: Names of what is lost; empty: what the scenario takes where there is no choice.
     """
-    wanted = wanted_resources(installation, scenario, resources)
-    names = tuple(name for name in wanted if name not in installation.stack.services)
-    request = _requested(installation, Procedure.DRILL, scenario, names, choice)
+    request = drill_request(installation, scenario, resources, choice)
     return _carry_out(installation, request, plan_requested_recovery(installation, request), watcher)
+
+
+def drill_request(
+    installation: Installation, scenario: Scenario, resources: Sequence[str], choice: Choice
+) -> RecoveryRequest | StackRequest:
+    """What ``drill`` carries out. Raises as ``wanted_resources`` and ``require_choice_of_several`` do."""
+    names = drilled_resources(installation, scenario, resources)
+    return _requested(installation, Procedure.DRILL, scenario, names, choice)
 
 
 def _requested(

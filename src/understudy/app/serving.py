@@ -11,6 +11,7 @@ from functools import partial
 
 from understudy.app.asking import planner
 from understudy.app.carrying_out import SERVING_FILE, Serving
+from understudy.app.drills_held import HoldingDrills
 from understudy.app.filing import EvidenceFiling
 from understudy.app.installation import Installation
 from understudy.app.keeping import Keeping
@@ -62,6 +63,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
         for name in installation.snapshot_names():
             Scheduling(installation, runner, name, partial(installation.records.observe_if_possible, name)).start(undo)
         ScheduledReading(installation, runner).start(undo)
+        HoldingDrills(installation, runner).start(undo)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:

@@ -68,6 +68,12 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
             return _one_of(named, databases or others, "database" if databases else "resource", "postgres")
 
 
+def drilled_resources(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
+    """As ``wanted_resources``, of a drill: without services, which there is no sandbox for."""
+    wanted = wanted_resources(installation, scenario, named)
+    return tuple(name for name in wanted if name not in installation.stack.services)
+
+
 def restored_by_hand(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
     """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore --to``."""
     if scenario is not Scenario.COMPLETE_FAILURE or named:

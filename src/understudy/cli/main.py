@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
     "restore": ("understudy.cli.restoring:restore", "Restore beside the original, or load a dump back."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
+    "drills": ("understudy.cli.looking_at_drills:drills", "The calendar of drills: what is due, what passed, what is overdue."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),
     "show": ("understudy.cli.running:show", "Show one run, step by step."),

@@ -16,6 +16,7 @@ import click
 
 from understudy.cli.options import on_this_stack
 from understudy.documents.words import duration as duration
+from understudy.documents.words import in_days as in_days
 from understudy.documents.words import moment as moment
 from understudy.documents.words import words as words
 from understudy.records.run import RecordedError, RunState

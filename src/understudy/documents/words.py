@@ -67,6 +67,11 @@ def duration(value: timedelta | float | None) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def in_days(value: timedelta) -> str:
+    """As ``duration``, and whole days of what is longer than two."""
+    return f"{value.days} days" if value >= timedelta(days=2) else duration(value)
+
+
 def moment(value: datetime | None) -> str:
     return value.isoformat(timespec="seconds") if value else "never"
 

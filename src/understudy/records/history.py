@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from typing import cast
 
+from understudy.records.chained_form import RUN_ENDED
 from understudy.records.rows import run_of, step_of, successes_of
 from understudy.records.run import RunRecord, RunState, StepRecord
 from understudy.records.state_database import StateDatabase
 from understudy.vocabulary.identifiers import RunId, StepKey
+from understudy.vocabulary.json import JsonObject
 
 
 class History:
@@ -39,6 +42,15 @@ class History:
                 (_as_json(procedures), state),
             ).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
+
+    def end_of(self, run: RunId) -> tuple[JsonObject, str] | None:
+        """What was chained with the end of the run, and that link's digest; None while it has not ended.
+
+        Not verified: that is for whoever reads the chain as a whole.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT record, digest FROM chain WHERE run = ? AND step = ?", (run, RUN_ENDED)).fetchone()
+        return None if row is None else (cast(JsonObject, json.loads(row["record"])), str(row["digest"]))
 
     def successes(self, step: StepKey) -> tuple[StepRecord, ...]:
         """Of all runs, each step of this key that succeeded, newest first."""

@@ -62,6 +62,7 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
             yield from _of_redis(("resources", name), resource)
     for name, service in stack.services.items():
         yield from _of_service(("services", name), name, service, stack)
+    yield from _of_drills(stack)
     yield from _circles(stack)
     yield from _shared_targets(stack)
     yield from _read_directories(stack)
@@ -180,6 +181,18 @@ def _of_service(at: Path, own: str, service: Service, stack: Stack) -> Iterator[
             yield Contradiction(here, name, expected, (("resources", name), ("services", name)))
         elif name in service.depends_on[:index]:
             yield Contradiction(here, name, "each name once")
+
+
+def _of_drills(stack: Stack) -> Iterator[Contradiction]:
+    for drill, declared in stack.drills.items():
+        at: Path = ("drills", drill)
+        for index, name in enumerate(declared.resources):
+            if name not in stack.resources:
+                yield _unknown((*at, "resources", index), name, "resources", stack.resources)
+            elif name in declared.resources[:index]:
+                yield Contradiction((*at, "resources", index), name, "each resource once")
+        if declared.repository is not None and declared.repository not in stack.repositories:
+            yield _unknown((*at, "repository"), declared.repository, "repositories", stack.repositories)
 
 
 def _circles(stack: Stack) -> Iterator[Contradiction]:

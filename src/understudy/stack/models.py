@@ -11,11 +11,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from understudy.stack.consistency import Contradictions, contradictions
+from understudy.stack.expectation import TextForm, Unfit
 from understudy.stack.fields import (
     AbsolutePath,
     Cron,
     Duration,
     EndpointField,
+    Every,
     Flag,
     Interval,
     Name,
@@ -27,8 +29,10 @@ from understudy.stack.fields import (
     SealingField,
     SecretField,
     SignerKey,
+    TimeOfDayWindow,
     Zone,
 )
+from understudy.stack.order import Names, Priority
 from understudy.stack.resources import PostgresResource, Resource
 from understudy.stack.services import Service
 from understudy.stack.snapshots import JITTER
@@ -44,6 +48,21 @@ class Scenario(StrEnum):
     STORAGE_LOSS = "storage_loss"
     COMPLETE_FAILURE = "complete_failure"
     APPLICATION_FAILURE = "application_failure"
+
+
+DRILLED_SCENARIOS = tuple(each for each in Scenario if each is not Scenario.APPLICATION_FAILURE)
+"""Those that have a sandbox."""
+
+_SCENARIO_TEXT = f"a scenario that can be drilled: {', '.join(DRILLED_SCENARIOS)}"
+
+
+def _scenario_of(text: str) -> Scenario:
+    if text not in DRILLED_SCENARIOS:
+        raise Unfit(_SCENARIO_TEXT)
+    return Scenario(text)
+
+
+ScenarioName = Annotated[Scenario, TextForm("scenario", _SCENARIO_TEXT, _scenario_of, str, Scenario)]
 
 
 class Objective(StackPart):
@@ -163,6 +182,61 @@ class VerificationSettings(StackPart):
     )
 
 
+class CalendarSettings(StackPart):
+    """What holds for all drills of the calendar, and whether it begins with the usual ones."""
+
+    title = "The calendar of drills"
+
+    standard: Flag = Field(
+        default=False,
+        description="Add the usual drills to those of drills: each resource daily (daily-<resource>: database_corruption of a "
+        "database, storage_loss of what is none), the data_loss of each database monthly (monthly-<database>), and quarterly the "
+        "complete_failure of all of them (quarterly-everything). A bucket without drill.url is left out. One of drills of the "
+        "same name stands in its place.",
+    )
+    timezone: Zone = Field(
+        default="UTC", description="The time zone of days, weeks, months, quarters, windows and cron expressions."
+    )
+    window: TimeOfDayWindow = Field(
+        default="01:00-05:00",
+        description="Between which times of day serve may begin a drill. It may cross midnight. With a cron expression a "
+        "drill begins at any time, unless it names a window itself.",
+    )
+    max_duration: Interval = Field(
+        default=timedelta(hours=4),
+        description="How long a drill may take. One that takes longer is ended, cleaned up, and counts as failed.",
+    )
+
+
+class CalendarDrill(StackPart):
+    """A drill that is to pass once in each period. serve holds it by itself; one by hand that does the same counts as well."""
+
+    title = "Drills of the calendar"
+
+    scenario: ScenarioName = Field(description="What is rehearsed, as in understudy drill.")
+    resources: Names = Field(
+        default=(), description="Names of what is lost. Default: what the scenario takes where there is no choice."
+    )
+    every: Every = Field(
+        description="How often one must pass: once in each day, week (from Monday), month or quarter; or in what lies between "
+        "two moments of a cron expression."
+    )
+    timezone: Zone | None = Field(default=None, description="Its time zone. Default: the calendar's.")
+    window: TimeOfDayWindow | None = Field(
+        default=None,
+        description="Between which times of day serve may begin it. Default: the calendar's; with a cron expression at any time.",
+    )
+    max_duration: Interval | None = Field(default=None, description="How long it may take. Default: the calendar's.")
+    priority: Priority = Field(default="P2", description="Which drill is begun first where several are due: P1 before P2 and P3.")
+    repository: Name | None = Field(
+        default=None, description="The repository that it restores from. Default: the first of each resource."
+    )
+    identity: SecretField | None = Field(
+        default=None,
+        description="Reference to the identity that opens what is stored, such as the recovery kit's. Default: the stack file's.",
+    )
+
+
 BUILT_IN_TIERS: Mapping[str, Objective] = {
     "critical": Objective(rto=timedelta(minutes=15), rpo=timedelta(minutes=5)),
     "high": Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=15)),
@@ -196,6 +270,12 @@ class Stack(StackPart):
     state: StateSettings = Field(default=StateSettings(), description="Where Understudy keeps what it remembers.")
     verification: VerificationSettings = Field(
         default=VerificationSettings(), description="How what is stored is read back, a part of it at a time."
+    )
+    calendar: CalendarSettings = Field(
+        default=CalendarSettings(), description="What holds for all drills that are held by the calendar."
+    )
+    drills: Mapping[Name, CalendarDrill] = Field(
+        default_factory=dict, description="Drills that are to be held regularly, by name. Default: none."
     )
     resources: Mapping[Name, Resource] = Field(
         min_length=1,

@@ -37,6 +37,9 @@ from understudy.vocabulary.sealing import Sealing
 NAME_TEXT = "a name of at most 40 characters: a-z first, then a-z, 0-9, - and _, a letter or digit last"
 ABSOLUTE_PATH_TEXT = "an absolute path without .. in it"
 CRON_TEXT = "a cron expression of five fields (minute hour day month weekday) that comes due, such as 0 3 * * sun"
+PERIODS = ("daily", "weekly", "monthly", "quarterly")
+EVERY_TEXT = "daily, weekly, monthly, quarterly, or a cron expression of five fields, such as 0 3 * * sun"
+WINDOW_TEXT = "a time of day to another one, such as 01:00-05:00 or 22:00-24:00"
 ZONE_TEXT = "an IANA time zone such as UTC or Europe/Berlin"
 AGE_RECIPIENT_TEXT = "an age recipient as age-keygen prints it: age1 and 58 more characters"
 FINGERPRINT_TEXT = "the fingerprint of an OpenPGP key as gpg --show-keys prints it: 40 hexadecimal digits"
@@ -71,6 +74,7 @@ _PUBLIC_KEY = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n[A-Za-z0-9+/=:,;._() \n-]+\n-----END PGP PUBLIC KEY BLOCK-----\n?", re.ASCII
 )
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}", re.ASCII)
+_WINDOW = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)", re.ASCII)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/#-]+", re.ASCII)
 _SLOT = re.compile(r"[a-z0-9_]{1,63}", re.ASCII)
 _LISTEN = re.compile(r"[A-Za-z0-9.:_*-]+(, ?[A-Za-z0-9.:_*-]+)*", re.ASCII)
@@ -88,6 +92,8 @@ PATTERNS: Mapping[str, str] = {
     NAME_TEXT: NAME_PATTERN.pattern.replace(r"\Z", "$"),
     ABSOLUTE_PATH_TEXT: r"^(?!.*/\.\.(?:/|$))/.*[^/].*$",
     CRON_TEXT: rf"^\s*{_CRON_FIELD.pattern}(?:\s+{_CRON_FIELD.pattern}){{4}}\s*$",
+    EVERY_TEXT: rf"^\s*(?:{'|'.join(PERIODS)}|{_CRON_FIELD.pattern}(?:\s+{_CRON_FIELD.pattern}){{4}})\s*$",
+    WINDOW_TEXT: f"^{_WINDOW.pattern}$",
     RECIPIENT_TEXT: f"^(?:{_RECIPIENT.pattern}|{_FINGERPRINT.pattern})$",
     SEALING_TEXT: f"^(?:{'|'.join(Sealing)})$",
     SIGNER_TEXT: "^[A-Za-z0-9+/]{43}=$",
@@ -153,6 +159,23 @@ def parse_cron(text: str) -> str:
     if not croniter.is_valid(text, strict=True):
         raise Unfit(CRON_TEXT)
     return " ".join(fields)
+
+
+def parse_every(text: str) -> str:
+    if text.strip() in PERIODS:
+        return text.strip()
+    try:
+        return parse_cron(text)
+    except Unfit:
+        raise Unfit(EVERY_TEXT) from None
+
+
+def parse_window(text: str) -> str:
+    """Its two ends differ: nobody means a window of no length, and the whole day is 00:00-24:00."""
+    opens, _, closes = text.partition("-")
+    if not _WINDOW.fullmatch(text) or opens == closes:
+        raise Unfit(WINDOW_TEXT)
+    return text
 
 
 def parse_zone(text: str) -> str:
