@@ -147,6 +147,13 @@ class ObjectStoreContract:
         store.put("gone/1", [b"new"])
         assert b"".join(store.read("gone/1")) == b"new"
 
+    def test_nothing_is_locked_unless_a_rule_says_so(self, store):
+        store.put("free", [b"x"])
+        assert store.lock_rule is None
+        assert (store.lock_of("free"), store.renew_lock("free"), store.lock_of("nowhere")) == (None, None, None)
+        store.delete("free")
+        assert store.head("free") is None
+
     def test_probing_leaves_nothing_behind(self, store):
         assert store.probe() == store.probe()
         assert list(store.list()) == []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, server_facts
 from understudy.plan.backup import decide_kind, plan_backup
 from understudy.plan.plan import Hold, HoldKind
+from understudy.steps.lock_stored import LockBackup
 from understudy.steps.take_base_backup import TakeBaseBackup
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin
@@ -99,6 +100,16 @@ def test_every_further_repository_gets_its_wal_and_its_copy_after_the_first_has_
         "await-wal-in-far",
         "copy-backup-to-far",
     ]
+
+
+def test_each_repository_that_locks_has_that_done_once_it_holds_the_backup_and_it_keeps_no_copy_back():
+    plan = plan_backup(replace(backup_subject((NEAR, FAR)), locking=frozenset({NEAR, FAR})), backup_facts())
+    locks = {each.step.key: each.after for each in plan.steps if isinstance(each.step, LockBackup)}
+    assert locks == {
+        "orders/lock-in-near": {"orders/write-backup-manifest"},
+        "orders/lock-in-far": {"orders/copy-backup-to-far"},
+    }
+    assert not any({*locks} & each.after for each in plan.steps)
 
 
 @given(st.sets(st.integers(-3, 6)), st.booleans())

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.plan.retention_estates import B6, SIZE, Estate, estates, is_good, leads, nightly, reachable, rules
 from understudy.plan.retention import (
@@ -363,3 +364,31 @@ def test_one_backup_more_is_noticed():
     left = expired(estate, decide_retention(B6, estate.facts()))
     left.here.backups = [each for each in left.here.backups if each.stop_time.astimezone(UTC).date().isoformat() != "2026-11-17"]
     assert lost(estate, left, B6)
+
+
+@given(estates, rules, st.data())
+@by_chance
+def test_what_is_locked_stays_with_all_that_it_needs_and_changes_nothing_else(estate, rules, data):
+    """A lock takes nobody's place: whatever stays without it stays for the same reasons."""
+    there = [each for cluster in estate.clusters for each in cluster.backups]
+    chosen = data.draw(st.sets(st.sampled_from(there))) if there else set()
+    facts = estate.facts()
+    until = {key_of(each): facts.now + timedelta(days=1) for each in chosen}
+    over = {key_of(each): facts.now for each in there}
+    without = {key_of(each.backup): {*each.kept} for each in decide_retention(rules, replace(facts, locked=over)).backups}
+    decision = decide_retention(rules, replace(facts, locked=until))
+    kept = {key_of(each.backup): {*each.kept} for each in decision.backups}
+    by_key = {key_of(each): each for each in there}
+    for key, reasons in kept.items():
+        added = {each for each in reasons - without[key] if each.reason is not KeepReason.NEEDED}
+        assert {each.reason for each in added} == ({KeepReason.LOCKED} if key in until else set())
+        assert without[key] <= reasons
+        parent = by_key[key].parent
+        if reasons and (key[0], parent) in kept:
+            assert kept[key[0], parent]
+    going = {(wal.system_identifier, segment) for wal in decision.wal for stretch in wal.going for segment in _segments(stretch)}
+    assert not {(each.system_identifier, segment) for each in chosen for segment in each.own_wal()} & going
+
+
+def _segments(stretch):
+    return [WalSegment(stretch.first.timeline, number, SIZE) for number in range(stretch.first.number, stretch.last.number + 1)]

@@ -130,3 +130,11 @@ def test_folders_that_killed_attempts_left_go_once_they_are_a_day_old():
     decision = decide([taken(timedelta(0))], unfinished=(old, young))
     assert decision.unfinished == (old,)
     assert decision.parts_begun_before == NOW - timedelta(hours=24)
+
+
+def test_what_is_locked_stays_until_its_lock_has_run_out_and_takes_nobodys_place():
+    old, older, newest = (taken(timedelta(days=each)) for each in (600, 601, 0))
+    until = NOW + timedelta(days=1)
+    decision = decide([older, old, newest], NOTHING, locked={old.label: until, older.label: NOW})
+    assert staying(decision) == [old, newest]
+    assert decision.snapshots[1].kept == (Kept(KeepReason.LOCKED, until.isoformat()),)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.adapters.age.choice import choose_sealer
+from understudy.adapters.clock.system import SystemClock
 from understudy.adapters.files.file_store import INCOMING
 from understudy.app.adoption_wish import AdoptionWish, fit_option
 from understudy.app.recovery_kit import KitContents
@@ -60,7 +61,7 @@ def find_repository(settings: RepositorySettings, wish: AdoptionWish, kit: KitCo
         GiveUp: ``repository_missing``, ``secret_missing``; and what the store raises.
     """
     signers = frozenset(kit.signers) | {fit_option("--signer", parse_signer, each) for each in wish.signers}
-    store = store_for(settings)
+    store = store_for(settings, SystemClock())
     keys = Keys(recipients=(kit.recipient,), identity=kit.identity, signing_key=None, trusted_signers=signers)
     repository = Repository(store, choose_sealer(), keys)
     try:

@@ -33,6 +33,7 @@ def backup_subject(installation: Installation, name: ResourceName, repositories:
         compression_level=backup.compression_level,
         max_rate_kilobytes=backup.max_rate // _KIBIBYTE if backup.max_rate else None,
         synchronous=resource.wal.synchronous,
+        locking=installation.locking,
     )
 
 

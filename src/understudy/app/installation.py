@@ -187,6 +187,11 @@ class Installation:
             )
         return RepositoryName(name)
 
+    @property
+    def locking(self) -> frozenset[RepositoryName]:
+        """The repositories that lock what they hold."""
+        return frozenset(RepositoryName(name) for name, each in self.stack.repositories.items() if each.lock is not None)
+
     # Adapters
 
     @cached_property
@@ -195,7 +200,7 @@ class Installation:
 
     @cached_property
     def stores(self) -> Mapping[RepositoryName, ObjectStore]:
-        return ByName(self.repository_names(), lambda name: store_for(self.stack.repositories[name]))
+        return ByName(self.repository_names(), lambda name: store_for(self.stack.repositories[name], self.clock))
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from understudy.app.backups import no_backup
 from understudy.app.damage import Damage, damaged_labels, with_what_stands_on
 from understudy.app.installation import Installation
+from understudy.app.locks import locked_until
 from understudy.app.repositories import is_unmade
 from understudy.app.snapshots import snapshots_of
 from understudy.repository.manifests import BackupManifest
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.vocabulary.errors import UnderstudyError
-from understudy.vocabulary.identifiers import RepositoryName, ResourceName
+from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class ListedBackup:
     backup: BackupManifest
     damaged: Damage | None = None
     """What was found of it when it was read back last, or of what it stands on."""
+    locked_until: datetime | None = None
+    """Until then its store lets nobody remove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class ListedSnapshot:
     repository: RepositoryName
     snapshot: SnapshotManifest
     damaged: Damage | None = None
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,16 @@ def list_backups(installation: Installation, resource: str | None, repository: s
                 marked = damaged_labels(installation, place, name)
                 if installation.is_database(name):
                     listing = installation.repository(place).backups(name)
-                    usable += _listed(place, listing.usable, marked)
+                    locks = locked_until(installation.stores[place], {each.label: each.key for each in listing.usable})
+                    usable += _listed(place, listing.usable, marked, locks)
                     bad = [(each.key, each.error) for each in listing.unusable]
                 else:
                     found = snapshots_of(installation, name, place).found()
-                    snapshots += [ListedSnapshot(place, each, marked.get(each.label.text)) for each in found.usable]
+                    manifests = {each.label: each.keys.manifest(each.label) for each in found.usable}
+                    until = locked_until(installation.stores[place], manifests)
+                    snapshots += [
+                        ListedSnapshot(place, each, marked.get(each.label.text), until.get(each.label)) for each in found.usable
+                    ]
                     bad = [(each.key, each.error) for each in found.unusable]
             except UnderstudyError as error:
                 away.append(RepositoryAway(place, name, error.code, error.found, error.hint))
@@ -100,11 +110,17 @@ def list_backups(installation: Installation, resource: str | None, repository: s
     return BackupsEverywhere(tuple(usable), tuple(snapshots), tuple(unusable), tuple(away))
 
 
-def _listed(place: RepositoryName, backups: Sequence[BackupManifest], marked: Mapping[str, Damage]) -> Iterator[ListedBackup]:
+def _listed(
+    place: RepositoryName,
+    backups: Sequence[BackupManifest],
+    marked: Mapping[str, Damage],
+    locks: Mapping[BackupLabel, datetime],
+) -> Iterator[ListedBackup]:
     below = {each.label.text: each.parent.text for each in backups if each.parent is not None}
     damaged = with_what_stands_on(marked, backups)
     for backup in backups:
         label: str | None = backup.label.text
         while label is not None and label in damaged and label not in marked:
             label = below.get(label)
-        yield ListedBackup(place, backup, marked.get(label or "") if backup.label.text in damaged else None)
+        damage = marked.get(label or "") if backup.label.text in damaged else None
+        yield ListedBackup(place, backup, damage, locks.get(backup.label))

@@ -12,6 +12,7 @@ from typing import cast
 
 from understudy.adapters.postgres.spool import set_aside_bytes
 from understudy.app.carrying_out import serving_pid
+from understudy.app.copies import CopyStatus, copies
 from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.drill_calendar import DrillStatus, calendar_status
 from understudy.app.exposure_json import slot_from_json
@@ -119,6 +120,7 @@ class ResourceStatus:
     slot: SlotRoom | None
     """What keeps WAL on the server while none arrives here; None while nobody watches."""
     set_aside: SetAside | None
+    kept_in: tuple[CopyStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         server_fault=str(seen.value["server_fault"]) if seen else "",
         slot=slot_from_json(seen.value.get("slot")) if seen else None,
         set_aside=_set_aside(installation, name),
+        kept_in=copies(installation, name),
     )
 
 

@@ -61,6 +61,7 @@ def _facts(
         controller=_controller(installation),
         abilities=abilities,
         free_bytes=look_at_directory(place).free_bytes if place else None,
+        lock_rule=store.lock_rule,
     )
 
 

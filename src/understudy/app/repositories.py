@@ -103,7 +103,7 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
     elif seen.exists():
         _remember(seen, repository.describe().repository_id)
     else:
-        create_store(installation.stack.repositories[name])
+        create_store(installation.stack.repositories[name], installation.clock)
         _remember(seen, _described(repository) or _created(repository, installation.clock.now()))
     if claim:
         if take_over or repository.current_epoch() is None:

@@ -10,6 +10,7 @@ from understudy.app.carrying_out import Watcher, carry_out
 from understudy.app.damage import damaged_labels
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.locks import locked_until
 from understudy.app.plans_as_written import steps_as_written
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
@@ -195,6 +196,7 @@ def _facts(
         unfinished=tuple(UnfinishedBackup(system, label) for system, label in listing.unfinished),
         in_use=_in_use(installation, resource),
         proven=frozenset(_proven(installation, resource, name)),
+        locked=locked_until(installation.stores[name], {key_of(each): each.key for each in listing.usable}),
     )
 
 

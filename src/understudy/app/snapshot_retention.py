@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from understudy.app.damage import damaged_labels
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.locks import locked_until
 from understudy.app.plans_as_written import steps_as_written
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.snapshots import snapshots_of
@@ -91,6 +92,9 @@ def _decided(installation: Installation, resource: ResourceName, name: Repositor
         in_use=_in_use(installation, resource),
         proven=frozenset(_proven(installation, resource, name)),
         damaged=frozenset(damaged_labels(installation, name, resource)),
+        locked=locked_until(
+            installation.stores[name], {each.label: snapshots.place.manifest(each.label) for each in found.usable}
+        ),
     )
     decision = decide_snapshot_retention(snapshot_rules(installation, resource), facts)
     loose = loose_parts(installation.stores[name], snapshots.place, found, (), decision.parts_begun_before)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
+from understudy.app.copies import CopyStatus
+from understudy.app.copies import copies as kept_copies
 from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.installation import Installation
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
@@ -58,6 +60,7 @@ class SnapshotStatus:
     """The newest that succeeded."""
     failed_restore: EndedRun | None
     """The newest that failed, where none succeeded since."""
+    kept_in: tuple[CopyStatus, ...]
 
     @property
     def is_within_objective(self) -> bool:
@@ -89,6 +92,7 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
         schedules=scheduled,
         last_restore=proof,
         failed_restore=failed_since(installation, name, _PROOFS, proof.ended if proof else None),
+        kept_in=kept_copies(installation, name),
     )
 
 

@@ -29,6 +29,7 @@ def snapshot_subject(installation: Installation, name: ResourceName) -> Snapshot
         repositories=installation.repository_names(name),
         part_bytes=settings.backup.part_size,
         compression_level=settings.backup.compression_level,
+        locking=installation.locking,
     )
 
 

@@ -19,6 +19,8 @@ from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from understudy.app.damage import Damage
     from understudy.app.installation import Installation
     from understudy.app.listing import BackupsEverywhere
@@ -165,7 +167,7 @@ def backups(resource: str | None, repository: str | None, stack_file: Path, stat
 
 
 def _print_backups(listing: BackupsEverywhere) -> None:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             each.backup.resource,
             each.backup.label.text,
@@ -175,6 +177,7 @@ def _print_backups(listing: BackupsEverywhere) -> None:
             readable_size(each.backup.sealed_bytes),
             str(each.backup.timeline),
             each.repository,
+            _until(each.locked_until),
         )
         for each in listing.usable
     ]
@@ -188,10 +191,23 @@ def _print_backups(listing: BackupsEverywhere) -> None:
             readable_size(each.snapshot.sealed_bytes),
             "",
             each.repository,
+            _until(each.locked_until),
         )
         for each in listing.snapshots
     ]
-    headings = ("RESOURCE", "LABEL", "KIND", "CONSISTENT SINCE", "SIZE", "STORED", "TIMELINE", "REPOSITORY")
+    headings: tuple[str, ...] = (
+        "RESOURCE",
+        "LABEL",
+        "KIND",
+        "CONSISTENT SINCE",
+        "SIZE",
+        "STORED",
+        "TIMELINE",
+        "REPOSITORY",
+        "LOCKED UNTIL",
+    )
+    if not any(row[-1] for row in rows):
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
     table(headings, rows, shed=("TIMELINE", "SIZE", "KIND"))  # a label ends with F for full, I for incremental, S for a snapshot
     for held in listing.snapshots:
         where = f"{held.snapshot.resource}/{held.snapshot.label} in {held.repository}"
@@ -208,6 +224,10 @@ def _print_backups(listing: BackupsEverywhere) -> None:
         say(f"what {away.repository} holds of {away.resource} is not known: {away.code}: {away.found}", err=True)
         if away.hint:
             say(f"  hint: {on_this_stack(away.hint)}", err=True)
+
+
+def _until(locked: datetime | None) -> str:
+    return "" if locked is None else moment(locked)
 
 
 def _damaged(listing: BackupsEverywhere) -> Iterator[tuple[str, Damage]]:

@@ -187,6 +187,7 @@ def _kept(kept: Kept) -> str:
         "proven": "the newest that a restore has proven",
         "in_use": f"run {kept.detail} reads it",
         "from_the_future": "it ended later than now: check the clocks",
+        "locked": f"locked until {kept.detail}",
         "not_restorable": f"it, or something that it needs, is not whole here ({command_on('verify')} says what)",
     }
     return words[kept.reason.value]

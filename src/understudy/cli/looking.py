@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
+from understudy.cli.looking_at_copies import copy_rows
 from understudy.cli.looking_at_drills import print_calendar
 from understudy.cli.looking_at_readings import print_reading_back
 from understudy.cli.looking_at_snapshots import (
@@ -110,6 +111,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, serve
         *([("slot", _slot(resource.slot))] if resource.slot is not None else []),
         *([("set aside", _set_aside(resource.set_aside))] if resource.set_aside is not None else []),
         ("newest backup", _newest(resource) if known else unknown),
+        *(copy_rows(resource.kept_in) if known else ()),
         *damaged_rows(resource.damaged),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
         *scheduled(resource.schedules, resource.next_backup, known=known, served=served),

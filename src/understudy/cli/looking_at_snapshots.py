@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from understudy.cli.looking_at_copies import copy_rows
 from understudy.cli.options import command_on
 from understudy.cli.printing import duration, moment, say, state_told
 from understudy.records.run import RunState
@@ -75,7 +76,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
         ("exposure now", _exposure(status)),
         ("newest", (_taken(status.newest_snapshot) or none) if known else unknown_to_records()),
         *(_unlike_the_source(status.newest_snapshot) if known else []),
-        *((f"  in {name}", _taken(copy) or "no copy was made from here") for name, copy in status.copies.items() if known),
+        *(copy_rows(status.kept_in) if known else ()),
         *damaged_rows(status.damaged),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
         *scheduled(status.schedules, status.next_backup, known=known, served=served),

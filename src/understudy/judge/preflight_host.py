@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from understudy.judge.preflight import Finding, Grade
+from understudy.judge.preflight_locks import judge_locks
 from understudy.ports.object_store import StoreAbilities
+from understudy.vocabulary.locking import LockRule
 from understudy.vocabulary.sizes import readable_size
 
 HOST = "this host"
@@ -168,6 +170,8 @@ class RepositoryFacts:
     """None where nothing may be written for a try."""
     free_bytes: int | None
     """Of a directory's file system."""
+    lock_rule: LockRule | None = None
+    """As the stack file says."""
 
 
 def judge_repository(subject: str, facts: RepositoryFacts) -> Iterator[Finding]:
@@ -176,6 +180,7 @@ def judge_repository(subject: str, facts: RepositoryFacts) -> Iterator[Finding]:
         yield _holder(subject, facts.held_by, facts.controller)
     if facts.abilities is not None:
         yield from _abilities(subject, facts.abilities)
+    yield from judge_locks(subject, facts.url, facts.lock_rule, facts.abilities)
     if facts.free_bytes is not None:
         least = facts.free_bytes >= _LEAST_FREE_BYTES
         grade = Grade.OK if least else Grade.FAILURE

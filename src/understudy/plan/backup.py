@@ -11,10 +11,11 @@ from understudy.ports.database import ServerFacts
 from understudy.ports.step import Step
 from understudy.repository.manifests import BackupManifest
 from understudy.steps.await_wal import AwaitWal
-from understudy.steps.copy_backup import CopyBackup
+from understudy.steps.copy_backup import CopyBackup, copy_completed_key
+from understudy.steps.lock_stored import LockBackup
 from understudy.steps.start_wal_stream import StartWalStream
 from understudy.steps.take_base_backup import TakeBaseBackup
-from understudy.steps.write_backup_manifest import WriteBackupManifest
+from understudy.steps.write_backup_manifest import WriteBackupManifest, backup_completed_key
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, PlanId, RepositoryName, ResourceName
 from understudy.vocabulary.majors import FIRST_INCREMENTAL_MAJOR, FIRST_MAJOR
@@ -40,6 +41,8 @@ class BackupSubject:
     max_rate_kilobytes: int | None
     synchronous: bool = False
     """Commits are meant to wait for the receiver."""
+    locking: frozenset[RepositoryName] = frozenset()
+    """Those that lock what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def plan_backup(subject: BackupSubject, facts: BackupFacts, asked: BackupKind | 
         procedure=Procedure.BACKUP,
         mode=Mode.ROUTINE,
         subject=resource,
-        steps=in_sequence(PlannedStep(stream), *steps),
+        steps=(*in_sequence(PlannedStep(stream), *steps), *lock_steps(subject)),
         holds=frozenset(holds),
         stack_digest=facts.stack_digest,
     )
@@ -183,6 +186,17 @@ def backup_steps(
         steps.append(AwaitWal(resource, other, may_follow_gap=full, may_be_left_out=first_suffices))
         steps.append(CopyBackup(resource, first, other, may_be_left_out=first_suffices))
     return [PlannedStep(step) for step in steps]
+
+
+def lock_steps(subject: BackupSubject, *, first_suffices: bool = False) -> list[PlannedStep]:
+    """Beside what else comes after a manifest: a store that keeps no locks keeps no copy from being made."""
+    resource, (first, *others) = subject.resource, subject.repositories
+    completed = {first: backup_completed_key(resource)} | {other: copy_completed_key(resource, other) for other in others}
+    return [
+        PlannedStep(LockBackup(resource, each, may_be_left_out=first_suffices), frozenset({completed[each]}))
+        for each in subject.repositories
+        if each in subject.locking
+    ]
 
 
 def is_full(plan: Plan) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from understudy.plan.backup import BackupSubject, KindDecision, backup_steps, free_label
+from understudy.plan.backup import BackupSubject, KindDecision, backup_steps, free_label, lock_steps
 from understudy.plan.fencing import OldServerFacts, question
 from understudy.plan.landing import Landing
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
@@ -255,7 +255,8 @@ def _removed_after(wish: RecoveryWish) -> tuple[str, ...]:
 def _protect_again(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
     decision = KindDecision(BackupKind.FULL, None, "protection begins anew after a recovery")
     label, automatic = free_label(decision, facts.backups, facts.now), BackupOrigin.AUTOMATIC
-    return backup_steps(wish.reprotection, label, decision, facts.stack_digest, automatic, first_suffices=True)
+    steps = backup_steps(wish.reprotection, label, decision, facts.stack_digest, automatic, first_suffices=True)
+    return [*steps, *lock_steps(wish.reprotection, first_suffices=True)]
 
 
 def _require_plausible(wish: RecoveryWish, facts: RecoveryFacts) -> None:

@@ -73,6 +73,8 @@ class KeepReason(StrEnum):
     """A run reads this chain."""
     FROM_THE_FUTURE = "from_the_future"
     """It ended later than now: one of the two clocks is wrong, so it takes nobody's place."""
+    LOCKED = "locked"
+    """The store lets nobody remove it yet."""
     NOT_RESTORABLE = "not_restorable"
     """It, or something that it needs, is not whole in this repository. It takes nobody's place, and stays while nothing newer
     outlives it."""
@@ -86,7 +88,7 @@ class RemovalReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``detail``: the day, the week or the month; the backup that needs it; the run that reads it."""
+    """``detail``: the day, the week or the month; the backup that needs it; the run that reads it; when the lock runs out."""
 
     reason: KeepReason
     detail: str = ""
@@ -149,6 +151,8 @@ class RetentionFacts:
     """Those that were restored from this repository and verified."""
     damaged: Collection[BackupKey] = ()
     """Those that were not as signed when they were read back last. What stands on them cannot be restored either."""
+    locked: Mapping[BackupKey, datetime] = field(default_factory=dict)
+    """Until when the store lets nobody remove each; those that are under no lock are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
         by_hand = [each for each in counted if each.origin is not BackupOrigin.AUTOMATIC and each.stop_time >= since]
         _keep(reasons, ((each, Kept(KeepReason.MANUAL)) for each in by_hand))
     _keep(reasons, _not_restorable(facts, good, reasons))
+    _keep(reasons, _locked(facts))
     _keep_what_is_needed(facts, reasons)
     day = day_of(rules)
     newest_of_day = newest_of_days(rules, counted)
@@ -330,6 +335,15 @@ def _not_restorable(
         for each in cluster.backups:
             if each not in found and (not found or each.stop_time >= min(staying)):
                 yield each, Kept(KeepReason.NOT_RESTORABLE)
+
+
+def _locked(facts: RetentionFacts) -> Iterable[tuple[BackupManifest, Kept]]:
+    """It takes nobody's place: by all other rules the rest is decided as if it went."""
+    for cluster in facts.clusters:
+        for each in cluster.backups:
+            until = facts.locked.get(key_of(each))
+            if until is not None and until > facts.now:
+                yield each, Kept(KeepReason.LOCKED, until.isoformat(timespec="seconds"))
 
 
 def _keep_what_is_needed(facts: RetentionFacts, reasons: dict[BackupKey, set[Kept]]) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
-from understudy.steps.copy_snapshot import CopySnapshot
+from understudy.steps.copy_snapshot import CopySnapshot, snapshot_copied_key
 from understudy.steps.discard_snapshot_leftovers import DiscardSnapshotLeftovers
+from understudy.steps.lock_stored import LockSnapshot
 from understudy.steps.take_snapshot import TakeSnapshot
-from understudy.steps.write_snapshot_manifest import WriteSnapshotManifest
+from understudy.steps.write_snapshot_manifest import WriteSnapshotManifest, snapshot_completed_key
 from understudy.vocabulary.identifiers import BackupOrigin, PlanId, RepositoryName, ResourceName, SnapshotLabel
 
 _LABEL_STEP = timedelta(seconds=1)
@@ -26,6 +27,8 @@ class SnapshotSubject:
     """The first takes the snapshot; the others get copies of its sealed objects."""
     part_bytes: int
     compression_level: int
+    locking: frozenset[RepositoryName] = frozenset()
+    """Those that lock what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,14 @@ def plan_snapshot(subject: SnapshotSubject, facts: SnapshotFacts) -> Plan:
     before = frozenset(each.step.key for each in taken)
     # Side by side: a repository that is away keeps the snapshot out of no other.
     copies = tuple(PlannedStep(CopySnapshot(resource, subject.kind, first, other), before) for other in others)
-    all_before = before | {each.step.key for each in copies}
-    steps = (*taken, *copies, PlannedStep(discard, all_before, When.ALWAYS))
+    completed = {first: snapshot_completed_key(resource)} | {other: snapshot_copied_key(resource, other) for other in others}
+    locks = tuple(
+        PlannedStep(LockSnapshot(resource, subject.kind, each), frozenset({completed[each]}))
+        for each in subject.repositories
+        if each in subject.locking
+    )
+    all_before = before | {each.step.key for each in (*copies, *locks)}
+    steps = (*taken, *copies, *locks, PlannedStep(discard, all_before, When.ALWAYS))
     holds = {Hold(f"backup-lane:{resource}", HoldKind.EXCLUSIVE)}
     if previous is not None:
         holds.add(Hold(f"backup-chain:{resource}/{previous}", HoldKind.SHARED))

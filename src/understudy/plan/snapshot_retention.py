@@ -41,6 +41,8 @@ class SnapshotRetentionFacts:
     """Those that were restored from this repository and verified."""
     damaged: Collection[str] = ()
     """Labels of those that were not as signed when they were read back last: each takes nobody's place."""
+    locked: Mapping[SnapshotLabel, datetime] = field(default_factory=dict)
+    """Until when the store lets nobody remove each; those that are under no lock are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ def decide_snapshot_retention(rules: KeepRules, facts: SnapshotRetentionFacts) -
         reasons[snapshot.label].add(kept)
     for snapshot in _not_restorable(facts, sound, reasons):
         reasons[snapshot.label].add(Kept(KeepReason.NOT_RESTORABLE))
+    for label, until in facts.locked.items():
+        if until > facts.now and label in reasons:
+            reasons[label].add(Kept(KeepReason.LOCKED, until.isoformat(timespec="seconds")))
     day, newest_of_day = day_of(rules), newest_of_days(rules, counted)
     old = facts.now - UNFINISHED_AGE
     return SnapshotRetentionDecision(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.locking import Lock, LockRule
 
 _KEY = re.compile(r"^(?!/)(?:(?!\.{1,2}(?:/|\Z))[\x21-\x2e\x30-\x7e]{1,255}(?:/(?!\Z)|\Z))+\Z")
 
@@ -31,6 +32,16 @@ def key_taken(found: str) -> GiveUp:
         expected="a key that is free: nothing is overwritten",
         hint="another process stored it first: see on each host of this stack file that no second one writes here "
         "(understudy status), then try again",
+    )
+
+
+def object_locked(key: str, lock: Lock, found: str) -> GiveUp:
+    """What a store says to who would remove what is locked."""
+    return GiveUp(
+        "object_locked",
+        found=f"{key} is locked until {lock.until.isoformat()} ({lock.mode}): {found}",
+        expected="an object whose lock has run out",
+        hint="nothing to be done: it is removed by a later understudy expire, once its lock has run out",
     )
 
 
@@ -58,7 +69,12 @@ class StoreAbilities:
     range_reads: bool
     """A read from an offset returns only the bytes from there on."""
     versions: bool
+    """What is removed or replaced stays there as an older version."""
     object_lock: bool
+    default_lock: LockRule | None = None
+    """What the store itself puts every new object under."""
+    removes_versions: bool = True
+    """What is removed here is gone; else it is only hidden, because we may not remove versions."""
 
 
 class ObjectStore(Protocol):
@@ -77,6 +93,11 @@ class ObjectStore(Protocol):
     @property
     def tells_rivals_apart(self) -> bool:
         """Whether ``put`` surely refuses who comes second in a race, without trying out whether it does."""
+        ...
+
+    @property
+    def lock_rule(self) -> LockRule | None:
+        """What ``put`` locks by; None: it locks nothing of itself."""
         ...
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Written:
@@ -116,7 +137,24 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove the object; nothing happens when it is not there. Only for what this product wrote and its rules release."""
+        """Remove the object, with all its versions; nothing happens when it is not there. Only for what this product wrote and
+        its rules release.
+
+        ``GiveUp("object_locked")``: a lock holds it, and it is there as before. Where the store lets us hide it and not remove
+        its versions, it is hidden.
+        """
+        ...
+
+    def lock_of(self, key: str) -> Lock | None:
+        """What the object is under, as the store says it; also a lock that has run out. None: it is under none, or not there."""
+        ...
+
+    def renew_lock(self, key: str) -> Lock | None:
+        """Lock the object by ``lock_rule`` from now on, unless it is locked for as long already; what it is under then, as it was
+        read back. None where there is no rule. No lock is ever shortened.
+
+        ``GiveUp("lock_ignored")``: the store took the request, and says of no lock that long; ``object_missing``.
+        """
         ...
 
     def probe(self) -> StoreAbilities:

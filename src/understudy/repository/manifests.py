@@ -9,7 +9,13 @@ from datetime import datetime
 
 from understudy.ports.database import Tablespace
 from understudy.repository.documents import Fields
-from understudy.repository.layout import FORMAT_VERSION, is_part_name, is_server_manifest_name
+from understudy.repository.layout import (
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    backup_prefix,
+    is_part_name,
+    is_server_manifest_name,
+)
 from understudy.repository.signing import malformed
 from understudy.vocabulary.identifiers import BackupKind, BackupLabel, BackupOrigin, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.json import JsonObject
@@ -119,6 +125,11 @@ class BackupManifest:
     @property
     def kind(self) -> BackupKind:
         return self.label.kind
+
+    @property
+    def key(self) -> str:
+        """Where it lies itself."""
+        return backup_prefix(self.resource, self.system_identifier, self.label) + MANIFEST_NAME
 
     @property
     def server_major(self) -> int:

@@ -12,7 +12,8 @@ from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.wal import Timeline, WalSegment
 
-_REFUSALS = ("store_denied", "store_refused")
+LOCKED = "object_locked"
+_REFUSALS = ("store_denied", "store_refused", LOCKED)
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Remover:
     store: ObjectStore
     refusal: str = field(default="", init=False)
     """What the store said first."""
+    by_lock: bool = field(default=False, init=False)
+    """Whether what it refused last was for a lock, which runs out."""
 
     def remove(self, key: str) -> bool:
         """False: the store keeps it."""
@@ -48,8 +51,8 @@ class Remover:
         except GiveUp as error:
             if error.code not in _REFUSALS:
                 raise
-            if self.store.head(key) is not None:
-                self.refusal = self.refusal or error.found
+            if error.code == LOCKED or self.store.head(key) is not None:
+                self.refusal, self.by_lock = self.refusal or error.found, error.code == LOCKED
                 return False
         return True
 

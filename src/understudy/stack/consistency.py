@@ -88,6 +88,9 @@ def _of_repository(at: Path, repository: RepositorySettings) -> Iterator[Contrad
         for key in ("endpoint", "region", "access_key", "secret_key"):
             if getattr(repository, key) is not None:
                 yield Contradiction((*at, key), key, "this key only beside an s3:// url", (url,))
+        if repository.lock is not None:
+            expected = "this key only beside an s3:// url: a directory cannot lock what is in it"
+            yield Contradiction((*at, "lock"), "lock", expected, (url,))
         return
     yield from _half_of_the_keys(at, repository)
 

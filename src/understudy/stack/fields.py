@@ -12,6 +12,7 @@ from understudy.stack import units, values
 from understudy.stack.connection import CONNECTION_TEXT
 from understudy.stack.expectation import Expectation, TextForm
 from understudy.stack.secrets import REFERENCE_TEXT, PlainText, SecretReference, parse_reference
+from understudy.vocabulary.locking import LockMode
 from understudy.vocabulary.sealing import Sealing
 
 Flag = Annotated[bool, BeforeValidator(values.parse_flag), Expectation("true or false", "true or false")]
@@ -91,6 +92,21 @@ Every = Annotated[str, TextForm("daily, weekly, monthly, quarterly or cron expre
 TimeOfDayWindow = Annotated[str, TextForm("times of day", values.WINDOW_TEXT, values.parse_window)]
 Zone = Annotated[str, TextForm("time zone", values.ZONE_TEXT, values.parse_zone)]
 SealingField = Annotated[Sealing, TextForm("age or gpg", values.SEALING_TEXT, values.parse_sealing, str, Sealing)]
+LockModeField = Annotated[
+    LockMode, TextForm("governance or compliance", values.LOCK_MODE_TEXT, values.parse_lock_mode, str, LockMode)
+]
+LockPeriod = Annotated[
+    timedelta,
+    TextForm(
+        "duration",
+        units.DURATION_TEXT,
+        units.parse_duration,
+        units.format_duration,
+        timedelta,
+        check=values.duration_at_least(timedelta(hours=1)),
+    ),
+]
+"""An hour or longer: less is over before anybody notices that something is amiss."""
 Recipient = Annotated[str, TextForm("recipient", values.RECIPIENT_TEXT, values.parse_recipient)]
 PublicKeyField = Annotated[
     SecretReference | PlainText,

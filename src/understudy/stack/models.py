@@ -20,6 +20,8 @@ from understudy.stack.fields import (
     Every,
     Flag,
     Interval,
+    LockModeField,
+    LockPeriod,
     Name,
     PublicKeyField,
     ReadBudget,
@@ -37,6 +39,7 @@ from understudy.stack.resources import PostgresResource, Resource
 from understudy.stack.services import Service
 from understudy.stack.snapshots import JITTER
 from understudy.stack.stack_part import StackPart
+from understudy.vocabulary.locking import LockMode
 from understudy.vocabulary.sealing import Sealing
 
 
@@ -105,6 +108,22 @@ class ScenarioObjectives(StackPart):
     )
 
 
+class LockSettings(StackPart):
+    """For how long nobody may remove what is stored: object lock of S3. The bucket must have it."""
+
+    title = "Locks"
+
+    period: LockPeriod = Field(
+        description="Everything is locked for at least so long from its last use: a part that a new snapshot shares, and all "
+        "that an incremental backup stands on, are locked anew. Until then nobody removes it; understudy expire neither."
+    )
+    mode: LockModeField = Field(
+        default=LockMode.GOVERNANCE,
+        description="governance: who has the right s3:BypassGovernanceRetention may remove it all the same. compliance: nobody "
+        "may, not even the account's owner, and it is paid for until the lock runs out.",
+    )
+
+
 class RepositorySettings(StackPart):
     """A place that keeps sealed backups and WAL: a directory, or a bucket of any store that speaks S3."""
 
@@ -119,6 +138,9 @@ class RepositorySettings(StackPart):
         default=None, description="Reference to the access key. Default: what the host itself is granted. Only with s3://."
     )
     secret_key: SecretField | None = Field(default=None, description="Reference to the secret key. Goes with access_key.")
+    lock: LockSettings | None = Field(
+        default=None, description="What is stored cannot be removed for so long. Default: no lock. Only with s3://."
+    )
 
 
 class EncryptionSettings(StackPart):

@@ -32,6 +32,7 @@ from understudy.stack.units import (
     format_size,
 )
 from understudy.vocabulary.identifiers import NAME_PATTERN
+from understudy.vocabulary.locking import LockMode
 from understudy.vocabulary.sealing import Sealing
 
 NAME_TEXT = "a name of at most 40 characters: a-z first, then a-z, 0-9, - and _, a letter or digit last"
@@ -48,6 +49,7 @@ PUBLIC_KEY_TEXT = (
     "an armored OpenPGP public key (-----BEGIN PGP PUBLIC KEY BLOCK-----), or a reference to one: file:/absolute/path"
 )
 SEALING_TEXT = "age or gpg"
+LOCK_MODE_TEXT = "governance or compliance"
 SIGNER_TEXT = "an Ed25519 public key: 32 bytes in base64, 44 characters"
 REPOSITORY_URL_TEXT = "file:///absolute/path or s3://bucket/prefix, without credentials"
 BUCKET_URL_TEXT = "s3://bucket or s3://bucket/prefix, without credentials"
@@ -96,6 +98,7 @@ PATTERNS: Mapping[str, str] = {
     WINDOW_TEXT: f"^{_WINDOW.pattern}$",
     RECIPIENT_TEXT: f"^(?:{_RECIPIENT.pattern}|{_FINGERPRINT.pattern})$",
     SEALING_TEXT: f"^(?:{'|'.join(Sealing)})$",
+    LOCK_MODE_TEXT: f"^(?:{'|'.join(LockMode)})$",
     SIGNER_TEXT: "^[A-Za-z0-9+/]{43}=$",
     REPOSITORY_URL_TEXT: rf"^(?:file:///.*[^/].*|{_BUCKET_ALTERNATIVE})$",
     BUCKET_URL_TEXT: f"^{_BUCKET_ALTERNATIVE}$",
@@ -193,6 +196,13 @@ def parse_sealing(text: str) -> Sealing:
         return Sealing(text)
     except ValueError:
         raise Unfit(SEALING_TEXT) from None
+
+
+def parse_lock_mode(text: str) -> LockMode:
+    try:
+        return LockMode(text)
+    except ValueError:
+        raise Unfit(LOCK_MODE_TEXT) from None
 
 
 def parse_recipient(text: str) -> str:

@@ -56,6 +56,8 @@ class RemoveWal:
             world.cancellation.raise_if_requested()
             repository.require_epoch(world.controller)  # each time: what is removed is not put back
             remover.remove_segment(objects)
+            if remover.by_lock:  # what follows was stored later, so its lock runs out later
+                break
             world.progress.report("removing WAL", number, before.segments, "segments")
         left = self._count(world, needed)
         return witness.done(

@@ -111,6 +111,7 @@ class RestoreBaseBackup(PlacedStep):
             opened_by = repository.opened_by(backup)
         return {
             "labels": list(self.labels),
+            "repository": self.repository,
             "opened_by": opened_by,
             "files": restored[-1].files,
             "unpacked_bytes": sum(each.plain_bytes for each in restored),

@@ -16,6 +16,7 @@ from understudy.repository.layout import MANIFEST_NAME, backup_prefix
 from understudy.repository.manifests import BackupManifest, PartEntry, sums_digest
 from understudy.repository.packing import INCREMENTAL_PART_BYTES, PackedBackup, pack_base_backup
 from understudy.repository.part_uploads import PackingPlace
+from understudy.repository.removal import Remover
 from understudy.steps.codec import step_kind
 from understudy.steps.witness import Witness
 from understudy.vocabulary.errors import Cancelled, GiveUp, UnderstudyError
@@ -120,13 +121,14 @@ class TakeBaseBackup:
         return self._manifest(world, facts, packed, started, _server_time(database))
 
     def _remove_parts_but(self, world: World, prefix: str, wanted: Collection[PartEntry]) -> None:
-        """What other attempts left in this backup's folder. Nothing is removed where a complete backup lies."""
+        """What other attempts left in this backup's folder. Nothing is removed where a complete backup lies, nor what the store
+        keeps: it goes with the backup."""
         store = world.stores[RepositoryName(self.repository)]
         if store.head(prefix + MANIFEST_NAME) is not None:
             return
-        kept = {prefix + entry.name for entry in wanted}
+        remover, kept = Remover(store), {prefix + entry.name for entry in wanted}
         for key in [found.key for found in store.list(prefix) if found.key not in kept]:
-            store.delete(key)
+            remover.remove(key)
 
     def _manifest(
         self, world: World, facts: ServerFacts, packed: PackedBackup, started: datetime, stopped: datetime

@@ -63,6 +63,16 @@ class TestStoreThatHonoursConditions(ObjectStoreContract):
         return partial(put_stray, server.endpoint, store)
 
 
+class TestBucketThatKeepsVersions(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, server, client):
+        return store_at(server.endpoint, "versioned")
+
+    @pytest.fixture
+    def put_stray(self, server, store):
+        return partial(put_stray, server.endpoint, store)
+
+
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory):
     with RcloneS3(tmp_path_factory.mktemp("s3"), "plain") as behind, ConditionRefusingProxy(behind.port) as proxy:

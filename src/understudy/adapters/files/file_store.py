@@ -60,6 +60,8 @@ class FileStore:
         return self._root.as_uri()
 
     tells_rivals_apart = True
+    lock_rule = None
+    """A directory cannot lock: who may write to it may remove what is in it."""
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Written:
         path = self._path(key)
@@ -141,6 +143,12 @@ class FileStore:
                     if folder == self._root:
                         break
                     folder.rmdir()
+
+    def lock_of(self, key: str) -> None:
+        require_key(key)
+
+    def renew_lock(self, key: str) -> None:
+        require_key(key)
 
     def probe(self) -> StoreAbilities:
         key = f".probe/{secrets.token_hex(8)}"

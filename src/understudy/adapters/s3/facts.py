@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from understudy.vocabulary.json import JsonObject
+from understudy.vocabulary.locking import Lock, LockMode
 
 PARAMETERS = {
     "content_type": "ContentType",
@@ -73,6 +74,30 @@ class ObjectFacts:
         if isinstance(modified, datetime):
             attributes["last_modified"] = modified.astimezone(UTC).replace(microsecond=0).isoformat()
         return cls(size_bytes, etag, fingerprint_of(etag, size_bytes, modified), attributes, bool(told.get("TagCount")))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a store tells of one version of an object."""
+
+    size_bytes: int
+    version: str | None
+    """None: the bucket keeps no versions."""
+    lock: Lock | None
+
+    @classmethod
+    def of(cls, told: Told) -> Standing:
+        version = told.get("VersionId")
+        lock = lock_of(told.get("ObjectLockMode"), told.get("ObjectLockRetainUntilDate"))
+        return cls(int(str(told["ContentLength"])), None if version is None else str(version), lock)
+
+
+def lock_of(mode: object, until: object) -> Lock | None:
+    """None also for modes that are not known here."""
+    named = str(mode or "").lower()
+    if named not in set(LockMode) or not isinstance(until, datetime):
+        return None
+    return Lock(LockMode(named), until.astimezone(UTC))
 
 
 def bare_etag(told: Told) -> str:

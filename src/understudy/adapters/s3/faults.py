@@ -47,6 +47,14 @@ def is_no_answer_of_s3(error: TryAgain) -> bool:
     return isinstance(cause, ClientError) and str(cause.response.get("Error", {}).get("Code", "")).isdigit()
 
 
+def is_without_lock(error: GiveUp) -> bool:
+    """Whether the store answered that the object is under no lock, or that it knows of none."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and (
+        _status_of(cause) in {400, 404, 405, 501} and error.code in {"store_refused", "lock_refused", "object_missing"}
+    )
+
+
 def is_behind_the_end(error: UnderstudyError) -> bool:
     """Whether a range was asked for that the object does not have (any more)."""
     cause = error.__cause__
@@ -96,6 +104,8 @@ def _answered(error: ClientError, doing: str, url: str) -> UnderstudyError:
         return unreachable(found, url)
     if status in {401, 403}:
         return _denied(found)
+    if "object lock" in found.lower() or "objectlock" in found.lower():
+        return lock_refused(found)
     return GiveUp("store_refused", found=found, expected="that the store honours the request",
                   hint="what this store honours is shown by: understudy check")  # fmt: skip
 
@@ -113,11 +123,34 @@ def bucket_missing(found: str, url: str) -> GiveUp:
     )
 
 
+def lock_refused(found: str) -> GiveUp:
+    return GiveUp(
+        "lock_refused",
+        found=found,
+        expected="a bucket with object lock, because the stack file says lock for this repository",
+        hint="object lock is switched on when a bucket is made: give the repository a bucket that has it, or take its lock out "
+        "of the stack file. What this store honours is shown by: understudy check",
+    )
+
+
+def lock_ignored(key: str, found: str, expected: str) -> GiveUp:
+    return GiveUp(
+        "lock_ignored",
+        found=f"{key}: {found}, although the store was asked to lock it",
+        expected=expected,
+        hint="it is stored, and not protected from removal. Use a bucket that has object lock, and grant the rights "
+        "s3:GetBucketObjectLockConfiguration, s3:GetObjectRetention and s3:PutObjectRetention; or take lock out of the "
+        "repository's section in the stack file, so that nobody counts on it",
+    )
+
+
 def _denied(found: str) -> GiveUp:
     return GiveUp(
         "store_denied",
         found=found,
-        expected="the rights s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+        expected="the rights s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket; with lock in the stack file also "
+        "s3:GetObjectRetention and s3:PutObjectRetention; where the bucket keeps versions also s3:ListBucketVersions and "
+        "s3:DeleteObjectVersion",
         hint="check access_key and secret_key of the repository in the stack file, and the policy of that user; without "
         "s3:ListBucket a missing object, too, reads as denied",
     )

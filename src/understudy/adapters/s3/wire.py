@@ -9,6 +9,8 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 
 import boto3
@@ -16,18 +18,20 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from understudy.adapters.s3.facts import FoundObject, ObjectFacts, bare_etag
+from understudy.adapters.s3.facts import FoundObject, ObjectFacts, Standing, bare_etag, lock_of
 from understudy.adapters.s3.faults import (
     bucket_missing,
     fault_of,
     is_no_answer_of_s3,
     is_not_implemented,
+    is_without_lock,
     tags_unknown,
     unreachable,
 )
 from understudy.adapters.s3.place import BucketPlace
 from understudy.ports.object_store import StoredObject
 from understudy.vocabulary.errors import GiveUp, TryAgain
+from understudy.vocabulary.locking import Lock, LockMode, LockRule
 
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.1
@@ -36,8 +40,8 @@ _ONLY_IF_ABSENT = {"IfNoneMatch": "*"}
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+)$")
 
 T = TypeVar("T")
-Dress: TypeAlias = Mapping[str, str | Mapping[str, str]]
-"""Parameters of a write besides the content: content type, metadata, tags."""
+Dress: TypeAlias = Mapping[str, str | Mapping[str, str] | datetime]
+"""Parameters of a write besides the content: content type, metadata, tags, a lock."""
 NO_DRESS: Dress = {}
 
 
@@ -234,20 +238,77 @@ class Wire:
             if error.code != "object_missing":
                 raise
 
-    def has_versions(self) -> bool:
-        answer = self._known("versions", lambda: self._client.get_bucket_versioning(Bucket=self._bucket).get("Status"))
-        return answer == "Enabled"
+    def delete_version(self, key: str, version: str) -> None:
+        doing = f"removing {key}, version {version}"
+        try:
+            self._tried(doing, lambda: self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version))
+        except GiveUp as error:
+            if error.code != "object_missing":
+                raise
 
-    def has_object_lock(self) -> bool:
-        answer = self._known(
-            "object lock",
-            lambda: (
-                self._client.get_object_lock_configuration(Bucket=self._bucket)
-                .get("ObjectLockConfiguration", {})
-                .get("ObjectLockEnabled")
-            ),
+    def versions_of(self, key: str) -> list[str]:
+        """Those of this very key, the newest first, and markers of removal behind them. Whoever may not list them is denied."""
+        versions, markers = [], []
+        more: Mapping[str, str] = {}
+        while True:
+            asked = partial(self._client.list_object_versions, Bucket=self._bucket, Prefix=key, **more)
+            answer = self._tried(f"listing versions of {key}", asked)
+            versions += [str(each["VersionId"]) for each in answer.get("Versions", ()) if each["Key"] == key]
+            markers += [str(each["VersionId"]) for each in answer.get("DeleteMarkers", ()) if each["Key"] == key]
+            if not answer.get("IsTruncated") or str(answer.get("NextKeyMarker")) != key:
+                return [*versions, *markers]
+            more = {"KeyMarker": key, "VersionIdMarker": str(answer["NextVersionIdMarker"])}
+
+    def standing(self, key: str, version: str | None = None) -> Standing | None:
+        """As ``head``, with version and lock. The lock is told only to who may ask for it."""
+        of = {"VersionId": version} if version else {}
+        try:
+            answer = self._tried(f"looking at {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key, **of))
+        except GiveUp as error:
+            if error.code == "object_missing":
+                return None
+            raise
+        return Standing.of(answer)
+
+    def lock_told(self, key: str, version: str | None) -> Lock | None:
+        of = {"VersionId": version} if version else {}
+        doing = f"asking for the lock of {key}"
+        try:
+            answer = self._tried(doing, lambda: self._client.get_object_retention(Bucket=self._bucket, Key=key, **of))
+        except GiveUp as error:
+            if is_without_lock(error):
+                return None
+            raise
+        except TryAgain as error:
+            if is_no_answer_of_s3(error):
+                return None
+            raise
+        told = answer.get("Retention") or {}
+        return lock_of(told.get("Mode"), told.get("RetainUntilDate"))
+
+    def put_lock(self, key: str, version: str | None, lock: Lock) -> None:
+        of = {"VersionId": version} if version else {}
+        retention = {"Mode": lock.mode.upper(), "RetainUntilDate": lock.until}
+        self._tried(
+            f"locking {key}",
+            lambda: self._client.put_object_retention(Bucket=self._bucket, Key=key, Retention=retention, **of),
         )
-        return answer == "Enabled"
+
+    def versioning(self) -> str | None:
+        """``Enabled``, ``Suspended``, or empty where it never was; None where the store does not say."""
+        answer = self._known("versions", lambda: self._client.get_bucket_versioning(Bucket=self._bucket))
+        return None if not isinstance(answer, Mapping) else str(answer.get("Status", ""))
+
+    def lock_configuration(self) -> tuple[bool, LockRule | None] | None:
+        """Whether the bucket has object lock, and what it puts new objects under of itself; None where the store does not say."""
+        answer = self._known("object lock", lambda: self._client.get_object_lock_configuration(Bucket=self._bucket))
+        if not isinstance(answer, Mapping):
+            return None
+        told = answer.get("ObjectLockConfiguration", {})
+        default = told.get("Rule", {}).get("DefaultRetention", {})
+        mode, days = str(default.get("Mode", "")).lower(), int(default.get("Days") or 0) + 365 * int(default.get("Years") or 0)
+        rule = LockRule(LockMode(mode), timedelta(days=days)) if days and mode in set(LockMode) else None
+        return told.get("ObjectLockEnabled") == "Enabled", rule
 
     def _known(self, what: str, call: Callable[[], object]) -> object:
         """What a store says of itself; None where it does not answer the question."""

@@ -12,6 +12,7 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.world import Keys
 from understudy.repository.layout import SUMS_NAME
 from understudy.repository.put_once import put_once
+from understudy.repository.removal import Remover
 from understudy.repository.sealing import opened_by, part_corrupt, read_sealed
 from understudy.repository.signing import Signer, malformed, read_document
 from understudy.repository.snapshots.keys import SNAPSHOT_MANIFEST_NAME, SnapshotKeys
@@ -187,14 +188,15 @@ class Snapshots:
 
     def remove_leftovers(self, label: SnapshotLabel, wanted: SnapshotManifest | None) -> None:
         """What attempts at this snapshot stored that ``wanted`` does not refer to (None: all of it). Nothing is removed where a
-        complete snapshot of this label lies already.
+        complete snapshot of this label lies already, nor what the store keeps: retention comes back to it.
         """
         if self._store.head(self.place.manifest(label)) is not None:
             return
         kept = {key for key, _ in wanted.objects()} if wanted else set()
+        remover = Remover(self._store)
         for prefix in (self.place.folder(label), self.place.parts_of(label)):
             for key in [each.key for each in self._store.list(prefix) if each.key not in kept]:
-                self._store.delete(key)
+                remover.remove(key)
 
     def _manifest(self, folder: str) -> SnapshotManifest | None:
         """None: no manifest in this folder."""

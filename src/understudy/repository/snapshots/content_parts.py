@@ -15,6 +15,7 @@ from understudy.ports.running import Cancellation
 from understudy.repository.at_once import parts_packed, processors
 from understudy.repository.manifests import PartEntry
 from understudy.repository.part_uploads import PartUploads
+from understudy.repository.removal import Remover
 from understudy.repository.sealing import SealedObject
 from understudy.repository.snapshots.content_reading import TRIES, Content, End, ReadEntry
 from understudy.repository.snapshots.keys import part_name
@@ -184,8 +185,8 @@ class ContentParts:
 
     def _keep_large(self, sha256: str, part: SealedPart) -> None:
         if self._index.holds_content(sha256):
-            # Two that are alike were stored at once.
-            self._place.store.delete(self._place.keys.part(part.name))
+            # Two that are alike were stored at once; where the store keeps the second, it goes with what nothing refers to.
+            Remover(self._place.store).remove(self._place.keys.part(part.name))
             return
         self._index.add_content(sha256, self._index.begin_part(part.name), ONLY_MEMBER)
         self._index.part_stored(part)
