@@ -57,8 +57,8 @@ def snapshot_facts(newest=NEW.label, **changes):
     return SnapshotFacts(**(fields | changes))
 
 
-def snapshot_plan(repositories=(NEAR, FAR), kind="files", **facts):
-    return plan_snapshot(SnapshotSubject(DOCS, kind, repositories, 2**26, 3), snapshot_facts(**facts))
+def snapshot_plan(repositories=(NEAR, FAR), kind="files", locking=frozenset(), **facts):
+    return plan_snapshot(SnapshotSubject(DOCS, kind, repositories, 2**26, 3, locking), snapshot_facts(**facts))
 
 
 def load_plan(*, load_again=False):

@@ -206,6 +206,8 @@ def test_each_directory_is_given_the_room_for_what_comes_into_it():
 
 PLANS = {
     "full backup into two repositories": lambda: plan_backup(backup_subject((NEAR, FAR)), backup_facts()),
+    "backup into one that locks": lambda: plan_backup(replace(backup_subject(), locking=frozenset({NEAR})), backup_facts()),
+    "snapshot into one that locks": lambda: snapshot_plan(locking=frozenset({NEAR})),
     "incremental backup": lambda: plan_backup(backup_subject(), backup_facts([BACKUP])),
     "restore": lambda: plan_of(Mode.ROUTINE),
     "drill": lambda: plan_of(Mode.DRILL),

@@ -361,3 +361,11 @@ def test_a_password_in_the_address_of_a_recovered_server_is_refused():
     mistake = only_mistake(file_with(resource=recover))
     assert mistake.path == "resources.orders.recover.url"
     assert "hunter2" not in str(mistake)
+
+
+def test_a_lock_is_refused_where_the_store_cannot_lock():
+    mistake = only_mistake(file_with(repository="url: file:///srv/recovery/shop, lock: {period: 30d}"))
+    assert "a directory cannot lock" in mistake.expected
+    assert mistake.line == 3
+    short = only_mistake(file_with(repository="url: s3://bucket, lock: {period: 30m}"))
+    assert "at least 1h" in short.expected
