@@ -77,7 +77,7 @@ class ObjectFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class VersionFacts:
     """What a store tells of one version of an object."""
 
     size_bytes: int
@@ -86,7 +86,7 @@ class Standing:
     lock: Lock | None
 
     @classmethod
-    def of(cls, told: Told) -> Standing:
+    def of(cls, told: Told) -> VersionFacts:
         version = told.get("VersionId")
         lock = lock_of(told.get("ObjectLockMode"), told.get("ObjectLockRetainUntilDate"))
         return cls(int(str(told["ContentLength"])), None if version is None else str(version), lock)

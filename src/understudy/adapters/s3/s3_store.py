@@ -18,7 +18,7 @@ from understudy.vocabulary.locking import Lock, LockMode, LockRule
 from understudy.vocabulary.secret import Secret
 
 if TYPE_CHECKING:
-    from understudy.adapters.s3.facts import Standing
+    from understudy.adapters.s3.facts import VersionFacts
     from understudy.adapters.s3.wire import Answer, Dress, Wire
 
 _PROBES = ".probe/"
@@ -175,7 +175,7 @@ class S3Store:
     def _lock_configuration(self) -> tuple[bool, LockRule | None] | None:
         return self._wire.lock_configuration()
 
-    def _standing(self, full: str) -> Standing | None:
+    def _standing(self, full: str) -> VersionFacts | None:
         """Of a bucket that has object lock; some stores tell of a lock in the one answer, some in the other."""
         standing = self._wire.standing(full)
         if standing is None or standing.lock is not None:

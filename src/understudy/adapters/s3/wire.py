@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from understudy.adapters.s3.facts import FoundObject, ObjectFacts, Standing, bare_etag, lock_of
+from understudy.adapters.s3.facts import FoundObject, ObjectFacts, VersionFacts, bare_etag, lock_of
 from understudy.adapters.s3.faults import (
     bucket_missing,
     fault_of,
@@ -259,7 +259,7 @@ class Wire:
                 return [*versions, *markers]
             more = {"KeyMarker": key, "VersionIdMarker": str(answer["NextVersionIdMarker"])}
 
-    def standing(self, key: str, version: str | None = None) -> Standing | None:
+    def standing(self, key: str, version: str | None = None) -> VersionFacts | None:
         """As ``head``, with version and lock. The lock is told only to who may ask for it."""
         of = {"VersionId": version} if version else {}
         try:
@@ -268,7 +268,7 @@ class Wire:
             if error.code == "object_missing":
                 return None
             raise
-        return Standing.of(answer)
+        return VersionFacts.of(answer)
 
     def lock_told(self, key: str, version: str | None) -> Lock | None:
         of = {"VersionId": version} if version else {}
