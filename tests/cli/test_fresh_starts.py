@@ -40,6 +40,11 @@ COMMANDS = [
     ("evidence verify", ExitCode.PREREQUISITE),
     ("evidence export", ExitCode.DONE, "--to", "all.json"),
     ("evidence report", ExitCode.USAGE, NO_RUN),
+    ("evidence incident", ExitCode.USAGE, NO_RUN),
+    ("findings add", ExitCode.USAGE, "wanting", "--owner", "nobody", "--due", "2026-12-31"),
+    ("findings list", ExitCode.DONE),
+    ("findings close", ExitCode.USAGE, "finding-0001", "--reason", "none"),
+    ("document plan", ExitCode.DONE),
 ]
 ELSEWHERE = {"serve": "below", "demo": "tests/demo"}
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 
+from understudy.app.evidence_files import keep_evidence
+from understudy.app.incidents import keep_incident_record
 from understudy.app.installation import Installation
 from understudy.app.repositories import is_unmade
-from understudy.records.export import export_run, write_export
-from understudy.records.private_files import make_private_directory
+from understudy.records.export import export_run
 from understudy.records.state_database import as_state_faults
 from understudy.repository.layout import evidence_key
 from understudy.repository.sealing import store_sealed
@@ -25,22 +24,6 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
 _LATER = timedelta(seconds=60)
 """Until a copy that could not be laid down (a repository is away) is tried again."""
-
-
-def evidence_directory(state: Path) -> Path:
-    return state / "evidence"
-
-
-def keep_evidence(installation: Installation, run: RunId) -> Path:
-    """The evidence of a run that has ended, as a file of the state directory; written once."""
-    file = evidence_directory(installation.state) / f"{run}.json"
-    if not file.exists():
-        make_private_directory(file.parent)
-        # Under a name of this process's own: the command that waits and the control plane may both be here.
-        aside = file.with_name(f".{run}.{os.getpid()}")
-        write_export(aside, export_run(installation.records, run))
-        aside.replace(file)
-    return file
 
 
 def file_evidence(
@@ -75,6 +58,7 @@ def file_outstanding(installation: Installation) -> Mapping[RepositoryName, str]
     away: dict[RepositoryName, str] = {}
     for run in installation.records.filing.outstanding():
         keep_evidence(installation, run)
+        keep_incident_record(installation, run)
         away = file_evidence(installation, run, away)
         if not away:
             installation.records.filing.filed(run)

@@ -16,6 +16,7 @@ from understudy.app.copies import CopyStatus, copies
 from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.drill_calendar import DrillStatus, calendar_status
 from understudy.app.exposure_json import slot_from_json
+from understudy.app.findings import open_findings, overdue
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
@@ -25,6 +26,7 @@ from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
 from understudy.judge.slot_room import SlotRoom
 from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
+from understudy.records.findings import FindingRecord
 from understudy.records.records import Records
 from understudy.records.run import Observation, RecordedError, RunRecord, RunState, StepState
 from understudy.records.state_database import damage_of, readable_copy
@@ -162,6 +164,10 @@ class Status:
     """Runs that have ended, and that another one may have to follow: ``serve`` goes on with them, or ``resume``."""
     put_off: Mapping[RunId, RecordedError]
     """Why what is to follow these cannot begin yet."""
+    findings: tuple[FindingRecord, ...]
+    """Those that are open, in the order in which they were opened."""
+    overdue: tuple[str, ...]
+    """The names of those whose day has passed."""
     records_fault: RecordsFault | None
 
 
@@ -173,6 +179,7 @@ def status(installation: Installation) -> Status:
     with ExitStack() as undo:
         records, fault = records_to_look_at(installation, undo)
         readable, unfinished = installation.reading(records), records.unended()
+        findings = open_findings(readable)
         return Status(
             stack=installation.stack.stack,
             serving_pid=serving_pid(installation.state),
@@ -185,6 +192,8 @@ def status(installation: Installation) -> Status:
             asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},
             to_be_followed=tuple(run for run in _last_runs(records) if run.state.is_final),
             put_off={each.runs[-1]: each.error for each in records.requests.open() if each.error is not None},
+            findings=findings,
+            overdue=overdue(readable, findings),
             records_fault=fault,
         )
 

@@ -187,6 +187,27 @@ def _carry_out(installation: Installation, request: RecoveryRequest | StackReque
     return carry_out(installation, plan, watcher, request.approved_by, asked)
 
 
+def plan_as_asked(
+    installation: Installation,
+    procedure: Procedure,
+    scenario: Scenario,
+    names: Sequence[ResourceName],
+    *,
+    fence_override_by: Person | None = None,
+) -> Plan:
+    """The drill or the recovery that would be carried out now, to be read. Raises as ``drill`` and ``recover`` do."""
+    if procedure is Procedure.DRILL:
+        names = tuple(name for name in names if name not in installation.stack.services)
+    else:
+        names = stopped_meanwhile(installation, scenario, names)
+    request = _requested(installation, procedure, scenario, names, Choice())
+    if isinstance(request, StackRequest):
+        request = replace(request, parts=tuple(replace(each, fence_override_by=fence_override_by) for each in request.parts))
+    else:
+        request = replace(request, fence_override_by=fence_override_by)
+    return plan_requested_recovery(installation, request)
+
+
 def plan_requested_recovery(installation: Installation, request: Request, looking: Looking = unseen) -> Plan:
     """Raises as ``plan_restore``, ``plan_drill``, ``plan_in_place`` and ``plan_requested_stack`` do; ``signer_not_named``."""
     if isinstance(request, BackupRequest):

@@ -9,7 +9,8 @@ from typing import cast
 
 from understudy import __version__
 from understudy.adapters.pdf import printed
-from understudy.app.filing import evidence_directory, keep_evidence
+from understudy.app.evidence_files import evidence_directory, keep_evidence
+from understudy.app.findings import open_findings, overdue
 from understudy.app.installation import Installation
 from understudy.app.key_ring import trusted_signers
 from understudy.app.measuring import measure, plan_of
@@ -22,6 +23,7 @@ from understudy.judge.measured import MeasuredRecovery, MeasuredStack, measured_
 from understudy.records.chain import head_from_json, link_from_json
 from understudy.records.chained_form import RUN_ENDED
 from understudy.records.export import export_run, unproven, verify_export
+from understudy.records.findings import FindingRecord
 from understudy.records.private_files import make_private_directory
 from understudy.records.receipts import write_durably
 from understudy.records.run import RecordedError
@@ -64,7 +66,20 @@ def report_run(installation: Installation, run: RunId, verify: str, lead: Lead =
         verify=verify,
         made=installation.clock.now(),
         made_by_version=__version__,
+        findings=tuple(each for each in installation.past.findings.all() if each.run in _runs_of(view)),
+        overdue=_overdue(installation),
     )
+
+
+def _runs_of(view: RunView) -> tuple[RunId, ...]:
+    return (view.run.run, *(each.run.run for each in _before(view)))
+
+
+def _overdue(installation: Installation) -> tuple[FindingRecord, ...]:
+    looking = installation.reading(installation.past)
+    found = open_findings(looking)
+    names = overdue(looking, found)
+    return tuple(each for each in found if each.finding in names)
 
 
 def write_report(installation: Installation, run: RunId, file: Path | None, verify: str, lead: Lead = str) -> Path:

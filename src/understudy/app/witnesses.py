@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from understudy.app.filing import evidence_directory
+from understudy.app.evidence_files import evidence_directory
 from understudy.app.installation import Installation
 from understudy.records.chain import ChainHead
 from understudy.records.export import head_of_export, verify_export

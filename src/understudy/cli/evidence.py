@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from understudy.cli.documents import paper_option, put_out, require_form
 from understudy.cli.exit_codes import ExitCode
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, opened, opened_with_runs, stack_options
 from understudy.cli.printing import print_json, say, words
@@ -149,3 +150,37 @@ def report(run: str, file: Path | None, stack_file: Path, state: Path | None, as
         print_json({"file": written, "run": run})
         return
     click.echo(f"written to {written}")
+
+
+@evidence.command(
+    epilog="""\b
+Examples:
+  understudy evidence incident 20261124-031059-56e991
+      as Markdown, on the terminal
+  understudy evidence incident 20261124-031059-56e991 --to incident.pdf
+
+Exit codes: 0 written, 2 the run is not known, or FILE is of another kind, is there already or cannot be written, 3 what makes
+a PDF is not installed, 5 the run is no real recovery, or touched nothing.
+"""
+)
+@click.argument("run")
+@paper_option("record")
+@stack_options
+@json_option
+def incident(run: str, file: Path | None, stack_file: Path, state: Path | None, as_json: bool) -> None:
+    """Write the incident record of the real recovery RUN: what the records know, and blanks for what only people know.
+
+    One is written beside the evidence when a recovery ends. This makes it anew: the same as long as no finding about the run is
+    added or closed.
+    """
+    from understudy.app.incidents import incident_of
+    from understudy.app.papers import write_paper
+
+    require_form(file)
+    installation = opened_with_runs(stack_file, state)
+    installation = installation.reading(installation.past)
+    paper = incident_of(installation, RunId(run), command_on("evidence", "verify"), on_this_stack)
+    if as_json:
+        print_json({"run": run, "file": None if file is None else write_paper(paper, file), "title": paper.title})
+    else:
+        put_out(paper, file)

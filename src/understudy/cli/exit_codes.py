@@ -60,6 +60,8 @@ CODES: Mapping[str, ExitCode] = {
     "no_such_tablespace": ExitCode.USAGE,
     "since_implausible": ExitCode.USAGE,
     "file_unwritable": ExitCode.USAGE,
+    "finding_malformed": ExitCode.USAGE,
+    "finding_unknown": ExitCode.USAGE,
     "kit_unreadable": ExitCode.USAGE,
     "kit_malformed": ExitCode.USAGE,
     "repository_unnamed": ExitCode.USAGE,

@@ -38,7 +38,7 @@ def finish_measured(
 
     ``reported``: whether what else was to be written has been.
     """
-    from understudy.app.filing import keep_evidence
+    from understudy.app.evidence_files import keep_evidence
     from understudy.app.measuring import measure
     from understudy.app.proving import export_evidence
     from understudy.cli.brought_back import print_brought_back

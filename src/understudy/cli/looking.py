@@ -80,6 +80,9 @@ def _print(found: Status) -> None:
             say(f"  asks: {question} (agree: {command_on('approve', run.run)})")
         for step in (each for each in found.held_up if each.run == run.run):
             _print_held_up(step)
+    for finding in found.findings:
+        due = click.style("overdue", fg="red") + " since" if finding.finding in found.overdue else "open, due"
+        say(f"\n{finding.finding}: {due} {finding.due}, {finding.owner}: {finding.text}")
     for run in found.to_be_followed:
         say(f"\nto be followed by another run: {run.run} {run.procedure} {run.subject} ({command_on('resume', run.run)})")
         if run.run in found.put_off:

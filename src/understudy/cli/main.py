@@ -32,6 +32,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("understudy.cli.running:cancel", "Ask a run to stop; it cleans up after itself."),
     "resume": ("understudy.cli.running:resume", "Go on with a run that was interrupted."),
     "evidence": ("understudy.cli.evidence:evidence", "Verify or export the chain of evidence; print a run as a page."),
+    "findings": ("understudy.cli.findings:findings", "What was found wanting: owner, due date, retest."),
+    "document": ("understudy.cli.documents:document", "Write the disaster recovery plan, from stack file and evidence."),
     "demo": ("understudy.demo.command:demo", "A real little stack, destroyed and recovered before your eyes."),
 }
 

@@ -21,7 +21,8 @@ R = TypeVar("R")
 
 _STACK_FILE = "understudy.yaml"
 _NAMED_COMMAND = re.compile(
-    r"\bunderstudy (?:check|status|drills?|recover|runs(?! as\b)|show|approve|cancel|resume|evidence (?:verify|export|report)"
+    r"\bunderstudy (?:check|status|drills?|recover|runs(?! as\b)|show|approve|cancel|resume"
+    r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan"
     r"|(?:backups?|verify|expire|restore)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
     r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b|(?:database_corruption|data_loss|storage_loss|complete_failure)\b"
     r"|--(?:full|take-over|deep|dry-run)\b"

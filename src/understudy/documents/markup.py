@@ -79,7 +79,12 @@ def joined(children: Child) -> str:
 
 def escaped(text: str) -> str:
     """Safe as text and in an attribute's quotation marks. What cannot be seen, or turns the reading direction, is spelled out."""
-    return html.escape("".join(map(_visible, text)), quote=True)
+    return html.escape(spelled_out(text), quote=True)
+
+
+def spelled_out(text: str) -> str:
+    """What cannot be seen, or turns the reading direction, is written as what it is; nothing else is changed."""
+    return "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.judge.measured import MeasuredRecovery, MeasuredStack
+from understudy.records.findings import FindingRecord
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord
 from understudy.vocabulary.identifiers import StepKey
 from understudy.vocabulary.phases import Phase
@@ -67,6 +68,10 @@ class ReportedRun:
     """The command that verifies it here."""
     made: datetime
     made_by_version: str
+    findings: tuple[FindingRecord, ...] = ()
+    """What was found wanting in it, and in the runs of the same request before it."""
+    overdue: tuple[FindingRecord, ...] = ()
+    """Findings of whichever run whose day had passed when the page was made."""
 
     @property
     def touched_nothing(self) -> bool:

@@ -10,9 +10,11 @@ from understudy.documents.findings import (
     request_section,
     whereabouts_section,
 )
-from understudy.documents.incident import incident_record
+from understudy.documents.incident import finding_row, incident_record
 from understudy.documents.layout import code, facts, paragraph, section, when
 from understudy.documents.markup import Child, Markup, element, style_sheet
+from understudy.documents.paper import Grid
+from understudy.documents.paper_html import block
 from understudy.documents.reported import ChainPlace, ReportedRun
 from understudy.documents.style import css
 from understudy.documents.verdicts import headline, loss_section, objectives_section, phases_section
@@ -60,11 +62,24 @@ def _sections(reported: ReportedRun) -> tuple[Child, ...]:
         checks_section(reported),
         whereabouts_section(reported),
         request_section(reported),
+        _wanting(reported),
         _versions(reported),
         _chain_section(reported),
         proofs_section(reported),
         incident_record(reported),
     )
+
+
+def _wanting(reported: ReportedRun) -> Markup | None:
+    """What was found wanting, and what is overdue of all that ever was."""
+    headings = ("Finding", "What is to change", "Owner", "Due", "Tested again")
+    others = tuple(each for each in reported.overdue if each not in reported.findings)
+    tables = [
+        block(Grid(headings, tuple(finding_row(each) for each in found), caption))
+        for found, caption in ((reported.findings, "Findings of this run"), (others, "Overdue findings of other runs"))
+        if found
+    ]
+    return section("Findings", tables) if tables else None
 
 
 def _beginning(reported: ReportedRun, title: str) -> Child:

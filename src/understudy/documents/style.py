@@ -63,10 +63,16 @@ figcaption{font-weight:600;margin-bottom:.2rem}
 .lines{white-space:pre-line}
 .blank{border-bottom:1px solid var(--soft);height:2rem}
 td.blank-cell{height:2.4rem}
+pre.typed{overflow-x:auto;background:var(--tint);border-left:.25rem solid var(--link);padding:.6rem .9rem;margin:.4rem 0 1rem;
+white-space:pre-wrap}
+blockquote.template{margin:.4rem 0 1rem;padding:.4rem .9rem;border:1px solid var(--line);background:var(--tint)}
+ul.to-tick{list-style:none;padding-left:0}
+nav.contents ol{columns:2;column-gap:2rem}nav.contents h2{margin-top:1.4rem}
+h4{font-size:.95rem;margin:1rem 0 .3rem}
 footer{margin-top:3rem;color:var(--soft);font-size:.85rem}
 @media print{.screen-only{display:none}}
 @media (max-width:40rem){body{padding:1.2rem .9rem 3rem}h1{font-size:1.4rem}dl.facts{grid-template-columns:1fr;gap:0}
-dl.facts dd{margin-bottom:.5rem}}
+dl.facts dd{margin-bottom:.5rem}nav.contents ol{columns:1}}
 """
 _DARK = """
 :root{--paper:#14161a;--ink:#e7e9ee;--soft:#a3a9b5;--line:#343943;--tint:#1e2128;--link:#8bbdf2;--good:#57cfa4;--bad:#ff8a7d;
@@ -83,6 +89,8 @@ thead{display:table-header-group;break-after:avoid}tbody tr:first-child{break-be
 .wide,figure{overflow:visible}
 .drawing{min-width:0}
 .draft{break-before:page;border:0;padding:0}
+pre.typed,blockquote.template{break-inside:avoid}
+nav.contents a::after{content:leader('.') target-counter(attr(href),page)}
 .appendix{break-before:page}
 table{font-size:9pt}th,td{min-width:21mm}th[scope=row]{min-width:30mm}td.number,th.number{min-width:0}td:last-child{min-width:24mm}
 a{color:inherit;text-decoration:none}

@@ -22,11 +22,12 @@ Row = Sequence[Child]
 
 def headline(reported: ReportedRun) -> Markup:
     """In one sentence how it ended, and whether that is good."""
-    said, kind = _headline(reported)
+    said, kind = headline_words(reported)
     return paragraph(said, class_=f"verdict {kind}")
 
 
-def _headline(reported: ReportedRun) -> tuple[str, str]:
+def headline_words(reported: ReportedRun) -> tuple[str, str]:
+    """The sentence, and whether it is ``good`` or ``bad`` news, or ``open``."""
     state, measured = reported.recorded.run.state, reported.measured
     if not state.is_final:
         return f"Not ended: {words(state.value)}. This page says how it stands, and is no evidence of an end.", "open"

@@ -16,6 +16,11 @@ from understudy.vocabulary.json import Json, JsonObject
 RUN_ENDED = StepKey("run-ended")
 """The key of the link that says how a run ended. No step bears it: a step's key begins with its resource and a slash."""
 
+FINDING_OPENED = StepKey("finding-opened")
+FINDING_CLOSED = StepKey("finding-closed")
+OF_FINDINGS = frozenset({FINDING_OPENED, FINDING_CLOSED})
+"""Keys of links that are about a finding, in whose ``run`` its name stands. What they say is shown from the chain itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRun:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from understudy.records.chain import ChainLink
-from understudy.records.chained_form import RUN_ENDED, ShownRun
+from understudy.records.chained_form import OF_FINDINGS, RUN_ENDED, ShownRun
 from understudy.records.run import RunState, StepState
 from understudy.records.verification import ChainFault, ChainFinding
 from understudy.vocabulary.canonical import canonical_json
@@ -41,7 +41,7 @@ def compare_shown(links: Sequence[ChainLink], shown: Mapping[RunId, ShownRun], *
     """
     chained: dict[RunId, dict[StepKey, JsonObject]] = {}
     for link in links:
-        if link.record is not None:
+        if link.record is not None and link.step not in OF_FINDINGS:
             chained.setdefault(link.run, {})[link.step] = link.record
     telling = min(
         (str(each["ended"]) for records in chained.values() for each in records.values() if "ended" in each), default=""

@@ -52,6 +52,18 @@ class History:
             row = connection.execute("SELECT record, digest FROM chain WHERE run = ? AND step = ?", (run, RUN_ENDED)).fetchone()
         return None if row is None else (cast(JsonObject, json.loads(row["record"])), str(row["digest"]))
 
+    def ends(self, procedures: Collection[str], newest: int) -> tuple[JsonObject, ...]:
+        """What was chained with the end of the ``newest`` runs of these procedures: how each ended, and what it came to. Newest
+        first.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                """SELECT chain.record FROM runs JOIN chain ON chain.run = runs.run AND chain.step = ?
+                   WHERE runs.procedure IN (SELECT value FROM json_each(?)) ORDER BY runs.rowid DESC LIMIT ?""",
+                (RUN_ENDED, _as_json(procedures), newest),
+            ).fetchall()
+        return tuple(json.loads(row["record"]) for row in rows)
+
     def successes(self, step: StepKey) -> tuple[StepRecord, ...]:
         """Of all runs, each step of this key that succeeded, newest first."""
         with self._database.reading() as connection:

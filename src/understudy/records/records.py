@@ -17,6 +17,7 @@ from understudy.records.chained_form import Ledger, read_ledger
 from understudy.records.concluding import conclude, end_run
 from understudy.records.controller_lock import controller_pid
 from understudy.records.filing import Filing
+from understudy.records.findings import Findings
 from understudy.records.history import History
 from understudy.records.observations import note_observation, read_observation
 from understudy.records.readings import RecordedReadings
@@ -70,6 +71,7 @@ class Records:
         self.filing = Filing(self._database, clock)
         self.history = History(self._database)
         self.readings = RecordedReadings(self._database, clock)
+        self.findings = Findings(self._database, clock, signer)
 
     def close(self) -> None:
         self._database.close()

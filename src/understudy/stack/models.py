@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from understudy.stack.consistency import Contradictions, contradictions
+from understudy.stack.contacts import Contact
 from understudy.stack.expectation import TextForm, Unfit
 from understudy.stack.fields import (
     AbsolutePath,
@@ -20,6 +21,7 @@ from understudy.stack.fields import (
     Every,
     Flag,
     Interval,
+    Line,
     LockModeField,
     LockPeriod,
     Name,
@@ -140,6 +142,9 @@ class RepositorySettings(StackPart):
     secret_key: SecretField | None = Field(default=None, description="Reference to the secret key. Goes with access_key.")
     lock: LockSettings | None = Field(
         default=None, description="What is stored cannot be removed for so long. Default: no lock. Only with s3://."
+    )
+    location: Line | None = Field(
+        default=None, description="Where in the world it stands, for the disaster recovery plan: a building, a region."
     )
 
 
@@ -308,6 +313,9 @@ class Stack(StackPart):
         description="What serves, by name: applications that a recovery stops before, and starts and checks after what they "
         "depend "
         "on. No service has the name of a resource.",
+    )
+    contacts: Mapping[Name, Contact] = Field(
+        default_factory=dict, description="Who is needed in a disaster, by a short name. Printed in the disaster recovery plan."
     )
 
     @model_validator(mode="after")
