@@ -148,6 +148,7 @@ class Typist:
         for written, there in {
             "20261123-030000-1a2b3c": names.get("run"),
             "20261124-031059-56e991": names.get("run"),
+            "20261123T030000Z-20261124-081500-1f3c2a": names.get("mark"),
             "20261123-030000F": names.get("label"),
             "2026-11-23T03:00:00+00:00": names.get("time"),
             "2026-11-23T03:12:00+00:00": datetime.now(UTC).isoformat(),
@@ -281,5 +282,13 @@ def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist
     typist.type("understudy cancel 20261123-030000-1a2b3c", run=run)
     asking.communicate(timeout=60)
     assert asking.returncode == ExitCode.INTERRUPTED
+
+    since = "2026-11-23T03:00:00+00:00"
+    typist.answer(f"understudy recover security_incident --before {since}", "y", time=typist.moment())
+    typist.type("understudy quarantine list")
+    marks = json.loads(typist.type("understudy quarantine list orders --json"))["quarantines"]
+    named = "understudy quarantine lift orders --name 20261123T030000Z-20261124-081500-1f3c2a"
+    typist.answer(named, "y", mark=marks[0]["name"])
+    typist.answer("understudy quarantine lift orders", "y")
 
     assert typist.typed == {line for line in EXAMPLES if not command_of(line).startswith(ONLY_PARSED)}

@@ -41,8 +41,9 @@ TABLESPACES = {
         tablespaces={"fast": "/srv/fast", "cold": "/srv/cold"}
     )
 }
+QUARANTINED = {("--quarantined",): Choice(quarantined=True, tablespaces={})}
 SNAPSHOTS = {("--only", "contracts/2026"): Choice(only="contracts/2026", tablespaces={})}
-LACKING = {restore: set(), recover: {"--only"}, drill: {"--only", "--tablespace"}}
+LACKING = {restore: set(), recover: {"--only", "--quarantined"}, drill: {"--only", "--tablespace", "--quarantined"}}
 COMMANDS = [pytest.param(command, id=command.name) for command in TYPED]
 
 
@@ -62,12 +63,13 @@ def test_each_option_becomes_the_choice_that_it_names(command, options):
 def test_every_option_about_a_target_is_among_them(command):
     of_a_choice = set(inspect.signature(choice_of).parameters)
     named = {option for param in command.params if param.name in of_a_choice for option in param.opts}
-    typed = {word for options in (*CHOICES, *TABLESPACES, *SNAPSHOTS) for word in options if word.startswith("--")}
+    typed = {word for options in (*CHOICES, *TABLESPACES, *SNAPSHOTS, *QUARANTINED) for word in options if word.startswith("--")}
     assert named == typed - LACKING[command]
 
 
 def test_what_is_wanted_of_a_snapshot_becomes_the_choice_that_it_names():
-    [(options, choice)] = SNAPSHOTS.items()
+    [(options, choice), (looking, quarantined)] = (SNAPSHOTS | QUARANTINED).items()
+    assert chosen(restore, *looking) == quarantined
     assert chosen(restore, *options) == choice
 
 

@@ -133,6 +133,13 @@ class PlacesContract:
         assert places.aside(str(directory), THEIRS) is None
         assert places.facts(str(directory)).claimed_by == OURS
 
+    def test_the_name_of_what_is_set_aside_says_where_nothing_of_it_is_to_be_believed(self, places, directory):
+        directory.mkdir()
+        (directory / "precious").write_text("forged")
+        aside = places.set_aside(str(directory), OURS, quarantined=True)
+        assert aside == f"{directory}.quarantined-{OURS}"
+        assert places.set_aside(str(directory), OURS, quarantined=True) == places.aside(str(directory), OURS) == aside
+
     def test_nothing_is_set_aside_where_nothing_stands(self, places, directory):
         assert places.set_aside(str(directory), OURS) is None
         assert places.aside(str(directory), OURS) is None

@@ -20,7 +20,8 @@ from understudy.app.snapshots import plan_requested_snapshot
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest
 from understudy.stack.models import Scenario
-from understudy.vocabulary.identifiers import Person, ResourceName
+from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
+from understudy.vocabulary.recovery_target import strictly_before
 
 RESTORED = "found"
 _SCENARIO = Scenario.COMPLETE_FAILURE.value
@@ -85,6 +86,21 @@ RECOVERY = _scene(
     lambda installation, directory: _together(installation, Procedure.RECOVERY), approved_by=PERSON, points=_OF_A_RECOVERY
 )
 DRILL = _scene(lambda installation, directory: _together(installation, Procedure.DRILL), points=_OF_A_DRILL)
+
+
+def _intrusion(installation: Installation) -> Plan:
+    """It came between the two snapshots that there are."""
+    newest = installation.repository(RepositoryName("near")).snapshots("files", DOCS).found().usable[-1]
+    choice = Choice(target=strictly_before(newest.stop_time))
+    part = RecoveryRequest(Procedure.RECOVERY, DOCS, choice, scenario=Scenario.SECURITY_INCIDENT.value)
+    return plan_requested_recovery(installation, StackRequest(Procedure.RECOVERY, part.scenario, (part,)))
+
+
+INTRUSION = _scene(
+    lambda installation, directory: _intrusion(installation),
+    approved_by=PERSON,
+    points=("docs/quarantine:*", "docs/provision-target:places.set_aside*"),
+)
 SAID = ResourceName("said")
 DUMP = _scene(
     lambda installation, directory: plan_requested_snapshot(installation, BackupRequest(SAID)),

@@ -238,6 +238,30 @@ def test_a_recovery_of_several_killed_everywhere_ends_like_one_that_nobody_kille
         assert scratch(stage) == []
 
 
+def test_a_quarantine_killed_everywhere_is_set_once_in_each_repository(shelf: Shelf, stages: Stages) -> None:
+    kept = tree(shelf.docs)
+    (shelf.docs / "notes.txt").write_text("forged")
+    shelf.back_up()
+    calm, marched = stages()
+    undisturbed(f"{SCENES}:INTRUSION", calm.directory)
+    points = march(f"{SCENES}:INTRUSION", marched.directory, PATIENCE_SECONDS).points
+    assert {
+        "docs/quarantine:receipts.write(docs-quarantine)#1:after",
+        "docs/quarantine:stores.near.put#1:after",
+        "docs/quarantine:stores.far.put#1:before",
+        "docs/quarantine:stores.far.put#1:after",
+        "docs/provision-target:places.set_aside#1:after",
+    } <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=FIGURES | {"name", "until"})
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert tree(stage.docs) == kept
+        marks = [stage.directory.glob(f"{repository}/quarantine/docs/*.json") for repository in (NEAR, FAR)]
+        [near], [far] = marks
+        assert near.read_bytes() == far.read_bytes()
+        assert [(path / "notes.txt").read_text() for path in stage.directory.glob("docs.quarantined-*")] == ["forged"]
+
+
 def test_a_drill_of_several_killed_everywhere_leaves_nothing(stacks: tuple[Shelves, Shelves]) -> None:
     calm, marched = stacks
     undisturbed(f"{SCENES}:DRILL", calm.directory)

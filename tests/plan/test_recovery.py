@@ -28,7 +28,7 @@ from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_fro
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel
 from understudy.vocabulary.phases import Phase
-from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
+from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind, strictly_before
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
 
 BACKUP = backup_of("20261123-030000F")
@@ -214,6 +214,10 @@ PLANS = {
     "recovery": lambda: plan_of(Mode.FAILOVER),
     "recovery of what was lost before": lambda: plan_recovery(
         recovery_wish(Mode.FAILOVER, disruption=Disruption.exactly(NOW, KnownBy.WATCH)), recovery_facts([BACKUP])
+    ),
+    "recovery from an intrusion": lambda: plan_recovery(
+        recovery_wish(Mode.FAILOVER, strictly_before(NOW - timedelta(hours=1)), quarantine_since=NOW - timedelta(hours=1)),
+        recovery_facts([BACKUP]),
     ),
     "expiry": lambda: expiry_plan()[1],
     "snapshot into two repositories": snapshot_plan,

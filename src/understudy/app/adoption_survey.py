@@ -123,7 +123,7 @@ def _of_database(
     unusable = tuple(f"{each.key}: {each.error.found}" for each in listing.unusable)
     if not listing.usable:
         return _held(stack, name, unusable=unusable)
-    last = max(listing.usable, key=lambda backup: backup.stop_time)
+    last = max(repository.believed(name, listing.usable) or listing.usable, key=lambda backup: backup.stop_time)
     newest[name] = last
     archive = repository.wal(name, last.system_identifier, last.segment_bytes)
     return _held(
@@ -158,7 +158,7 @@ def _newest_commit(archive: WalArchive, contents: WalContents) -> datetime | Non
 
 def _of_snapshots(repository: Repository, stack: Stack, name: ResourceName) -> HeldResource:
     found = repository.snapshots(stack.resources[name].kind, name).found()
-    last = max(found.usable, key=lambda snapshot: snapshot.stop_time, default=None)
+    last = max(repository.believed(name, found.usable), key=lambda snapshot: snapshot.stop_time, default=None)
     return _held(
         stack,
         name,

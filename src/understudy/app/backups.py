@@ -6,6 +6,7 @@ from understudy.app.carrying_out import Asked, Watcher, carry_out
 from understudy.app.damage import damage_below
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import prepare_repositories
 from understudy.app.run_view import RunView
 from understudy.app.seen import remember_seen
@@ -15,6 +16,7 @@ from understudy.plan.backup import BackupFacts, BackupSubject, newest_of, plan_b
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import quarantine_over
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import BackupKind, BackupOrigin, RepositoryName, ResourceName
 
@@ -51,6 +53,8 @@ def plan_next_backup(
     listing = installation.repository(repositories[0]).backups(name, server.system_identifier)
     newest = None if kind is BackupKind.FULL or refused else newest_of(listing.usable)
     damaged = "" if newest is None else damage_below(installation, name, newest, listing.usable)
+    if newest is not None and quarantine_over(quarantines_in(installation, name, repositories[0]), newest) is not None:
+        damaged = damaged or f"{newest.label}, on which it would stand, is quarantined"
     if damaged:
         newest, refused = None, damaged
     facts = BackupFacts(

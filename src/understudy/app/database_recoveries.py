@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import landing_of, recovery_place, short_socket_directory
 from understudy.app.old_server import Looking, look_for_old_server, unseen, with_old_timeline
+from understudy.app.quarantines import chosen_from
 from understudy.app.repositories import made_repository
 from understudy.app.sources import other_copies_told, sound_first, source_first, source_that_will_do
 from understudy.app.spooled import with_spooled
@@ -24,16 +26,18 @@ from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
 from understudy.plan.request import Choice
-from understudy.plan.restore_choice import choose_restore, require_known_tablespaces
+from understudy.plan.restore_choice import choose_restore, require_believed, require_known_tablespaces
 from understudy.ports.instance import InstancePlace
 from understudy.repository.at_once import processors
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import require_believed_label
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.stack.models import Scenario
 from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.vocabulary.disruption import Disruption
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.recovery_target import left_out_from
 
 _STANDARD_PORT = 5432
 _STAGED_SEGMENTS = 20
@@ -118,6 +122,7 @@ def plan_in_place(
         place=recovery_place(name, settings.recover, installation.instances[name].owner),
         tablespaces={**settings.recover.tablespaces, **(choice.tablespaces or {})},
         set_aside=True,
+        quarantine_since=left_out_from(choice.target) if scenario is Scenario.SECURITY_INCIDENT else None,
         fence_override_by=fence_override_by,
         landing=landing,
         disruption=disruption,
@@ -162,6 +167,7 @@ def _plan(
     place: InstancePlace,
     tablespaces: Mapping[str, str] | None,
     set_aside: bool = False,
+    quarantine_since: datetime | None = None,
     fence_override_by: Person | None = None,
     plan_id: PlanId | None = None,
     landing: Landing | None = None,
@@ -195,6 +201,7 @@ def _plan(
         timeline=choice.timeline,
         label=choice.label,
         set_aside=set_aside,
+        quarantine_since=quarantine_since,
         fence_override_by=fence_override_by,
         landing=landing,
         disruption=disruption,
@@ -220,6 +227,7 @@ def _plan(
         staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
         old_server=old_server,
         old_timeline=old_timeline,
+        quarantines=holdings.quarantines,
     )
     return plan_recovery(wish, facts)
 
@@ -229,14 +237,26 @@ def _source(installation: Installation, name: ResourceName, choice: Choice) -> t
         installation,
         name,
         choice,
-        lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        partial(_held, installation, name, choice),
     )
 
 
+def _held(
+    installation: Installation, name: ResourceName, choice: Choice, source: RepositoryName, without: frozenset[str]
+) -> Holdings:
+    """Raises as ``holdings_of`` does, and ``backup_quarantined``."""
+    repository = made_repository(installation, source)
+    quarantines = chosen_from(installation, name, source, choice)
+    if quarantines and choice.label is not None:
+        require_believed_label(name, choice.label, quarantines, repository.backups(name).usable)
+    return holdings_of(repository, name, without, quarantines)
+
+
 def _require_fit(installation: Installation, choice: Choice, found: tuple[RepositoryName, Holdings]) -> None:
-    """Raises as ``choose_restore`` does."""
+    """Raises as ``choose_restore`` and ``require_believed`` do."""
     held, now = found[1], installation.clock.now()
-    choose_restore(held.backups, held.histories, held.wal.timelines(), choice.target, now, choice.timeline)
+    chosen = choose_restore(held.backups, held.histories, held.wal.timelines(), choice.target, now, choice.timeline)
+    require_believed(chosen, choice.target, held.quarantines)
 
 
 def _by_oid(backups: tuple[BackupManifest, ...], named: Mapping[str, str] | None, place: InstancePlace) -> Mapping[int, str]:

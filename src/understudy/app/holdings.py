@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from understudy.repository.catalog import Repository
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import Quarantine, believed
 from understudy.repository.replay_path import read_histories
 from understudy.repository.wal_contents import WalContents
 from understudy.vocabulary.errors import Refusal
@@ -25,15 +26,23 @@ class Holdings:
     histories: Mapping[Timeline, tuple[TimelineFork, ...]]
     wal: WalContents
     damaged_histories: frozenset[Timeline]
+    quarantines: tuple[Quarantine, ...] = ()
+    """From when on nothing is to be believed; no backup is among these that any of them concerns."""
 
 
-def holdings_of(repository: Repository, name: ResourceName, without: frozenset[str]) -> Holdings:
-    """``without``: labels of backups that turned out not to do; they, and all that stand on them, are left out.
+def holdings_of(
+    repository: Repository, name: ResourceName, without: frozenset[str], quarantines: tuple[Quarantine, ...] = ()
+) -> Holdings:
+    """``without``: labels of backups that turned out not to do; they, and all that stand on them, are left out. So is what any
+    of ``quarantines`` concerns.
 
     Raises:
         Refusal: ``no_backup``; ``sealing_differs``; ``no_sound_backup``: there are some, and all are left out.
     """
-    usable = repository.backups(name).usable
+    there = repository.backups(name).usable
+    usable = believed(quarantines, there)
+    if there and not usable:
+        raise _nothing_believed(name, quarantines)
     sound = _sound(usable, without)
     if usable and not sound:
         raise Refusal(
@@ -58,7 +67,18 @@ def holdings_of(repository: Repository, name: ResourceName, without: frozenset[s
     histories, damaged = read_histories(archive, contents)
     for timeline, error in damaged.items():
         _log.warning("the history of timeline %s is damaged: %s", timeline, error)
-    return Holdings(backups, histories, contents, frozenset(damaged))
+    return Holdings(backups, histories, contents, frozenset(damaged), quarantines)
+
+
+def _nothing_believed(name: ResourceName, quarantines: tuple[Quarantine, ...]) -> Refusal:
+    since = min(each.since for each in quarantines)
+    return Refusal(
+        "no_sound_backup",
+        found=f"every backup of {name} is quarantined: nothing from {since.isoformat()} on is to be believed",
+        expected="one from before that",
+        hint="another repository may hold an older one (--repository NAME). To look at a quarantined one: understudy restore "
+        f"{name} --to DIRECTORY --quarantined",
+    )
 
 
 def _sound(backups: Sequence[BackupManifest], without: frozenset[str]) -> tuple[BackupManifest, ...]:

@@ -10,9 +10,11 @@ from understudy.app.backups import no_backup
 from understudy.app.damage import Damage, damaged_labels, with_what_stands_on
 from understudy.app.installation import Installation
 from understudy.app.locks import locked_until
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import is_unmade
 from understudy.app.snapshots import snapshots_of
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import Quarantine, Taken, quarantine_over
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName
@@ -26,6 +28,8 @@ class ListedBackup:
     """What was found of it when it was read back last, or of what it stands on."""
     locked_until: datetime | None = None
     """Until then its store lets nobody remove it."""
+    quarantined: datetime | None = None
+    """From when on nothing of the resource is to be believed, where that concerns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class ListedSnapshot:
     snapshot: SnapshotManifest
     damaged: Damage | None = None
     locked_until: datetime | None = None
+    quarantined: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +91,19 @@ def list_backups(installation: Installation, resource: str | None, repository: s
                 continue
             try:
                 marked = damaged_labels(installation, place, name)
+                quarantines = quarantines_in(installation, name, place)
                 if installation.is_database(name):
                     listing = installation.repository(place).backups(name)
                     locks = locked_until(installation.stores[place], {each.label: each.key for each in listing.usable})
-                    usable += _listed(place, listing.usable, marked, locks)
+                    usable += _listed(place, listing.usable, marked, locks, quarantines)
                     bad = [(each.key, each.error) for each in listing.unusable]
                 else:
                     found = snapshots_of(installation, name, place).found()
                     manifests = {each.label: each.keys.manifest(each.label) for each in found.usable}
                     until = locked_until(installation.stores[place], manifests)
                     snapshots += [
-                        ListedSnapshot(place, each, marked.get(each.label.text), until.get(each.label)) for each in found.usable
+                        ListedSnapshot(place, each, marked.get(each.label.text), until.get(each.label), _since(quarantines, each))
+                        for each in found.usable
                     ]
                     bad = [(each.key, each.error) for each in found.unusable]
             except UnderstudyError as error:
@@ -110,11 +117,17 @@ def list_backups(installation: Installation, resource: str | None, repository: s
     return BackupsEverywhere(tuple(usable), tuple(snapshots), tuple(unusable), tuple(away))
 
 
+def _since(quarantines: Sequence[Quarantine], taken: Taken) -> datetime | None:
+    over = quarantine_over(quarantines, taken)
+    return None if over is None else over.since
+
+
 def _listed(
     place: RepositoryName,
     backups: Sequence[BackupManifest],
     marked: Mapping[str, Damage],
     locks: Mapping[BackupLabel, datetime],
+    quarantines: Sequence[Quarantine],
 ) -> Iterator[ListedBackup]:
     below = {each.label.text: each.parent.text for each in backups if each.parent is not None}
     damaged = with_what_stands_on(marked, backups)
@@ -123,4 +136,4 @@ def _listed(
         while label is not None and label in damaged and label not in marked:
             label = below.get(label)
         damage = marked.get(label or "") if backup.label.text in damaged else None
-        yield ListedBackup(place, backup, damage, locks.get(backup.label))
+        yield ListedBackup(place, backup, damage, locks.get(backup.label), _since(quarantines, backup))

@@ -20,6 +20,7 @@ from understudy.app.findings import open_findings, overdue
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
+from understudy.app.quarantines import quarantined_since
 from understudy.app.scheduled_reading import ReadingStatus, reading_status
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
@@ -108,6 +109,8 @@ class ResourceStatus:
     """Whether a usable backup is known of: without one no WAL helps, however small the exposure."""
     damaged: tuple[DamagedBackup, ...]
     """Backups that cannot be restored from a repository, by what was read back there last."""
+    quarantined_since: datetime | None
+    """From when on nothing of it is to be believed, by what this host remembers; the earliest of several."""
     failed_backup: EndedRun | None
     """The newest backup that failed, where none was completed since."""
     next_backup: datetime | None
@@ -262,6 +265,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         recoverable=is_recoverable(installation, name, newest.ended if newest else None)
         and not nothing_is_sound(installation, name, newest.label if newest else None),
         damaged=damaged_backups(installation, name),
+        quarantined_since=quarantined_since(installation, name),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=next_of(scheduled),
         schedules=scheduled,

@@ -14,6 +14,7 @@ from understudy.app.disruption import disruption_at
 from understudy.app.installation import Installation
 from understudy.app.old_server import Looking, unseen
 from understudy.app.other_identity import opening_as_asked
+from understudy.app.quarantines import remember_quarantines
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
 from understudy.app.service_recoveries import stopped_meanwhile
@@ -33,6 +34,8 @@ from understudy.stack.models import Scenario
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
+
+_ALWAYS_WHOLE = (Scenario.COMPLETE_FAILURE, Scenario.SECURITY_INCIDENT)
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +93,7 @@ def _requested(
     parts = tuple(
         RecoveryRequest(procedure, name, _fitting(installation, name, names, choice), scenario=scenario.value) for name in names
     )
-    alone = len(names) == 1 and installation.is_database(names[0]) and scenario is not Scenario.COMPLETE_FAILURE
+    alone = len(names) == 1 and installation.is_database(names[0]) and scenario not in _ALWAYS_WHOLE
     return parts[0] if alone else StackRequest(procedure, scenario.value, parts)
 
 
@@ -155,7 +158,10 @@ def recover(
     request = _counted_as_planned(request, plan)
     for name in databases:
         _prepare_to_write(installation, name, choice, claim=not take_over)
-    return _carry_out(installation, request, plan, watcher)
+    view = _carry_out(installation, request, plan, watcher)
+    if scenario is Scenario.SECURITY_INCIDENT:
+        remember_quarantines(installation, [name for name in names if name not in installation.stack.services])
+    return view
 
 
 def _prepare_to_write(installation: Installation, name: ResourceName, choice: Choice, *, claim: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from understudy.app.quarantines import carry_quarantines
 from understudy.app.stores import create_store, is_bare
 from understudy.records.private_files import make_private_directory
 from understudy.records.state_database import writing_beside
@@ -109,6 +110,7 @@ def _prepared(installation: Installation, name: RepositoryName, take_over: bool,
         if take_over or repository.current_epoch() is None:
             repository.claim_epoch(controller, installation.clock.now())
         repository.require_epoch(controller)
+        carry_quarantines(installation, name)
     keep_stack_file(
         installation.stores[name],
         installation.sealer,

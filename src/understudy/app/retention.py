@@ -12,6 +12,7 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.locks import locked_until
 from understudy.app.plans_as_written import steps_as_written
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.run_view import RunView
 from understudy.app.snapshot_retention import SnapshotRetention, decide_for_snapshots, plan_snapshot_removal
@@ -197,6 +198,7 @@ def _facts(
         in_use=_in_use(installation, resource),
         proven=frozenset(_proven(installation, resource, name)),
         locked=locked_until(installation.stores[name], {key_of(each): each.key for each in listing.usable}),
+        quarantines=quarantines_in(installation, resource, name),
     )
 
 

@@ -11,12 +11,14 @@ from datetime import datetime
 from understudy.app.backups import plan_requested_backup
 from understudy.app.damage import damaged_labels, with_what_stands_on
 from understudy.app.installation import Installation
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import prepare_repository
 from understudy.app.retention import Decided, Retention, decide, plan_for
 from understudy.plan.request import BackupRequest, request_to_json
 from understudy.plan.schedule import ScheduledBackup
 from understudy.records.run import RunState
 from understudy.records.state_database import as_state_faults
+from understudy.repository.quarantine import believed
 from understudy.runner.runner import Runner
 from understudy.runner.signals import RunnerStopped
 from understudy.supervise.schedules import BackupSchedules, Handled
@@ -106,14 +108,15 @@ class Scheduling:
         with as_state_faults():
             first = prepare_repository(self.installation, repository)
             marked = damaged_labels(self.installation, repository, self.name)
+            quarantines = quarantines_in(self.installation, self.name, repository)
         if self.installation.is_database(self.name):
             server = self.installation.databases[self.name].facts()
             backups = first.backups(self.name, server.system_identifier).usable
             damaged = with_what_stands_on(marked, backups)
-            there = any(each.label.text not in damaged for each in backups)
+            there = any(each.label.text not in damaged for each in believed(quarantines, backups))
         else:
             snapshots = first.snapshots(self.installation.in_snapshots(self.name).kind, self.name).found().usable
-            there = any(each.label.text not in marked for each in snapshots)
+            there = any(each.label.text not in marked for each in believed(quarantines, snapshots))
         self.see(USABLE_BACKUP, {"there": there})
         return there
 

@@ -11,6 +11,7 @@ from understudy.app.dump_parts import part_of_dump, require_parts_of_their_kind
 from understudy.app.free_directory import require_free_directory
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.quarantines import chosen_from, remembered_quarantines
 from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.app.sources import sound_first
@@ -25,6 +26,7 @@ from understudy.plan.snapshot_restore import (
     plan_load,
     plan_snapshot_restore,
 )
+from understudy.repository.quarantine import believed, require_believed_label
 from understudy.stack.expectation import Unfit
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
@@ -76,7 +78,8 @@ def _load_of(installation: Installation, resource: str) -> LoadFacts:
 def plan_requested_snapshot_restore(installation: Installation, request: RecoveryRequest) -> Plan:
     """
     Raises:
-        Refusal: ``no_backup``, ``no_sound_backup``, ``no_such_backup``, ``target_not_empty``,
+        Refusal: ``no_backup``, ``no_sound_backup``, ``no_such_backup``, ``backup_quarantined``, ``target_not_empty``,
+
             ``load_undeclared``; what the stores raise.
     """
     name, choice = request.resource, request.choice
@@ -113,7 +116,8 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
     except UnderstudyError as error:
         error.hint = _other_copies(installation, name, others, choice, error.hint)
         raise
-    if choice.without:
+    suspected = () if choice.quarantined else remembered_quarantines(installation, name)
+    if choice.without or (suspected and not held):
         for other in others:
             try:
                 held += _of(installation, name, other, choice)
@@ -126,6 +130,14 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
             damaged = ", ".join(sorted(choice.without))
             raise Refusal("no_sound_backup", found=f"no snapshot of {name} is left that is not damaged ({damaged})",
                           expected="one that can be restored", hint=hint)  # fmt: skip
+        if suspected:
+            since = min(each.since for each in suspected)
+            raise Refusal(
+                "no_sound_backup",
+                found=f"every snapshot of {name} is quarantined: nothing from {since.isoformat()} on is to be believed",
+                expected="one from before that",
+                hint=f"to look at one that is quarantined: understudy restore {name} --to PLACE --quarantined",
+            )
         raise Refusal("no_backup", found=f"{first} holds no snapshot of {name}", expected="at least one", hint=hint)
     return tuple(held)
 
@@ -133,7 +145,10 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
 def _of(installation: Installation, name: ResourceName, repository: RepositoryName, choice: Choice) -> Iterator[HeldSnapshot]:
     there = made_repository(installation, repository)
     without = choice.left_out_of(repository)
-    for snapshot in snapshots_of(installation, name, repository).found().usable:
+    quarantines = chosen_from(installation, name, repository, choice)
+    found = snapshots_of(installation, name, repository).found().usable
+    require_believed_label(name, choice.label, quarantines, found)
+    for snapshot in believed(quarantines, found):
         if snapshot.label.text not in without:
             there.require_sealing_of(snapshot.listing.name)
             yield HeldSnapshot(repository, snapshot)

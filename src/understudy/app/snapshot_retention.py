@@ -10,6 +10,7 @@ from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.locks import locked_until
 from understudy.app.plans_as_written import steps_as_written
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import made_repository, prepare_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.plan.plan import Plan, Procedure
@@ -95,6 +96,7 @@ def _decided(installation: Installation, resource: ResourceName, name: Repositor
         locked=locked_until(
             installation.stores[name], {each.label: snapshots.place.manifest(each.label) for each in found.usable}
         ),
+        quarantines=quarantines_in(installation, resource, name),
     )
     decision = decide_snapshot_retention(snapshot_rules(installation, resource), facts)
     loose = loose_parts(installation.stores[name], snapshots.place, found, (), decision.parts_begun_before)

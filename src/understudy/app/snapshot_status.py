@@ -12,6 +12,7 @@ from understudy.app.copies import copies as kept_copies
 from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sound
 from understudy.app.installation import Installation
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
+from understudy.app.quarantines import quarantined_since
 from understudy.plan.plan import Procedure
 from understudy.records.run import RunState
 from understudy.steps.copy_snapshot import snapshot_copied_key
@@ -52,6 +53,8 @@ class SnapshotStatus:
     """Whether a usable snapshot is known of."""
     damaged: tuple[DamagedBackup, ...]
     """Snapshots that cannot be restored from a repository, by what was read back there last."""
+    quarantined_since: datetime | None
+    """From when on nothing of it is to be believed, by what this host remembers; the earliest of several."""
     failed_backup: EndedRun | None
     """The newest that failed, where none was completed since."""
     next_backup: datetime | None
@@ -87,6 +90,7 @@ def snapshot_status(installation: Installation, name: ResourceName) -> SnapshotS
         recoverable=is_recoverable(installation, name, newest.ended if newest else None)
         and not nothing_is_sound(installation, name, newest.label if newest else None),
         damaged=damaged_backups(installation, name),
+        quarantined_since=quarantined_since(installation, name),
         failed_backup=failed_since(installation, name, (Procedure.BACKUP,), newest.ended if newest else None),
         next_backup=next_of(scheduled),
         schedules=scheduled,

@@ -6,11 +6,13 @@ from understudy.app.carrying_out import Asked, Watcher, carry_out
 from understudy.app.damaged_parts import damaged_parts
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import prepare_repositories
 from understudy.app.run_view import RunView
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import BackupRequest, Request
 from understudy.plan.snapshot import SnapshotFacts, SnapshotSubject, plan_snapshot
+from understudy.repository.quarantine import believed
 from understudy.repository.snapshots.catalog import Snapshots
 from understudy.steps.take_snapshot import entries_within
 from understudy.vocabulary.identifiers import BackupKind, RepositoryName, ResourceName, SnapshotLabel
@@ -57,7 +59,8 @@ def plan_next_snapshot(installation: Installation, request: BackupRequest) -> Pl
     there = snapshots_of(installation, request.resource, subject.repositories[0]).found()
     labels = {each.label for each in there.usable} | set(there.unfinished)
     labels |= {label for label in map(_label_in, (each.key for each in there.unusable)) if label is not None}
-    newest = max(there.usable, key=lambda each: each.stop_time, default=None)
+    trusted = believed(quarantines_in(installation, request.resource, subject.repositories[0]), there.usable)
+    newest = max(trusted, key=lambda each: each.stop_time, default=None)
     all_anew = request.kind is BackupKind.FULL
     damaged = damaged_parts(installation, request.resource)
     facts = SnapshotFacts(

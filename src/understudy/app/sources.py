@@ -9,9 +9,11 @@ from typing import Protocol, TypeVar
 
 from understudy.app.damage import marked_in
 from understudy.app.installation import Installation
+from understudy.app.quarantines import quarantines_in
 from understudy.app.repositories import made_repository
 from understudy.plan.request import Choice
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import believed
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName
 
@@ -121,7 +123,8 @@ def other_copies_told(installation: Installation, name: ResourceName, choice: Ch
 def _held_in(installation: Installation, name: ResourceName, repository: RepositoryName, label: str | None) -> str:
     """What of the database can be restored from there, for people; empty where nothing can, or it is away too."""
     try:
-        usable = made_repository(installation, repository).backups(name).usable
+        there = made_repository(installation, repository).backups(name).usable
+        usable = believed(quarantines_in(installation, name, repository), there)
     except UnderstudyError:
         return ""
     fitting = [backup for backup in usable if label in (None, backup.label.text)]

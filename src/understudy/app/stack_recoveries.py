@@ -17,7 +17,14 @@ from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
 from understudy.plan.request import Choice, RecoveryRequest, StackRequest
-from understudy.plan.snapshot_restore import LoadFacts, OperatedFacts, SnapshotLanding, plan_load, plan_snapshot_restore
+from understudy.plan.snapshot_restore import (
+    LoadFacts,
+    OperatedFacts,
+    QuarantineFacts,
+    SnapshotLanding,
+    plan_load,
+    plan_snapshot_restore,
+)
 from understudy.plan.stack_recovery import StackWish, plan_stack_recovery, planned_disruption, refused_together
 from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.models import Scenario
@@ -28,7 +35,7 @@ from understudy.steps.provision_snapshot_target import is_directory
 from understudy.vocabulary.disruption import Disruption, KnownBy
 from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import PlanId, ResourceName
-from understudy.vocabulary.recovery_target import TargetKind
+from understudy.vocabulary.recovery_target import TargetKind, left_out_from
 
 PlanAlone = Callable[[RecoveryRequest], Plan]
 """Plans the part of one database."""
@@ -52,7 +59,7 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
     databases = installation.database_names()
     others = tuple(name for name in installation.snapshot_names() if not _is_restored_by_hand(installation, name))
     match scenario:
-        case Scenario.COMPLETE_FAILURE:
+        case Scenario.COMPLETE_FAILURE | Scenario.SECURITY_INCIDENT:
             by_hand = restored_by_hand(installation, scenario, named)
             everything = (*installation.resource_names(), *installation.service_names())
             return tuple(name for name in everything if name not in by_hand and (not named or name in named))
@@ -76,7 +83,7 @@ def drilled_resources(installation: Installation, scenario: Scenario, named: Seq
 
 def restored_by_hand(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
     """What belongs to everything that was lost, and no recovery brings back: a person does, with ``understudy restore --to``."""
-    if scenario is not Scenario.COMPLETE_FAILURE or named:
+    if scenario not in (Scenario.COMPLETE_FAILURE, Scenario.SECURITY_INCIDENT) or named:
         return ()
     return tuple(name for name in installation.snapshot_names() if _is_restored_by_hand(installation, name))
 
@@ -189,8 +196,15 @@ def plan_requested_stack(installation: Installation, request: StackRequest, plan
         stack_digest=installation.digest,
         turns=turns,
         disruption=_as_planned(request, plans),
+        quarantine_since=next((since for since in map(_quarantine_since, request.parts) if since is not None), None),
     )
     return plan_stack_recovery(wish, plans)
+
+
+def _quarantine_since(part: RecoveryRequest) -> datetime | None:
+    """A drill quarantines nothing, and of a service nothing is kept."""
+    intrusion = part.scenario == Scenario.SECURITY_INCIDENT.value and part.procedure is Procedure.RECOVERY
+    return left_out_from(part.choice.target) if intrusion and part.choice.target.kind is TargetKind.TIME else None
 
 
 def _as_planned(request: StackRequest, plans: Mapping[ResourceName, Plan]) -> Disruption | None:
@@ -229,12 +243,22 @@ def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanI
         return plan_alone(part)
     settings, choice = installation.in_snapshots(part.resource), part.choice
     chosen = choose_held(installation, part.resource, choice)
+    since = _quarantine_since(part)
+    quarantine = None if since is None else QuarantineFacts(since, installation.repository_names(part.resource))
     of_the_past = choice.label is not None or choice.target.kind is not TargetKind.LATEST
     if part.procedure is Procedure.RECOVERY and isinstance(settings, CommandResource) and settings.load is not None:
         place = str(installation.state / "loads" / f"{plan_id}-{part.resource}")
         load = LoadFacts(settings.load, settings.load_again)
         return plan_load(
-            part.resource, chosen, place, load, plan_id, installation.digest, mode=Mode.FAILOVER, of_the_past=of_the_past
+            part.resource,
+            chosen,
+            place,
+            load,
+            plan_id,
+            installation.digest,
+            mode=Mode.FAILOVER,
+            of_the_past=of_the_past,
+            quarantine=quarantine,
         )
     if part.procedure is Procedure.DRILL:
         landing = _sandbox(installation, part.resource, settings, plan_id)
@@ -242,7 +266,7 @@ def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanI
         landing = _in_place(installation, part.resource, settings)
     if is_directory(landing.place):
         require_room(installation, chosen, landing.place)
-    landing = replace(landing, of_the_past=of_the_past)
+    landing = replace(landing, of_the_past=of_the_past, quarantine=quarantine)
     return plan_snapshot_restore(part.resource, chosen, landing, choice.only, plan_id, installation.digest)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -218,6 +219,9 @@ def _print_backups(listing: BackupsEverywhere) -> None:
     for place, damaged in _damaged(listing):
         mark = click.style("damaged", fg="red")
         say(f"{mark} {place}, since {moment(damaged.since)}: {damaged.code}: {damaged.found}", err=True)
+    for place, since in _quarantined(listing):
+        mark = click.style("quarantined", fg="yellow")
+        say(f"{mark} {place}: nothing from {moment(since)} on is to be believed", err=True)
     for bad in listing.unusable:
         say(f"unusable in {bad.repository}: {bad.key}: {bad.code}: {bad.found}", err=True)
     for away in listing.away:
@@ -237,6 +241,15 @@ def _damaged(listing: BackupsEverywhere) -> Iterator[tuple[str, Damage]]:
     for held in listing.snapshots:
         if held.damaged is not None:
             yield f"in {held.repository}: {held.snapshot.resource}/{held.snapshot.label}", held.damaged
+
+
+def _quarantined(listing: BackupsEverywhere) -> Iterator[tuple[str, datetime]]:
+    for each in listing.usable:
+        if each.quarantined is not None:
+            yield f"in {each.repository}: {each.backup.resource}/{each.backup.label}", each.quarantined
+    for held in listing.snapshots:
+        if held.quarantined is not None:
+            yield f"in {held.repository}: {held.snapshot.resource}/{held.snapshot.label}", held.quarantined
 
 
 @click.command(

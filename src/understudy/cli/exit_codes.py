@@ -57,6 +57,7 @@ CODES: Mapping[str, ExitCode] = {
     "step_unknown": ExitCode.USAGE,
     "no_such_backup": ExitCode.USAGE,
     "no_such_repository": ExitCode.USAGE,
+    "no_such_quarantine": ExitCode.USAGE,
     "no_such_tablespace": ExitCode.USAGE,
     "since_implausible": ExitCode.USAGE,
     "file_unwritable": ExitCode.USAGE,

@@ -186,6 +186,7 @@ def _kept(kept: Kept) -> str:
         "newest_chain": "of the newest chain",
         "proven": "the newest that a restore has proven",
         "in_use": f"run {kept.detail} reads it",
+        "quarantined": f"it is quarantined, or the newest from before ({command_on('quarantine', 'list')})",
         "from_the_future": "it ended later than now: check the clocks",
         "locked": f"locked until {kept.detail}",
         "not_restorable": f"it, or something that it needs, is not whole here ({command_on('verify')} says what)",

@@ -17,6 +17,7 @@ from understudy.cli.looking_at_snapshots import (
     failed,
     no_backup_yet,
     print_snapshots,
+    quarantined_rows,
     scheduled,
     unknown_to_records,
 )
@@ -116,6 +117,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, serve
         ("newest backup", _newest(resource) if known else unknown),
         *(copy_rows(resource.kept_in) if known else ()),
         *damaged_rows(resource.damaged),
+        *quarantined_rows(resource.quarantined_since),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
         *scheduled(resource.schedules, resource.next_backup, known=known, served=served),
         ("last proof", _proof(resource) if known else unknown),

@@ -38,6 +38,12 @@ def damaged_rows(damaged: Sequence[DamagedBackup]) -> Iterator[tuple[str, str]]:
         yield "damaged", f"{where}, found {moment(each.damage.since)}: {each.damage.code}: {each.damage.found}"
 
 
+def quarantined_rows(since: datetime | None) -> Iterator[tuple[str, str]]:
+    if since is not None:
+        what = click.style(f"what was stored from {moment(since)} on", fg="yellow")
+        yield "quarantined", f"{what} ({command_on('quarantine', 'list')})"
+
+
 def scheduled(schedules: Sequence[ScheduleStatus], due: datetime | None, *, known: bool, served: bool) -> list[tuple[str, str]]:
     """When the next backup is due, and for each schedule when it is, what it makes up for, and how it ended last."""
     if due is None:
@@ -78,6 +84,7 @@ def print_snapshots(status: SnapshotStatus, *, known: bool, whole: bool, served:
         *(_unlike_the_source(status.newest_snapshot) if known else []),
         *(copy_rows(status.kept_in) if known else ()),
         *damaged_rows(status.damaged),
+        *quarantined_rows(status.quarantined_since),
         *([("last backup", failed(status.failed_backup))] if status.failed_backup else []),
         *scheduled(status.schedules, status.next_backup, known=known, served=served),
         ("last restore", (f"{moment(proof.ended)} ({proof.run})" if proof else "none") if known else unknown_to_records()),

@@ -26,6 +26,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "drills": ("understudy.cli.looking_at_drills:drills", "The calendar of drills: what is due, what passed, what is overdue."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
+    "quarantine": ("understudy.cli.quarantining:quarantine", "Show what is not to be believed, or lift that."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),
     "show": ("understudy.cli.running:show", "Show one run, step by step."),
     "approve": ("understudy.cli.running:approve", "Agree to a step that waits for a person."),

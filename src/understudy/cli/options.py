@@ -22,10 +22,11 @@ R = TypeVar("R")
 _STACK_FILE = "understudy.yaml"
 _NAMED_COMMAND = re.compile(
     r"\bunderstudy (?:check|status|drills?|recover|runs(?! as\b)|show|approve|cancel|resume"
-    r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan"
-    r"|(?:backups?|verify|expire|restore)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
-    r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b|(?:database_corruption|data_loss|storage_loss|complete_failure)\b"
-    r"|--(?:full|take-over|deep|dry-run)\b"
+    r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan|quarantine list"
+    r"|(?:backups?|verify|expire|restore|quarantine lift)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
+    r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b"
+    r"|(?:database_corruption|data_loss|storage_loss|complete_failure|security_incident)\b"
+    r"|--(?:full|take-over|deep|dry-run|quarantined)\b"
     r"|--(?!stack |state )[a-z-]+ (?:[A-Z]{2,}\b|\d{8}-\d{6}\w*)))*"
 )
 """A command in a sentence, up to where the sentence may go on. A word in lower case is a resource's name where only an option or

@@ -13,7 +13,7 @@ import click
 from understudy.cli.options import command_on, json_option, opened, stack_options, yes_option
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import Person, RepositoryName
-from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, time_with_offset
+from understudy.vocabulary.recovery_target import LATEST, RecoveryTarget, TargetKind, strictly_before, time_with_offset
 from understudy.vocabulary.wal import Timeline
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DRILLED = ("database_corruption", "data_loss", "storage_loss", "complete_failure")
+DRILLED = ("database_corruption", "data_loss", "storage_loss", "complete_failure", "security_incident")
 SCENARIOS = (*DRILLED, "application_failure")
+_INTRUSION = "security_incident"
 _EXPECTED = {
+    "--before": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
     "--time": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
     "--lsn": "a position in the WAL, such as 0/3000060",
     "--xid": "a transaction's id in digits, as txid_current() prints it",
@@ -81,6 +83,42 @@ def resource_option(command: Callable[P, R]) -> Callable[P, R]:
     return option(command)
 
 
+def before_option(command: Callable[P, R]) -> Callable[P, R]:
+    option = click.option(
+        "--before",
+        metavar="TIME",
+        help="Of security_incident: the first moment of which nothing is to be believed, ISO 8601 with an offset. Everything "
+        "comes back as it was before that.",
+    )
+    return option(command)
+
+
+def quarantined_option(command: Callable[P, R]) -> Callable[P, R]:
+    option = click.option("--quarantined", is_flag=True, help="Also from what is quarantined, to look at it.")
+    return option(command)
+
+
+def in_scenario(scenario: str, before: str | None, choice: Choice) -> Choice:
+    """What was decided, with what the scenario decides.
+
+    Raises:
+        click.UsageError: ``--before`` is missing, or goes with nothing that was given.
+        Refusal: ``option_malformed``.
+    """
+    if scenario != _INTRUSION:
+        if before is not None:
+            raise click.UsageError(f"--before is of {_INTRUSION}; a moment to go back to is --time")
+        return choice
+    if before is None:
+        raise click.UsageError(f"{_INTRUSION} needs --before TIME: since when is the system not to be believed?")
+    if choice.target != LATEST:
+        raise click.UsageError("--before says what comes back: give no --time, --lsn, --xid, --name or --immediate with it")
+    try:
+        return replace(choice, target=strictly_before(time_with_offset(before)))
+    except ValueError as error:
+        raise _malformed("--before", before) from error
+
+
 def tablespace_option(command: Callable[P, R]) -> Callable[P, R]:
     """Not for drills, whose sandbox holds everything."""
     option = click.option(
@@ -102,6 +140,7 @@ def choice_of(
     only: str | None = None,
     database: str | None = None,
     table: str | None = None,
+    quarantined: bool = False,
 ) -> Choice:
     """
     Raises:
@@ -132,11 +171,12 @@ def choice_of(
         only=only or None,
         database=database,
         table=table,
+        quarantined=quarantined,
     )
 
 
 def _malformed(option: str, text: str) -> Refusal:
-    of_a_time = option in ("--time", "--since")
+    of_a_time = option in ("--time", "--since", "--before")
     return Refusal(
         "option_malformed",
         found=f"{option} {text!r}",
@@ -163,6 +203,7 @@ Examples:
   understudy drill database_corruption         the newest commit, in a sandbox
   understudy drill data_loss --time 2026-11-23T03:00:00+00:00
   understudy drill complete_failure            everything, in order
+  understudy drill security_incident --before 2026-11-23T03:00:00+00:00
   understudy drill data_loss --identity file:/mnt/safe/kit.txt
 
 Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, or an objective was missed or is not known
@@ -171,6 +212,7 @@ to be met.
 )
 @click.argument("scenario", type=click.Choice(DRILLED), metavar="SCENARIO")
 @resource_option
+@before_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML there, for a CI server.")
 @click.option(
@@ -185,6 +227,7 @@ to be met.
 def drill(
     scenario: str,
     resources: tuple[str, ...],
+    before: str | None,
     report: Path | None,
     junit: Path | None,
     opened_with: str | None,
@@ -196,8 +239,9 @@ def drill(
     """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
 
     SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
-    directory or a bucket is gone) or complete_failure (everything is). It says which objectives of the stack file count. Several
-    resources come back in the order of their priority and depends_on, and at the same time where these leave it open.
+    directory or a bucket is gone), complete_failure (everything is) or security_incident (somebody was in it). It says which
+    objectives of the stack file count. Several resources come back in the order of their priority and depends_on, and at the same
+    time where these leave it open.
 
     As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched. A bucket comes back
     in drill.url of the stack file.
@@ -214,7 +258,7 @@ def drill(
         if report is not None:
             require_writable(report)
         installation = opened(stack_file, state)
-        choice = choice_of(**target)  # type: ignore[arg-type]
+        choice = in_scenario(scenario, before, choice_of(**target))  # type: ignore[arg-type]
         if opened_with is not None:
             choice = replace(choice, opened_with=checked_reference(opened_with))
         with watched(installation, quiet=as_json) as watcher:
@@ -232,12 +276,14 @@ Examples:
   understudy recover storage_loss --resource documents
   understudy recover complete_failure
   understudy recover application_failure --service web
+  understudy recover security_incident --before 2026-11-23T03:00:00+00:00
 
 Exit codes: as those of drill; 130 where a person does not agree.
 """
 )
 @click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @resource_option
+@before_option
 @click.option(
     "--take-over",
     is_flag=True,
@@ -259,6 +305,7 @@ Exit codes: as those of drill; 130 where a person does not agree.
 def recover(
     scenario: str,
     resources: tuple[str, ...],
+    before: str | None,
     take_over: bool,
     since: str | None,
     override_fence: str | None,
@@ -272,14 +319,18 @@ def recover(
     """Carry out SCENARIO for real: fence the old server, restore, replay, verify, open, and protect again.
 
     SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
-    directory or a bucket is gone), complete_failure (everything is) or application_failure (a service does not serve; nothing is
-    restored). It says which objectives of the stack file count. Several resources come back in the order of their priority and
-    depends_on, and at the same time where these leave it open; you are asked once.
+    directory or a bucket is gone), complete_failure (everything is), security_incident (somebody was in it) or
+    application_failure (a service does not serve; nothing is restored). It says which objectives of the stack file count. Several
+    resources come back in the order of their priority and depends_on, and at the same time where these leave it open; you are
+    asked once.
 
     Services that depend on what is lost are stopped first, and started and checked once it is back.
 
     A database comes up in recover.directory of the stack file, a directory in its own path; what stands there is set aside, not
     removed. A bucket comes back where it was, and must be empty: in it nothing can be set aside.
+
+    In security_incident everything comes back as it was before --before. What was stored since is quarantined in the
+    repositories, and so is what stands in place: both stay, and no restore chooses them (understudy quarantine list).
 
     The only server that is stopped is one that runs in recover.directory of this host. While another one answers, at url or at
     recover.url, on this host or elsewhere, recover refuses: stop it yourself first.
@@ -296,6 +347,7 @@ def recover(
     if report is not None:
         require_writable(report)
     disrupted = _moment_of_disaster(since)
+    choice = in_scenario(scenario, before, choice_of(**target))  # type: ignore[arg-type]
     installation = opened(stack_file, state)
     _say_what_is_left(installation, scenario, resources)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
@@ -303,7 +355,7 @@ def recover(
             installation,
             Scenario(scenario),
             resources,
-            choice_of(**target),  # type: ignore[arg-type]
+            choice,
             watcher,
             approved_by=Person(getpass.getuser()) if yes else None,
             fence_override_by=Person(override_fence) if override_fence else None,

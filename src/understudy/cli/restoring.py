@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from understudy.cli.options import json_option, opened, stack_options, yes_option
-from understudy.cli.recovering import choice_of, tablespace_option, target_options
+from understudy.cli.recovering import choice_of, quarantined_option, tablespace_option, target_options
 from understudy.vocabulary.identifiers import Person
 
 
@@ -46,6 +46,7 @@ Examples:
 @click.option("--table", metavar="DB.SCHEMA.TABLE", help="Of a dump: this table alone, its rows and the table of contents.")
 @target_options
 @tablespace_option
+@quarantined_option
 @yes_option
 @stack_options
 @json_option
@@ -69,6 +70,9 @@ def restore(
     SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys. What a command wrote
     comes back as a file, or goes into its load command: with --load, which asks first, or takes --yes for an answer.
     --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
+
+    What is quarantined since a security_incident is chosen with --quarantined alone. Of a database name the timeline, too, which
+    quarantine list tells: without it the newest one is followed, which began with the recovery.
     """
     import getpass
 
@@ -80,6 +84,8 @@ def restore(
     if (place is None) is not loads:
         raise click.UsageError("give one of --to PLACE and --load")
     choice = choice_of(**target)  # type: ignore[arg-type]
+    if loads and choice.quarantined:
+        raise click.UsageError("--quarantined is to look at what came back: restore it --to DIRECTORY")
     installation = opened(stack_file, state)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
         if place is None:

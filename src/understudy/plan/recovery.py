@@ -10,10 +10,18 @@ from understudy.plan.backup import BackupSubject, KindDecision, backup_steps, fr
 from understudy.plan.fencing import OldServerFacts, question
 from understudy.plan.landing import Landing
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
-from understudy.plan.restore_choice import Histories, RestoreChoice, choose_restore, require_history, require_wal
+from understudy.plan.restore_choice import (
+    Histories,
+    RestoreChoice,
+    choose_restore,
+    require_believed,
+    require_history,
+    require_wal,
+)
 from understudy.ports.instance import InstancePlace
 from understudy.repository.at_once import parts_read, segments_opened
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import Quarantine
 from understudy.repository.wal_contents import WalContents
 from understudy.steps.check_address import CheckAddress
 from understudy.steps.check_pages import CheckPages
@@ -22,6 +30,7 @@ from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.open_to_clients import OpenToClients
 from understudy.steps.promote import Promote
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.quarantine_since import QuarantineSince
 from understudy.steps.release_target import ReleaseTarget
 from understudy.steps.remove_sandbox import RemoveSandbox
 from understudy.steps.replay_wal import ReplayWal
@@ -68,6 +77,8 @@ class RecoveryWish:
     timeline: Timeline | None = None
     label: str | None = None
     set_aside: bool = False
+    quarantine_since: datetime | None = None
+    """Of a real recovery from an intrusion: from when on nothing is to be believed. The target lies before it."""
     fence_override_by: str | None = None
     old_directories: tuple[str, ...] | None = None
     """Where the old server's data lie, of a recovery that has set them aside already. None: where it brings the server up."""
@@ -91,6 +102,8 @@ class RecoveryFacts:
     """Timelines whose history file is there and cannot be read."""
     old_server: OldServerFacts = field(default_factory=OldServerFacts)
     """Looked at for a real recovery only."""
+    quarantines: tuple[Quarantine, ...] = ()
+    """From when on nothing of it is to be believed; none of ``backups`` is of these."""
     old_timeline: Timeline | None = None
     """Likewise: that of the old server, where it goes on from what is held and nothing of it is held yet; with its history."""
 
@@ -99,13 +112,14 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     """Fence, ship, provision, restore, replay, promote, verify, check pages, open, write, read; then protect again, or clean up.
 
     Raises:
-        Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
-            ``tablespace_unmapped``; of a real recovery what ``question`` raises, ``since_implausible``.
+        Refusal: everything that ``choose_restore``, ``require_history``, ``require_believed`` and ``require_wal`` raise,
+            ``programs_wrong_major``, ``tablespace_unmapped``; of a real recovery what ``question`` raises, ``since_implausible``.
     """
     if wish.timeline is not None:
         require_history(wish.timeline, facts.damaged_histories)
     timelines = {*facts.wal.timelines(), *([] if facts.old_timeline is None else [facts.old_timeline])}
     choice = choose_restore(facts.backups, facts.histories, timelines, wish.target, facts.now, wish.timeline, wish.label)
+    require_believed(choice, wish.target, facts.quarantines)
     if wish.timeline is None:
         require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     if wish.mode is not Mode.FAILOVER:
@@ -157,7 +171,23 @@ def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> 
         timeline=choice.timeline,
         old_directories=(wish.place.directory,) if wish.old_directories is None else wish.old_directories,
     )
-    return [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
+    steps = [PlannedStep(fence, approval=Approval(asked)), PlannedStep(ship)]
+    if wish.quarantine_since is not None:
+        # Behind the shipping: what the old server left is to be looked at, too.
+        steps.append(PlannedStep(_quarantine(wish, choice, wish.quarantine_since)))
+    return steps
+
+
+def _quarantine(wish: RecoveryWish, choice: RestoreChoice, since: datetime) -> QuarantineSince:
+    return QuarantineSince(
+        wish.resource,
+        "postgres",
+        wish.repositories,
+        since.isoformat(),
+        system_identifier=choice.backup.system_identifier,
+        segment_bytes=choice.backup.segment_bytes,
+        timeline=choice.timeline,
+    )
 
 
 def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
@@ -168,6 +198,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         wish.place,
         bytes_needed=_bytes_needed(wish, facts, choice),
         set_aside=wish.set_aside,
+        quarantined=wish.quarantine_since is not None,
         other_directories=(*_kept_beside(wish), *_removed_after(wish)),
     )
     restore = RestoreBaseBackup(

@@ -42,6 +42,8 @@ class Choice:
     """Those of ``without`` that are sound, and from which replay did not meet the target."""
     opened_with: str | None = None
     """Of a drill: the reference to the identity that opens what is stored; None: the stack file's."""
+    quarantined: bool = False
+    """What is quarantined may be taken, too: to be looked at, never to go on with."""
 
     def left_out_of(self, repository: str) -> frozenset[str]:
         """The labels of ``without`` that count in this repository."""
@@ -194,6 +196,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "without": sorted(choice.without),
         "not_met": sorted(choice.not_met),
         "opened_with": choice.opened_with,
+        "quarantined": choice.quarantined,
     }
 
 
@@ -212,6 +215,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         without=frozenset(cast("Sequence[str]", value["without"])),
         not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
         opened_with=_text(value.get("opened_with")),
+        quarantined=bool(value.get("quarantined", False)),
     )
 
 

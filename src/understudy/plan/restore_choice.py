@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import Quarantine
 from understudy.repository.replay_path import path_over, wal_missing
 from understudy.repository.wal_contents import WalContents
 from understudy.steps.replay_faults import not_shipped_yet
@@ -124,6 +125,27 @@ def require_history(timeline: Timeline, damaged: Collection[Timeline], later: It
         found=f"the history file of timeline {in_doubt} cannot be read, so nobody knows what it descends from",
         expected="the history of the timeline to follow, and of all that began after it",
         hint=f"use another repository's copy with --repository{stay}",
+    )
+
+
+def require_believed(choice: RestoreChoice, target: RecoveryTarget, quarantines: Iterable[Quarantine]) -> None:
+    """See that replay would not go on into WAL of which nothing is to be believed.
+
+    Raises:
+        Refusal: ``target_quarantined``.
+    """
+    over = next((each for each in quarantines if each.covers_replay(choice.backup, choice.timeline, target)), None)
+    if over is None:
+        return
+    resource, since = choice.backup.resource, over.since.isoformat()
+    raise Refusal(
+        "target_quarantined",
+        found=f"from backup {choice.backup.label} to {target} on timeline {choice.timeline}: nothing of {resource} from {since} "
+        "on is to be believed",
+        expected="a moment before that, or the timeline of a recovery",
+        hint=f"recover it to before that: understudy recover security_incident --before {since}; restore a copy: --time with an "
+        "earlier moment; to look at what is quarantined, restore a copy with --quarantined; if it is to be believed after all: "
+        f"understudy quarantine lift {resource}",
     )
 
 

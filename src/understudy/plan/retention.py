@@ -25,6 +25,7 @@ from understudy.plan.wal_retention import (
     window_bases,
 )
 from understudy.repository.manifests import BackupManifest
+from understudy.repository.quarantine import Quarantine, believed, kept_in_quarantine
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupLabel, BackupOrigin, RunId, SystemIdentifier
 
@@ -65,6 +66,7 @@ class KeepReason(StrEnum):
     """The newest of its cluster that can be restored."""
     NEWEST_CHAIN = "newest_chain"
     """What stands on the newest full backup of its cluster: the next incremental one does, too."""
+    QUARANTINED = "quarantined"
     PROVEN = "proven"
     """The newest of its cluster that was restored from this repository and verified."""
     NEEDED = "needed"
@@ -153,6 +155,8 @@ class RetentionFacts:
     """Those that were not as signed when they were read back last. What stands on them cannot be restored either."""
     locked: Mapping[BackupKey, datetime] = field(default_factory=dict)
     """Until when the store lets nobody remove each; those that are under no lock are left out."""
+    quarantines: tuple[Quarantine, ...] = ()
+    """What they concern takes nobody's place, and stays, with its WAL, until they are lifted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,8 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
     """
     _require_sure(facts)
     good = {each.system_identifier: _sound(each, facts.damaged) for each in facts.clusters}
-    dated = {system: [each for each in backups if each.stop_time <= facts.now] for system, backups in good.items()}
+    trusted = {system: believed(facts.quarantines, backups) for system, backups in good.items()}
+    dated = {system: [each for each in backups if each.stop_time <= facts.now] for system, backups in trusted.items()}
     counted = sorted((each for backups in dated.values() for each in backups), key=_by_time, reverse=True)
     reasons: dict[BackupKey, set[Kept]] = {key_of(each): set() for cluster in facts.clusters for each in cluster.backups}
     _keep(reasons, by_periods(rules, counted))
@@ -196,9 +201,9 @@ def decide_retention(rules: KeepRules, facts: RetentionFacts) -> RetentionDecisi
     for cluster in facts.clusters:
         system = cluster.system_identifier
         window = window_bases(cluster, dated[system], counted[0].stop_time - rules.point_in_time) if counted else ()
-        safe = list(_for_safety(cluster, good[system], dated[system], facts))
+        safe = list(_for_safety(cluster, trusted[system], dated[system], facts))
         _keep(reasons, [*((each, Kept(KeepReason.POINT_IN_TIME)) for each in window), *safe])
-        onward = (KeepReason.LAST_GOOD, KeepReason.IN_USE, KeepReason.FROM_THE_FUTURE)
+        onward = (KeepReason.LAST_GOOD, KeepReason.IN_USE, KeepReason.FROM_THE_FUTURE, KeepReason.QUARANTINED)
         bases[system] = (*window, *(backup for backup, kept in safe if kept.reason in onward))
     if counted:
         since = counted[0].stop_time - rules.manual
@@ -319,6 +324,7 @@ def _for_safety(
     proven = [each for each in dated if key_of(each) in facts.proven]
     if proven:
         yield max(proven, key=_by_time), Kept(KeepReason.PROVEN)
+    yield from ((each, Kept(KeepReason.QUARANTINED)) for each in kept_in_quarantine(facts.quarantines, cluster.backups, good))
     yield from ((each, Kept(KeepReason.FROM_THE_FUTURE)) for each in good if each not in dated)
     for each in cluster.backups:
         if each.label.chain in facts.in_use:

@@ -14,6 +14,7 @@ from understudy.steps.discard_unfinished_restore import DiscardUnfinishedRestore
 from understudy.steps.finish_snapshot_restore import FinishSnapshotRestore
 from understudy.steps.load_content import LoadContent
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
+from understudy.steps.quarantine_since import QuarantineSince
 from understudy.steps.remove_loaded import RemoveLoaded
 from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
@@ -98,6 +99,20 @@ class OperatedFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineFacts:
+    """From when on nothing of the resource is to be believed, and where that is to be marked."""
+
+    since: datetime
+    repositories: tuple[RepositoryName, ...]
+    """All of the resource."""
+
+    def steps(self, resource: ResourceName, chosen: HeldSnapshot) -> list[PlannedStep]:
+        others = (each for each in self.repositories if each != chosen.repository)
+        where = (chosen.repository, *others)
+        return [PlannedStep(QuarantineSince(resource, chosen.snapshot.kind, where, self.since.isoformat()))]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotLanding:
     """Where a snapshot goes, and what for."""
 
@@ -112,6 +127,8 @@ class SnapshotLanding:
     """The newest was not asked for."""
     operated: OperatedFacts | None = None
     """Of a server's data, in a real recovery."""
+    quarantine: QuarantineFacts | None = None
+    """Of a real recovery from an intrusion."""
 
     @property
     def procedure(self) -> Procedure:
@@ -126,12 +143,15 @@ def plan_snapshot_restore(
     what = (resource, snapshot.kind, chosen.repository, snapshot.label.text, place, only)
     bytes_needed = snapshot.content_bytes if only is None else 0
     in_place = landing.mode is Mode.FAILOVER
-    provision = ProvisionSnapshotTarget(*what, bytes_needed, set_aside=in_place and is_directory(place), sandbox=landing.sandbox)
+    provision = ProvisionSnapshotTarget(*what, bytes_needed, set_aside=in_place and is_directory(place), sandbox=landing.sandbox,
+                                        quarantined=landing.quarantine is not None)  # fmt: skip
     asked = Approval(_question(resource, chosen, landing)) if in_place else None
     restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
     steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
     if landing.operated is not None:
         steps = [PlannedStep(StopOperated(resource), approval=asked), PlannedStep(provision), *steps[1:]]
+    if landing.quarantine is not None:
+        steps = [*landing.quarantine.steps(resource, chosen), *steps]
     if snapshot.kind in TRIED_KINDS:
         steps.append(PlannedStep(TryRestored(*what)))
     if landing.mode is not Mode.DRILL or is_directory(place):
@@ -190,6 +210,7 @@ def plan_load(
     *,
     mode: Mode = Mode.ROUTINE,
     of_the_past: bool = False,
+    quarantine: QuarantineFacts | None = None,
 ) -> Plan:
     """As a restore into ``place``, a directory of this run alone; what was compared there is loaded, and the directory removed.
 
@@ -202,6 +223,7 @@ def plan_load(
         f"{shlex.join(load.command)}"
     )
     steps = in_sequence(
+        *(quarantine.steps(resource, chosen) if quarantine is not None else ()),
         PlannedStep(ProvisionSnapshotTarget(*what, snapshot.content_bytes), approval=Approval(question)),
         PlannedStep(RestoreSnapshot(*what, of_the_past=of_the_past)),
         PlannedStep(CompareRestored(*what)),

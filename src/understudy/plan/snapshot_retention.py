@@ -20,6 +20,7 @@ from understudy.plan.retention import (
     day_of,
     newest_of_days,
 )
+from understudy.repository.quarantine import Quarantine, believed, kept_in_quarantine
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import BackupOrigin, RunId, SnapshotLabel
@@ -43,6 +44,8 @@ class SnapshotRetentionFacts:
     """Labels of those that were not as signed when they were read back last: each takes nobody's place."""
     locked: Mapping[SnapshotLabel, datetime] = field(default_factory=dict)
     """Until when the store lets nobody remove each; those that are under no lock are left out."""
+    quarantines: tuple[Quarantine, ...] = ()
+    """What they concern takes nobody's place, and stays until they are lifted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,13 @@ def decide_snapshot_retention(rules: KeepRules, facts: SnapshotRetentionFacts) -
             hint="see understudy backups; trust its signer (encryption.signers) or move its folder out of the repository",
         )
     sound = [each for each in facts.snapshots if each.label.text not in facts.damaged]
-    counted = sorted((each for each in sound if each.stop_time <= facts.now), key=_by_time, reverse=True)
+    trusted = believed(facts.quarantines, sound)
+    counted = sorted((each for each in trusted if each.stop_time <= facts.now), key=_by_time, reverse=True)
     reasons: dict[SnapshotLabel, set[Kept]] = {each.label: set() for each in facts.snapshots}
     for snapshot, kept in [*by_periods(rules, counted), *_by_age(rules, counted), *_for_safety(facts, counted)]:
         reasons[snapshot.label].add(kept)
+    for snapshot in kept_in_quarantine(facts.quarantines, facts.snapshots, trusted):
+        reasons[snapshot.label].add(Kept(KeepReason.QUARANTINED))
     for snapshot in _not_restorable(facts, sound, reasons):
         reasons[snapshot.label].add(Kept(KeepReason.NOT_RESTORABLE))
     for label, until in facts.locked.items():

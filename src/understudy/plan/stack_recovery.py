@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from understudy.judge.run_measurement import VALIDATING
 from understudy.plan.plan import Approval, Mode, Plan, PlannedStep, Procedure
@@ -33,6 +34,8 @@ class StackWish:
     turns: tuple[Turn, ...]
     disruption: Disruption | None = None
     """Of a real recovery."""
+    quarantine_since: datetime | None = None
+    """Of a real recovery from an intrusion."""
 
 
 def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Plan:
@@ -116,7 +119,11 @@ def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval |
     asked = [each.approval.question for turn in wish.turns for each in plans[turn.resource].steps if each.approval is not None]
     if not asked:
         return None
-    if len(plans) == 1:
+    if wish.quarantine_since is not None:
+        since = wish.quarantine_since.isoformat()
+        first = f"Nothing from {since} on is to be believed: what was stored since is quarantined, and what stands in place, too."
+        asked = [first, *asked]
+    elif len(plans) == 1:
         return Approval(asked[0])
     order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
     told = [f"{len(plans)} {_what(plans)} come back, in this order: {order}.", *(f"- {each}" for each in asked)]

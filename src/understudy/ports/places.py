@@ -45,9 +45,9 @@ class Places(Protocol):
         """Take the marker out: the directory belongs to its user now. Nothing happens when it is not there."""
         ...
 
-    def set_aside(self, directory: str, run: RunId) -> str | None:
+    def set_aside(self, directory: str, run: RunId, *, quarantined: bool = False) -> str | None:
         """Rename what stands there to a sibling named after the run, and return its path; the same path when it was
-        renamed before, None when there was nothing.
+        renamed before, None when there was nothing. ``quarantined``: its name says that nothing of it is to be believed.
 
         Raises:
             Refusal: ``target_is_mount_point``: it cannot be renamed, a person must empty it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from understudy.ports.clock import Clock
 from understudy.ports.object_store import ObjectStore, Written
@@ -22,6 +23,15 @@ from understudy.repository.layout import (
 )
 from understudy.repository.manifests import BackupManifest, sums_text
 from understudy.repository.put_once import put_once
+from understudy.repository.quarantine import (
+    Quarantine,
+    QuarantinesFound,
+    Taken,
+    believed,
+    find_quarantines,
+    lift_quarantine,
+    set_quarantine,
+)
 from understudy.repository.recovery_page import recovery_page
 from understudy.repository.sealing import opened_by, part_corrupt, read_sealed, require_sealing, sealing_differs
 from understudy.repository.server_manifest import parse_server_manifest
@@ -33,6 +43,8 @@ from understudy.repository.wal_archive import WalArchive
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import BackupLabel, RepositoryName, ResourceName, SystemIdentifier, is_backup_label
 from understudy.vocabulary.secret import Secret
+
+T = TypeVar("T", bound=Taken)
 
 _OF_THE_STORE = ("store_denied", "store_refused", "bucket_missing")
 """What keeps a manifest from being read, and says nothing of what is there."""
@@ -117,6 +129,22 @@ class Repository:
     def clusters(self, resource: ResourceName) -> tuple[SystemIdentifier, ...]:
         """The system identifiers under which anything of the resource lies, ascending."""
         return tuple(SystemIdentifier(name) for name in self._store.folders(resource_prefix(resource)))
+
+    def quarantines(self, resource: ResourceName) -> QuarantinesFound:
+        """As ``quarantine.find_quarantines``."""
+        return find_quarantines(self._store, self._keys, resource)
+
+    def set_quarantine(self, mark: Quarantine) -> None:
+        """As ``quarantine.set_quarantine``."""
+        set_quarantine(self._store, self._keys, mark)
+
+    def lift_quarantine(self, resource: ResourceName, name: str, by: str, now: datetime) -> None:
+        """As ``quarantine.lift_quarantine``."""
+        lift_quarantine(self._store, self._keys, resource, name, by, now)
+
+    def believed(self, resource: ResourceName, taken: Iterable[T]) -> tuple[T, ...]:
+        """Those that no quarantine here concerns. Raises as ``quarantines`` does."""
+        return believed(self.quarantines(resource).standing, taken)
 
     def wal(self, resource: ResourceName, system_identifier: SystemIdentifier, segment_bytes: int) -> WalArchive:
         return WalArchive(self._store, self._sealer, self._keys, resource, system_identifier, segment_bytes)

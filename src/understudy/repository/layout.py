@@ -23,6 +23,7 @@ RECOVERY_PAGE_KEY = "RECOVERY.md"
 EPOCH_PREFIX = "controller/"
 EVIDENCE_PREFIX = "evidence/"
 STACK_PREFIX = "stack/"
+QUARANTINE_PREFIX = "quarantine/"
 
 SIDECAR_SUFFIX = ".json"
 SUMS_NAME = "SHA256SUMS"
@@ -33,6 +34,7 @@ _PART_NAME = re.compile(r"^(base|\d+)-[0-9A-Za-z-]+-\d{4,}\.tar\.zst\.(age|gpg)$
 _SERVER_MANIFEST_NAME = re.compile(r"^backup_manifest(-[0-9A-Za-z-]+)?\.zst\.(age|gpg)$")
 _ATTEMPT = re.compile(r"^[0-9A-Za-z-]+$")
 _STACK_STEM = re.compile(r"^stack/(\d{8}T\d{6}Z)-([0-9a-f]{64})$")
+_QUARANTINE_KEY = re.compile(r"^quarantine/[^/]+/(\d{8}T\d{6}Z-[0-9A-Za-z-]+?)(\.lifted)?\.json$")
 _EPOCH_KEY = re.compile(r"^controller/(\d{8})\.json$")
 
 
@@ -106,6 +108,21 @@ def epoch_key(epoch: int) -> str:
 def epoch_of(key: str) -> int | None:
     found = _EPOCH_KEY.match(key)
     return int(found.group(1)) if found else None
+
+
+def quarantine_prefix(resource: ResourceName) -> str:
+    return f"{QUARANTINE_PREFIX}{resource}/"
+
+
+def quarantine_key(resource: ResourceName, name: str, *, lifted: bool = False) -> str:
+    """``name``: the moment of the cut-off and the run that set it, such as ``20261123T030000Z-20261124-081500-1f3c``."""
+    return f"{quarantine_prefix(resource)}{name}{'.lifted' if lifted else ''}{SIDECAR_SUFFIX}"
+
+
+def parts_of_quarantine_key(key: str) -> tuple[str, bool] | None:
+    """The name, and whether the key is that of its lifting; None where it is neither."""
+    found = _QUARANTINE_KEY.match(key)
+    return (found.group(1), found.group(2) is not None) if found else None
 
 
 def part_name(attempt: str, number: int, tablespace_oid: int | None = None, *, sealing: Sealing) -> str:

@@ -52,11 +52,12 @@ class Scenario(StrEnum):
     DATA_LOSS = "data_loss"
     STORAGE_LOSS = "storage_loss"
     COMPLETE_FAILURE = "complete_failure"
+    SECURITY_INCIDENT = "security_incident"
     APPLICATION_FAILURE = "application_failure"
 
 
-DRILLED_SCENARIOS = tuple(each for each in Scenario if each is not Scenario.APPLICATION_FAILURE)
-"""Those that have a sandbox."""
+DRILLED_SCENARIOS = tuple(each for each in Scenario if each not in (Scenario.APPLICATION_FAILURE, Scenario.SECURITY_INCIDENT))
+"""Those that a calendar can hold: they have a sandbox, and need nothing that only a person can say."""
 
 _SCENARIO_TEXT = f"a scenario that can be drilled: {', '.join(DRILLED_SCENARIOS)}"
 
@@ -107,6 +108,11 @@ class ScenarioObjectives(StackPart):
     application_failure: Objective = Field(
         default=Objective(rto=timedelta(minutes=15), rpo=timedelta(0)),
         description="A service does not serve; what it depends on is there. The times are those of the whole.",
+    )
+    security_incident: Objective = Field(
+        default=Objective(rto=timedelta(hours=4), rpo=timedelta(hours=24)),
+        description="Somebody was in the system. It comes back as it was before a moment that a person names, so how much work "
+        "is lost is decided, not measured. The times are those of the whole.",
     )
 
 

@@ -31,6 +31,8 @@ class ProvisionSnapshotTarget(SnapshotRestore):
     """Of a directory, in a real recovery: what stands there is renamed, never removed."""
     sandbox: str | None = None
     """Of a drill in a directory: what the place lies in, and is removed with."""
+    quarantined: bool = False
+    """Nothing of what stood there is to be believed, which its name shall say."""
 
     VERB = "provision-target"
     PHASE: ClassVar = Phase.PROVISION
@@ -53,7 +55,7 @@ class ProvisionSnapshotTarget(SnapshotRestore):
                     f"room is short: {sparse_bytes:,} of {self.bytes_needed:,} bytes are in sparse files, whose holes take none; "
                 )
                 hint += f"{free_bytes:,} bytes are free"
-        aside = world.places.set_aside(self.place, world.run) if self.set_aside else None
+        aside = world.places.set_aside(self.place, world.run, quarantined=self.quarantined) if self.set_aside else None
         if self.sandbox is not None:
             world.places.claim(self.sandbox, world.run)
         try:

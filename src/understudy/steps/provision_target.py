@@ -31,6 +31,8 @@ class ProvisionTarget(PlacedStep):
     set_aside: bool = False
     other_directories: tuple[str, ...] = ()
     """Of tablespaces, of the WAL that is fetched ahead, of a sandbox's socket."""
+    quarantined: bool = False
+    """Nothing of what stood there is to be believed, which its name shall say."""
     VERB = "provision-target"
     PHASE: ClassVar = Phase.PROVISION
 
@@ -45,7 +47,7 @@ class ProvisionTarget(PlacedStep):
         data_aside: str | None = None
         for directory in (self.place.directory, *self.other_directories):
             # Asked also where nothing stands: an attempt that was killed may have set it aside, and only this tells where it is.
-            aside = world.places.set_aside(directory, world.run) if self.set_aside else None
+            aside = world.places.set_aside(directory, world.run, quarantined=self.quarantined) if self.set_aside else None
             moved += [aside] if aside else []
             data_aside = aside if directory == self.place.directory else data_aside
             world.places.claim(directory, world.run, self.instances(world).owner)

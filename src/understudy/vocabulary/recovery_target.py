@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from understudy.vocabulary.wal import Lsn
@@ -72,6 +72,19 @@ class RecoveryTarget:
 
 
 LATEST = RecoveryTarget(TargetKind.LATEST)
+
+
+_SHORTEST = timedelta(microseconds=1)
+
+
+def strictly_before(moment: datetime) -> RecoveryTarget:
+    """The last moment before it: servers stamp commits, and everything else here is stamped, in whole microseconds."""
+    return RecoveryTarget(TargetKind.TIME, (moment.astimezone(UTC) - _SHORTEST).isoformat())
+
+
+def left_out_from(target: RecoveryTarget) -> datetime:
+    """Of a target that ``strictly_before`` made: the moment that was meant."""
+    return target.time + _SHORTEST
 
 
 def time_with_offset(text: str) -> datetime:

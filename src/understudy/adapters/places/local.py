@@ -60,9 +60,9 @@ class LocalPlaces:
                 raise _not_ours(path, found, run)
             remove_marker(path)
 
-    def set_aside(self, directory: str, run: RunId) -> str | None:
+    def set_aside(self, directory: str, run: RunId, *, quarantined: bool = False) -> str | None:
         path = _resolved(directory)
-        aside = _beside(path, run)
+        aside = _beside(path, run, quarantined=quarantined)
         with _faults_of(path):
             stands_there = _holds_something(path) and read_marker(path) != run
             if not stands_there:
@@ -81,9 +81,10 @@ class LocalPlaces:
         return str(aside)
 
     def aside(self, directory: str, run: RunId) -> str | None:
-        aside = _beside(_resolved(directory), run)
-        with _faults_of(aside):
-            return str(aside) if aside.exists() else None
+        path = _resolved(directory)
+        with _faults_of(path):
+            there = (aside for aside in (_beside(path, run), _beside(path, run, quarantined=True)) if aside.exists())
+            return next(map(str, there), None)
 
     def remove(self, directory: str, run: RunId) -> bool:
         path = _resolved(directory)
@@ -132,9 +133,9 @@ def _resolved(directory: str) -> Path:
     return path.resolve()
 
 
-def _beside(path: Path, run: RunId) -> Path:
+def _beside(path: Path, run: RunId, *, quarantined: bool = False) -> Path:
     """Where that is set aside which stands in the way of this run."""
-    return path.with_name(f"{path.name}.before-{_in_a_name(run)}")
+    return path.with_name(f"{path.name}.{'quarantined' if quarantined else 'before'}-{_in_a_name(run)}")
 
 
 def _in_a_name(run: RunId) -> str:

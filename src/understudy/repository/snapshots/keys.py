@@ -14,7 +14,7 @@ PARTS_FROM_A_SNAPSHOT = "../../parts/"
 """How ``SHA256SUMS`` names a part, so that ``sha256sum --check`` finds it from the snapshot's folder."""
 
 _KIND = re.compile(r"^[a-z][a-z0-9_-]*\Z")
-_TAKEN = frozenset({"postgres", "controller", "evidence", "stack"})
+_TAKEN = frozenset({"postgres", "controller", "evidence", "stack", "quarantine"})
 """Other things lie there."""
 _ATTEMPT = re.compile(r"^[0-9A-Za-z]+\Z")
 _PART_NAME = re.compile(r"^([0-9]{8}-[0-9]{6}S)-[0-9A-Za-z]+-\d{4,}\.tar\.zst\.(age|gpg)\Z")
