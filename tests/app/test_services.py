@@ -1,12 +1,12 @@
 """Services that are stopped, started and checked around what they depend on; and what fails."""
 
-import json
 import shutil
 
 import pytest
 
+from tests.app.served import Served, error_of, states
 from tests.app.shelf import DOCS, proof_of
-from tests.app.shelves import PICS, Shelves
+from tests.app.shelves import PICS
 from tests.cli.commands import assert_refused, understudy
 from tests.room import new_path
 from understudy.app.measuring import measure
@@ -20,36 +20,6 @@ from understudy.vocabulary.phases import Phase
 
 APPLICATION = Scenario.APPLICATION_FAILURE
 VALUE = "tok-4711"
-
-
-class Served(Shelves):
-    """web stands on api and pics, api on docs, batch on logs. Each command writes down that it ran."""
-
-    def write(self, *lines, **changed):
-        services = {
-            "web": {"depends_on": ["api", "pics"], "priority": "P1"},
-            "api": {"depends_on": ["docs"]},
-            "batch": {"depends_on": ["logs"], "priority": "P3", "tier": "critical"},
-        }
-        self.services = {name: {**each, **self.commands(name), **changed.pop(name, {})} for name, each in services.items()}
-        resources = [
-            f"pics: {{kind: files, path: {self.directory}/pics, depends_on: [docs]}}",
-            f"logs: {{kind: files, path: {self.directory}/logs, priority: P3}}",
-        ]
-        told = [f"{name}: {json.dumps({k: v for k, v in each.items() if v is not None})}" for name, each in self.services.items()]
-        super(Shelves, self).write(*lines, resources=resources, services=told)
-
-    def commands(self, name):
-        return {what: self.command(f"echo {name}/{what} >> said") for what in ("stop", "start", "check")}
-
-    def command(self, words, **more):
-        return {"run": ["sh", "-c", words], "directory": str(self.directory), **more}
-
-    def said(self):
-        file = self.directory / "said"
-        said = file.read_text().split() if file.exists() else []
-        file.unlink(missing_ok=True)
-        return said
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +38,6 @@ def shelf(pristine):
     copy = pristine.copied_to(new_path("shelf"))
     yield copy
     copy.close()
-
-
-def states(view):
-    return {step.key: step.state.value for step in view.steps}
-
-
-def error_of(view, key):
-    return next(step for step in view.steps if step.key == key)
 
 
 def test_services_are_stopped_before_what_they_stand_on_and_started_after_it_each_priority_measured(shelf):

@@ -194,7 +194,9 @@ def typist(desk, monkeypatch):
             kill_servers_in(server.data)  # one that a recovery started
 
 
-SERVICES = "services:\n  web: {start: {run: ['true']}, check: {run: ['true']}}"
+WEB = "start: {run: ['true']}, check: {run: ['true']}"
+DRILL = "drill: {start: {run: [sh, -c, 'true']}, check: {run: ['true']}}"
+SERVICES = f"services:\n  web: {{{WEB}, {DRILL}}}"
 
 
 def keep_documents(desk):

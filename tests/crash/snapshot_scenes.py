@@ -126,3 +126,18 @@ EXPIRY = _scene(
     **{"stores.near.delete": 2},
 )
 READING = _scene(lambda installation, directory: plan_next_reading(installation, 2**40), points=("docs/read-back-from-near:*",))
+
+
+def _services(installation: Installation, procedure: Procedure) -> Plan:
+    scenario = Scenario.APPLICATION_FAILURE.value
+    names = ("batch",) if procedure is Procedure.RECOVERY else ("logs", "batch")
+    parts = tuple(RecoveryRequest(procedure, ResourceName(name), Choice(), scenario=scenario) for name in names)
+    return plan_requested_recovery(installation, StackRequest(procedure, scenario, parts))
+
+
+SERVICES = _scene(
+    lambda installation, directory: _services(installation, Procedure.RECOVERY),
+    approved_by=PERSON,
+    points=("batch/start:*", "batch/check:commands*"),
+)
+SERVICE_DRILL = _scene(lambda installation, directory: _services(installation, Procedure.DRILL), points=("batch/*",))

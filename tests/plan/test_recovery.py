@@ -9,6 +9,7 @@ from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry
 from tests.plan.stack_samples import parts_that_programs_have, stack_plan
 from tests.plan.test_expiry import expiry_plan
 from tests.plan.test_reading_back import facts, holding
+from tests.plan.test_service_recovery import service_drill_plan, service_plan
 from understudy.plan.backup import plan_backup
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
@@ -230,6 +231,8 @@ PLANS = {
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
     "recovery of what programs have": lambda: stack_plan(parts_that_programs_have()),
     "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),
+    "a service": lambda: service_plan(),
+    "drill of a service": lambda: service_drill_plan(),
     "restore of a chain to a name": lambda: plan_recovery(
         recovery_wish(target=RecoveryTarget(TargetKind.NAME, "vor dem „Umzug“")), recovery_facts([BACKUP, INCREMENTAL])
     ),

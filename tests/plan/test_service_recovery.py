@@ -5,16 +5,47 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.plan.stack_samples import snapshot_part
+from tests.plan.samples import ORDERS, recovery_facts, recovery_wish
+from tests.plan.stack_samples import BACKUP, snapshot_part
 from understudy.plan.plan import Mode, Plan, Procedure
+from understudy.plan.recovery import plan_recovery
 from understudy.plan.recovery_order import Urgency, recovery_order
-from understudy.plan.service_recovery import ActFacts, ServiceFacts, plan_service
+from understudy.plan.service_recovery import ActFacts, DrillFacts, ServiceFacts, place_of_copy, plan_service, plan_service_drill
 from understudy.plan.stack_recovery import StackWish, plan_stack_recovery
+from understudy.steps.start_service import StartService
 from understudy.vocabulary.identifiers import PlanId, ResourceName
 
 RESOURCES = tuple(map(ResourceName, ("r0", "r1", "r2")))
 SERVICES = tuple(map(ResourceName, ("s0", "s1", "s2", "s3")))
 ACT = ActFacts(("true",), repeatable=True)
+
+
+def service_plan() -> Plan:
+    return plan_service(ResourceName("web"), ServiceFacts(ACT, ACT), PlanId("x"), "0" * 64)
+
+
+def service_drill_plan(*, stops: bool = True) -> Plan:
+    copies = {RESOURCES[0]: "/srv/drills/r0/restored", ResourceName("my-bucket"): "s3://drills/x"}
+    facts = DrillFacts(stops, "/srv/drills/web", 4711, {SERVICES[0]: 4712}, copies, ("/srv/r0",))
+    return plan_service_drill(ResourceName("web"), facts, PlanId("x"), "0" * 64)
+
+
+def test_a_drill_is_told_where_it_is_and_begins_nothing_real() -> None:
+    plan = service_drill_plan()
+    start = next(each.step for each in plan.steps if isinstance(each.step, StartService))
+    assert start.command == "web/drill-start"
+    assert dict(start.variables) == {
+        "UNDERSTUDY_DRILL": "1",
+        "UNDERSTUDY_SANDBOX": "/srv/drills/web",
+        "UNDERSTUDY_PORT": "4711",
+        "UNDERSTUDY_PORT_S0": "4712",
+        "UNDERSTUDY_COPY_R0": "/srv/drills/r0/restored",
+        "UNDERSTUDY_COPY_MY_BUCKET": "s3://drills/x",
+    }
+    assert all(each.approval is None for each in plan.steps)
+    drill = {ORDERS: plan_recovery(recovery_wish(Mode.DRILL), recovery_facts([BACKUP]))}
+    socket = "postgresql:///postgres?host="
+    assert str(place_of_copy(drill[ORDERS])).startswith(socket)
 
 
 @st.composite

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from understudy.adapters.streams.workplace import Workplace
+from understudy.app.by_name import ByName
 from understudy.ports.commanding import OperatorCommand
 from understudy.stack.models import Stack
 from understudy.stack.operator_commands import CheckCommand, OperatorCommandSettings
@@ -23,8 +24,15 @@ def declared_commands(stack: Stack) -> Mapping[str, OperatorCommandSettings]:
 
 def _declared(stack: Stack) -> Iterator[tuple[str, OperatorCommandSettings]]:
     for name, service in stack.services.items():
-        told = {"stop": service.stop, "start": service.start, "check": service.check}
+        told: dict[str, OperatorCommandSettings | None] = {"stop": service.stop, "start": service.start, "check": service.check}
+        if service.drill is not None:
+            told |= {f"drill-{what}": getattr(service.drill, what) for what in ("stop", "start", "check")}
         yield from ((f"{name}/{what}", command) for what, command in told.items() if command is not None)
+
+
+def commands_of(stack: Stack, workplace: Workplace) -> Mapping[str, OperatorCommand]:
+    declared = declared_commands(stack)
+    return ByName(tuple(declared), lambda name: operator_command(name, declared[name], workplace, lambda: known_secrets(stack)))
 
 
 def operator_command(

@@ -17,10 +17,11 @@ from understudy.adapters.postgres.programs import find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
+from understudy.adapters.streams.started_processes import MarkedProcesses
 from understudy.adapters.streams.workplace import Workplace
 from understudy.app.by_name import ByName
 from understudy.app.collections import collection_of, targets_of
-from understudy.app.commands import declared_commands, known_secrets, operator_command
+from understudy.app.commands import commands_of
 from understudy.app.dumps import dump_of, staging_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.other_identity import keys_of_run
@@ -240,10 +241,7 @@ class Installation:
         return ByName(tuple(servers), lambda name: operated_server(name, servers[name], workplace))
 
     def commands(self, workplace: Workplace) -> Mapping[str, OperatorCommand]:
-        declared = declared_commands(self.stack)
-        return ByName(
-            tuple(declared), lambda name: operator_command(name, declared[name], workplace, lambda: known_secrets(self.stack))
-        )
+        return commands_of(self.stack, workplace)
 
     def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
         servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
@@ -330,6 +328,7 @@ class Installation:
             operated=self.operated(workplace),
             stagings=self.stagings(workplace),
             commands=self.commands(workplace),
+            started=MarkedProcesses(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
         )

@@ -11,7 +11,7 @@ from understudy.app.installation import Installation
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
 from understudy.judge.measured import SERVICE, MeasuredRecovery, MeasuredStack, Objectives
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point, judge_snapshot_point
-from understudy.judge.run_measurement import MeasuredStep, RunMeasurement, measure_run
+from understudy.judge.run_measurement import VALIDATING, MeasuredStep, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
 from understudy.plan.stack_recovery import planned_disruption
 from understudy.records.run import RunState, StepRecord, StepState
@@ -51,7 +51,11 @@ def _measure_stack(installation: Installation, view: RunView, plan: Plan, disrup
     planned: dict[StepKey, Phase] = {}
     plans = {view.run.run: plan}
     views = views_by_resource(view)
-    for name in _turns_of(installation, view):
+    turns = _turns_of(installation, view)
+    if view.run.subject == Scenario.APPLICATION_FAILURE:
+        disruption = _with_copies_up(installation, plan, views, turns) or disruption
+        turns = tuple(name for name in turns if name in installation.stack.services)
+    for name in turns:
         own = views[name]
         its_plan = plans.setdefault(own.run.run, plan_of(installation, own))
         counted = planned_disruption(its_plan, name) or disruption
@@ -78,6 +82,22 @@ def _measure_stack(installation: Installation, view: RunView, plan: Plan, disrup
         target=scenario.target,
         target_verdict=measured(scenario.target).verdict,
     )
+
+
+def _with_copies_up(
+    installation: Installation, plan: Plan, views: Mapping[str, RunView], turns: Sequence[str]
+) -> Disruption | None:
+    """What a failed application stands on is there. A drill brings copies of it up first, which is no part of what is rehearsed:
+    its time counts from when they were. None: there are none, or not all of them came up.
+    """
+    phases = {each.step.key: each.step.PHASE for each in plan.steps}
+    moments: list[datetime | None] = []
+    for name in turns:
+        if name not in installation.stack.services:
+            validating = [step for step in views[name].steps if phases.get(step.key) in VALIDATING]
+            moments.append(validating[-1].ended if validating and all(step.error is None for step in validating) else None)
+    known = [each for each in moments if each is not None]
+    return Disruption.exactly(max(known), KnownBy.COPIES) if known and len(known) == len(moments) else None
 
 
 def _turns_of(installation: Installation, view: RunView) -> tuple[str, ...]:

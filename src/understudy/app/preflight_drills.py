@@ -10,9 +10,11 @@ from understudy.app.drill_calendar import drill_status
 from understudy.app.drill_history import DrillHistory
 from understudy.app.installation import Installation
 from understudy.app.looking import records_to_look_at
+from understudy.app.service_recoveries import require_drillable
 from understudy.app.stack_recoveries import drilled_resources
 from understudy.judge.preflight import Finding, finding_of
 from understudy.judge.preflight_drills import CalendarFacts, judge_drill
+from understudy.stack.services import Service
 from understudy.stack.snapshots import BucketResource
 from understudy.stack.standard_calendar import DeclaredDrill, drills_of
 from understudy.vocabulary.errors import Refusal, UnderstudyError
@@ -56,10 +58,12 @@ def command_of(drill: DeclaredDrill) -> str:
 def _require_holdable(installation: Installation, drill: DeclaredDrill) -> None:
     """
     Raises:
-        Refusal: what ``drilled_resources`` raises; ``sandbox_missing``.
+        Refusal: what ``drilled_resources`` and ``require_drillable`` raise; ``sandbox_missing``.
     """
     for name in drilled_resources(installation, drill.scenario, drill.resources):
-        settings = installation.resource(name)
+        settings = installation.part(name)
+        if isinstance(settings, Service):
+            require_drillable(installation, name)
         if isinstance(settings, BucketResource) and settings.drill.url is None:
             raise Refusal(
                 "sandbox_missing",

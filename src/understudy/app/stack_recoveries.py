@@ -12,7 +12,7 @@ from understudy.app.collections import collection_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.replaceable import require_operable, require_places_apart, require_replaceable, require_room
-from understudy.app.service_recoveries import plan_service_part, services_of_a_failure
+from understudy.app.service_recoveries import brought_up_in_a_drill, plan_service_drills, plan_service_part, services_of_a_failure
 from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
@@ -76,9 +76,8 @@ def wanted_resources(installation: Installation, scenario: Scenario, named: Sequ
 
 
 def drilled_resources(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
-    """As ``wanted_resources``, of a drill: without services, which there is no sandbox for."""
-    wanted = wanted_resources(installation, scenario, named)
-    return tuple(name for name in wanted if name not in installation.stack.services)
+    """As ``wanted_resources``, of a drill: with all that the services among it depend on."""
+    return brought_up_in_a_drill(installation, wanted_resources(installation, scenario, named))
 
 
 def restored_by_hand(installation: Installation, scenario: Scenario, named: Sequence[str]) -> tuple[ResourceName, ...]:
@@ -172,11 +171,17 @@ def plan_requested_stack(installation: Installation, request: StackRequest, plan
     plan_id = new_plan_id(installation.clock, request.procedure)
     plans: dict[ResourceName, Plan] = {}
     refused: dict[ResourceName, UnderstudyError] = {}
+    drilled = request.procedure is Procedure.DRILL
+    services = [part.resource for part in request.parts if part.resource in installation.stack.services] if drilled else []
     for part in request.parts:
+        if part.resource in services:
+            continue
         try:
             plans[part.resource] = _plan_part(installation, part, plan_id, plan_alone)
         except UnderstudyError as error:
             refused[part.resource] = error
+    drills, undrilled = plan_service_drills(installation, services, plans, plan_id)
+    plans, refused = {**plans, **drills}, {**refused, **undrilled}
     turns = _turns(installation, [part.resource for part in request.parts])
     if refused:
         passing = next((error for error in refused.values() if isinstance(error, TryAgain)), None)

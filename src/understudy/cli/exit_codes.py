@@ -79,6 +79,7 @@ CODES: Mapping[str, ExitCode] = {
     "repository_missing": ExitCode.PREREQUISITE,
     "stack_file_not_kept": ExitCode.PREREQUISITE,
     "service_not_ready": ExitCode.PREREQUISITE,
+    "drill_undeclared": ExitCode.PREREQUISITE,
     "recover_place_missing": ExitCode.PREREQUISITE,
     "busy": ExitCode.BUSY,
     "controller_busy": ExitCode.BUSY,

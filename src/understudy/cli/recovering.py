@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DRILLED = ("database_corruption", "data_loss", "storage_loss", "complete_failure", "security_incident")
-SCENARIOS = (*DRILLED, "application_failure")
+SCENARIOS = (
+    "database_corruption", "data_loss", "storage_loss", "complete_failure", "security_incident", "application_failure",
+)  # fmt: skip
 _INTRUSION = "security_incident"
 _EXPECTED = {
     "--before": "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00",
@@ -203,6 +204,7 @@ Examples:
   understudy drill database_corruption         the newest commit, in a sandbox
   understudy drill data_loss --time 2026-11-23T03:00:00+00:00
   understudy drill complete_failure            everything, in order
+  understudy drill application_failure --service web
   understudy drill security_incident --before 2026-11-23T03:00:00+00:00
   understudy drill data_loss --identity file:/mnt/safe/kit.txt
 
@@ -210,7 +212,7 @@ Exit codes: 0 it succeeded and every objective is known to be met, 1 it failed, 
 to be met.
 """
 )
-@click.argument("scenario", type=click.Choice(DRILLED), metavar="SCENARIO")
+@click.argument("scenario", type=click.Choice(SCENARIOS), metavar="SCENARIO")
 @resource_option
 @before_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
@@ -239,9 +241,10 @@ def drill(
     """Rehearse SCENARIO in a sandbox with the code of the real recovery, measure it, and leave nothing behind.
 
     SCENARIO is database_corruption (a database is there but cannot be trusted), data_loss (its data are gone), storage_loss (a
-    directory or a bucket is gone), complete_failure (everything is) or security_incident (somebody was in it). It says which
-    objectives of the stack file count. Several resources come back in the order of their priority and depends_on, and at the same
-    time where these leave it open.
+    directory or a bucket is gone), complete_failure (everything is), security_incident (somebody was in it) or
+    application_failure (a service does not serve). It says which objectives of the stack file count. Several resources come back
+    in the order of their priority and depends_on, and at the same time where these leave it open. Services are started on the
+    copies, by the commands that the stack file has for drills.
 
     As a recovery would, it first ships the WAL that this host received. What is protected goes on untouched. A bucket comes back
     in drill.url of the stack file.

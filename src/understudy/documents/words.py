@@ -35,6 +35,7 @@ SINCE = {
     KnownBy.PERSON: "as --since says",
     KnownBy.WATCH: "when serve last saw the server answer",
     KnownBy.COMMAND: "when the command was begun",
+    KnownBy.COPIES: "when copies of what it depends on were up",
 }
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from understudy.judge.run_measurement import VALIDATING
-from understudy.plan.plan import Approval, Mode, Plan, PlannedStep, Procedure
+from understudy.plan.plan import Approval, Mode, Plan, PlannedStep, Procedure, When
 from understudy.plan.recovery_order import Turn
 from understudy.steps.check_prerequisites import CheckPrerequisites
+from understudy.steps.end_service_drill import EndServiceDrill
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
 from understudy.steps.provision_target import ProvisionTarget
@@ -59,9 +60,16 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
         disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
     )
     steps = [PlannedStep(look, approval=_question(wish, plans)), *_stops(wish.turns, plans, look.key)]
+    clean_up: list[PlannedStep] = []
     for turn in wish.turns:
         after = frozenset({look.key, *(anchors[name] for name in turn.after), *_stopped_before(turn, wish.turns, plans)})
-        steps += _in_turn(plans[turn.resource], after, frozenset(anchors[name] for name in turn.once_ended))
+        in_turn = [*_in_turn(plans[turn.resource], after, frozenset(anchors[name] for name in turn.once_ended))]
+        until = _used_until(turn, wish.turns, plans)
+        steps += [each for each in in_turn if not (until and each.when is When.ALWAYS)]
+        clean_up[:0] = [
+            replace(each, once_ended=each.once_ended | until) for each in in_turn if until and each.when is When.ALWAYS
+        ]
+    steps += clean_up
     return Plan(
         id=wish.plan_id,
         procedure=wish.procedure,
@@ -104,10 +112,7 @@ def _stops(turns: Sequence[Turn], plans: Mapping[ResourceName, Plan], look: Step
 
 def _stopped_before(turn: Turn, turns: Sequence[Turn], plans: Mapping[ResourceName, Plan]) -> frozenset[StepKey]:
     """The services that could write into the resource, or speak with the service, while it is brought back."""
-    above = [turn.resource]
-    for name in above:
-        above += [other.resource for other in turns if name in other.after and other.resource not in above]
-    return frozenset(each.step.key for name in above for each in _stops_of(plans[name]))
+    return frozenset(each.step.key for name in _above(turn, turns) for each in _stops_of(plans[name]))
 
 
 def _serves(plan: Plan) -> StepKey:
@@ -128,6 +133,25 @@ def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval |
     order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
     told = [f"{len(plans)} {_what(plans)} come back, in this order: {order}.", *(f"- {each}" for each in asked)]
     return Approval("\n".join([*told, "Do you agree to all of it?"]))
+
+
+def _used_until(turn: Turn, turns: Sequence[Turn], plans: Mapping[ResourceName, Plan]) -> frozenset[StepKey]:
+    """Of a drill: what stands on the resource or the service, and must have been ended before it is removed."""
+    return frozenset(
+        each.step.key
+        for name in _above(turn, turns)
+        if name != turn.resource
+        for each in plans[name].steps
+        if isinstance(each.step, EndServiceDrill)
+    )
+
+
+def _above(turn: Turn, turns: Sequence[Turn]) -> list[ResourceName]:
+    """Itself, and all that depends on it, however far away."""
+    above = [turn.resource]
+    for name in above:
+        above += [other.resource for other in turns if name in other.after and other.resource not in above]
+    return above
 
 
 def _what(plans: Mapping[ResourceName, Plan]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -47,6 +47,15 @@ class OperatorCommand(Protocol):
         ...
 
     @property
+    def account(self) -> tuple[int, int] | None:
+        """User and group that it runs as; None: ours.
+
+        Raises:
+            GiveUp: ``command_user_missing``, ``command_user_not_us``.
+        """
+        ...
+
+    @property
     def time_limit(self) -> timedelta: ...
 
     @property
@@ -85,4 +94,24 @@ class OperatorCommand(Protocol):
             GiveUp: as ``require_ready`` does; then it was not begun.
             Cancelled: asked for; everything that was started for it is ended.
         """
+        ...
+
+
+class StartedProcesses(Protocol):
+    """What commands of this run left running, as far as it can be seen: what wears the run in its environment, and what works in
+    the directory.
+    """
+
+    def of(self, commands: Sequence[str], directory: str) -> tuple[int, ...]:
+        """Ids of the processes that these commands started, and of those that work in the directory or have something in it
+        open.
+        """
+        ...
+
+    def end(self, commands: Sequence[str], directory: str) -> None:
+        """Ask them to end, and after some seconds end them."""
+        ...
+
+    def reach(self, commands: Sequence[str], places: Sequence[str]) -> tuple[str, ...]:
+        """What processes of these commands have open, or work in, within any of the places."""
         ...

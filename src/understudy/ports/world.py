@@ -8,7 +8,7 @@ from pathlib import Path
 
 from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets, Staging
-from understudy.ports.commanding import OperatorCommand
+from understudy.ports.commanding import OperatorCommand, StartedProcesses
 from understudy.ports.database import Database
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
@@ -79,3 +79,5 @@ class World:
     """Where collections wait on this host until they are stored; of the kinds that do so."""
     commands: Mapping[str, OperatorCommand] = field(default_factory=dict)
     """The operator's, by name: ``web/start``."""
+    started: StartedProcesses | None = None
+    """What they left running."""

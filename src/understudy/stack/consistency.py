@@ -176,6 +176,7 @@ def _of_service(at: Path, own: str, service: Service, stack: Stack) -> Iterator[
     yield from _unknown_tier(at, service.tier, stack)
     if own in stack.resources:
         yield Contradiction(at, own, "a name that no resource has", (("resources", own),))
+    yield from _of_drill(at, service, stack)
     known = (*stack.resources, *stack.services)
     for index, name in enumerate(service.depends_on):
         here: Path = (*at, "depends_on", index)
@@ -190,12 +191,39 @@ def _of_drills(stack: Stack) -> Iterator[Contradiction]:
     for drill, declared in stack.drills.items():
         at: Path = ("drills", drill)
         for index, name in enumerate(declared.resources):
-            if name not in stack.resources:
-                yield _unknown((*at, "resources", index), name, "resources", stack.resources)
+            if name not in stack.resources and name not in stack.services:
+                yield _unknown((*at, "resources", index), name, "resources", {**stack.resources, **stack.services})
             elif name in declared.resources[:index]:
                 yield Contradiction((*at, "resources", index), name, "each resource once")
         if declared.repository is not None and declared.repository not in stack.repositories:
             yield _unknown((*at, "repository"), declared.repository, "repositories", stack.repositories)
+
+
+def _of_drill(at: Path, service: Service, stack: Stack) -> Iterator[Contradiction]:
+    """What would reach for the real thing."""
+    if service.drill is None:
+        return
+    for key in ("start", "stop"):
+        real, drilled = getattr(service, key), getattr(service.drill, key)
+        here: Path = (*at, "drill", key, "run")
+        if real is not None and drilled is not None and drilled.run == real.run:
+            expected = f"another command than {_spell((*at, key, 'run'))}, which would touch what serves"
+            yield Contradiction(here, " ".join(drilled.run), expected, ((*at, key, "run"),))
+    for key in ("start", "check", "stop"):
+        command = getattr(service.drill, key)
+        if command is None or command.directory is None:
+            continue
+        for theirs, directory in (*_directories(stack), *_source_directories(stack)):
+            if _one_in_the_other(command.directory, directory):
+                expected = f"a directory apart from {_spell(theirs)} ({directory}), which drills must not touch"
+                yield Contradiction((*at, "drill", key, "directory"), command.directory, expected, (theirs,))
+                break
+
+
+def _source_directories(stack: Stack) -> Iterator[tuple[Path, str]]:
+    for name, resource in stack.resources.items():
+        if resource.kind == "files":
+            yield ("resources", name, "path"), resource.path
 
 
 def _circles(stack: Stack) -> Iterator[Contradiction]:

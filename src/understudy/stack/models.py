@@ -56,8 +56,8 @@ class Scenario(StrEnum):
     APPLICATION_FAILURE = "application_failure"
 
 
-DRILLED_SCENARIOS = tuple(each for each in Scenario if each not in (Scenario.APPLICATION_FAILURE, Scenario.SECURITY_INCIDENT))
-"""Those that a calendar can hold: they have a sandbox, and need nothing that only a person can say."""
+DRILLED_SCENARIOS = tuple(each for each in Scenario if each is not Scenario.SECURITY_INCIDENT)
+"""Those that a calendar can hold: they need nothing that only a person can say."""
 
 _SCENARIO_TEXT = f"a scenario that can be drilled: {', '.join(DRILLED_SCENARIOS)}"
 
@@ -248,7 +248,9 @@ class CalendarDrill(StackPart):
 
     scenario: ScenarioName = Field(description="What is rehearsed, as in understudy drill.")
     resources: Names = Field(
-        default=(), description="Names of what is lost. Default: what the scenario takes where there is no choice."
+        default=(),
+        description="Names of what is lost, of services in application_failure. Default: what the scenario takes where there "
+        "is no choice.",
     )
     every: Every = Field(
         description="How often one must pass: once in each day, week (from Monday), month or quarter; or in what lies between "

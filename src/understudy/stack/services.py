@@ -10,6 +10,25 @@ from understudy.stack.order import PRIORITY, Names, Priority
 from understudy.stack.stack_part import StackPart
 
 
+class ServiceDrill(StackPart):
+    """How a drill starts a service beside the real one. What it needs to know it is told by environment: UNDERSTUDY_DRILL=1,
+    UNDERSTUDY_SANDBOX (a directory of its own), UNDERSTUDY_PORT (a free port), UNDERSTUDY_PORT_<SERVICE> of the services that it
+    depends on, and UNDERSTUDY_COPY_<RESOURCE> (where the drill brought up a copy of what it depends on).
+    """
+
+    title = "Drills of services"
+
+    start: ActingCommand = Field(
+        description="Starts it on the copies, in the sandbox, on a port of its own. It must be another command than the real "
+        "start."
+    )
+    check: CheckCommand = Field(description="Whether what was started there serves.")
+    stop: ActingCommand | None = Field(
+        default=None,
+        description="Stops it; what still runs then fails the drill. Default: none, and Understudy ends whatever was started.",
+    )
+
+
 class Service(StackPart):
     """An application: how it is stopped, started and checked. What it keeps is a resource, on which it depends."""
 
@@ -26,6 +45,9 @@ class Service(StackPart):
         description="Stops it, and ends with 0 also where nothing runs. Before what it depends on is replaced, so that nothing "
         "is "
         "written meanwhile. Default: none; it is then taken to be stopped.",
+    )
+    drill: ServiceDrill | None = Field(
+        default=None, description="How a drill starts it. Default: none, and it cannot be drilled."
     )
     tier: Name = Field(default="standard", description="The tier whose objectives hold for it.")
     priority: Priority = PRIORITY

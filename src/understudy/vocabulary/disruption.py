@@ -15,6 +15,8 @@ class KnownBy(StrEnum):
     """``serve`` saw the server answer then, and not any more."""
     COMMAND = "command"
     """Nobody knows better: the command was begun then."""
+    COPIES = "copies"
+    """Of a drilled application: what it depends on, which a real failure would have left alone, had been brought up then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,38 @@ def end_working_in(directory: Path, clock: Clock) -> None:
 
     if directory.is_dir():
         _end(works_there, clock)
+
+
+def found_by(marks: Collection[str], directory: str) -> Callable[[int], bool]:
+    """Whether a process wears one of the marks, or works in the directory or has something in it open."""
+    worn = [_worn(mark, None) for mark in marks]
+
+    def belongs(pid: int) -> bool:
+        return any(wears(pid) for wears in worn) or bool(reached(pid, (directory,)))
+
+    return belongs
+
+
+def live(belongs: Callable[[int], bool]) -> tuple[int, ...]:
+    return _found(belongs)
+
+
+def end_all(belongs: Callable[[int], bool], clock: Clock) -> None:
+    """Ask them to end, and after some seconds end them."""
+    _end(belongs, clock)
+
+
+def reached(pid: int, places: Collection[str]) -> tuple[str, ...]:
+    """What of these places the process works in, or has open. Nothing of one that is not ours to look at."""
+    process = _PROC / str(pid)
+    found: list[str] = []
+    with suppress(OSError):
+        for link in (process / "cwd", process / "root", *(process / "fd").iterdir()):
+            with suppress(OSError):
+                path = str(link.readlink())
+                if any(path == place or path.startswith(f"{place}/") for place in places):
+                    found.append(path)
+    return tuple(dict.fromkeys(found))
 
 
 def _worn(mark: str, session: int | None) -> Callable[[int], bool]:

@@ -56,6 +56,11 @@ class OperatorProgram:
         return shlex.join(self._declared.run)
 
     @property
+    def account(self) -> tuple[int, int] | None:
+        run_as, _ = _account(self._declared.user, self._declared.name)
+        return (run_as["user"], run_as["group"]) if run_as else None
+
+    @property
     def time_limit(self) -> timedelta:
         return self._declared.time_limit
 
