@@ -263,7 +263,7 @@ def test_every_example_ends_as_its_help_says_on_a_stack_that_is_protected(typist
     typist.answer("understudy expire orders", "y")
     typist.type("understudy expire orders --repository far --yes")
     moment, run = typist.moment(), typist.newest()["run"]
-    for line in beginning_with("restore", "drill", "runs", "show"):
+    for line in beginning_with("restore", "drill", "forecast", "runs", "show"):
         typist.type(line, time=moment, run=run)
     for line in beginning_with("evidence export", "evidence report", "evidence verify"):
         typist.type(line, run=run, signer=Signer(existing_own_key(desk.state)).public_key)

@@ -17,6 +17,7 @@ from understudy.app.damage import DamagedBackup, damaged_backups, nothing_is_sou
 from understudy.app.drill_calendar import DrillStatus, calendar_status
 from understudy.app.exposure_json import slot_from_json
 from understudy.app.findings import open_findings, overdue
+from understudy.app.forecasting import ResourceForecast, forecasts
 from understudy.app.installation import Installation
 from understudy.app.keeping import EXPOSURE, HEARTBEAT, RECEIVING, shipping_to
 from understudy.app.protection import EndedRun, ScheduleStatus, ended_run, failed_since, is_recoverable, next_of, schedules
@@ -158,6 +159,8 @@ class Status:
     reading_back: ReadingStatus
     drills: tuple[DrillStatus, ...]
     """Those that the stack file declares."""
+    forecasts: tuple[ResourceForecast, ...]
+    """Of the resources whose recovery takes too long now, or will within ``NEAR``."""
     unfinished_runs: tuple[RunRecord, ...]
     held_up: tuple[HeldUpStep, ...]
     """Of the runs that are being carried out."""
@@ -190,6 +193,7 @@ def status(installation: Installation) -> Status:
             snapshots=tuple(snapshot_status(readable, name) for name in installation.snapshot_names()),
             reading_back=reading_status(readable),
             drills=calendar_status(readable),
+            forecasts=tuple(each for each in forecasts(readable) if each.is_near(installation.clock.now())),
             unfinished_runs=unfinished,
             held_up=tuple(each for run in unfinished if run.state is RunState.RUNNING for each in _held_up(records, run.run)),
             asked={run.run: asks for run in unfinished if (asks := _questions(records, run.run))},

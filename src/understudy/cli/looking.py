@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from understudy.cli.exit_codes import ExitCode
+from understudy.cli.forecasting import print_near_forecasts
 from understudy.cli.looking_at_copies import copy_rows
 from understudy.cli.looking_at_drills import print_calendar
 from understudy.cli.looking_at_readings import print_reading_back
@@ -75,6 +76,7 @@ def _print(found: Status) -> None:
         print_snapshots(snapshots, known=fault is None or fault.readable, whole=_is_known(found), served=bool(found.serving_pid))
     print_reading_back(found.reading_back, known=fault is None or fault.readable, served=bool(found.serving_pid))
     print_calendar(found.drills, known=fault is None or fault.readable)
+    print_near_forecasts(found.forecasts)
     for run in found.unfinished_runs:
         say(f"\nunfinished: {run.run} {run.procedure} {run.subject}: {words(run.state.value)} ({command_on('show', run.run)})")
         for question in found.asked.get(run.run, ()):

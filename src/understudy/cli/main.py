@@ -25,6 +25,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("understudy.cli.restoring:restore", "Restore beside the original, or load a dump back."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "drills": ("understudy.cli.looking_at_drills:drills", "The calendar of drills: what is due, what passed, what is overdue."),
+    "forecast": ("understudy.cli.forecasting:forecast", "When the recovery time will pass its objective, as the data grow."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "quarantine": ("understudy.cli.quarantining:quarantine", "Show what is not to be believed, or lift that."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),

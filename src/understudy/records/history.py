@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import cast
 
 from understudy.records.chained_form import RUN_ENDED
-from understudy.records.rows import run_of, step_of, successes_of
+from understudy.records.rows import run_of, step_of, step_rows, successes_of
 from understudy.records.run import RunRecord, RunState, StepRecord
 from understudy.records.state_database import StateDatabase
 from understudy.vocabulary.identifiers import RunId, StepKey
@@ -64,10 +64,32 @@ class History:
             ).fetchall()
         return tuple(json.loads(row["record"]) for row in rows)
 
+    def measured(self, procedures: Collection[str], newest: int) -> tuple[tuple[JsonObject, tuple[StepRecord, ...]], ...]:
+        """Of the newest runs of these procedures that succeeded, what was chained with their ends, and their steps that say how
+        much was restored or replayed. Newest first.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                """SELECT runs.run, chain.record FROM runs JOIN chain ON chain.run = runs.run AND chain.step = ?
+                   WHERE procedure IN (SELECT value FROM json_each(?)) AND state = ? ORDER BY runs.rowid DESC LIMIT ?""",
+                (RUN_ENDED, _as_json(procedures), RunState.SUCCEEDED, newest),
+            ).fetchall()
+            return tuple(
+                (
+                    cast(JsonObject, json.loads(row["record"])),
+                    tuple(step_of(each) for each in step_rows(connection, RunId(row["run"])) if _tells_amount(each["step"])),
+                )
+                for row in rows
+            )
+
     def successes(self, step: StepKey) -> tuple[StepRecord, ...]:
         """Of all runs, each step of this key that succeeded, newest first."""
         with self._database.reading() as connection:
             return tuple(step_of(row) for row in successes_of(connection, step))
+
+
+def _tells_amount(step: str) -> bool:
+    return step.partition("/")[2] in ("restore-base-backup", "replay-wal", "restore-snapshot")
 
 
 def _as_json(values: Collection[str]) -> str:
