@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.adapters.postgres.isolation import can_cut_off
 from understudy.app.installation import Installation
 from understudy.app.key_ring import existing_own_key
 from understudy.app.preflight_drills import check_drills
@@ -27,6 +28,7 @@ from understudy.judge.preflight_host import (
     KEYS,
     judge_directory,
     judge_identity_missing,
+    judge_isolation,
     judge_recipients,
     judge_round_trip,
     judge_secret_file,
@@ -68,6 +70,8 @@ def check(stack_file: Path, state: Path | None) -> Preflight:
 
 def _findings(installation: Installation) -> Iterator[Finding]:
     yield judge_directory(HOST, "state_directory", look_at_directory(installation.state), state_need())
+    if installation.database_names():
+        yield judge_isolation(can_cut_off())
     keys, findings = _check_keys(installation)
     yield from findings
     yield from _check_secret_files(installation)

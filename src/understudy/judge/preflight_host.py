@@ -96,6 +96,14 @@ def judge_reachable(subject: str, aspect: str, path: str, user: str, blocked_at:
     )  # fmt: skip
 
 
+def judge_isolation(can_cut_off: bool) -> Finding:
+    """How what a drill or a restore brings up is kept from the network while it is looked at."""
+    if can_cut_off:
+        return Finding(HOST, "drill_network", Grade.OK, "a server that is drilled or verified gets no network but one of its own")
+    closed = "this user may make no network namespace here: a server that is drilled or verified is closed by its settings alone"
+    return Finding(HOST, "drill_network", Grade.OK, f"{closed}, and code in its database could open a connection")
+
+
 def judge_secret_file(path: str, mode: int) -> Finding:
     """``mode``: the permission bits. What only the owner reads is right; what a group reads may be meant so."""
     found = f"{path} has mode {mode:04o}"

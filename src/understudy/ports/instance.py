@@ -129,8 +129,9 @@ class Instances(Protocol):
     def start(self, place: InstancePlace, settings: Mapping[str, str], hba_lines: Sequence[str] | None = None) -> None:
         """Start the server and return at once; ``facts`` tells when it is up. Nothing happens when it runs there already.
 
-        ``settings`` override the data directory's own. With ``hba_lines`` the server uses only those. A lock file of a dead
-        server whose children still linger is waited for, not broken.
+        ``settings`` override the data directory's own. With ``hba_lines`` the server uses only those, and has no network
+        where the host allows that: see ``is_cut_off``. A lock file of a dead server whose children still linger is waited for,
+        not broken.
         """
         ...
 
@@ -142,6 +143,12 @@ class Instances(Protocol):
         ...
 
     def facts(self, place: InstancePlace) -> InstanceFacts: ...
+
+    def is_cut_off(self, place: InstancePlace) -> bool | None:
+        """Whether the server has no network but a loopback of its own, so that no code in the database reaches anything over it;
+        as the kernel says it. None: it does not run, or cannot be looked at.
+        """
+        ...
 
     def promote(self, place: InstancePlace) -> None:
         """Ask for promotion; ``facts`` tells when it is done. Nothing happens when it is promoted already."""

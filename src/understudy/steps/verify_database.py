@@ -28,6 +28,10 @@ _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
 _BOUNDS = ("at_least", "at_most", "equals")
 
+NO_NETWORK = "none: a namespace of its own"
+CLOSED_BY_SETTINGS = "the host's, closed by the server's settings"
+"""How the server was kept from the network while its rows and the operator's checks were read."""
+
 _INVALID_PAGE = "invalid page in block"
 """What the server, which we start in English, says of a page that disagrees with its checksum. Rows that cannot be read for
 another reason may well be so in every backup."""
@@ -82,6 +86,7 @@ class VerifyDatabase(PlacedStep):
             databases=databases,
             checks=results,
             newest_heartbeat=self._newest_heartbeat(instances),
+            network=NO_NETWORK if instances.is_cut_off(self.place) else CLOSED_BY_SETTINGS,
         )
 
     def _newest_heartbeat(self, instances: Instances) -> str | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.contracts.instances import InstancesContract, read_everything
 from tests.servers.flavours import Flavour, run_as_owner
 from tests.servers.processes import alive, descendants, wait_until
 from understudy.adapters.postgres.instance_questions import ask_state
+from understudy.adapters.postgres.isolation import _launcher, can_cut_off
 from understudy.adapters.postgres.processes import servers_processes
 from understudy.adapters.postgres.shared_catalogs import databases, superusers
 from understudy.ports.instance import StopMode
@@ -30,11 +32,59 @@ class TestLocalInstances(InstancesContract):
 
 def test_nothing_listens_beyond_the_socket_unless_addresses_are_named(clusters):
     cluster = clusters()
-    cluster.start()
+    cluster.start(hba_lines=None)  # one that is closed has no network of ours to listen in
     cluster.wait_until_ready()
     listening = subprocess.run(["ss", "-Hlnpt"], capture_output=True, text=True, check=True).stdout
     assert f"pid={cluster.postmaster}," not in listening
     assert cluster.instances.query(cluster.place, "show listen_addresses") == [("",)]
+
+
+REACHES = "copy (select 1) to program $$bash -c 'cat > /dev/tcp/127.0.0.1/{port}' 2>/dev/null$$"
+
+
+@pytest.fixture
+def what_serves():
+    """A port of this host that must not be reached."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        yield listening
+
+
+def test_code_in_a_closed_server_reaches_no_port_and_in_an_open_one_it_does(clusters, what_serves):
+    """The second half is the control: the same program in the same database, started without the namespace, gets through."""
+    if not can_cut_off():
+        pytest.skip("this host lets this user make no network namespace")
+    cluster = clusters()
+    reach = REACHES.format(port=what_serves.getsockname()[1])
+    cluster.start()
+    cluster.wait_until_ready()
+    assert cluster.instances.is_cut_off(cluster.place)
+    with pytest.raises(GiveUp, match="program"):
+        cluster.instances.query(cluster.place, reach)
+    what_serves.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        what_serves.accept()
+    cluster.instances.stop(cluster.place, StopMode.FAST)
+    assert cluster.instances.is_cut_off(cluster.place) is None
+    cluster.start(hba_lines=None)
+    cluster.wait_until_ready()
+    assert cluster.instances.is_cut_off(cluster.place) is False
+    cluster.instances.query(cluster.place, reach)
+    what_serves.accept()[0].close()
+
+
+def test_who_is_not_root_is_cut_off_where_the_host_allows_it_and_starts_all_the_same_where_not(tmp_path):
+    """By the launcher, as an ordinary user; ``--try`` says beforehand what will be."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 0 else {}
+    launcher = ["/usr/bin/python3", *_launcher()[1:]]
+    tried = subprocess.run([*launcher, "--try"], check=False, cwd="/", **nobody)
+    seen = "import os; print(os.readlink('/proc/self/ns/net'), os.geteuid())"
+    done = subprocess.run(
+        [*launcher, "/usr/bin/python3", "-c", seen], check=True, capture_output=True, text=True, cwd="/", **nobody
+    )
+    network, user = done.stdout.split()
+    assert int(user) == (65534 if nobody else os.geteuid())
+    assert (network != str(Path("/proc/self/ns/net").readlink())) is (tried.returncode == 0)
 
 
 def test_children_of_a_killed_postmaster_are_waited_for(clusters):

@@ -14,7 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from understudy.adapters.postgres.accounts import Account
-from understudy.adapters.postgres.cluster_programs import ClusterPrograms, plain_environment, programs_unreachable
+from understudy.adapters.postgres.cluster_programs import ClusterPrograms, programs_unreachable
 from understudy.adapters.postgres.collations import changed_collations
 from understudy.adapters.postgres.configuration import (
     STARTED_MARK,
@@ -31,6 +31,7 @@ from understudy.adapters.postgres.configuration import (
 )
 from understudy.adapters.postgres.entrances import Entrances, ServerRefuses, in_one_line, instance_refuses_us, names_no_database
 from understudy.adapters.postgres.instance_questions import IS_AMCHECK_THERE, ask_state
+from understudy.adapters.postgres.isolation import is_cut_off, start_server
 from understudy.adapters.postgres.last_words import collected_log_tail, log_tail, why_it_ended
 from understudy.adapters.postgres.local_session import LocalSession, Rows, local_session
 from understudy.adapters.postgres.lock_file import LockFile, ServerStatus
@@ -96,7 +97,7 @@ class LocalInstances:
         arguments = command_line(
             self._programs.path("postgres"), place, settings, files, closed=closed, own_configuration=own_configuration
         )
-        self._see_it_begin(place, self._launch(arguments, place))
+        self._see_it_begin(place, self._launch(arguments, place, cut_off=closed and not place.listen_addresses))
 
     def command_to_start(self, place: InstancePlace, settings: Mapping[str, str]) -> str:
         return shell_command(self._programs.directory, place, settings, self._account)
@@ -115,6 +116,10 @@ class LocalInstances:
             return _without_connection(running, words, str(refused))
         except psycopg.OperationalError:
             return _without_connection(running, words)
+
+    def is_cut_off(self, place: InstancePlace) -> bool | None:
+        lock = self._live_lock(place.directory)
+        return None if lock is None else is_cut_off(lock.pid)
 
     def promote(self, place: InstancePlace) -> None:
         facts = self.facts(place)
@@ -250,7 +255,7 @@ class LocalInstances:
             hint="stop it first, with the tool that started it; it is not Understudy's to stop here",
         )
 
-    def _launch(self, arguments: list[str], place: InstancePlace) -> subprocess.Popen[bytes]:
+    def _launch(self, arguments: list[str], place: InstancePlace, *, cut_off: bool) -> subprocess.Popen[bytes]:
         """
         Raises:
             GiveUp: ``log_unusable``, ``programs_unreachable``.
@@ -266,10 +271,7 @@ class LocalInstances:
             ) from error
         with os.fdopen(descriptor, "wb") as log:
             try:
-                process = subprocess.Popen(
-                    arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, umask=0o077,
-                    env=plain_environment(), **self._account.identity,
-                )  # fmt: skip
+                process = start_server(arguments, log, self._account, cut_off=cut_off)
             except OSError as error:
                 raise programs_unreachable(arguments[0], self._account, error) from error
         _children.append(process)
