@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import UTC
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import psycopg
@@ -17,7 +17,8 @@ from tests.servers.flavours import Flavour
 from tests.servers.postgres import PostgresServer
 from understudy.app.backups import back_up
 from understudy.app.installation import Installation
-from understudy.app.recoveries import recover
+from understudy.app.measuring import measure
+from understudy.app.recoveries import drill, recover
 from understudy.plan.request import Choice
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.stack.models import Scenario
@@ -192,3 +193,55 @@ def test_the_next_snapshot_uses_nothing_that_is_quarantined(shelf):
     shelf.back_up()
     assert suspected
     assert not suspected & {part.name for part in shelf.snapshots()[-1].parts}
+
+
+def rotating(shelf, *words):
+    """The commands of the given shells, by the names first, second …"""
+    run = {
+        name: {"run": ["sh", "-c", each], "directory": str(shelf.directory)}
+        for name, each in zip(("first", "second"), words, strict=False)
+    }
+    service = {
+        "start": {"run": ["sh", "-c", "echo started >> said"], "directory": str(shelf.directory)},
+        "check": {"run": ["true"]},
+    }
+    services = {"web": {**service, "depends_on": ["docs"]}}
+    text = f"security_incident: {json.dumps({'rotate': run})}\nservices: {json.dumps(services)}\n"
+    shelf.stack_file.write_text(shelf.stack_file.read_text() + text)
+    shelf.installation = Installation.open(shelf.stack_file, shelf.state)
+
+
+def test_what_the_intruder_may_know_is_replaced_once_all_is_back_and_before_services_start(shelf):
+    rotating(shelf, "cat docs/notes.txt >> said; echo; echo new password", "echo second >> said")
+    view = expect_success(recovered_before_the_forgery(shelf))
+    assert (shelf.directory / "said").read_text() == "notessecond\nstarted\n"
+    [step] = [each for each in view.steps if each.key == "first/rotate"]
+    assert "new password" in step.evidence.proof["output"]
+    assert measure(shelf.installation, view).measurement.recovery_time is not None
+
+
+def test_a_rotation_that_fails_fails_the_recovery_and_no_service_is_started(shelf):
+    rotating(shelf, "echo not allowed; exit 3", "echo second >> said")
+    view = recovered_before_the_forgery(shelf)
+    errors = {step.key: step.error.code for step in view.steps if step.error is not None}
+    assert errors["first/rotate"] == "command_failed"
+    assert (shelf.docs / "notes.txt").read_text() == "notes", "what came back stays"
+    assert not (shelf.directory / "said").exists()
+    assert view.run.state.value == "failed"
+
+
+def test_a_rotation_that_cannot_be_started_is_told_before_anything_is_touched(shelf):
+    rotating(shelf, "true")
+    shelf.stack_file.write_text(shelf.stack_file.read_text().replace('"sh"', '"no-such-program"', 1))
+    shelf.installation = Installation.open(shelf.stack_file, shelf.state)
+    with pytest.raises(Refusal) as refused:
+        recovered_before_the_forgery(shelf)
+    assert refused.value.code == "service_not_ready"
+    assert (shelf.docs / "notes.txt").read_text() == "forged"
+
+
+def test_a_drill_rotates_nothing(shelf):
+    rotating(shelf, "echo rotated >> said")
+    choice = Choice(target=strictly_before(datetime.now(UTC)))
+    expect_success(drill(shelf.installation, Scenario.SECURITY_INCIDENT, ("docs",), choice, SilentWatcher()))
+    assert not (shelf.directory / "said").exists()

@@ -7,6 +7,7 @@ from tests.plan.snapshot_samples import DOCS, NEW
 from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
 from understudy.plan.recovery_order import Urgency, recovery_order
+from understudy.plan.service_recovery import ActFacts, ServiceFacts, plan_service
 from understudy.plan.snapshot_restore import (
     HeldSnapshot,
     LoadFacts,
@@ -59,9 +60,17 @@ def parts_that_programs_have():
     }
 
 
-def stack_plan(parts=None, mode=Mode.FAILOVER, declared=DECLARED, disruption=None):
+def plan_of_an_intrusion():
+    """With a service, which waits for the rotation."""
+    web = ResourceName("web")
+    service = plan_service(web, ServiceFacts(ActFacts(("start",), False), ActFacts(("stop",), True)), PlanId("alone"), "0" * 64)
+    rotations = (("passwords", ActFacts(("rotate",), True)),)
+    return stack_plan({**parts_for_real(), web: service}, quarantine_since=BACKUP.stop_time, rotations=rotations)
+
+
+def stack_plan(parts=None, mode=Mode.FAILOVER, declared=DECLARED, disruption=None, **more):
     plans = parts or (parts_for_real() if mode is Mode.FAILOVER else parts_of_a_drill())
     procedure = Procedure.RECOVERY if mode is Mode.FAILOVER else Procedure.DRILL
     turns = recovery_order({**declared, **{name: Urgency("P2") for name in plans if name not in declared}}, list(plans))
-    wish = StackWish(procedure, mode, "complete_failure", PlanId("together"), "0" * 64, turns, disruption)
+    wish = StackWish(procedure, mode, "complete_failure", PlanId("together"), "0" * 64, turns, disruption, **more)
     return plan_stack_recovery(wish, plans)

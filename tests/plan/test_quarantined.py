@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from tests.plan.retention_estates import estates, is_good, leads, rules
 from tests.plan.samples import FAR, NEAR, ORDERS, backup_of, contents, recovery_facts, recovery_wish
 from tests.plan.snapshot_samples import NEW, OLD
+from tests.plan.stack_samples import DECLARED, parts_for_real
 from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import plan_recovery
+from understudy.plan.recovery_order import Urgency, recovery_order
 from understudy.plan.request import Choice, RecoveryRequest, request_from_json, request_to_json
 from understudy.plan.retention import KeepReason, KeepRules, decide_retention
+from understudy.plan.service_recovery import ActFacts, ServiceFacts, plan_service
 from understudy.plan.snapshot_restore import (
     HeldSnapshot,
     LoadFacts,
@@ -23,9 +26,10 @@ from understudy.plan.snapshot_restore import (
     plan_snapshot_restore,
 )
 from understudy.plan.snapshot_retention import SnapshotRetentionFacts, decide_snapshot_retention
+from understudy.plan.stack_recovery import StackWish, plan_stack_recovery
 from understudy.repository.quarantine import Quarantine
 from understudy.vocabulary.errors import Refusal
-from understudy.vocabulary.identifiers import PlanId
+from understudy.vocabulary.identifiers import PlanId, ResourceName
 from understudy.vocabulary.recovery_target import LATEST, strictly_before
 from understudy.vocabulary.wal import Lsn, Timeline, TimelineFork
 
@@ -131,3 +135,32 @@ def test_a_quarantined_snapshot_stays_and_takes_nobodys_place():
     fates = {each.snapshot.label: {kept.reason for kept in each.kept} for each in decision.snapshots}
     assert fates[NEW.label] == {KeepReason.QUARANTINED}
     assert {KeepReason.DAILY, KeepReason.LAST_GOOD, KeepReason.QUARANTINED} <= fates[OLD.label]
+
+
+def test_credentials_are_rotated_one_after_another_behind_every_resource_and_before_any_service():
+    """Also where a service is more urgent than a resource."""
+    web = ResourceName("web")
+    parts = {
+        **parts_for_real(),
+        web: plan_service(web, ServiceFacts(ActFacts(("start",), False), None), PlanId("alone"), "0" * 64),
+    }
+    declared = {**DECLARED, web: Urgency("P1")}
+    wish = StackWish(
+        procedure=Procedure.RECOVERY,
+        mode=Mode.FAILOVER,
+        scenario="security_incident",
+        plan_id=PlanId("together"),
+        stack_digest="0" * 64,
+        turns=recovery_order(declared, tuple(declared)),
+        quarantine_since=SINCE,
+        rotations=(("passwords", ActFacts(("rotate", "it"), True)), ("tokens", ActFacts(("tokens",), False))),
+    )
+    plan = plan_stack_recovery(wish, parts)
+    after = {each.step.key: each.after | each.once_ended for each in plan.steps}
+    assert after["passwords/rotate"] == {"orders/write-and-read-back", "docs/release-target", "images/release-target"}
+    assert "passwords/rotate" in after["tokens/rotate"]
+    assert {"passwords/rotate", "tokens/rotate"} <= after["web/start"]
+    assert "rotate it (passwords)" in plan.steps[0].approval.question
+    assert SINCE.isoformat() in plan.steps[0].approval.question
+    without = plan_stack_recovery(replace(wish, rotations=()), parts)
+    assert not [each for each in without.steps if each.step.key.endswith("/rotate")]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
 from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
-from tests.plan.stack_samples import parts_that_programs_have, stack_plan
+from tests.plan.stack_samples import parts_that_programs_have, plan_of_an_intrusion, stack_plan
 from tests.plan.test_expiry import expiry_plan
 from tests.plan.test_reading_back import facts, holding
 from tests.plan.test_service_recovery import service_drill_plan, service_plan
@@ -230,6 +230,7 @@ PLANS = {
     "reading back": lambda: plan_reading_back(facts(holding("near", "a", 60, 60), holding("far", "a", 60))),
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
     "recovery of what programs have": lambda: stack_plan(parts_that_programs_have()),
+    "recovery of a stack from an intrusion": plan_of_an_intrusion,
     "drill of a stack": lambda: stack_plan(mode=Mode.DRILL),
     "a service": lambda: service_plan(),
     "drill of a service": lambda: service_drill_plan(),

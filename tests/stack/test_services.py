@@ -44,3 +44,8 @@ def test_a_circle_over_services_is_told_once():
     found = only_mistake(file_with(top=lines))
     assert found.path == "services.api.depends_on[0]"
     assert "api depends on web depends on api" in found.expected
+
+
+def test_no_rotation_has_the_name_of_a_resource_or_a_service():
+    found = only_mistake(file_with(top="security_incident: {rotate: {orders: {run: [x]}}}"))
+    assert (found.path, found.expected) == ("security_incident.rotate.orders", "a name that no resource and no service has")

@@ -28,6 +28,7 @@ def _declared(stack: Stack) -> Iterator[tuple[str, OperatorCommandSettings]]:
         if service.drill is not None:
             told |= {f"drill-{what}": getattr(service.drill, what) for what in ("stop", "start", "check")}
         yield from ((f"{name}/{what}", command) for what, command in told.items() if command is not None)
+    yield from ((f"{name}/rotate", command) for name, command in stack.security_incident.rotate.items())
 
 
 def commands_of(stack: Stack, workplace: Workplace) -> Mapping[str, OperatorCommand]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from understudy.app.installation import Installation
 from understudy.records.run import RecordedError, RunRecord, RunState, StepRecord
 from understudy.steps.check_prerequisites import CheckPrerequisites
+from understudy.steps.rotate_credentials import RotateCredentials
 from understudy.vocabulary.identifiers import RunId, StepKey
 
 
@@ -69,7 +70,7 @@ def views_by_resource(view: RunView) -> dict[str, RunView]:
 
 def is_of_the_whole(step: StepKey) -> bool:
     """Not of one resource but of all that are recovered together."""
-    return step.partition("/")[2] == CheckPrerequisites.VERB
+    return step.partition("/")[2] in (CheckPrerequisites.VERB, RotateCredentials.VERB)
 
 
 def _state_of(run: RunState, steps: list[StepRecord]) -> RunState:

@@ -180,6 +180,18 @@ def places_of_production(installation: Installation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def rotations(installation: Installation) -> tuple[tuple[str, ActFacts], ...]:
+    """What replaces what an intruder may know.
+
+    Raises:
+        Refusal: ``service_not_ready``: a command of it could not be started here.
+    """
+    declared = installation.stack.security_incident.rotate
+    for name in declared:
+        require_ready(installation, ResourceName(name))
+    return tuple((name, _act(command)) for name, command in declared.items())
+
+
 def _act(command: ActingCommand) -> ActFacts:
     return ActFacts(command.run, command.repeatable)
 

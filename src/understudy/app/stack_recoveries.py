@@ -12,7 +12,13 @@ from understudy.app.collections import collection_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.replaceable import require_operable, require_places_apart, require_replaceable, require_room
-from understudy.app.service_recoveries import brought_up_in_a_drill, plan_service_drills, plan_service_part, services_of_a_failure
+from understudy.app.service_recoveries import (
+    brought_up_in_a_drill,
+    plan_service_drills,
+    plan_service_part,
+    rotations,
+    services_of_a_failure,
+)
 from understudy.app.snapshot_restores import choose_held
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
@@ -193,6 +199,7 @@ def plan_requested_stack(installation: Installation, request: StackRequest, plan
         plans = {turn.resource: plans[turn.resource] for turn in fitting}
         turns = _turns(installation, list(plans))
     require_places_apart(plans)
+    since = next((each for each in map(_quarantine_since, request.parts) if each is not None), None)
     wish = StackWish(
         procedure=request.procedure,
         mode=Mode.DRILL if request.procedure is Procedure.DRILL else Mode.FAILOVER,
@@ -201,7 +208,8 @@ def plan_requested_stack(installation: Installation, request: StackRequest, plan
         stack_digest=installation.digest,
         turns=turns,
         disruption=_as_planned(request, plans),
-        quarantine_since=next((since for since in map(_quarantine_since, request.parts) if since is not None), None),
+        quarantine_since=since,
+        rotations=() if since is None else rotations(installation),
     )
     return plan_stack_recovery(wish, plans)
 

@@ -21,6 +21,7 @@ from understudy.steps.provision_target import DATA_SET_ASIDE
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
 from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.steps.rotate_credentials import RotateCredentials
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -74,21 +75,21 @@ def _of_what_is_left(
     """What can be tried again, and what waits for that. What came back stays; what failed for good keeps back all that depends on
     it: planned without it, that would look as if nothing were missing.
     """
-    look = next((planned.step.key for planned in plan.steps if isinstance(planned.step, CheckPrerequisites)), None)
+    whole = {each.step.key for each in plan.steps if isinstance(each.step, CheckPrerequisites | RotateCredentials)}
     agreed = next((step.approval.by for step in steps if step.approval is not None), None)
     again: dict[ResourceName, RecoveryRequest] = {}
     kept_back: dict[ResourceName, set[str]] = {}
     lost: set[str] = set()
     by_name = {part.resource: part for part in request.parts}
-    for name in dict.fromkeys(_resource_of(planned.step.key) for planned in plan.steps if planned.step.key != look):
+    for name in dict.fromkeys(_resource_of(planned.step.key) for planned in plan.steps if planned.step.key not in whole):
         part = by_name[ResourceName(name)]
-        planned = [each for each in plan.steps if each.step.key != look and _resource_of(each.step.key) == name]
-        own = [step for step in steps if step.key != look and _resource_of(step.key) == name]
+        planned = [each for each in plan.steps if each.step.key not in whole and _resource_of(each.step.key) == name]
+        own = [step for step in steps if step.key not in whole and _resource_of(step.key) == name]
         faults = [step for step in own if step.error is not None]
         if not faults:
             continue
         following = _from_another_backup(part, planned, own, repositories_of(part.resource))
-        needs = {_resource_of(key) for each in planned for key in each.after if key != look} - {name}
+        needs = {_resource_of(key) for each in planned for key in each.after if key not in whole} - {name}
         if following is not None:
             again[part.resource] = following
         elif faults[0].state is StepState.SKIPPED and needs:

@@ -6,6 +6,7 @@ which asks the one question of the whole, and who waits for whom.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,11 +14,13 @@ from datetime import datetime
 from understudy.judge.run_measurement import VALIDATING
 from understudy.plan.plan import Approval, Mode, Plan, PlannedStep, Procedure, When
 from understudy.plan.recovery_order import Turn
+from understudy.plan.service_recovery import ActFacts
 from understudy.steps.check_prerequisites import CheckPrerequisites
 from understudy.steps.end_service_drill import EndServiceDrill
 from understudy.steps.fence_old_server import FenceOldServer
 from understudy.steps.provision_snapshot_target import ProvisionSnapshotTarget, is_directory
 from understudy.steps.provision_target import ProvisionTarget
+from understudy.steps.rotate_credentials import RotateCredentials
 from understudy.steps.start_service import StartService
 from understudy.steps.stop_service import StopService
 from understudy.vocabulary.disruption import Disruption, disruption_from_json, disruption_to_json
@@ -37,6 +40,8 @@ class StackWish:
     """Of a real recovery."""
     quarantine_since: datetime | None = None
     """Of a real recovery from an intrusion."""
+    rotations: tuple[tuple[str, ActFacts], ...] = ()
+    """Likewise: commands that replace what the intruder may know, by name, in their order."""
 
 
 def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Plan:
@@ -60,15 +65,25 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
         disrupted=None if wish.disruption is None else disruption_to_json(wish.disruption),
     )
     steps = [PlannedStep(look, approval=_question(wish, plans)), *_stops(wish.turns, plans, look.key)]
+    services = {name for name, plan in plans.items() if _is_service(plan)}
+    rotations = tuple(_rotations(wish, [anchors[name] for name in plans if name not in services] or [look.key]))
     clean_up: list[PlannedStep] = []
-    for turn in wish.turns:
+    for turn in sorted(wish.turns, key=lambda each: each.resource in services) if rotations else wish.turns:
         after = frozenset({look.key, *(anchors[name] for name in turn.after), *_stopped_before(turn, wish.turns, plans)})
-        in_turn = [*_in_turn(plans[turn.resource], after, frozenset(anchors[name] for name in turn.once_ended))]
+        once_ended = frozenset(anchors[name] for name in turn.once_ended)
+        if turn.resource in services:
+            after |= {each.step.key for each in rotations}
+            steps += (each for each in rotations if each not in steps)
+        elif rotations:
+            # Services wait for the rotations, and these for every resource: so no resource waits for a service.
+            once_ended -= {anchors[name] for name in services}
+        in_turn = [*_in_turn(plans[turn.resource], after, once_ended)]
         until = _used_until(turn, wish.turns, plans)
         steps += [each for each in in_turn if not (until and each.when is When.ALWAYS)]
         clean_up[:0] = [
             replace(each, once_ended=each.once_ended | until) for each in in_turn if until and each.when is When.ALWAYS
         ]
+    steps += (each for each in rotations if each not in steps)
     steps += clean_up
     return Plan(
         id=wish.plan_id,
@@ -79,6 +94,19 @@ def plan_stack_recovery(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> 
         holds=frozenset(hold for plan in plans.values() for hold in plan.holds),
         stack_digest=wish.stack_digest,
     )
+
+
+def _rotations(wish: StackWish, back: Sequence[StepKey]) -> Iterator[PlannedStep]:
+    """One after another, once all that keeps anything is back: a command may need any of it."""
+    after = frozenset(back)
+    for name, act in wish.rotations:
+        step = RotateCredentials(f"{name}/{RotateCredentials.VERB}", act.repeatable)
+        yield PlannedStep(step, after=after)
+        after |= {step.key}
+
+
+def _is_service(plan: Plan) -> bool:
+    return any(isinstance(each.step, StartService) for each in plan.steps)
 
 
 def _in_turn(plan: Plan, after: frozenset[StepKey], once_ended: frozenset[StepKey]) -> Iterator[PlannedStep]:
@@ -127,7 +155,8 @@ def _question(wish: StackWish, plans: Mapping[ResourceName, Plan]) -> Approval |
     if wish.quarantine_since is not None:
         since = wish.quarantine_since.isoformat()
         first = f"Nothing from {since} on is to be believed: what was stored since is quarantined, and what stands in place, too."
-        asked = [first, *asked]
+        rotated = [f"Then, in this order: {shlex.join(act.run)} ({name})." for name, act in wish.rotations]
+        asked = [first, *asked, *rotated]
     elif len(plans) == 1:
         return Approval(asked[0])
     order = ", ".join(f"{turn.resource} ({turn.priority})" for turn in wish.turns)
@@ -155,7 +184,7 @@ def _above(turn: Turn, turns: Sequence[Turn]) -> list[ResourceName]:
 
 
 def _what(plans: Mapping[ResourceName, Plan]) -> str:
-    services = sum(any(isinstance(each.step, StartService) for each in plan.steps) for plan in plans.values())
+    services = sum(map(_is_service, plans.values()))
     return "resources" if not services else "services" if services == len(plans) else "resources and services"
 
 

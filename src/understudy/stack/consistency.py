@@ -62,6 +62,11 @@ def contradictions(stack: Stack) -> Iterator[Contradiction]:
             yield from _of_redis(("resources", name), resource)
     for name, service in stack.services.items():
         yield from _of_service(("services", name), name, service, stack)
+    for name in stack.security_incident.rotate:
+        at = ("security_incident", "rotate", name)
+        for part in ("resources", "services"):
+            if name in getattr(stack, part):
+                yield Contradiction(at, name, "a name that no resource and no service has", ((part, name),))
     yield from _of_drills(stack)
     yield from _circles(stack)
     yield from _shared_targets(stack)

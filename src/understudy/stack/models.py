@@ -36,6 +36,7 @@ from understudy.stack.fields import (
     TimeOfDayWindow,
     Zone,
 )
+from understudy.stack.intrusion import IntrusionSettings
 from understudy.stack.order import Names, Priority
 from understudy.stack.resources import PostgresResource, Resource
 from understudy.stack.services import Service
@@ -321,6 +322,9 @@ class Stack(StackPart):
         description="What serves, by name: applications that a recovery stops before, and starts and checks after what they "
         "depend "
         "on. No service has the name of a resource.",
+    )
+    security_incident: IntrusionSettings = Field(
+        default=IntrusionSettings(), description="What is done beside the recovery where somebody was in the system."
     )
     contacts: Mapping[Name, Contact] = Field(
         default_factory=dict, description="Who is needed in a disaster, by a short name. Printed in the disaster recovery plan."
