@@ -143,3 +143,20 @@ def test_at_the_command_line(shelf):
     shown = " ".join(understudy(shelf, "recover", "application_failure", "--service", "nowhere").stderr.split())
     assert "no_such_service" in shown and "one of web, api, batch" in shown
     assert_refused(understudy(shelf, "recover", "storage_loss", "--resource", "api"), "no_such_resource", ExitCode.USAGE)
+
+
+def test_budgets_are_reported_and_to_miss_one_fails_nothing(shelf):
+    shelf.write(batch={"start": shelf.command("sleep 1.1")})
+    short = "objectives: {complete_failure: {rto: 1h, rpo: 5m, phases: {deployment: 1s}}}"
+    shelf.stack_file.write_text(f"{shelf.stack_file.read_text()}{short}\n")
+    done = understudy(shelf, "drill", "complete_failure", "--junit", shelf.directory / "calm.xml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seconds.budget.restore" in (shelf.directory / "calm.xml").read_text()
+    done = understudy(shelf, "recover", "complete_failure", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    assert "of 1.00 s: MISSED" in told and "of 20 min 00 s: met" in told
+    run = shelf.installation.past.runs(1)[0].run
+    page = shelf.directory / "page.html"
+    assert understudy(shelf, "evidence", "report", run, "--to", page).returncode == 0
+    assert "What each part of it was given" in page.read_text()

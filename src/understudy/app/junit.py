@@ -20,6 +20,7 @@ from understudy.app.proving import require_writable, unwritable
 from understudy.app.run_report import server_version
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
 from understudy.judge.measured import MeasuredRecovery, MeasuredStack
+from understudy.judge.phase_budgets import MeasuredBudget
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict
 from understudy.records.receipts import write_durably
@@ -98,6 +99,7 @@ def suite_of(installation: Installation, scenario: Scenario, view: RunView) -> S
         **{f"server_version.{name}": str(version) for name, own in by_resource.items() if (version := server_version(own))},
         **{f"seconds.{phase.value}": _seconds(took) for phase, took in phases.items()},
         **_by_priority(measured),
+        **{f"seconds.budget.{each.of}": _seconds(each.took) for each in _budgets(measured)},
     }
     took = (view.run.ended or view.seen) - view.began
     return Suite(scenario, view.began, cases, took, properties, [*_before(view.follows), *_judged(measured)])
@@ -156,6 +158,11 @@ def _parts(measured: MeasuredRecovery | MeasuredStack) -> Iterable[tuple[str, Me
     return measured.parts.items() if isinstance(measured, MeasuredStack) else [(measured.resource, measured)]
 
 
+def _budgets(measured: MeasuredRecovery | MeasuredStack) -> tuple[MeasuredBudget, ...]:
+    """To miss one fails nothing, so none is a test case."""
+    return measured.budgets if isinstance(measured, MeasuredStack) else ()
+
+
 def _by_priority(measured: MeasuredRecovery | MeasuredStack) -> Mapping[str, str]:
     times = measured.recovery_times if isinstance(measured, MeasuredStack) else {}
     return {f"seconds.recovery_time.{priority}": _seconds(took) for priority, took in times.items() if took is not None}
@@ -183,6 +190,8 @@ def _judged(measured: MeasuredRecovery | MeasuredStack) -> Iterator[str]:
     yield f"recovery time: {took}, at most {format_duration(objectives.rto)}: {measured.measurement.verdict.value}"
     if measured.target is not None:
         yield f"target: {took}, aimed at {format_duration(measured.target)}: {measured.target_verdict.value}"
+    for each in _budgets(measured):
+        yield f"budget of {each.of}: {_seconds(each.took)} s of {format_duration(each.budget)}: {each.verdict.value}"
     for name, part in _parts(measured):
         own, point = _in_words(part.measurement.recovery_time), part.recovery_point
         tier = f"tier {part.tier}, at most {format_duration(part.tier_objectives.rto)}: {part.tier_verdict.value}"

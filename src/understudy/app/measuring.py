@@ -10,13 +10,14 @@ from typing import cast
 from understudy.app.installation import Installation
 from understudy.app.run_view import RunView, is_of_the_whole, views_by_resource
 from understudy.judge.measured import SERVICE, MeasuredRecovery, MeasuredStack, Objectives
+from understudy.judge.phase_budgets import judge_budgets
 from understudy.judge.recovery_point import RecoveryPoint, judge_recovery_point, judge_snapshot_point
 from understudy.judge.run_measurement import VALIDATING, MeasuredStep, RunMeasurement, measure_run
 from understudy.plan.plan import Plan
 from understudy.plan.stack_recovery import planned_disruption
 from understudy.records.run import RunState, StepRecord, StepState
 from understudy.runner.plan_json import plan_from_json
-from understudy.stack.models import Scenario
+from understudy.stack.models import PhasedObjective, Scenario
 from understudy.stack.services import Service
 from understudy.steps.check_prerequisites import CheckPrerequisites
 from understudy.steps.restore_snapshot import RestoreSnapshot
@@ -71,16 +72,18 @@ def _measure_stack(installation: Installation, view: RunView, plan: Plan, disrup
     def measured(objective: timedelta | None) -> RunMeasurement:
         return measure_run(records, planned, disruption.at, objective, now, failed=view.run.state is RunState.FAILED)
 
+    whole = measured(scenario.rto)
     return MeasuredStack(
         scenario=view.run.subject,
         disruption=disruption,
         priorities=priorities,
         parts=parts,
-        measurement=measured(scenario.rto),
+        measurement=whole,
         recovery_times=_by_priority(priorities, parts),
         objectives=Objectives(scenario.rto, scenario.rpo),
         target=scenario.target,
         target_verdict=measured(scenario.target).verdict,
+        budgets=judge_budgets(whole, dict(scenario.phases)) if isinstance(scenario, PhasedObjective) else (),
     )
 
 

@@ -35,6 +35,12 @@ def print_measured_stack(measured: MeasuredStack, *, real: bool) -> None:
         f"objective {duration(measured.objectives.rto)}: {verdict(whole.verdict)}{aimed_at}",
         hang=VERDICT_COLUMN,
     )
+    for each in measured.budgets:
+        label = f"budget of {each.of}".ljust(NAME_COLUMNS)
+        say(
+            f"  {label} {duration(each.took).rjust(12)}   of {duration(each.budget)}: {verdict(each.verdict)}",
+            hang=VERDICT_COLUMN,
+        )
     for name, part in measured.parts.items():
         point = part.recovery_point
         if point is not None and point.at is not None:

@@ -34,6 +34,9 @@ _WORDS = {
     "stop": "Stops the service by its command, so that nothing is written meanwhile.",
     "start": "Starts the service by its command.",
     "check": "Asks the service's own check whether it serves.",
+    "provision-sandbox": "Makes a directory of its own for a drilled service.",
+    "check-isolation": "Looks whether the drilled service has anything of what serves open.",
+    "end-drill": "Ends the drilled service, and sees that none of its processes is left.",
     "load": "Hands what came back to the load command of the stack file.",
     "remove-loaded": "Removes the copy that the load command was given.",
 }

@@ -95,10 +95,21 @@ def phases_section(reported: ReportedRun) -> Markup | None:
     return section(
         "Where the time went",
         table(("Phase", "Took", "Share"), rows, caption="Time by phase", numbers=("Took", "Share")),
+        _budgets(measured),
         paragraph(
             "Every moment counts once: where steps of several phases ran at once, for the earliest of them.", class_="soft"
         ),
     )
+
+
+def _budgets(measured: MeasuredRecovery | MeasuredStack) -> Markup | None:
+    if not isinstance(measured, MeasuredStack) or not measured.budgets:
+        return None
+    rows: list[Row] = [
+        (each.of, duration(each.budget), duration(each.took), verdict_mark(each.verdict)) for each in measured.budgets
+    ]
+    caption = "What each part of it was given; to miss a budget fails nothing"
+    return table(("Part", "Budget", "Took", "Verdict"), rows, caption=caption, numbers=("Budget", "Took"))
 
 
 def loss_section(reported: ReportedRun) -> Markup | None:

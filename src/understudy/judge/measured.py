@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
+from understudy.judge.phase_budgets import MeasuredBudget
 from understudy.judge.recovery_point import RecoveryPoint, RecoveryPointSource
 from understudy.judge.run_measurement import ObjectiveVerdict, RunMeasurement
 from understudy.vocabulary.disruption import Disruption, disruption_from_json
@@ -75,6 +76,8 @@ class MeasuredStack:
     objectives: Objectives
     target: timedelta | None
     target_verdict: ObjectiveVerdict
+    budgets: tuple[MeasuredBudget, ...] = ()
+    """Of the scenarios that declare some; to miss one fails nothing."""
 
     @property
     def met(self) -> bool:
@@ -103,7 +106,13 @@ def _stack_of(value: JsonObject) -> MeasuredStack:
         objectives=_objectives_of(value["objectives"]),
         target=_seconds_if_any(value["target"]),
         target_verdict=ObjectiveVerdict(str(value["target_verdict"])),
+        budgets=tuple(_budget_of(_object(each)) for each in cast("Sequence[Json]", value.get("budgets", ()))),
     )
+
+
+def _budget_of(value: JsonObject) -> MeasuredBudget:
+    verdict = ObjectiveVerdict(str(value["verdict"]))
+    return MeasuredBudget(str(value["of"]), _seconds(value["took"]), _seconds(value["budget"]), verdict)
 
 
 def _recovery_of(value: JsonObject) -> MeasuredRecovery:

@@ -85,6 +85,31 @@ class Objective(StackPart):
     )
 
 
+class PhaseBudgets(StackPart):
+    """How much of a recovery's time each part of it is given. They are reported beside the objective; to miss one fails
+    nothing.
+    """
+
+    title = "Budgets of phases"
+
+    provisioning: Interval = Field(
+        default=timedelta(minutes=15), description="Stopping what is old, shipping the last WAL, making room."
+    )
+    restore: Interval = Field(default=timedelta(minutes=20), description="Restoring backups, replaying WAL, promoting.")
+    deployment: Interval = Field(
+        default=timedelta(minutes=15), description="Opening what came back to its clients, and starting services."
+    )
+    verification: Interval = Field(default=timedelta(minutes=10), description="Checking what came back.")
+
+
+class PhasedObjective(Objective):
+    """An objective whose time is shared out among the phases of the recovery."""
+
+    title = "Objectives with budgets of phases"
+
+    phases: PhaseBudgets = Field(default=PhaseBudgets(), description="What each phase is given of it.")
+
+
 class ScenarioObjectives(StackPart):
     """Objectives of a scenario. They govern where they differ from the tier's; both are reported."""
 
@@ -102,8 +127,8 @@ class ScenarioObjectives(StackPart):
         default=Objective(rto=timedelta(minutes=20), rpo=timedelta(hours=1)),
         description="A bucket or a directory is gone; the databases are there.",
     )
-    complete_failure: Objective = Field(
-        default=Objective(rto=timedelta(hours=1), rpo=timedelta(minutes=5)),
+    complete_failure: PhasedObjective = Field(
+        default=PhasedObjective(rto=timedelta(hours=1), rpo=timedelta(minutes=5)),
         description="Everything is gone at once; the repositories are what is left. The times are those of the whole.",
     )
     application_failure: Objective = Field(
