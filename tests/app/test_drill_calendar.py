@@ -79,6 +79,17 @@ def test_one_by_hand_counts_where_it_does_what_the_calendar_asks_for_and_only_if
     assert understudy(shelf, "drills").returncode == 0
 
 
+def test_what_the_calendar_noted_and_nobody_can_read_any_more_ends_nobody_who_looks(shelf):
+    declare(shelf, "docs-back: {scenario: storage_loss, every: quarterly}")
+    shelf.back_up()
+    for noted in ({"edited": 1}, {"since": 5, "attempts": None, "fault": "x"}, {"since": "x", "attempts": [1], "fault": None}):
+        shelf.installation.records.observe("drills", "docs-back", noted)
+        assert standing(shelf).overdue_since is None
+        assert remembered(shelf.installation, "docs-back") is None
+    HoldingDrills(shelf.installation, None).turns()
+    assert remembered(shelf.installation, "docs-back").attempts == ()
+
+
 def test_one_that_failed_or_missed_its_objective_does_not_meet_the_period(shelf):
     declare(shelf, "docs-back: {scenario: storage_loss, every: monthly}")
     shelf.stack_file.write_text(shelf.stack_file.read_text() + "objectives: {storage_loss: {rto: 1s, rpo: 0s}}\n")

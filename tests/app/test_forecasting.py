@@ -67,3 +67,9 @@ def test_a_directory_is_forecast_from_its_own_drills_and_snapshots_and_never_fro
     shown = json.loads(understudy(shelf, "forecast", "--json").stdout)["forecasts"]
     assert [each["resource"] for each in shown] == ["docs"]
     assert "forecast" not in understudy(shelf, "status").stdout
+
+    with closing(sqlite3.connect(shelf.state / "state.db")) as database:  # what somebody edited ends nobody who looks
+        database.execute("UPDATE chain SET record = 'edited' WHERE sequence = (SELECT max(sequence) FROM chain)")
+        database.commit()
+    assert forecasts(shelf.installation)[0].forecast.drills == 4
+    assert understudy(shelf, "status").returncode == 0

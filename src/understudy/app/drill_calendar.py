@@ -77,7 +77,7 @@ def calendar_status(installation: Installation) -> tuple[DrillStatus, ...]:
 def drill_status(installation: Installation, history: DrillHistory, declared: DeclaredDrill) -> DrillStatus:
     now, entry, resources = installation.clock.now(), entry_of(declared), about(installation, declared)
     noted = remembered(installation, declared.name)
-    fitting = [each for each in history.held() if each.fits(declared, resources)]
+    fitting = history.fitting(declared, resources)
     stands = standing(entry, now, [each.began for each in fitting if each.passed], noted.since if noted else None)
     return DrillStatus(
         name=declared.name,
@@ -114,18 +114,21 @@ def entry_of(declared: DeclaredDrill) -> CalendarEntry:
 
 
 def remembered(installation: Installation, name: str) -> CalendarMemory | None:
-    """None: the calendar has not seen it yet."""
+    """None: the calendar has not seen it yet; or what it noted cannot be read, and it sees the drill anew from now on."""
     seen = installation.records.observed(_SUBJECT, name)
-    if seen is None:
+    try:
+        return None if seen is None else _memory_of(seen.value)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    attempts = cast("Sequence[JsonObject]", seen.value["attempts"])
-    fault = cast("JsonObject | None", seen.value["fault"])
+
+
+def _memory_of(noted: JsonObject) -> CalendarMemory:
+    fault = cast("JsonObject | None", noted["fault"])
+    attempts = cast("Sequence[JsonObject]", noted["attempts"])
     return CalendarMemory(
-        datetime.fromisoformat(str(seen.value["since"])),
+        datetime.fromisoformat(str(noted["since"])),
         tuple(Attempt(RunId(str(each["run"])), datetime.fromisoformat(str(each["began"]))) for each in attempts),
-        None
-        if fault is None
-        else RecordedError(str(fault["code"]), str(fault["found"]), str(fault["expected"]), str(fault["hint"])),
+        None if fault is None else _fault_of(fault),
     )
 
 

@@ -12,6 +12,7 @@ from understudy.app.run_view import is_of_the_whole
 from understudy.app.stack_recoveries import drilled_resources
 from understudy.plan.plan import Procedure
 from understudy.plan.request import BackupRequest, Choice, RecoveryRequest, StackRequest, request_from_json
+from understudy.plan.schedule import is_of_a_clock_ahead
 from understudy.records.run import RequestRecord, RunRecord, RunState
 from understudy.stack.standard_calendar import DeclaredDrill
 from understudy.vocabulary.errors import Refusal
@@ -81,9 +82,19 @@ class DrillHistory:
     installation: Installation
     _ended: dict[RunId, DrillHeld | None] = field(default_factory=dict)
 
-    def held(self) -> Iterator[DrillHeld]:
+    def fitting(self, declared: DeclaredDrill, resources: Sequence[str]) -> tuple[DrillHeld, ...]:
+        """Newest first, back to the newest that passed: what was before says nothing more of how the drill stands."""
+        now, found = self.installation.clock.now(), []
+        for each in self.held(declared.scenario.value):
+            if each.fits(declared, resources):
+                found.append(each)
+                if each.passed and not is_of_a_clock_ahead(each.began, now):
+                    break
+        return tuple(found)
+
+    def held(self, scenario: str) -> Iterator[DrillHeld]:
         """Newest first."""
-        for run in self.installation.records.history.of((Procedure.DRILL,)):
+        for run in self.installation.records.history.of((Procedure.DRILL,), subject=scenario):
             if run not in self._ended:
                 found = self._of(run)
                 if found is not None and found.result is DrillResult.UNDER_WAY:

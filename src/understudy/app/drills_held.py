@@ -60,14 +60,12 @@ class HoldingDrills:
         now = self.installation.clock.now()
         found = []
         with as_state_faults():
-            held = tuple(self.history.held())
             for drill in self._declared():
                 noted = remembered(self.installation, drill.name)
                 if noted is None:
                     noted = CalendarMemory(now)
                     remember(self.installation, drill.name, noted)
-                resources = about(self.installation, drill)
-                at = turn_of(drill, now, [each for each in held if each.fits(drill, resources)], noted)
+                at = turn_of(drill, now, self.history.fitting(drill, about(self.installation, drill)), noted)
                 if at is not None:
                     found.append(DueDrill(drill.name, at))
         return found
@@ -128,5 +126,6 @@ class HoldingDrills:
         with as_state_faults():
             known = self.installation.records.requests.of(request)
             last = request if known is None else known.runs[-1]
-            held = next((each for each in self.history.held() if each.run == last), None)
+            scenario = self.installation.records.run(last).subject
+            held = next((each for each in self.history.held(scenario) if each.run == last), None)
         return None if held is None else _WRONG.get(held.result)

@@ -86,14 +86,15 @@ def _measured(end: JsonObject, steps: Sequence[StepRecord]) -> Iterator[tuple[st
     """Without those that another version wrote in another form, and those of which a part alone was restored."""
     try:
         judged = measured_from_json(cast(JsonObject, end["measured"]))
+        submitted, scenario = datetime.fromisoformat(str(end["submitted"])), str(end["subject"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return
     parts = list(judged.parts.values()) if isinstance(judged, MeasuredStack) else [judged]
     proofs = {step.key: step.evidence.proof for step in steps if step.evidence is not None}
     for part in parts:
-        restore = _restore(part, proofs, datetime.fromisoformat(str(end["submitted"])))
+        restore = _restore(part, proofs, submitted)
         if restore is not None and part.measurement.recovery_time is not None:
-            yield part.resource, _Taken(str(end["subject"]), part.objectives.rto, restore)
+            yield part.resource, _Taken(scenario, part.objectives.rto, restore)
 
 
 def _restore(part: MeasuredRecovery, proofs: Mapping[StepKey, Mapping[str, Json]], at: datetime) -> MeasuredRestore | None:

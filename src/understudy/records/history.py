@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from typing import cast
 
 from understudy.records.chained_form import RUN_ENDED
@@ -33,24 +34,27 @@ class History:
             ).fetchone()
         return None if row is None else run_of(row)
 
-    def of(self, procedures: Collection[str], state: RunState | None = None) -> tuple[RunId, ...]:
-        """All runs of these procedures, newest first; with a state, those that are in it."""
+    def of(self, procedures: Collection[str], state: RunState | None = None, subject: str | None = None) -> tuple[RunId, ...]:
+        """All runs of these procedures, newest first; with a state, those that are in it; with a subject, those about it."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 """SELECT run FROM runs WHERE procedure IN (SELECT value FROM json_each(?)) AND state = coalesce(?, state)
-                   ORDER BY rowid DESC""",
-                (_as_json(procedures), state),
+                   AND subject = coalesce(?, subject) ORDER BY rowid DESC""",
+                (_as_json(procedures), state, subject),
             ).fetchall()
         return tuple(RunId(row["run"]) for row in rows)
 
     def end_of(self, run: RunId) -> tuple[JsonObject, str] | None:
-        """What was chained with the end of the run, and that link's digest; None while it has not ended.
+        """What was chained with the end of the run, and that link's digest; None while it has not ended, or where it is no JSON.
 
         Not verified: that is for whoever reads the chain as a whole.
         """
         with self._database.reading() as connection:
             row = connection.execute("SELECT record, digest FROM chain WHERE run = ? AND step = ?", (run, RUN_ENDED)).fetchone()
-        return None if row is None else (cast(JsonObject, json.loads(row["record"])), str(row["digest"]))
+        try:
+            return None if row is None else (cast(JsonObject, json.loads(row["record"])), str(row["digest"]))
+        except ValueError:
+            return None
 
     def ends(self, procedures: Collection[str], newest: int) -> tuple[JsonObject, ...]:
         """What was chained with the end of the ``newest`` runs of these procedures: how each ended, and what it came to. Newest
@@ -74,13 +78,15 @@ class History:
                    WHERE procedure IN (SELECT value FROM json_each(?)) AND state = ? ORDER BY runs.rowid DESC LIMIT ?""",
                 (RUN_ENDED, _as_json(procedures), RunState.SUCCEEDED, newest),
             ).fetchall()
-            return tuple(
-                (
-                    cast(JsonObject, json.loads(row["record"])),
-                    tuple(step_of(each) for each in step_rows(connection, RunId(row["run"])) if _tells_amount(each["step"])),
-                )
-                for row in rows
-            )
+            found = []
+            for row in rows:
+                with suppress(
+                    ValueError, KeyError, TypeError
+                ):  # somebody edited it: `evidence verify` tells, and the rest counts
+                    end = cast(JsonObject, json.loads(row["record"]))
+                    steps = [step_of(each) for each in step_rows(connection, RunId(row["run"])) if _tells_amount(each["step"])]
+                    found.append((end, tuple(steps)))
+            return tuple(found)
 
     def successes(self, step: StepKey) -> tuple[StepRecord, ...]:
         """Of all runs, each step of this key that succeeded, newest first."""
