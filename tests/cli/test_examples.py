@@ -182,6 +182,7 @@ def typist(desk, monkeypatch):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("UNDERSTUDY_STATE", str(desk.state))
         monkeypatch.setenv("ORDERS_URL", server.url)
+        monkeypatch.setenv("NEW_SERVER_URL", server.url)
         monkeypatch.chdir(desk.directory)
         with (desk.directory / "serve.log").open("w") as log:
             serving = subprocess.Popen([sys.executable, "-m", "understudy.cli.main", "serve"], stdout=log, stderr=log)

@@ -32,6 +32,7 @@ COPY_FIGURES = {"bytes_copied", "objects_copied", "objects_there_already", "obje
 _READS = (
     "receipts.read", "places.facts", "targets.*.at", "collections.*.look", "collections.*.passed_over", "targets.*.fell_short",
     "targets.*.takes", "readings.of",
+    "dump_servers.*.at", "dump_servers.*.has", "dump_servers.*.holds",
     "stores.*.head", "stores.*.read", "stores.*.list", "stores.*.folders",
 )  # fmt: skip
 
@@ -121,6 +122,25 @@ TRIAL = _scene(
     points=("sessions/try-restored:*",),
 )
 """Of Redis: what was restored is tried by a server."""
+ACCOUNTS = ResourceName("accounts")
+DATABASES_DUMPED = _scene(
+    lambda installation, directory: plan_requested_snapshot(installation, BackupRequest(ACCOUNTS)),
+    points=(
+        "accounts/take-snapshot:collections.*.entries*", "accounts/take-snapshot:receipts.*",
+        "accounts/discard-snapshot-leftovers:stagings.*",
+    ),
+)  # fmt: skip
+DATABASES_LOADED = _scene(
+    lambda installation, directory: plan_requested_snapshot_restore(
+        installation, load_request(installation, ACCOUNTS, Choice(), PERSON)
+    ),
+    approved_by=PERSON,
+    points=(
+        "accounts/load:receipts.*", "accounts/load:dump_servers.*.load#*", "accounts/load:dump_servers.*.put_in_place#*",
+        "accounts/load:dump_servers.*.take_roles#*", "accounts/remove-loaded:*",
+    ),
+)  # fmt: skip
+"""What a server is dumped, and loaded, by."""
 EXPIRY = _scene(
     lambda installation, directory: plan_for(installation, DOCS, decide(installation, DOCS, "near")),
     **{"stores.near.delete": 2},

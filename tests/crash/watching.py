@@ -22,7 +22,7 @@ from understudy.vocabulary.json import JsonObject
 _NO_PORTS = frozenset({"run", "controller", "keys", "scratch"})
 _COUNTED_BY_NAME = frozenset({"receipts.write"})
 """Each receipt is an effect of its own: the second one of a step is as much of a point as the first."""
-_MAKES_A_PORT = "targets.*.at"
+_MAKES_A_PORT = ("targets.*.at", "dump_servers.*.at")
 T = TypeVar("T")
 
 
@@ -121,7 +121,7 @@ def _watched_input(value: Any, label: str, points: PointCounter) -> Any:
 
 
 def _watched_result(value: Any, method: str, label: str, points: PointCounter) -> Any:
-    if fnmatchcase(method, _MAKES_A_PORT):
+    if any(fnmatchcase(method, each) for each in _MAKES_A_PORT):
         return WatchedPort(value, method.removesuffix(".at"), points)
     if isinstance(value, Iterator):
         return _pieces(value, f"{label}:item", method, points)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.adapters.streams.workplace import Errand, Workplace
 from understudy.judge.preflight import Finding, Grade
 from understudy.ports.collection import Collection, Staging
+from understudy.ports.dumps import DumpServer, DumpServers
+from understudy.ports.trying_out import ContentTrial
+from understudy.stack.checks import SqlCheck
 from understudy.stack.dumps import PostgresDumpResource
-from understudy.stack.secrets import resolve_text
+from understudy.stack.secrets import PlainText, SecretReference, resolve_text
+from understudy.stack.values import parse_connection
+from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.identifiers import ResourceName
 from understudy.vocabulary.secret import Secret
 
@@ -34,6 +42,62 @@ def staging_of(name: ResourceName, settings: PostgresDumpResource, workplace: Wo
     from understudy.adapters.dumps.staging import DumpStaging
 
     return DumpStaging(Errand(workplace, name, settings.time_limit))
+
+
+def trial_of_dump(
+    name: ResourceName, settings: PostgresDumpResource, workplace: Workplace, drills: Path, sockets: Callable[[str], str]
+) -> ContentTrial:
+    """
+    Args:
+        drills: Where drills make their directories.
+        sockets: The short directory that a server of a place has its socket in.
+    """
+    from understudy.adapters.dumps.trial import DumpTrial
+
+    directory = drills / f"{workplace.run}-{name}-server"
+    return DumpTrial(
+        directory,
+        Path(sockets(str(directory))),
+        Errand(workplace, name, settings.time_limit),
+        programs=settings.programs,
+        jobs=settings.jobs,
+        checks=check_fields(settings.checks),
+    )
+
+
+def servers_of(name: ResourceName, settings: PostgresDumpResource, workplace: Workplace) -> DumpServers:
+    return _Servers(settings, Errand(workplace, name, settings.time_limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    settings: PostgresDumpResource
+    errand: Errand
+
+    def at(self, reference: str) -> DumpServer:
+        from understudy.adapters.dumps.client import PostgresClient
+        from understudy.adapters.dumps.loading import LoadingServer
+
+        url = self._url(reference)
+        client = PostgresClient(lambda: resolve_text(url), self.errand, self.settings.programs)
+        return LoadingServer(client, self.errand, self.settings.jobs, check_fields(self.settings.checks))
+
+    def _url(self, reference: str) -> SecretReference | PlainText:
+        if reference:
+            return parse_connection(reference)
+        if self.settings.recover is None:
+            raise GiveUp(
+                "load_target_undeclared",
+                found=f"no recover below resources.{self.errand.resource} in the stack file",
+                expected="the running server that dumps are loaded into",
+                hint=f"add recover: {{url: …}}, or name it: understudy restore {self.errand.resource} --load --into REFERENCE",
+            )
+        return self.settings.recover.url
+
+
+def check_fields(checks: Iterable[SqlCheck]) -> tuple[Mapping[str, str], ...]:
+    """As steps and adapters have them."""
+    return tuple({name: str(value) for name, value in check.model_dump(exclude_none=True).items()} for check in checks)
 
 
 def _client(settings: PostgresDumpResource, errand: Errand) -> PostgresClient:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,39 +20,32 @@ from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.started_processes import MarkedProcesses
 from understudy.adapters.streams.workplace import Workplace
 from understudy.app.by_name import ByName
-from understudy.app.collections import collection_of, targets_of
+from understudy.app.collections import targets_of
 from understudy.app.commands import commands_of
-from understudy.app.dumps import dump_of, staging_of
 from understudy.app.key_ring import KeyRing
 from understudy.app.other_identity import keys_of_run
 from understudy.app.sealers import sealer_for
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
+from understudy.app.snapshot_adapters import SnapshotAdapters
 from understudy.app.stores import store_for
-from understudy.app.streams import loader_of, operated_server, stream_of, trial_of
 from understudy.ports.clock import Clock
-from understudy.ports.collection import Collection, CollectionTargets, Staging
+from understudy.ports.collection import CollectionTargets
 from understudy.ports.commanding import OperatorCommand
-from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
-from understudy.ports.operating import OperatedServer
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
-from understudy.ports.trying_out import ContentTrial
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
 from understudy.repository.at_once import share_arenas
 from understudy.repository.catalog import Repository
-from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
 from understudy.stack.resources import PostgresResource, Resource, SnapshotResource
 from understudy.stack.secrets import resolve_text
 from understudy.stack.services import Service
-from understudy.stack.snapshots import BucketResource, FilesResource
-from understudy.stack.streams import CommandResource, RedisResource
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
@@ -229,30 +222,8 @@ class Installation:
     def instances(self) -> Mapping[ResourceName, LocalInstances]:
         return ByName(self.database_names(), self._instances)
 
-    def collections(self, workplace: Workplace) -> Mapping[ResourceName, Collection]:
-        return ByName(self.snapshot_names(), lambda name: self._collection(name, workplace))
-
-    def loaders(self, workplace: Workplace) -> Mapping[ResourceName, Loader]:
-        commands = {name: each for name, each in self._in_snapshots() if isinstance(each, CommandResource)}
-        return ByName(tuple(commands), lambda name: loader_of(name, commands[name], workplace))
-
-    def operated(self, workplace: Workplace) -> Mapping[ResourceName, OperatedServer]:
-        servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource) and each.recover}
-        return ByName(tuple(servers), lambda name: operated_server(name, servers[name], workplace))
-
     def commands(self, workplace: Workplace) -> Mapping[str, OperatorCommand]:
         return commands_of(self.stack, workplace)
-
-    def trials(self, workplace: Workplace) -> Mapping[ResourceName, ContentTrial]:
-        servers = {name: each for name, each in self._in_snapshots() if isinstance(each, RedisResource)}
-        return ByName(tuple(servers), lambda name: trial_of(name, servers[name], workplace))
-
-    def stagings(self, workplace: Workplace) -> Mapping[ResourceName, Staging]:
-        dumps = {name: each for name, each in self._in_snapshots() if isinstance(each, PostgresDumpResource)}
-        return ByName(tuple(dumps), lambda name: staging_of(name, dumps[name], workplace))
-
-    def _in_snapshots(self) -> Iterator[tuple[ResourceName, SnapshotResource]]:
-        return ((name, self.in_snapshots(name)) for name in self.snapshot_names())
 
     @property
     def targets(self) -> Mapping[ResourceName, CollectionTargets]:
@@ -304,6 +275,8 @@ class Installation:
 
     def world_for(self, run: RunId, progress: Progress, cancellation: Cancellation) -> World:
         workplace = Workplace(run, self.state / "runs" / run / "scratch", self.clock, progress, cancellation)
+        settings = {name: self.in_snapshots(name) for name in self.snapshot_names()}
+        snapshots = SnapshotAdapters(settings, workplace, self.state / "drills")
         return World(
             run=run,
             controller=self.records.controller_id(),
@@ -321,12 +294,13 @@ class Installation:
             receivers=self.receivers,
             instances=self.instances,
             places=LocalPlaces(),
-            collections=self.collections(workplace),
+            collections=snapshots.collections(),
             targets=self.targets,
-            loaders=self.loaders(workplace),
-            trials=self.trials(workplace),
-            operated=self.operated(workplace),
-            stagings=self.stagings(workplace),
+            loaders=snapshots.loaders(),
+            trials=snapshots.trials(),
+            operated=snapshots.operated(),
+            stagings=snapshots.stagings(),
+            dump_servers=snapshots.dump_servers(),
             commands=self.commands(workplace),
             started=MarkedProcesses(workplace),
             scratch=workplace.scratch,
@@ -336,14 +310,6 @@ class Installation:
     def landed(self, name: ResourceName) -> Landed | None:
         """The recovery that brought the resource up elsewhere than at its ``url``. Nothing is made where nothing ran yet."""
         return landed(self.past if (self.state / "state.db").exists() else None, name)
-
-    def _collection(self, name: ResourceName, workplace: Workplace) -> Collection:
-        settings = self.in_snapshots(name)
-        if isinstance(settings, FilesResource | BucketResource):
-            return collection_of(settings)
-        if isinstance(settings, PostgresDumpResource):
-            return dump_of(name, settings, workplace)
-        return stream_of(name, settings, workplace)
 
     def _database(self, name: ResourceName) -> PostgresDatabase:
         return self._reached_by(name, lambda: self._serving_connection(name))

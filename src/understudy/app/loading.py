@@ -1,4 +1,4 @@
-"""Handing a snapshot to the command that takes it back."""
+"""Handing a snapshot to the command, or the server, that takes it back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from understudy.vocabulary.identifiers import Person
 
 
 def load(
-    installation: Installation, resource: str, choice: Choice, watcher: Watcher, approved_by: Person | None = None
+    installation: Installation,
+    resource: str,
+    choice: Choice,
+    watcher: Watcher,
+    approved_by: Person | None = None,
+    into: str = "",
+    renamed: str = "",
 ) -> RunView:
     """Somebody is asked first, unless somebody agreed already. Raises as ``load_request`` and ``restore`` do."""
-    request = load_request(installation, resource, choice, approved_by)
+    request = load_request(installation, resource, choice, approved_by, into, renamed)
     asked = Asked(request, lambda following: plan_requested_recovery(installation, following))
     return carry_out(installation, plan_requested_recovery(installation, request), watcher, request.approved_by, asked)

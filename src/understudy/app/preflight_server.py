@@ -37,7 +37,8 @@ from understudy.judge.preflight_host import (
 )
 from understudy.ports.database import Database
 from understudy.records.records import Records
-from understudy.stack.resources import PostgresResource, SqlCheck
+from understudy.stack.checks import SqlCheck
+from understudy.stack.resources import PostgresResource
 from understudy.vocabulary.errors import UnderstudyError
 from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE, heartbeat_privileges
 from understudy.vocabulary.identifiers import ResourceName

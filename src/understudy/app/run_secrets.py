@@ -13,6 +13,7 @@ from understudy.plan.plan import Procedure
 from understudy.runner.plan_json import plan_outline
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.secrets import PlainText, SecretReference, resolve_text
+from understudy.stack.values import parse_connection
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.json import JsonObject
@@ -84,6 +85,11 @@ def _of_stream(resource: SnapshotResource, procedure: str, steps: Sequence[JsonO
         yield from resource.environment.values()
     elif resource.kind == "postgres-dump" and procedure == Procedure.BACKUP:
         yield resource.url
+    elif resource.kind == "postgres-dump":
+        named = {str(each["into"]) for each in steps if "into" in each}
+        yield from (parse_connection(each) for each in named if each)
+        if "" in named and resource.recover is not None:
+            yield resource.recover.url
     elif resource.kind == "redis" and procedure == Procedure.BACKUP:
         yield resource.url
         if resource.password is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from understudy.app.dump_parts import part_of_dump, require_parts_of_their_kind
+from understudy.app.dump_parts import dump_landing, part_of_dump, require_loadable, require_parts_of_their_kind
 from understudy.app.free_directory import require_free_directory
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
@@ -15,6 +15,7 @@ from understudy.app.quarantines import chosen_from, remembered_quarantines
 from understudy.app.repositories import made_repository
 from understudy.app.snapshots import snapshots_of
 from understudy.app.sources import sound_first
+from understudy.plan.dump_load import plan_dump_load
 from understudy.plan.plan import Plan, Procedure
 from understudy.plan.request import Choice, RecoveryRequest
 from understudy.plan.snapshot_restore import (
@@ -27,6 +28,7 @@ from understudy.plan.snapshot_restore import (
     plan_snapshot_restore,
 )
 from understudy.repository.quarantine import believed, require_believed_label
+from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.expectation import Unfit
 from understudy.stack.resources import SnapshotResource
 from understudy.stack.snapshots import BucketResource, FilesResource
@@ -50,16 +52,34 @@ def snapshot_restore_request(installation: Installation, resource: str, place: s
     return RecoveryRequest(Procedure.RESTORE, ResourceName(resource), _within(settings, choice), place)
 
 
-def load_request(installation: Installation, resource: str, choice: Choice, approved_by: Person | None) -> RecoveryRequest:
+def load_request(
+    installation: Installation,
+    resource: str,
+    choice: Choice,
+    approved_by: Person | None,
+    into: str = "",
+    renamed: str = "",
+) -> RecoveryRequest:
     """
     Raises:
-        Refusal: ``load_undeclared``, ``target_needs_a_database``, ``only_unusable``.
+        Refusal: ``load_undeclared``, ``target_needs_a_database``, ``only_unusable``; and as ``require_loadable`` does.
     """
-    _load_of(installation, resource)
+    if isinstance(settings := installation.resource(resource), PostgresDumpResource):
+        require_loadable(resource, settings, choice, into, renamed)
+    elif into or renamed:
+        raise Refusal(
+            "load_undeclared",
+            found=f"--into or --as, and {resource} is of kind {settings.kind}",
+            expected="a resource of kind postgres-dump",
+            hint="leave them out, or see what a restore of it takes: understudy restore --help",
+        )
+    else:
+        _load_of(installation, resource)
     _require_no_database(resource, choice)
     moment_of(choice.target)
     choice = _within(installation.in_snapshots(resource), choice)
-    return RecoveryRequest(Procedure.RESTORE, ResourceName(resource), choice, approved_by=approved_by, load=True)
+    name = ResourceName(resource)
+    return RecoveryRequest(Procedure.RESTORE, name, choice, approved_by=approved_by, load=True, into=into, renamed=renamed)
 
 
 def _load_of(installation: Installation, resource: str) -> LoadFacts:
@@ -69,7 +89,7 @@ def _load_of(installation: Installation, resource: str) -> LoadFacts:
         raise Refusal(
             "load_undeclared",
             found=f"--load, and {resource} " + ("has no load in the stack file" if is_command else f"is of kind {settings.kind}"),
-            expected="a resource of kind command with a load",
+            expected="a resource of kind command with a load, or of kind postgres-dump",
             hint=f"restore it into a directory: understudy restore {resource} --to DIRECTORY",
         )
     return LoadFacts(settings.load, settings.load_again)
@@ -85,9 +105,13 @@ def plan_requested_snapshot_restore(installation: Installation, request: Recover
     name, choice = request.resource, request.choice
     if is_directory(request.directory):
         require_free_directory(installation, Path(request.directory))
-    load = _load_of(installation, name) if request.load else None
+    dump = isinstance(installation.resource(name), PostgresDumpResource)
+    load = _load_of(installation, name) if request.load and not dump else None
     chosen = choose_held(installation, name, choice)
     plan_id = new_plan_id(installation.clock, Procedure.RESTORE)
+    if request.load and dump:
+        landing = dump_landing(installation, request, plan_id, part_of_dump(installation, name, chosen, choice))
+        return plan_dump_load(name, chosen, landing, plan_id, installation.digest)
     if load is not None:
         place = str(installation.state / "loads" / plan_id)
         return plan_load(name, chosen, place, load, plan_id, installation.digest)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from understudy.adapters.places import LocalPlaces
 from understudy.app.collections import collection_of
+from understudy.app.dump_parts import dump_landing
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.replaceable import require_operable, require_places_apart, require_replaceable, require_room
@@ -20,6 +21,7 @@ from understudy.app.service_recoveries import (
     services_of_a_failure,
 )
 from understudy.app.snapshot_restores import choose_held
+from understudy.plan.dump_load import plan_dump_load
 from understudy.plan.plan import Mode, Plan, Procedure
 from understudy.plan.recovery_order import Turn, Urgency, recovery_order
 from understudy.plan.request import Choice, RecoveryRequest, StackRequest
@@ -98,7 +100,7 @@ def _is_restored_by_hand(installation: Installation, name: str) -> bool:
     if isinstance(settings, CommandResource):
         return settings.load is None
     if isinstance(settings, PostgresDumpResource):
-        return True
+        return settings.recover is None
     return isinstance(settings, RedisResource) and settings.recover is None
 
 
@@ -273,6 +275,9 @@ def _plan_part(installation: Installation, part: RecoveryRequest, plan_id: PlanI
             of_the_past=of_the_past,
             quarantine=quarantine,
         )
+    if part.procedure is Procedure.RECOVERY and isinstance(settings, PostgresDumpResource):
+        loaded = dump_landing(installation, part, plan_id, mode=Mode.FAILOVER, of_the_past=of_the_past)
+        return plan_dump_load(part.resource, chosen, loaded, plan_id, installation.digest)
     if part.procedure is Procedure.DRILL:
         landing = _sandbox(installation, part.resource, settings, plan_id)
     else:

@@ -65,11 +65,20 @@ def _print_from_snapshot(view: RunView, restored: Mapping[str, Json]) -> None:
     loaded = _proof(view, "load")
     if "sha256" in loaded:
         say(f"loaded:        {readable_size(cast(int, loaded['content_bytes']))}, SHA-256 {loaded['sha256']}")
+    elif "databases" in loaded:
+        for name, each in cast("Mapping[str, JsonObject]", loaded["databases"]).items():
+            say(f"loaded:        {name}: {each['rows']} rows in {each['tables']} tables, as many as were dumped")
+        say(f"server:        {loaded['server']}")
     elif view.succeeded and view.run.procedure != Procedure.DRILL:
         say(f"restored to:   {_proof(view, 'provision-target')['place']}")
     tried = _proof(view, "try-restored")
     if "keys_loaded" in tried:
         say(f"tried:         a server loaded {tried['keys_loaded']} keys in {tried['databases']} databases")
+    elif "rows" in tried:
+        told = f"{tried['databases']} databases, {tried['rows']} rows in {tried['tables']} tables"
+        say(f"tried:         a server of PostgreSQL {tried['server_major']} loaded {told}")
+        for check in cast("list[JsonObject]", tried["checks"]):
+            say(f"check:         {check.get('name') or check['sql']}: {check['answer']}", hang=15)
     elif "reason" in tried:
         say(f"not tried:     {tried['reason']}", hang=15)
 

@@ -20,6 +20,8 @@ Examples:
   understudy restore documents --to /srv/found --only contracts/2026
   understudy restore accounts --to /srv/found --database shop
   understudy restore accounts --to /srv/found --table shop.public.orders
+  understudy restore accounts --load --yes --into env:NEW_SERVER_URL \\
+      --database shop --as shop_yesterday
   understudy restore sources --load --yes       through its load command
 """
 )
@@ -34,8 +36,15 @@ Examples:
     "--load",
     "loads",
     is_flag=True,
-    help="Of a command, instead of --to: hand what its dump wrote to its load command, once it was compared.",
+    help="Instead of --to: of a command, hand what its dump wrote to its load command; of a dump, load it into a running server.",
 )
+@click.option(
+    "--into",
+    metavar="REFERENCE",
+    default="",
+    help="With --load, of a dump: the server, as a reference to its connection string. Default: recover.url of the stack file.",
+)
+@click.option("--as", "renamed", metavar="NAME", default="", help="With --load of one database or table: the database to make.")
 @click.option(
     "--only",
     metavar="NAME",
@@ -54,6 +63,8 @@ def restore(
     resource: str,
     place: str | None,
     loads: bool,
+    into: str,
+    renamed: str,
     yes: bool,
     stack_file: Path,
     state: Path | None,
@@ -68,7 +79,8 @@ def restore(
 
     All else comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is compared with its
     SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys. What a command wrote
-    comes back as a file, or goes into its load command: with --load, which asks first, or takes --yes for an answer.
+    comes back as a file, or goes into its load command: with --load, which asks first, or takes --yes for an answer. A dump comes
+    back as pg_dump's files, or is loaded: under temporary names, counted, and only then renamed. Nothing there is overwritten.
     --lsn, --xid, --name, --immediate, --timeline and --tablespace are for databases.
 
     What is quarantined since a security_incident is chosen with --quarantined alone. Of a database name the timeline, too, which
@@ -83,13 +95,16 @@ def restore(
 
     if (place is None) is not loads:
         raise click.UsageError("give one of --to PLACE and --load")
+    if (into or renamed) and not loads:
+        raise click.UsageError("--into and --as go with --load")
     choice = choice_of(**target)  # type: ignore[arg-type]
     if loads and choice.quarantined:
         raise click.UsageError("--quarantined is to look at what came back: restore it --to DIRECTORY")
     installation = opened(stack_file, state)
     with watched(installation, yes=yes, quiet=as_json) as watcher:
         if place is None:
-            view = carry_out_load(installation, resource, choice, watcher, Person(getpass.getuser()) if yes else None)
+            approved_by = Person(getpass.getuser()) if yes else None
+            view = carry_out_load(installation, resource, choice, watcher, approved_by, into, renamed)
         else:
             view = carry_out_restore(installation, resource, place, choice, watcher)
     finish_restored(installation, resource, view, as_json)

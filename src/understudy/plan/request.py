@@ -85,7 +85,11 @@ class RecoveryRequest:
     take_over: bool = False
     """Whether the repositories are to be this controller's, whoever wrote to them last."""
     load: bool = False
-    """Of a restore: into what the resource's load command loads into; there is no directory then."""
+    """Of a restore: into what the resource's load command, or its server, takes it into; there is no directory then."""
+    into: str = ""
+    """Of a load of a dump: the reference to the connection string of the server. Empty: that of the stack file."""
+    renamed: str = ""
+    """Of a load of one database, or one table: the database that it comes into. Empty: its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def _recovery_to_json(request: RecoveryRequest) -> JsonObject:
         "old_directories": None if request.old_directories is None else list(request.old_directories),
         "take_over": request.take_over,
         "load": request.load,
+        "into": request.into,
+        "renamed": request.renamed,
     }
 
 
@@ -180,6 +186,8 @@ def _recovery_from_json(value: JsonObject) -> RecoveryRequest:
         old_directories=None if old_directories is None else tuple(old_directories),
         take_over=bool(value.get("take_over", False)),
         load=bool(value.get("load", False)),
+        into=str(value.get("into", "")),
+        renamed=str(value.get("renamed", "")),
     )
 
 

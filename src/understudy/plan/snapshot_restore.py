@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from understudy.plan.plan import Approval, Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
+from understudy.ports.dumps import DUMP_KIND
 from understudy.repository.snapshots.manifest import SnapshotManifest
 from understudy.steps.compare_restored import CompareRestored
 from understudy.steps.discard_unfinished_restore import DiscardUnfinishedRestore
@@ -20,6 +21,7 @@ from understudy.steps.remove_snapshot_sandbox import RemoveSnapshotSandbox
 from understudy.steps.restore_snapshot import RestoreSnapshot
 from understudy.steps.start_operated import StartOperated
 from understudy.steps.stop_operated import StopOperated
+from understudy.steps.try_dump import TryDump
 from understudy.steps.try_restored import TryRestored
 from understudy.vocabulary.errors import Refusal
 from understudy.vocabulary.identifiers import PlanId, RepositoryName, ResourceName
@@ -154,6 +156,8 @@ def plan_snapshot_restore(
         steps = [*landing.quarantine.steps(resource, chosen), *steps]
     if snapshot.kind in TRIED_KINDS:
         steps.append(PlannedStep(TryRestored(*what)))
+    elif snapshot.kind == DUMP_KIND and landing.mode is Mode.DRILL:
+        steps.append(PlannedStep(TryDump(*what)))
     if landing.mode is not Mode.DRILL or is_directory(place):
         # The mark on a bucket's sandbox tells what the clean-up may remove: there nothing is released.
         steps.append(PlannedStep(FinishSnapshotRestore(*what)))

@@ -1,4 +1,4 @@
-"""How a logical dump lies in a snapshot: the names of its entries, and what stands in ``dump.json``.
+"""How a logical dump lies in a snapshot: its entries, and what stands in ``dump.json``; and servers that take one in.
 
 dump.json               what the dump is: server, databases, tables and their rows
 globals.sql             roles and tablespaces, as pg_dumpall writes them
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Protocol, cast
 from urllib.parse import quote
 
 from understudy.vocabulary.json import JsonObject
@@ -18,6 +19,8 @@ from understudy.vocabulary.json import JsonObject
 DUMP_KIND = "postgres-dump"
 DESCRIPTION, GLOBALS, TOC = "dump.json", "globals.sql", "toc.dat"
 TABLE_SUFFIX = ".dat"
+DATABASE_ATTRIBUTE = "postgres_database"
+"""Of the directory of a database: what it is, so that one can be loaded alone."""
 
 
 def toc_beside(table_file: str) -> str:
@@ -101,11 +104,11 @@ class Dump:
             server_version=str(value["server_version"]),
             programs_major=cast(int, value["programs_major"]),
             passwords=bool(value["passwords"]),
-            databases=tuple(_database(each) for each in cast("Sequence[JsonObject]", value["databases"])),
+            databases=tuple(database_from_json(each) for each in cast("Sequence[JsonObject]", value["databases"])),
         )
 
 
-def _database(value: Mapping[str, object]) -> DumpedDatabase:
+def database_from_json(value: Mapping[str, object]) -> DumpedDatabase:
     tables = cast("Sequence[JsonObject]", value["tables"])
     return DumpedDatabase(
         name=str(value["name"]),
@@ -117,3 +120,77 @@ def _database(value: Mapping[str, object]) -> DumpedDatabase:
             DumpedTable(str(each["schema"]), str(each["name"]), str(each["file"]), cast(int, each["rows"])) for each in tables
         ),
     )
+
+
+class DumpServer(Protocol):
+    """A running server that a dump is loaded into. Nothing that is there is ever overwritten.
+
+    Every failure is in the error tree: ``TryAgain("database_unreachable")``, and ``GiveUp`` for what does not pass.
+    """
+
+    @property
+    def shown(self) -> str:
+        """Its address, without credentials."""
+        ...
+
+    def holds(self, database: str) -> bool:
+        """Whether it has a database of that name with anything in it."""
+        ...
+
+    def has(self, database: str) -> bool: ...
+
+    def has_table(self, database: str, schema: str, table: str) -> bool: ...
+
+    def take_roles(self, globals_file: Path) -> JsonObject:
+        """Make the roles that are not there; those that are stay as they are. Twice is the same as once.
+
+        Returns:
+            What was made, and what could not be, each with the reason.
+        """
+        ...
+
+    def load(
+        self, directory: Path, database: DumpedDatabase, temporary: str, *, whole: bool, table: DumpedTable | None
+    ) -> JsonObject:
+        """Into a database of that temporary name, which is made anew, whatever an attempt before left of it; then its rows are
+        counted against the dump's.
+
+        Args:
+            whole: With owners and rights, whose roles are there; else everything belongs to who loads.
+            table: This one alone.
+        Raises:
+            GiveUp: ``load_failed``, ``load_timed_out``, ``rows_missing``, ``check_failed``.
+        """
+        ...
+
+    def load_table(self, directory: Path, table: DumpedTable, database: str) -> JsonObject:
+        """Into a database that is there, whole or not at all. Raises as ``load`` does."""
+        ...
+
+    def count_table(self, database: str, table: DumpedTable) -> int: ...
+
+    def put_in_place(self, temporary: str, name: str, settings_of: Path | None) -> None:
+        """Rename it. An empty database of that name is removed first. Twice is the same as once.
+
+        Args:
+            settings_of: The directory of the dump: the settings and rights of the database itself are put back, too.
+        Raises:
+            GiveUp: ``target_not_empty``: there is one with something in it by now; ``database_in_use``.
+        """
+        ...
+
+    def discard(self, temporary: str) -> None:
+        """Remove it, if it is there, and end what loads into it."""
+        ...
+
+
+class DumpServers(Protocol):
+    """The servers that dumps of one resource can be loaded into."""
+
+    def at(self, reference: str) -> DumpServer:
+        """The one behind a reference to a connection string; empty: that of the stack file. Nothing is asked yet.
+
+        Raises:
+            GiveUp: ``secret_missing``, ``secret_unreadable``, ``connection_string_malformed``, ``load_target_undeclared``.
+        """
+        ...

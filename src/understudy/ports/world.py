@@ -10,6 +10,7 @@ from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets, Staging
 from understudy.ports.commanding import OperatorCommand, StartedProcesses
 from understudy.ports.database import Database
+from understudy.ports.dumps import DumpServers
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
@@ -81,3 +82,5 @@ class World:
     """The operator's, by name: ``web/start``."""
     started: StartedProcesses | None = None
     """What they left running."""
+    dump_servers: Mapping[ResourceName, DumpServers] = field(default_factory=dict)
+    """Running servers that dumps are loaded into; of what is kept as dumps."""

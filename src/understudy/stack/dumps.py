@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from understudy.stack.checks import SqlCheck
 from understudy.stack.expectation import Expectation
 from understudy.stack.fields import AbsolutePath, ConnectionField, Flag, Interval, Jobs, Name, SqlName
 from understudy.stack.order import DEPENDS_ON, PRIORITY, Names, Priority
@@ -20,6 +21,17 @@ from understudy.stack.snapshots import (
     SnapshotSettings,
 )
 from understudy.stack.stack_part import StackPart
+
+
+class DumpRecoverSettings(StackPart):
+    """Where a real recovery loads a dump: a running server."""
+
+    title = "Where dumps are loaded"
+
+    url: ConnectionField = Field(
+        description="Connection string of a running server, as a reference; of a superuser, or of a role with CREATEDB, to whom "
+        "everything then belongs. Databases of the dump's names must not be there, or must be empty; nothing is overwritten."
+    )
 
 
 class PostgresDumpResource(StackPart):
@@ -52,11 +64,20 @@ class PostgresDumpResource(StackPart):
     )
     programs: AbsolutePath | None = Field(
         default=None,
-        description="Directory of pg_dump, pg_dumpall, pg_restore and psql, of the server's major version or a newer one. "
+        description="Directory of pg_dump, pg_dumpall and pg_restore, for drills of initdb and postgres, too; of the "
+        "server's major version or a newer one. "
         "Default: the places where Debian, PGDG or the PATH have them.",
     )
     time_limit: Interval = Field(
         default=timedelta(hours=6), description="After so long each program that is still at work is ended, and has failed."
+    )
+    recover: DumpRecoverSettings | None = Field(
+        default=None,
+        description="Where a real recovery, and restore --load, load it. Without it, drills and restores into a directory remain "
+        "possible, and restore --load --into.",
+    )
+    checks: tuple[SqlCheck, ...] = Field(
+        default=(), description="Questions to the loaded data; each runs in its database before that bears its name."
     )
     tier: Name = TIER
     priority: Priority = PRIORITY

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from understudy.stack.checks import SqlCheck
 from understudy.stack.consistency import did_you_mean
 from understudy.stack.dumps import PostgresDumpResource
 from understudy.stack.expectation import Expectation
@@ -23,12 +24,10 @@ from understudy.stack.fields import (
     Line,
     ListenAddresses,
     Name,
-    Number,
     PartSize,
     Port,
     SlotName,
     SpoolSize,
-    Sql,
     SqlName,
     Zone,
 )
@@ -174,19 +173,6 @@ class DrillSettings(StackPart):
     programs: AbsolutePath | None = Field(
         default=None, description="Directory of the PostgreSQL programs that drills use. Default: those of recover."
     )
-
-
-class SqlCheck(StackPart):
-    """A question whose answer proves that the recovered data is the right data."""
-
-    title = "Checks"
-
-    sql: Sql = Field(description="One query that returns one value; it runs on the recovered server as its superuser, read-only.")
-    at_least: Number | None = Field(default=None, description="The value must be this number or a larger one.")
-    at_most: Number | None = Field(default=None, description="The value must be this number or a smaller one.")
-    equals: Line | None = Field(default=None, description="The value, as text, must be exactly this.")
-    database: SqlName = Field(default="postgres", description="The database that is asked.")
-    name: Line | None = Field(default=None, description="What reports call the check. Default: the query itself.")
 
 
 class HeartbeatSettings(StackPart):

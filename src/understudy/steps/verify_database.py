@@ -18,6 +18,7 @@ from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.heartbeat import HEARTBEAT_TABLE
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
+from understudy.vocabulary.sql_checks import judged_answer
 
 _NEWEST_HEARTBEAT = (
     f"SELECT to_char(max(written) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM {HEARTBEAT_TABLE}"  # noqa: S608
@@ -26,7 +27,6 @@ _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND datname <> 
 _SERVER_VERSION = "SELECT current_setting('server_version')"
 _INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind IN ('r', 'p')"
-_BOUNDS = ("at_least", "at_most", "equals")
 
 NO_NETWORK = "none: a namespace of its own"
 CLOSED_BY_SETTINGS = "the host's, closed by the server's settings"
@@ -126,26 +126,4 @@ class VerifyDatabase(PlacedStep):
 
     def _ask(self, instances: Instances, check: Mapping[str, str]) -> JsonObject:
         rows = instances.ask(self.place, check["sql"], check.get("database", "postgres"), self.time_limit)
-        answer = rows[0][0] if rows and rows[0] else None
-        name = check.get("name", "")
-        if not _holds(answer, check):
-            raise GiveUp(
-                "check_failed",
-                found=f"{f'{name}: ' if name else ''}{check['sql']!r} answered {answer!r}",
-                expected=" and ".join(f"{bound.replace('_', ' ')} {check[bound]}" for bound in _BOUNDS if bound in check),
-                hint="the restored data break a rule of the stack file: recover to an earlier moment, or correct the check",
-            )
-        named: JsonObject = {"name": name} if name else {}
-        return {**named, "sql": check["sql"], "answer": answer}
-
-
-def _holds(answer: str | None, check: Mapping[str, str]) -> bool:
-    if answer is None:
-        return False
-    if "equals" in check:
-        return answer == check["equals"]
-    try:
-        number = float(answer)
-    except ValueError:
-        return False
-    return number >= float(check.get("at_least", "-inf")) and number <= float(check.get("at_most", "inf"))
+        return judged_answer(check, rows[0][0] if rows and rows[0] else None)

@@ -17,7 +17,7 @@ from understudy.adapters.streams.workplace import Errand
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
 
-DUMP_PROGRAMS = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+DUMP_PROGRAMS = ("pg_dump", "pg_dumpall", "pg_restore")
 _NO_TIME_LIMIT = 0
 
 

@@ -14,7 +14,16 @@ from understudy.adapters.dumps.table_of_contents import FileSeen, rows_in, see_f
 from understudy.adapters.streams.program import ProgramEnd
 from understudy.adapters.streams.workplace import Errand
 from understudy.ports.collection import Entry, EntryKind
-from understudy.ports.dumps import DESCRIPTION, GLOBALS, TOC, Dump, DumpedDatabase, DumpedTable, directory_of_database
+from understudy.ports.dumps import (
+    DATABASE_ATTRIBUTE,
+    DESCRIPTION,
+    GLOBALS,
+    TOC,
+    Dump,
+    DumpedDatabase,
+    DumpedTable,
+    directory_of_database,
+)
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import Json, JsonObject
 
@@ -170,7 +179,8 @@ class DumpCollection:
 
     def _entries_of(self, written: _Written) -> Iterator[Entry]:
         database = written.database
-        yield Entry(database.directory, EntryKind.DIRECTORY, attributes={"mode": _DIRECTORY_MODE})
+        about: JsonObject = {"mode": _DIRECTORY_MODE, DATABASE_ATTRIBUTE: database.to_json()}
+        yield Entry(database.directory, EntryKind.DIRECTORY, attributes=about)
         tables = {table.file: table for table in database.tables}
         for name, seen in written.files.items():
             entry = self._file(f"{database.directory}/{name}", seen)
