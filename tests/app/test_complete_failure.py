@@ -1,5 +1,6 @@
 """A database, a bucket and a directory, lost all at once, and brought back from the repository by one command."""
 
+import json
 import shutil
 
 import boto3
@@ -57,6 +58,12 @@ class Shop:
             f"  documents: {{kind: files, path: {self.documents}, depends_on: [orders]}}",
             f"  images: {{kind: bucket, url: s3://images, {sandbox}{at}{secret}}}",
         ]
+        asking = "select word from words; create table proof ()"
+        psql = f'{self.server.programs}/psql -tA "$UNDERSTUDY_COPY_ORDERS&user=postgres" -c "{asking}"'
+        drill = {"start": {"run": ["sh", "-ec", f"{psql} > answer"]}, "check": {"run": ["grep", "kept", "answer"]}}
+        real = {"run": ["sh", "-c", f"echo served >> {self.desk.directory}/said"]}
+        web = {"start": real, "check": {"run": ["true"]}, "drill": drill, "depends_on": ["orders"]}
+        more += ["services:", f"  web: {json.dumps(web)}"]
         self.desk.stack_file.write_text(self.desk.stack_file.read_text() + "\n".join(more) + "\n")
         self.installation = Installation.open(self.desk.stack_file, self.desk.state)
 
@@ -97,7 +104,14 @@ def test_it_is_drilled_and_then_recovered_as_one(shop):
     assert shop.objects("images") == BODIES
     assert list((shop.desk.state / "drills").iterdir()) == []
     assert shop.server.sql("select word from words") == [("kept",)], "what serves went on"
-    assert {name for name, view in views_by_resource(drilled).items() if view.succeeded} == {"orders", "documents", "images"}
+    assert {name for name, view in views_by_resource(drilled).items() if view.succeeded} == {
+        "orders",
+        "documents",
+        "images",
+        "web",
+    }
+    assert shop.server.sql("select count(*) from pg_class where relname = 'proof'") == [(0,)], "it wrote into the copy"
+    assert not (shop.desk.directory / "said").exists()
     rehearsed = measure(shop.installation, drilled)
     assert rehearsed.measurement.recovery_time is not None
 
@@ -119,6 +133,8 @@ def test_it_is_drilled_and_then_recovered_as_one(shop):
         assert connection.execute("select word from words order by word").fetchall() == [("kept",), ("received",)]
     assert tree(shop.documents) == kept
     assert shop.objects("images") == BODIES
+
+    assert (shop.desk.directory / "said").read_text() == "served\n"
 
     run = shop.installation.records.runs(1)[0]
     steps = {step.key: step for step in shop.installation.records.steps(run.run)}

@@ -203,11 +203,13 @@ def require_ready(installation: Installation, name: ResourceName, *, drilled: bo
     """
     missing = [error for command, error in _unready(installation, name) if ("/drill-" in command) is drilled]
     if missing:
+        alone = "drill resources alone" if drilled else "bring resources back first"
         raise Refusal(
             "service_not_ready",
             found="; ".join(f"{error.code}: {error.found}" for error in missing),
             expected=f"that every command of {name}{' in a drill' if drilled else ''} can be started here",
-            hint="; ".join(dict.fromkeys(error.hint for error in missing)),
+            hint=f"{'; '.join(dict.fromkeys(error.hint for error in missing))}; or {alone}, with --resource NAME for each of "
+            "them",
         )
 
 
