@@ -32,6 +32,8 @@ COMMANDS = [
     ("restore", ExitCode.PREREQUISITE, "orders", "--to", "copy"),
     ("drill", ExitCode.PREREQUISITE, "database_corruption"),
     ("recover", ExitCode.PREREQUISITE, "database_corruption", "--yes"),
+    ("drills", ExitCode.DONE),
+    ("forecast", ExitCode.DONE),
     ("runs", ExitCode.DONE),
     ("show", ExitCode.USAGE, NO_RUN),
     ("approve", ExitCode.USAGE, NO_RUN),
