@@ -46,6 +46,7 @@ COMMANDS = [
     ("findings add", ExitCode.USAGE, "wanting", "--owner", "nobody", "--due", "2026-12-31"),
     ("findings list", ExitCode.DONE),
     ("findings close", ExitCode.USAGE, "finding-0001", "--reason", "none"),
+    ("readiness", ExitCode.USAGE),
     ("document plan", ExitCode.DONE),
 ]
 ELSEWHERE = {"serve": "below", "demo": "tests/demo"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from understudy import __version__
 from understudy.app.carrying_out import serving_pid
+from understudy.app.drill_calendar import DrillStatus, calendar_status
 from understudy.app.installation import Installation
 from understudy.app.key_ring import trusted_signers
 from understudy.app.known_errors import known_errors
@@ -21,6 +22,7 @@ from understudy.documents.disaster_plan import (
     ProcedureStep,
     RepositoryRead,
     ScenarioProcedure,
+    ScheduledDrill,
 )
 from understudy.judge.measured import SERVICE
 from understudy.plan.plan import Plan, PlannedStep, Procedure
@@ -58,6 +60,7 @@ def disaster_plan(installation: Installation, stack_file: Path, command: Command
             RepositoryRead(each.repository, each.size_bytes, each.never_read_bytes, each.damaged, each.oldest_read)
             for each in seen.reading_back.repositories
         ),
+        calendar=tuple(map(_calendar_drill, calendar_status(installation.reading(installation.past)))),
         serving=serving_pid(installation.state) is not None,
         recipients=installation.stack.encryption.recipients,
         signers=tuple(sorted(trusted_signers(installation.stack.encryption, installation.state))),
@@ -65,6 +68,20 @@ def disaster_plan(installation: Installation, stack_file: Path, command: Command
         met_lately=tuple(_met_lately(installation)),
         made=installation.clock.now(),
         made_by_version=__version__,
+    )
+
+
+def _calendar_drill(each: DrillStatus) -> ScheduledDrill:
+    passed = each.last_passed
+    return ScheduledDrill(
+        name=each.name,
+        scenario=each.scenario,
+        resources=each.resources,
+        every=each.every,
+        passed=None if passed is None else passed.run,
+        passed_at=None if passed is None else passed.ended,
+        next=each.next,
+        overdue_since=each.overdue_since,
     )
 
 
@@ -102,11 +119,13 @@ def _parts(installation: Installation, seen: Status) -> Iterator[PlannedResource
 
 def _procedures(installation: Installation, command: Command) -> Iterator[ScenarioProcedure]:
     for scenario in Scenario:
-        for names, named in _choices(installation, scenario):
+        for names, named in scenario_choices(installation, scenario):
             yield _procedure(installation, scenario, names, named, command)
 
 
-def _choices(installation: Installation, scenario: Scenario) -> Iterator[tuple[tuple[ResourceName, ...], tuple[str, ...]]]:
+def scenario_choices(
+    installation: Installation, scenario: Scenario
+) -> Iterator[tuple[tuple[ResourceName, ...], tuple[str, ...]]]:
     """What the scenario may be about: all at once, or each by itself where a person must name which one is lost. With what is
     typed to say so.
     """
@@ -129,6 +148,8 @@ def _procedure(
     named: tuple[str, ...],
     command: Command,
 ) -> ScenarioProcedure:
+    if scenario is Scenario.SECURITY_INCIDENT:
+        named = (*named, "--before", "TIME")
     drilled = any(name not in installation.stack.services for name in names)
     plan, against = _planned(installation, Procedure.RECOVERY, scenario, names)
     of_the_drill = plan is None

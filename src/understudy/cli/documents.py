@@ -25,14 +25,14 @@ def document() -> None:
     """Write documents to hand on: made from the stack file and the evidence, so that they say what is so."""
 
 
-def paper_option(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def paper_option(what: str, otherwise: str = "Markdown, printed") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """``--to FILE``; the form is what the name ends with."""
     return click.option(
         "--to",
         "file",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help=f"The {what} to write: FILE.md, FILE.html or FILE.pdf. Default: Markdown, printed.",
+        help=f"The {what} to write: FILE.md, FILE.html or FILE.pdf. Default: {otherwise}.",
     )
 
 

@@ -35,6 +35,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("understudy.cli.running:resume", "Go on with a run that was interrupted."),
     "evidence": ("understudy.cli.evidence:evidence", "Verify or export the chain of evidence; print a run as a page."),
     "findings": ("understudy.cli.findings:findings", "What was found wanting: owner, due date, retest."),
+    "readiness": ("understudy.cli.readiness:readiness", "A checklist whose ticks are measurements."),
     "document": ("understudy.cli.documents:document", "Write the disaster recovery plan, from stack file and evidence."),
     "demo": ("understudy.demo.command:demo", "A real little stack, destroyed and recovered before your eyes."),
 }

@@ -22,7 +22,7 @@ R = TypeVar("R")
 _STACK_FILE = "understudy.yaml"
 _NAMED_COMMAND = re.compile(
     r"\bunderstudy (?:check|status|drills?|forecast|recover|runs(?! as\b)|show|approve|cancel|resume"
-    r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan|quarantine list"
+    r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan|readiness|quarantine list"
     r"|(?:backups?|verify|expire|restore|quarantine lift)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
     r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b"
     r"|(?:database_corruption|data_loss|storage_loss|complete_failure|security_incident)\b"

@@ -102,6 +102,20 @@ class RepositoryRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledDrill:
+    """A drill that the stack file declares."""
+
+    name: str
+    scenario: str
+    resources: tuple[str, ...]
+    every: str
+    passed: RunId | None
+    passed_at: datetime | None
+    next: datetime | None
+    overdue_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorAdvice:
     """An error that this version can end with, and what it then says."""
 
@@ -123,6 +137,7 @@ class DisasterPlan:
     proven: tuple[ProvenRun, ...]
     """Newest first."""
     read_back: tuple[RepositoryRead, ...]
+    calendar: tuple[ScheduledDrill, ...]
     serving: bool
     """Whether ``understudy serve`` ran when this was made."""
     recipients: tuple[str, ...]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from understudy.documents.disaster_plan import DisasterPlan, ProcedureStep, ProvenRun, ScenarioProcedure
+from understudy.documents.disaster_plan import DisasterPlan, ProcedureStep, ProvenRun, ScenarioProcedure, ScheduledDrill
 from understudy.documents.paper import Block, Chapter, Grid, Lines, Pairs, Points, Said, Text, Tone, Typed, Verbatim, pieces
 from understudy.documents.step_words import step_words
 from understudy.documents.words import duration, phase_name, words
@@ -110,6 +110,13 @@ def testing_chapter(plan: DisasterPlan) -> Chapter:
                 ),
                 numbered=True,
             ),
+            Grid(
+                ("Drill", "Scenario", "What", "Every", "Passed last", "Next", "Standing"),
+                tuple(_entry_row(each) for each in plan.calendar),
+                "The calendar of the stack file, which serve keeps",
+            )
+            if plan.calendar
+            else Lines([Said("No drill is declared in the stack file", Tone.OPEN), ": nobody holds one by itself."]),
             Lines("To rehearse everything in this plan:"),
             Typed(tuple(rehearsed)),
             Grid(
@@ -131,6 +138,15 @@ def testing_chapter(plan: DisasterPlan) -> Chapter:
             else Lines(Said("None yet.", Tone.BAD)),
         ),
     )
+
+
+def _entry_row(each: ScheduledDrill) -> tuple[Text, ...]:
+    standing: Text = Said("in time", Tone.GOOD)
+    if each.overdue_since is not None:
+        standing = [Said("overdue", Tone.BAD), " since ", each.overdue_since]
+    last: Text = Said("never", Tone.OPEN) if each.passed is None else [Verbatim(each.passed), " of ", each.passed_at]
+    what = ", ".join(each.resources) or "not named"
+    return each.name, words(each.scenario), what, each.every, last, each.next or "not planned", standing
 
 
 def _calendar_row(plan: DisasterPlan, each: ScenarioProcedure) -> tuple[Text, ...]:
@@ -191,6 +207,7 @@ def health_chapter(plan: DisasterPlan) -> Chapter:
                     "understudy status",
                     "understudy check",
                     "understudy verify --deep",
+                    "understudy readiness",
                     "understudy evidence verify",
                 )
             ),

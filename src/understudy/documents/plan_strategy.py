@@ -190,6 +190,8 @@ def monitoring_chapter(plan: DisasterPlan) -> Chapter:
                     ("room of the replication slot", Verbatim("understudy status"), "no: a warning in serve's log"),
                     ("backups that failed or are due", Verbatim("understudy status"), "no"),
                     ("damage found by reading back", Verbatim("understudy backups"), "no: the run fails"),
+                    ("readiness as a whole", Verbatim("understudy readiness"), "no: by its exit code"),
+                    ("drills that are overdue", Verbatim("understudy drills"), "no: by its exit code"),
                     ("runs that wait for a person", Verbatim("understudy status"), "no"),
                 ),
                 "What this version watches, and how somebody learns of it",

@@ -37,13 +37,14 @@ _WORDS = {
     "provision-sandbox": "Makes a directory of its own for a drilled service.",
     "check-isolation": "Looks whether the drilled service has anything of what serves open.",
     "end-drill": "Ends the drilled service, and sees that none of its processes is left.",
+    "rotate": "Runs the operator's commands that change what an intruder may have seen.",
     "load": "Hands what came back to the load command of the stack file.",
     "remove-loaded": "Removes the copy that the load command was given.",
 }
 
 
 def step_words(key: StepKey) -> str:
-    """Empty of a step that this table does not know."""
+    """Of a step that this table does not know, its verb: a step is called by what it does."""
     verb = key.partition("/")[2]
     if verb in _WORDS:
         return _WORDS[verb]
@@ -52,4 +53,4 @@ def step_words(key: StepKey) -> str:
     for begin in ("copy-backup-to-", "copy-snapshot-to-"):
         if verb.startswith(begin):
             return f"Copies it into {verb.removeprefix(begin)}, and compares every object."
-    return ""
+    return f"{verb.replace('-', ' ').capitalize()}."
