@@ -1,14 +1,17 @@
 """Copies in a bucket with object lock (``moto_server``), beside ones on a disk, which cannot lock."""
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
-from tests.app.shelf import NEAR, Shelf, SilentWatcher, proof_of, tree
+from tests.app.shelf import FAR, NEAR, Shelf, SilentWatcher, proof_of, tree
 from tests.room import new_path
 from tests.servers.moto_s3 import MotoS3
+from understudy.adapters.clock.system import SystemClock
+from understudy.app.looking import status
 from understudy.app.preflight import check
 from understudy.app.retention import decide, expire
 from understudy.judge.preflight import Grade
@@ -156,3 +159,66 @@ def test_check_says_what_a_store_promises_and_what_it_lacks(shelf, s3):
         lacking.back_up()
     assert refused.value.code == "lock_refused"
     lacking.close()
+
+
+class GettingLate(SystemClock):
+    """The real clock, which leaps ahead at each look once it is told to."""
+
+    def __init__(self):
+        self.leaps = False
+        self._ahead = timedelta()
+
+    def now(self):
+        self._ahead += timedelta(seconds=40) if self.leaps else timedelta()
+        return super().now() + self._ahead
+
+
+class EndsWithItsServer:
+    """The store of a server that is stopped in the middle: before the second part is read."""
+
+    def __init__(self, store, stop):
+        self._store, self._stop = store, stop
+        self._parts = 0
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def read(self, key, offset=0):
+        self._parts += "/parts/" in key
+        if self._parts == 2:
+            self._stop()
+        return self._store.read(key, offset)
+
+
+def test_a_restore_whose_server_is_stopped_in_the_middle_goes_on_from_the_next_repository():
+    directory = new_path("shelf")
+    directory.mkdir()
+    with MotoS3() as server:
+        client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1", **ACCESS)
+        shelf = LockedShelf(directory, client)
+        shelf.write("backup: {part_size: 1MiB}")
+        shelf.docs.mkdir()
+        for number in range(4):
+            (shelf.docs / f"{number}.raw").write_bytes(secrets.token_bytes(2_000_000))
+        shelf.back_up()
+        clock = GettingLate()
+        shelf.installation = replace(shelf.installation, clock=clock)
+
+        def stop():
+            server.__exit__()
+            clock.leaps = True
+
+        stores = dict(shelf.installation.stores)
+        shelf.installation.__dict__["stores"] = stores | {NEAR: EndsWithItsServer(stores[NEAR], stop)}
+        view = shelf.restore()
+        assert view.succeeded
+        assert proof_of(view, "restore-snapshot")["repository"] == FAR
+        first = view.follows
+        assert first.failure("repository_away") is not None
+        assert first.run.run == view.run.follows
+        assert tree(shelf.directory / "found") == tree(shelf.docs)
+        (near, far) = status(shelf.installation).snapshots[0].kept_in
+        assert (near.last_proof, far.last_proof.run, far.behind_seconds) == (None, view.run.run, 0.0)
+        assert near.lock is not None
+        assert not far.can_lock
+        shelf.close()

@@ -14,7 +14,7 @@ from understudy.app.retention import decide, expire
 from understudy.app.verifying import parse_target, verify
 from understudy.plan.request import Choice
 from understudy.stack.models import Scenario
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import Refusal, TryAgain
 from understudy.vocabulary.identifiers import BackupKind
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -131,9 +131,19 @@ def test_a_restore_goes_on_from_the_other_repository_where_a_part_is_damaged(she
     assert tree(shelf.directory / "found") == tree(shelf.docs)
 
 
-def test_a_repository_that_is_away_is_told_with_what_the_other_one_holds(shelf):
+def test_where_the_first_repository_is_away_the_next_one_is_read_that_holds_the_newest_snapshot_too(shelf):
     (shelf.directory / "near").rename(shelf.directory / "elsewhere")
-    with pytest.raises(Exception, match=rf"--repository far \(snapshot {shelf.labels(FAR)[-1]}"):
+    view = shelf.restore()
+    assert view.succeeded
+    assert proof_of(view, "restore-snapshot")["repository"] == FAR
+    with pytest.raises(TryAgain, match="store_unreachable"):
+        shelf.restore("named", repository=NEAR)
+
+
+def test_a_repository_that_is_away_is_told_with_what_the_other_one_holds_where_that_is_older(shelf):
+    shutil.rmtree(shelf.folder(FAR) / "snapshots" / shelf.labels(FAR)[-1])
+    (shelf.directory / "near").rename(shelf.directory / "elsewhere")
+    with pytest.raises(TryAgain, match=rf"--repository far \(snapshot {shelf.labels(FAR)[-1]}"):
         shelf.restore()
     assert shelf.restore(repository=FAR).succeeded
 

@@ -166,6 +166,14 @@ def test_a_damaged_copy_gives_way_to_the_other_repository_also_where_it_was_aske
     assert after(asked, restore_plan(), damaged, repositories=(NEAR, FAR)) is None
 
 
+def test_a_repository_that_stayed_away_gives_way_as_a_damaged_copy_does_and_not_where_it_was_named():
+    request = RecoveryRequest(Procedure.RESTORE, DOCS, Choice(), "/srv/found")
+    away = failed("repository_away", backup=NEW.label.text)
+    assert after(request, restore_plan(), away, repositories=(NEAR, FAR)).choice.without == {f"near/{NEW.label}"}
+    named = RecoveryRequest(Procedure.RESTORE, DOCS, Choice(label=NEW.label.text, repository=NEAR), "/srv/found")
+    assert after(named, restore_plan(), away, repositories=(NEAR, FAR)) is None
+
+
 # Letting go
 
 

@@ -35,7 +35,8 @@ from understudy.stack.snapshots import BucketResource, FilesResource
 from understudy.stack.streams import ONE_CONTENT, CommandResource
 from understudy.stack.values import parse_bucket_url
 from understudy.steps.provision_snapshot_target import is_directory
-from understudy.vocabulary.errors import Refusal, UnderstudyError
+from understudy.steps.write_snapshot_manifest import snapshot_completed_key
+from understudy.vocabulary.errors import Refusal, TryAgain, UnderstudyError
 from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
 
 
@@ -138,8 +139,10 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
     try:
         held = [*_of(installation, name, first, choice)]
     except UnderstudyError as error:
-        error.hint = _other_copies(installation, name, others, choice, error.hint)
-        raise
+        held = _from_the_next(installation, name, first, others, choice, error)
+        if not held:
+            error.hint = _other_copies(installation, name, others, choice, error.hint)
+            raise
     suspected = () if choice.quarantined else remembered_quarantines(installation, name)
     if choice.without or (suspected and not held):
         for other in others:
@@ -166,8 +169,36 @@ def _held(installation: Installation, name: ResourceName, choice: Choice) -> tup
     return tuple(held)
 
 
+def _from_the_next(
+    installation: Installation,
+    name: ResourceName,
+    first: RepositoryName,
+    others: list[RepositoryName],
+    choice: Choice,
+    error: UnderstudyError,
+) -> list[HeldSnapshot]:
+    """What the nearest other one holds, where the first is away and nothing can be lost by that: a run before this one gave up
+    waiting for it, or the snapshot was named, or the newest that is known to lie there lies here, too. Else a person decides.
+    """
+    if not isinstance(error, TryAgain):
+        return []
+    newest = installation.records.newest_success(snapshot_completed_key(name))
+    wanted = choice.label or (str(newest.evidence.proof["label"]) if newest is not None and newest.evidence is not None else None)
+    gave_up = any(each.startswith(f"{first}/") for each in choice.without)
+    for other in others:
+        try:
+            held = [*_of(installation, name, other, choice)]
+        except UnderstudyError:
+            continue
+        if held and (gave_up or wanted in [each.snapshot.label.text for each in held]):
+            return held
+    return []
+
+
 def _of(installation: Installation, name: ResourceName, repository: RepositoryName, choice: Choice) -> Iterator[HeldSnapshot]:
     there = made_repository(installation, repository)
+    names = installation.repository_names(name)
+    otherwise = () if choice.repository else names[names.index(repository) + 1 :]
     without = choice.left_out_of(repository)
     quarantines = chosen_from(installation, name, repository, choice)
     found = snapshots_of(installation, name, repository).found().usable
@@ -175,7 +206,7 @@ def _of(installation: Installation, name: ResourceName, repository: RepositoryNa
     for snapshot in believed(quarantines, found):
         if snapshot.label.text not in without:
             there.require_sealing_of(snapshot.listing.name)
-            yield HeldSnapshot(repository, snapshot)
+            yield HeldSnapshot(repository, snapshot, otherwise)
 
 
 def _other_copies(installation: Installation, name: ResourceName, others: list[RepositoryName], choice: Choice, hint: str) -> str:

@@ -20,7 +20,7 @@ from understudy.steps.copy_backup import PARENT_MISSING
 from understudy.steps.provision_target import DATA_SET_ASIDE
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
-from understudy.steps.restore_snapshot import RestoreSnapshot
+from understudy.steps.restore_snapshot import REPOSITORY_AWAY, RestoreSnapshot
 from understudy.steps.rotate_credentials import RotateCredentials
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
@@ -149,7 +149,8 @@ def _is_followed(repository: str, choice: Choice, repositories: Sequence[Reposit
 
 def _damaged(procedure: Procedure, planned: Sequence[PlannedStep], steps: Sequence[StepRecord]) -> Iterator[str]:
     # A restore's damaged copy lies where the other would go, whole but for these pages: its owner may want to repair it.
-    codes = DAMAGE if procedure is Procedure.RESTORE else (*DAMAGE, *DAMAGED_COPIES)
+    # A repository that stayed away has its copy left out as a damaged one is: the same snapshot is taken from the next.
+    codes = (*DAMAGE, REPOSITORY_AWAY) if procedure is Procedure.RESTORE else (*DAMAGE, REPOSITORY_AWAY, *DAMAGED_COPIES)
     restores = (each.step for each in planned if isinstance(each.step, RestoreBaseBackup | RestoreSnapshot))
     repository = next((step.repository for step in restores), "")
     for step in steps:

@@ -37,6 +37,8 @@ class HeldSnapshot:
 
     repository: RepositoryName
     snapshot: SnapshotManifest
+    otherwise: tuple[RepositoryName, ...] = ()
+    """Those behind it, which may hold the same; none where this one was named."""
 
 
 def choose_snapshot(
@@ -148,7 +150,7 @@ def plan_snapshot_restore(
     provision = ProvisionSnapshotTarget(*what, bytes_needed, set_aside=in_place and is_directory(place), sandbox=landing.sandbox,
                                         quarantined=landing.quarantine is not None)  # fmt: skip
     asked = Approval(_question(resource, chosen, landing)) if in_place else None
-    restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past)
+    restore = RestoreSnapshot(*what, of_the_past=landing.of_the_past, otherwise=chosen.otherwise)
     steps = [PlannedStep(provision, approval=asked), PlannedStep(restore), PlannedStep(CompareRestored(*what))]
     if landing.operated is not None:
         steps = [PlannedStep(StopOperated(resource), approval=asked), PlannedStep(provision), *steps[1:]]
@@ -229,7 +231,7 @@ def plan_load(
     steps = in_sequence(
         *(quarantine.steps(resource, chosen) if quarantine is not None else ()),
         PlannedStep(ProvisionSnapshotTarget(*what, snapshot.content_bytes), approval=Approval(question)),
-        PlannedStep(RestoreSnapshot(*what, of_the_past=of_the_past)),
+        PlannedStep(RestoreSnapshot(*what, of_the_past=of_the_past, otherwise=chosen.otherwise)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(LoadContent(*what, load.load_again)),
         PlannedStep(RemoveLoaded(*what), when=When.ALWAYS),

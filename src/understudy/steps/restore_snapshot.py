@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -19,12 +19,15 @@ from understudy.steps.codec import step_kind
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT
 from understudy.steps.take_snapshot import snapshots_in
 from understudy.steps.witness import Witness
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, TryAgain
 from understudy.vocabulary.evidence import Evidence
 from understudy.vocabulary.identifiers import ResourceName, SnapshotLabel, StepKey
 from understudy.vocabulary.json import Json, JsonObject
 from understudy.vocabulary.phases import Phase
 
+REPOSITORY_AWAY = "repository_away"
+PATIENCE = timedelta(minutes=1)
+"""A store that is restarted is back by then; a recovery's objective may be no more than minutes."""
 RESTORES_SNAPSHOT = "restore_snapshot"
 """The kind of step, as it is written in plans: by what it restored, retention knows what was proven."""
 
@@ -105,11 +108,13 @@ class SnapshotRestore:
 @dataclass(frozen=True, slots=True)
 class RestoreSnapshot(SnapshotRestore):
     """Each part's digest and each content's SHA-256 are compared on the way. A part that a killed attempt finished is not fetched
-    again.
+    again. A repository that stays away gives way to one that holds the same snapshot, where there is one.
     """
 
     of_the_past: bool = False
     """It was asked for by its time or its label: what came after it is left out on purpose."""
+    otherwise: tuple[str, ...] = ()
+    """Repositories behind this one, in the order in which they are tried; they may hold the same."""
     VERB = "restore-snapshot"
     PHASE: ClassVar = Phase.RESTORE
 
@@ -121,6 +126,9 @@ class RestoreSnapshot(SnapshotRestore):
                 done = self._restore(world)
             except GiveUp as error:
                 error.add_proof(**{BACKUP_AT_FAULT: self.label})
+                raise
+            except TryAgain as passing:
+                self._give_way(world, passing)
                 raise
             world.receipts.write(self.receipt, done)
         return witness.done(done, hint=self.told_short(cast("list[str]", done["fell_short"])))
@@ -152,6 +160,41 @@ class RestoreSnapshot(SnapshotRestore):
             "content_bytes": restored.content_bytes,
             "fell_short": short.now(),
         }
+
+    def _give_way(self, world: World, passing: TryAgain) -> None:
+        """Where the repository was away for long, since the last part came, and another one holds the snapshot.
+
+        Raises:
+            GiveUp: ``repository_away``.
+        """
+        if passing.code != "store_unreachable" or not self.otherwise:
+            return
+        name, now = f"{self.receipt}-away", world.clock.now()
+        parts = len(cast("list[str]", (world.receipts.read(f"{self.receipt}-parts") or {"parts": []})["parts"]))
+        away = world.receipts.read(name)
+        if away is None or away["parts"] != parts:
+            world.receipts.write(name, {"since": now.isoformat(), "parts": parts})
+            return
+        if now - datetime.fromisoformat(str(away["since"])) < PATIENCE:
+            return
+        instead = next((other for other in self.otherwise if self._is_held_by(world, other)), None)
+        if instead is not None:
+            error = GiveUp(
+                REPOSITORY_AWAY,
+                found=f"{passing.found}; {self.repository} is away since {away['since']}",
+                expected=f"{self.label} from {self.repository}",
+                hint=f"{instead} holds the same snapshot, and the request goes on from there",
+            )
+            error.add_proof(**{BACKUP_AT_FAULT: self.label})
+            raise error from passing
+
+    def _is_held_by(self, world: World, repository: str) -> bool:
+        """One that is away, too, is no help."""
+        try:
+            snapshots_in(world, repository, self.kind, self.resource).snapshot(SnapshotLabel(self.label))
+        except (GiveUp, TryAgain):
+            return False
+        return True
 
     def _remember(self, world: World, before: list[str], short: _Shortfalls) -> Callable[[str], None]:
         done = list(before)
