@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -45,6 +46,7 @@ def _broken_into(desk, server):
     documents.mkdir()
     (documents / "contract").write_text("signed")
     server.sql("create table words (word text primary key); insert into words values ('kept'), ('altered')")
+    server.sql("create table log (word text); insert into log values ('alike')")
     desk.write(server, "checks: [{sql: select count(*) from words, at_least: 1}]", url=server.url)
     more = f"  documents: {{kind: files, path: {documents}}}\n"
     desk.stack_file.write_text(desk.stack_file.read_text() + more)
@@ -59,6 +61,8 @@ def _broken_into(desk, server):
     server.sql("insert into words values ('received')")
     [(moment,)] = server.sql("select clock_timestamp()")
     server.sql("insert into words values ('planted'); update words set word = 'forged' where word = 'altered'")
+    server.sql("create role mallory superuser; create function back_door() returns int language sql as 'select 1'")
+    server.sql("insert into log values ('alike'), ('new')")
     (documents / "contract").write_text("forged")
     back_up_all()
     return SimpleNamespace(
@@ -104,6 +108,7 @@ def test_what_came_after_is_drilled_without_recovered_without_and_kept(shop):
     refused = said(shop, *to(shop, "orders", "d"), "--timeline", "1", returncode=5)
     assert "target_quarantined" in refused, "the backup is to be believed, and the WAL behind it is not"
     said(shop, "drill", "database_corruption", "--json")
+    assert_what_came_after_is_listed(shop)
 
     assert "it is quarantined, or the newest from before" in said(shop, "expire", "--dry-run")
     fates = json.loads(said(shop, "expire", "--dry-run", "--json"))["retention"]
@@ -117,6 +122,33 @@ def test_what_came_after_is_drilled_without_recovered_without_and_kept(shop):
     said(shop, "quarantine", "lift", "orders", "--yes")
     assert not any(each["quarantined"] for each in listed(shop)["usable"])
     said(shop, *to(shop, "orders", "e"), "--backup", planted)
+
+
+def assert_what_came_after_is_listed(shop):
+    """Row by row, from a clean copy and one as it was left."""
+    clean, left = shop.desk.directory / "clean", shop.desk.directory / "left"
+    earlier = (shop.since - timedelta(microseconds=1)).isoformat()
+    said(shop, "restore", "orders", "--to", str(clean), "--time", earlier)
+    said(shop, "restore", "orders", "--to", str(left), "--quarantined", "--timeline", "1")
+    told = json.loads(said(shop, "diff", "orders", str(clean), str(left), "--json"))
+    lines = [json.loads(line) for line in Path(told["file"]).read_text().splitlines()]
+    found = {(each["part"], each["change"], each["key"]) for each in lines}
+    assert {each for each in found if each[0] == "postgres: public.words"} == {
+        ("postgres: public.words", "added", "(planted)"),
+        ("postgres: public.words", "added", "(forged)"),
+        ("postgres: public.words", "removed", "(altered)"),
+    }
+    assert ("roles", "added", "role mallory") in found
+    assert ("postgres: definitions", "added", "function public.back_door()") in found
+    counts = {each["part"]: (each["added"], each["removed"], each["changed"]) for each in told["parts"]}
+    assert counts["postgres: public.log"] == (2, 0, 0), "rows without a key are counted"
+    assert Path(told["file"]).stat().st_mode & 0o777 == 0o600
+    assert "copy_missing" in said(shop, "diff", "orders", str(clean), str(clean), returncode=5)
+    assert "file_unwritable" in said(shop, "diff", "orders", str(clean), str(left), "--to", told["file"], returncode=2)
+
+    told = json.loads(said(shop, "diff", "documents", shop.since.isoformat(), "--json"))
+    [line] = [json.loads(line) for line in Path(told["file"]).read_text().splitlines() if '"contract"' in line]
+    assert line["change"] == "changed"
 
 
 def listed(shop):

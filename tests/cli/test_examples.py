@@ -28,7 +28,7 @@ from understudy.repository.signing import Signer
 from understudy.vocabulary.errors import UnderstudyError
 
 __all__ = ["desk"]
-ONLY_PARSED = ("demo", "serve")
+ONLY_PARSED = ("demo", "serve", "diff")
 """What these do once they have understood is not done here: their own tests do it."""
 SOURCES = "  sources: {kind: command, dump: [echo, all], load: [grep, -q, all]}"
 ACCOUNTS = "  accounts: {kind: postgres-dump, url: 'env:ORDERS_URL', databases: [shop]}"

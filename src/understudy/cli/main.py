@@ -28,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "forecast": ("understudy.cli.forecasting:forecast", "When the recovery time will pass its objective, as the data grow."),
     "recover": ("understudy.cli.recovering:recover", "Carry out a recovery for real, on this host."),
     "quarantine": ("understudy.cli.quarantining:quarantine", "Show what is not to be believed, or lift that."),
+    "diff": ("understudy.cli.comparing:diff", "List what differs between two states of a resource."),
     "runs": ("understudy.cli.running:runs", "List runs, newest first."),
     "show": ("understudy.cli.running:show", "Show one run, step by step."),
     "approve": ("understudy.cli.running:approve", "Agree to a step that waits for a person."),
