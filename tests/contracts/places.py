@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from understudy.ports.places import Places
-from understudy.vocabulary.errors import Refusal
+from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
 
 OURS, THEIRS = RunId("run-1"), RunId("run-2")
@@ -169,3 +169,28 @@ class PlacesContract:
             with pytest.raises(Refusal) as refused:
                 use()
             assert refused.value.code == "directory_not_absolute"
+
+    def test_what_one_run_made_is_put_in_its_place_by_another_once(self, places, claimed, tmp_path):
+        place = tmp_path / "place"
+        places.claim(str(place), THEIRS)
+        for _ in range(2):
+            places.put_in_place(str(claimed), OURS, str(place), THEIRS)
+            assert (place / "PG_VERSION").read_text() == "18\n"
+            assert (claimed.exists(), places.facts(str(place)).claimed_by) == (False, THEIRS)
+
+    def test_nothing_is_put_where_something_stands_nor_what_is_somebody_elses(self, places, claimed, tmp_path):
+        place = tmp_path / "place"
+        place.mkdir()
+        (place / "precious").write_text("data")
+        with pytest.raises(Refusal) as refused:
+            places.put_in_place(str(claimed), OURS, str(place), THEIRS)
+        assert refused.value.code == "target_not_empty"
+        with pytest.raises(Refusal) as refused:
+            places.put_in_place(str(claimed), THEIRS, str(tmp_path / "free"), THEIRS)
+        assert refused.value.code == "not_ours"
+        assert places.facts(str(claimed)).claimed_by == OURS
+
+    def test_what_is_not_there_cannot_be_put_anywhere(self, places, directory, tmp_path):
+        with pytest.raises(GiveUp) as gave_up:
+            places.put_in_place(str(directory), OURS, str(tmp_path / "place"), THEIRS)
+        assert gave_up.value.code == "source_missing"

@@ -27,6 +27,7 @@ from understudy.ports.places import Places
 from understudy.ports.readings import Readings
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.wal_remains import WalRemains
+from understudy.ports.warm_copies import WarmCopies
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.repository.catalog import Repository
@@ -162,6 +163,7 @@ def world_for(directory: Path, store: ObjectStore | None = None) -> WorldFor:
             targets={},
             scratch=directory / "scratch",
             remains=cast(WalRemains, None),
+            warm_copies=cast(WarmCopies, None),
             readings=cast(Readings, None),
         )
 

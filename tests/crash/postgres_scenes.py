@@ -18,6 +18,7 @@ from understudy.app.backups import plan_next_backup
 from understudy.app.database_recoveries import Choice, plan_drill, plan_in_place, plan_restore
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
+from understudy.app.warm_copies import plan_next_seeding
 from understudy.plan.plan import Plan
 from understudy.stack.models import Scenario
 from understudy.vocabulary.identifiers import BackupKind
@@ -44,7 +45,7 @@ _READS = (
     "databases.*.standbys", "databases.*.presence", "databases.*.timeline_history",
     "receivers.*.facts", "receivers.*.spool", "receivers.*.read_*",
     "instances.*.facts", "instances.*.query", "instances.*.ask", "instances.*.control_data", "instances.*.command_to_start",
-    "instances.*.major", "places.aside", "remains.*",
+    "instances.*.major", "places.aside", "remains.*", "warm_copies.read",
 )  # fmt: skip
 _CALLS = int(os.environ.get("UNDERSTUDY_CRASH_CALLS", "1"))
 
@@ -93,3 +94,17 @@ RESTORE_FROM_BUCKET = _scene(
 DRILL = _scene(lambda installation, directory: plan_drill(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))
 RESTORE = _scene(lambda installation, directory: plan_restore(installation, ORDERS, directory / RESTORED, Choice()))
 RECOVERY = _scene(lambda installation, directory: plan_in_place(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))
+# What a copy is restored with is what a restore does, and what follows on taking it is what a recovery does.
+SEEDING = _scene(
+    lambda installation, directory: plan_next_seeding(installation, ORDERS),
+    ("orders/install-warm-copy:*", "orders/remove-former-warm-copies:*"),
+)
+WARM_RECOVERY = _scene(
+    lambda installation, directory: plan_in_place(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()),
+    (
+        "orders/take-warm-copy:*",
+        "orders/replay-wal:before",
+        "orders/verify-served-database:before",
+        "orders/discard-unfinished:*",
+    ),
+)

@@ -62,8 +62,9 @@ def installed(directory: Path) -> Installation:
 class Stage:
     """One server with ``rows`` rows in its ledger, and what protects it, in a directory of its own."""
 
-    def __init__(self, server: PostgresServer, *, bucket: bool = False) -> None:
-        """``bucket``: a second repository, in a bucket of an S3 server of its own."""
+    def __init__(self, server: PostgresServer, *, bucket: bool = False, warm_copy: bool = False) -> None:
+        """``bucket``: a second repository, in a bucket of an S3 server of its own. ``warm_copy``: one may be seeded."""
+        self._warm_copy = "warm_copy: {}" if warm_copy else ""
         self.server = server
         self.directory = new_path("stage")
         self.directory.mkdir(mode=0o755)
@@ -274,6 +275,7 @@ resources:
       socket_directory: {self.server.socket_directory}
     checks:
       - {{sql: 'select count(*) from ledger', at_least: 1}}
+    {self._warm_copy}
 """  # noqa: S608
 
 

@@ -1,15 +1,19 @@
 """Facts for plans, as small as they may be."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.repository.sample_backups import sample_backup
 from understudy.plan.backup import BackupFacts, BackupSubject
 from understudy.plan.plan import Mode, Procedure
 from understudy.plan.recovery import RecoveryFacts, RecoveryWish
+from understudy.plan.warm_seeding import SeedingWish, plan_seeding
 from understudy.ports.database import ServerFacts
 from understudy.ports.instance import InstancePlace
+from understudy.ports.warm_copies import WarmCopy
+from understudy.repository.manifests import sums_digest
 from understudy.repository.wal_contents import WalContents
-from understudy.vocabulary.identifiers import BackupOrigin, PlanId, RepositoryName, ResourceName, SystemIdentifier
+from understudy.vocabulary.identifiers import BackupOrigin, PlanId, RepositoryName, ResourceName, RunId, SystemIdentifier
 from understudy.vocabulary.recovery_target import LATEST
 from understudy.vocabulary.wal import Lsn, Timeline, WalSegment
 
@@ -98,3 +102,36 @@ def recovery_facts(backups, wal=None, histories=None, programs_major=18, **chang
         staged_wal_bytes=SEGMENT_BYTES,
         **changes,
     )
+
+
+WARM_COPY = WarmCopy(
+    directory="/srv/copy.warm/run-1",
+    socket_directory="/run/understudy/1badcafe",
+    run=RunId("run-1"),
+    repository=NEAR,
+    labels=("20261123-030000F",),
+    system_identifier=SystemIdentifier("7400000000000000001"),
+    segment_bytes=SEGMENT_BYTES,
+    timeline=Timeline(1),
+    verified=NOW,
+)
+"""Sound, of the timeline that goes on."""
+
+
+def without_tablespaces(backup):
+    own = backup.parts[0]
+    return replace(backup, tablespaces=(), parts=(own,), sums_sha256=sums_digest((own, backup.backup_manifest)))
+
+
+def seeding_plan(backups):
+    wish = SeedingWish(
+        resource=ORDERS,
+        repository=NEAR,
+        repositories=(NEAR, FAR),
+        place=InstancePlace("/srv/copy.warm/plan-1", "/run/understudy/0badcafe"),
+        processors=2,
+        checks=({"sql": "select 1", "equals": "1"},),
+        heartbeat_database="postgres",
+        ship_every=timedelta(seconds=10),
+    )
+    return plan_seeding(wish, recovery_facts(backups))

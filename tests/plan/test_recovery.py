@@ -4,7 +4,20 @@ from datetime import timedelta
 
 import pytest
 
-from tests.plan.samples import FAR, NEAR, NOW, backup_facts, backup_of, backup_subject, contents, recovery_facts, recovery_wish
+from tests.plan.samples import (
+    FAR,
+    NEAR,
+    NOW,
+    WARM_COPY,
+    backup_facts,
+    backup_of,
+    backup_subject,
+    contents,
+    recovery_facts,
+    recovery_wish,
+    seeding_plan,
+    without_tablespaces,
+)
 from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
 from tests.plan.stack_samples import parts_that_programs_have, plan_of_an_intrusion, stack_plan
 from tests.plan.test_expiry import expiry_plan
@@ -15,6 +28,7 @@ from understudy.plan.fencing import OldServerFacts
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
 from understudy.plan.reading_back import plan_reading_back
 from understudy.plan.recovery import plan_recovery
+from understudy.plan.warm_copy import WarmCopyFacts
 from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
 from understudy.steps import codec
@@ -220,6 +234,10 @@ PLANS = {
         recovery_wish(Mode.FAILOVER, strictly_before(NOW - timedelta(hours=1)), quarantine_since=NOW - timedelta(hours=1)),
         recovery_facts([BACKUP]),
     ),
+    "recovery by the warm copy": lambda: plan_recovery(
+        recovery_wish(Mode.FAILOVER), recovery_facts([BACKUP], warm_copy=WarmCopyFacts(WARM_COPY, Lsn.parse("0/3000000")))
+    ),
+    "seeding of a warm copy": lambda: seeding_plan([without_tablespaces(BACKUP)]),
     "expiry": lambda: expiry_plan()[1],
     "snapshot into two repositories": snapshot_plan,
     "restore of a snapshot": restore_plan,

@@ -338,3 +338,17 @@ def test_what_a_server_had_before_a_kill_is_looked_at_again_before_it_gets_any_m
         released.set()
         wait_until(lambda: ready(directory) == names(4, 7), "the window")
     assert seen[:2] == names(4, 5)
+
+
+def test_what_is_stored_later_is_delivered_too_and_a_segment_that_grew_as_it_is_then(archive, tmp_path):
+    directory, target = tmp_path / "prefetch", tmp_path / "RECOVERYXLOG"
+    with prefetcher(archive, directory, names(1, 2), window=4) as fetching:
+        assert [ask(fetching, target, name) for name in names(1, 3)] == [0, 0, 1]
+        fetching.extend([*names(1, 4), "00000002.history"])
+        assert [ask(fetching, target, name) for name in [*names(3, 4), "00000002.history", *names(5, 5)]] == [0, 0, 0, 1]
+        [last] = names(4, 4)
+        (archive.directory / last).write_bytes(b"grown" + bytes(SMALL - 5))
+        fetching.renew(last)
+        wait_until(lambda: (directory / "ready" / last).read_bytes()[:5] == b"grown", "the grown segment")
+        assert ask(fetching, target, last) == 0
+        assert target.read_bytes().startswith(b"grown")

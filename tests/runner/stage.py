@@ -16,6 +16,7 @@ from understudy.ports.readings import Readings
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
 from understudy.ports.wal_remains import WalRemains
+from understudy.ports.warm_copies import WarmCopies
 from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
@@ -136,6 +137,7 @@ def world_of(state: Path, run: RunId, progress: Progress, cancellation: Cancella
         targets={},
         scratch=state / "runs" / run / "scratch",
         remains=cast(WalRemains, None),
+        warm_copies=cast(WarmCopies, None),
         readings=cast(Readings, None),
     )
 

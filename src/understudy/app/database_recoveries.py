@@ -20,6 +20,7 @@ from understudy.app.quarantines import chosen_from
 from understudy.app.repositories import made_repository
 from understudy.app.sources import other_copies_told, sound_first, source_first, source_that_will_do
 from understudy.app.spooled import with_spooled
+from understudy.app.warm_copies import CLOSED_PORT, STAGED_SEGMENTS, warm_copy_facts
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.following import DAMAGE
 from understudy.plan.landing import Landing, require_configuration
@@ -33,15 +34,11 @@ from understudy.repository.manifests import BackupManifest
 from understudy.repository.quarantine import require_believed_label
 from understudy.repository.server_manifest import parse_server_manifest
 from understudy.stack.models import Scenario
-from understudy.steps.restore_base_backup import RestoreBaseBackup
+from understudy.steps.replay_wal import ReplayWal
 from understudy.vocabulary.disruption import Disruption
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.recovery_target import left_out_from
-
-_STANDARD_PORT = 5432
-_STAGED_SEGMENTS = 20
-"""Room for the WAL that is fetched ahead."""
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
@@ -139,10 +136,10 @@ def _require_configuration_in_backup(installation: Installation, name: ResourceN
     Raises:
         Refusal: ``configuration_missing``.
     """
-    step = next(each.step for each in plan.steps if isinstance(each.step, RestoreBaseBackup))
+    step = next(each.step for each in plan.steps if isinstance(each.step, ReplayWal))
     repository = installation.repository(RepositoryName(step.repository))
     try:
-        backup = repository.backup(name, SystemIdentifier(step.system_identifier), BackupLabel(step.labels[-1]))
+        backup = repository.backup(name, SystemIdentifier(step.system_identifier), BackupLabel(step.label))
         listed = parse_server_manifest(b"".join(repository.read_server_manifest(backup)))
     except GiveUp as error:
         if error.code in DAMAGE:
@@ -153,7 +150,7 @@ def _require_configuration_in_backup(installation: Installation, name: ResourceN
 
 def _closed_place(directory: str) -> InstancePlace:
     """Of a server that nobody but Understudy uses."""
-    return InstancePlace(directory, short_socket_directory(directory), _STANDARD_PORT)
+    return InstancePlace(directory, short_socket_directory(directory), CLOSED_PORT)
 
 
 def _plan(
@@ -208,13 +205,15 @@ def _plan(
         old_directories=old_directories,
         reprotection=backup_subject(installation, name, repositories),
         ship_every=settings.wal.ship_every,
+        warm_copy_declined=choice.warm_copy_declined,
     )
-    old_server, old_timeline = OldServerFacts(), None
+    old_server, old_timeline, warm_copy = OldServerFacts(), None, None
     if mode is Mode.FAILOVER:
         if old_directories is None and choice.timeline is None:
             old_timeline, holdings = with_old_timeline(place.directory, holdings)
         old_server = look_for_old_server(installation, name, place, holdings.backups[0].system_identifier, looking)
         wish = replace(wish, disruption=disruption_beside(installation, name, disruption, old_server))
+        warm_copy = warm_copy_facts(installation, name)
     facts = RecoveryFacts(
         now=installation.clock.now(),
         plan_id=plan_id or new_plan_id(installation.clock, procedure),
@@ -224,10 +223,11 @@ def _plan(
         wal=holdings.wal,
         damaged_histories=holdings.damaged_histories,
         programs_major=installation.instances[name].major(),
-        staged_wal_bytes=_STAGED_SEGMENTS * holdings.wal.segment_bytes,
+        staged_wal_bytes=STAGED_SEGMENTS * holdings.wal.segment_bytes,
         old_server=old_server,
         old_timeline=old_timeline,
         quarantines=holdings.quarantines,
+        warm_copy=warm_copy,
     )
     return plan_recovery(wish, facts)
 

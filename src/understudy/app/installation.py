@@ -39,6 +39,7 @@ from understudy.ports.world import Keys, World
 from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
+from understudy.records.warm_copies import FileWarmCopies
 from understudy.repository.at_once import share_arenas
 from understudy.repository.catalog import Repository
 from understudy.stack.loader import LoadedStack, load_stack
@@ -238,6 +239,10 @@ class Installation:
         """For who only looks, which needs no key."""
         return Records(self.state, self.clock)
 
+    @cached_property
+    def warm_copies(self) -> FileWarmCopies:
+        return FileWarmCopies(self.state)
+
     def reading(self, records: Records) -> Installation:
         """The same for who only looks, with records that were opened otherwise."""
         other = replace(self)
@@ -305,6 +310,7 @@ class Installation:
             started=MarkedProcesses(workplace),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
+            warm_copies=self.warm_copies,
         )
 
     def landed(self, name: ResourceName) -> Landed | None:

@@ -25,6 +25,7 @@ from understudy.app.quarantines import quarantined_since
 from understudy.app.scheduled_reading import ReadingStatus, reading_status
 from understudy.app.serving_address import Landed, landed_for_people
 from understudy.app.snapshot_status import SnapshotStatus, snapshot_status
+from understudy.app.warm_copies import WarmCopyStatus, warm_copy_status
 from understudy.judge.slot_room import SlotRoom
 from understudy.plan.backup import is_old_chain
 from understudy.plan.plan import Procedure
@@ -127,6 +128,8 @@ class ResourceStatus:
     """What keeps WAL on the server while none arrives here; None while nobody watches."""
     set_aside: SetAside | None
     kept_in: tuple[CopyStatus, ...]
+    warm_copy: WarmCopyStatus | None
+    """None where the stack file keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,7 @@ def _of(installation: Installation, name: ResourceName) -> ResourceStatus:
         slot=slot_from_json(seen.value.get("slot")) if seen else None,
         set_aside=_set_aside(installation, name),
         kept_in=copies(installation, name),
+        warm_copy=warm_copy_status(installation, name, served=served),
     )
 
 

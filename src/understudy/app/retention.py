@@ -232,10 +232,14 @@ def _histories(installation: Installation, archive: WalArchive, contents: WalCon
 
 
 def _in_use(installation: Installation, resource: ResourceName) -> Mapping[BackupLabel, RunId]:
-    """Chains that runs hold, interrupted ones, too."""
+    """Chains that runs hold, interrupted ones, too; and that of the warm copy, which needs all WAL behind it, in the name of the
+    run that seeded it.
+    """
     prefix = f"backup-chain:{resource}/"
     held = [(run, claim.subject) for run, claim in installation.records.holds() if claim.subject.startswith(prefix)]
-    return {BackupLabel(subject.removeprefix(prefix)): run for run, subject in held}
+    in_use = {BackupLabel(subject.removeprefix(prefix)): run for run, subject in held}
+    copy = installation.warm_copies.read(resource) if installation.postgres(resource).warm_copy is not None else None
+    return {BackupLabel(copy.label).chain: copy.run, **in_use} if copy is not None and copy.taken_by is None else in_use
 
 
 def _proven(installation: Installation, resource: ResourceName, name: RepositoryName) -> Iterator[BackupKey]:

@@ -21,6 +21,7 @@ from understudy.app.run_secrets import has_secrets_or_says
 from understudy.app.runners import runner_of
 from understudy.app.scheduled_reading import ScheduledReading
 from understudy.app.scheduling import Scheduling
+from understudy.app.warm_keeping import start_warm_copies
 from understudy.records.run import RunState
 from understudy.records.state_database import STATE_UNWRITABLE, as_state_faults
 from understudy.runner.runner import Runner
@@ -64,6 +65,7 @@ def serve(installation: Installation, stopping: threading.Event, ready: Callable
             Scheduling(installation, runner, name, partial(installation.records.observe_if_possible, name)).start(undo)
         ScheduledReading(installation, runner).start(undo)
         HoldingDrills(installation, runner).start(undo)
+        start_warm_copies(installation, runner, undo)
         ready()
         _look_after_runs(installation, runner, under_way, stopping)
         if died:

@@ -36,6 +36,10 @@ def _print_brought_back(view: RunView) -> None:
         _print_from_snapshot(view, from_snapshot)
     if "labels" in restored:
         say(f"from backup:   {' + '.join(cast(list[str], restored['labels']))}")
+    copy = _proof(view, "take-warm-copy")
+    if "labels" in copy:
+        verified = moment(datetime.fromisoformat(str(copy["verified"])))
+        say(f"warm copy:     of backup {cast(list[str], copy['labels'])[-1]}, verified {verified}")
     for left in cast(list[JsonObject], _proof(view, "ship-remaining-wal").get("old_server", [])):
         if left["taken_bytes"]:
             taken = readable_size(cast(int, left["taken_bytes"]))

@@ -24,6 +24,7 @@ from understudy.cli.looking_at_snapshots import (
 )
 from understudy.cli.options import command_on, json_option, looked_at, on_this_stack, stack_options
 from understudy.cli.printing import duration, explained, moment, print_json, say, waiting_since, words
+from understudy.cli.warm_copies import warm_copy_rows
 from understudy.vocabulary.sizes import readable_size
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _print_resource(resource: ResourceStatus, *, known: bool, whole: bool, serve
         *quarantined_rows(resource.quarantined_since),
         *([("last backup", failed(resource.failed_backup))] if resource.failed_backup else []),
         *scheduled(resource.schedules, resource.next_backup, known=known, served=served),
+        *(warm_copy_rows(resource.warm_copy) if resource.warm_copy is not None else ()),
         ("last proof", _proof(resource) if known else unknown),
         *([(f"last {resource.failed_proof.procedure}", failed(resource.failed_proof))] if resource.failed_proof else []),
     ]

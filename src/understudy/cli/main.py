@@ -23,6 +23,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("understudy.cli.backing_up:verify", "Read backups, WAL and snapshots back and check every byte."),
     "expire": ("understudy.cli.expiring:expire", "Remove the backups, the WAL and the snapshots that the rules let go."),
     "restore": ("understudy.cli.restoring:restore", "Restore beside the original, or load a dump back."),
+    "warm-copy": ("understudy.cli.warm_copies:warm_copy", "Seed or show the copies that recoveries go on from."),
     "drill": ("understudy.cli.recovering:drill", "Rehearse a recovery in a sandbox and measure it."),
     "drills": ("understudy.cli.looking_at_drills:drills", "The calendar of drills: what is due, what passed, what is overdue."),
     "forecast": ("understudy.cli.forecasting:forecast", "When the recovery time will pass its objective, as the data grow."),

@@ -299,6 +299,7 @@ Exit codes: as those of drill; 130 where a person does not agree.
     "Default: when serve last saw the server answer, else the start of this command.",
 )
 @click.option("--override-fence", metavar="NAME", help="Your name: go on although the old server could not be fenced.")
+@click.option("--no-warm-copy", is_flag=True, help="Restore a base backup although a warm copy is kept.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the evidence there as well.")
 @target_options
 @tablespace_option
@@ -312,6 +313,7 @@ def recover(
     take_over: bool,
     since: str | None,
     override_fence: str | None,
+    no_warm_copy: bool,
     report: Path | None,
     yes: bool,
     stack_file: Path,
@@ -335,6 +337,9 @@ def recover(
     In security_incident everything comes back as it was before --before. What was stored since is quarantined in the
     repositories, and so is what stands in place: both stay, and no restore chooses them (understudy quarantine list).
 
+    Where the stack file keeps a warm copy, a recovery to the newest commit goes on from that instead of restoring; where that
+    fails, a base backup is restored.
+
     The only server that is stopped is one that runs in recover.directory of this host. While another one answers, at url or at
     recover.url, on this host or elsewhere, recover refuses: stop it yourself first.
     """
@@ -351,6 +356,8 @@ def recover(
         require_writable(report)
     disrupted = _moment_of_disaster(since)
     choice = in_scenario(scenario, before, choice_of(**target))  # type: ignore[arg-type]
+    if no_warm_copy:
+        choice = replace(choice, warm_copy_declined="--no-warm-copy was given")
     installation = opened(stack_file, state)
     _say_what_is_left(installation, scenario, resources)
     with watched(installation, yes=yes, quiet=as_json) as watcher:

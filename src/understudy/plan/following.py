@@ -17,11 +17,13 @@ from understudy.records.run import RunState, StepRecord, StepState
 from understudy.steps.check_pages import PAGES_DAMAGED
 from understudy.steps.check_prerequisites import CheckPrerequisites
 from understudy.steps.copy_backup import PARENT_MISSING
+from understudy.steps.open_to_clients import OpenToClients
 from understudy.steps.provision_target import DATA_SET_ASIDE
 from understudy.steps.replay_wal import ReplayWal
 from understudy.steps.restore_base_backup import BACKUP_AT_FAULT, RestoreBaseBackup
 from understudy.steps.restore_snapshot import REPOSITORY_AWAY, RestoreSnapshot
 from understudy.steps.rotate_credentials import RotateCredentials
+from understudy.steps.take_warm_copy import TakeWarmCopy
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, StepKey
 from understudy.vocabulary.recovery_target import RecoveryTarget, TargetKind
 
@@ -117,6 +119,9 @@ def _from_another_backup(
     exchanged for no other, only for its own copy in a repository behind this one.
     """
     choice = request.choice
+    failed_with = _failed_with_the_warm_copy(planned, steps)
+    if failed_with is not None:
+        return _restoring(request, replace(choice, warm_copy_declined=failed_with), steps)
     damaged = next(_damaged(request.procedure, planned, steps), None)
     useless = damaged or next(_taken_too_late(choice.target, planned, steps), None)
     if useless is None:
@@ -124,14 +129,31 @@ def _from_another_backup(
     repository, _, _ = useless.rpartition("/")
     if choice.label is not None and not _is_followed(repository, choice, repositories):
         return None
-    agreed = next((step.approval.by for step in steps if step.approval is not None), None)
     not_met = choice.not_met if damaged else choice.not_met | {useless}
+    return _restoring(request, replace(choice, without=choice.without | {useless}, not_met=not_met), steps)
+
+
+def _restoring(request: RecoveryRequest, choice: Choice, steps: Sequence[StepRecord]) -> RecoveryRequest:
+    """The same, from elsewhere; who agreed before is not asked again."""
+    agreed = next((step.approval.by for step in steps if step.approval is not None), None)
     return replace(
         request,
-        choice=replace(choice, without=choice.without | {useless}, not_met=not_met),
+        choice=choice,
         approved_by=request.approved_by or agreed,
         old_directories=_old_directories(request, steps),
     )
+
+
+def _failed_with_the_warm_copy(planned: Sequence[PlannedStep], steps: Sequence[StepRecord]) -> str | None:
+    """Why; None where it was not used, or what failed came before it was touched, or after it had come up as it should."""
+    keys = [each.step.key for each in planned]
+    begins = next((each.step.key for each in planned if isinstance(each.step, TakeWarmCopy)), None)
+    opened = next((each.step.key for each in planned if isinstance(each.step, OpenToClients)), None)
+    if begins is None or opened is None:
+        return None
+    with_it = keys[keys.index(begins) : keys.index(opened)]
+    error = next((step.error for step in steps if step.key in with_it and step.state is StepState.FAILED), None)
+    return None if error is None else f"a run before failed with it: {error.code}: {error.found}"
 
 
 def _old_directories(request: RecoveryRequest, steps: Sequence[StepRecord]) -> tuple[str, ...] | None:

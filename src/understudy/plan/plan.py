@@ -16,6 +16,8 @@ class Procedure(StrEnum):
     RESTORE = "restore"
     DRILL = "drill"
     RECOVERY = "recovery"
+    WARM_COPY = "warm-copy"
+    """Seeding one."""
 
 
 class Mode(StrEnum):

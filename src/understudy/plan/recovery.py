@@ -18,6 +18,7 @@ from understudy.plan.restore_choice import (
     require_history,
     require_wal,
 )
+from understudy.plan.warm_copy import WarmCopyFacts, WarmCopyUse, asked_with, decide_warm_copy, take_warm_copy
 from understudy.ports.instance import InstancePlace
 from understudy.repository.at_once import parts_read, segments_opened
 from understudy.repository.manifests import BackupManifest
@@ -38,7 +39,7 @@ from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.steps.start_wal_stream import StartWalStream
-from understudy.steps.verify_database import VerifyDatabase
+from understudy.steps.verify_database import VerifyDatabase, VerifyServed
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_to_json
 from understudy.vocabulary.errors import Refusal
@@ -85,6 +86,8 @@ class RecoveryWish:
     landing: Landing | None = None
     """Only of a real recovery; likewise the disruption."""
     disruption: Disruption | None = None
+    warm_copy_declined: str = ""
+    """Why the warm copy is not to be used whatever it is like; empty where it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,16 @@ class RecoveryFacts:
     """From when on nothing of it is to be believed; none of ``backups`` is of these."""
     old_timeline: Timeline | None = None
     """Likewise: that of the old server, where it goes on from what is held and nothing of it is held yet; with its history."""
+    warm_copy: WarmCopyFacts | None = None
+    """Likewise; None where none is kept."""
 
 
 def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     """Fence, ship, provision, restore, replay, promote, verify, check pages, open, write, read; then protect again, or clean up.
+
+    A real recovery to the newest commit takes the warm copy in place of restoring, where there is one that fits. Such a copy was
+    read whole and checked page by page when it was seeded, so only the operator's checks come before it is opened; the base
+    backup that follows checks every page again, and every row is read once more behind that.
 
     Raises:
         Refusal: everything that ``choose_restore``, ``require_history``, ``require_believed`` and ``require_wal`` raise,
@@ -126,14 +135,18 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
         # In a fail-over the receiver ends before the rest of the WAL is shipped; what is there then, only replay knows.
         require_wal(choice, facts.histories, facts.wal, wish.target, wish.ship_every)
     _require_plausible(wish, facts)
-    _require_programs(choice, facts)
+    require_programs(choice, facts)
     _require_tablespaces(choice, wish)
-    steps = [*_before(wish, facts, choice), *_bring_back(wish, facts, choice), *_after(wish, facts)]
+    warm = _warm_copy(wish, facts, choice)
+    choice = warm.choice or choice
+    steps = [*_before(wish, facts, choice, warm), *_bring_back(wish, facts, choice, warm), *_after(wish, facts, choice, warm)]
     target = Hold(f"target:{wish.place.directory}", HoldKind.EXCLUSIVE)
     chain = Hold(f"backup-chain:{wish.resource}/{choice.backup.label.chain}", HoldKind.SHARED)
     holds = {target, chain}
     if wish.mode is Mode.FAILOVER:
         holds.add(Hold(f"backup-lane:{wish.resource}", HoldKind.EXCLUSIVE))
+    if warm.choice is not None:
+        holds.add(warm_copy_hold(wish.resource))
     return Plan(
         id=facts.plan_id,
         procedure=wish.procedure,
@@ -145,7 +158,19 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     )
 
 
-def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
+def warm_copy_hold(resource: ResourceName) -> Hold:
+    """Nobody else seeds a copy, or takes it."""
+    return Hold(f"warm-copy:{resource}", HoldKind.EXCLUSIVE)
+
+
+def _warm_copy(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> WarmCopyUse:
+    if wish.mode is not Mode.FAILOVER:
+        return WarmCopyUse(None)
+    seen, declined = facts.warm_copy, wish.warm_copy_declined
+    return decide_warm_copy(seen, choice, facts.backups, facts.histories, wish.target, wish.label, declined=declined)
+
+
+def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice, warm: WarmCopyUse) -> list[PlannedStep]:
     system, segment_bytes = choice.backup.system_identifier, choice.backup.segment_bytes
     if wish.mode is not Mode.FAILOVER:
         if wish.target.kind is TargetKind.IMMEDIATE:
@@ -163,6 +188,7 @@ def _before(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> 
     )
     to_move = wish.landing.address_to_move if wish.landing is not None else None
     asked = question(fence, wish.target, facts.old_server, to_move, set_aside=wish.set_aside)
+    asked += asked_with(warm, facts.warm_copy)
     ship = ShipRemainingWal(
         wish.resource,
         wish.repositories,
@@ -190,25 +216,16 @@ def _quarantine(wish: RecoveryWish, choice: RestoreChoice, since: datetime) -> Q
     )
 
 
-def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> list[PlannedStep]:
+def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice, warm: WarmCopyUse) -> list[PlannedStep]:
     labels = tuple(backup.label.text for backup in choice.chain)
     system = choice.backup.system_identifier
     provision = ProvisionTarget(
         wish.resource,
         wish.place,
-        bytes_needed=_bytes_needed(wish, facts, choice),
+        bytes_needed=_bytes_needed(wish, facts, choice if warm.choice is None else None),
         set_aside=wish.set_aside,
         quarantined=wish.quarantine_since is not None,
         other_directories=(*_kept_beside(wish), *_removed_after(wish)),
-    )
-    restore = RestoreBaseBackup(
-        wish.resource,
-        wish.place,
-        repository=wish.repository,
-        system_identifier=system,
-        labels=labels,
-        tablespaces={str(oid): directory for oid, directory in wish.tablespaces.items()},
-        workers=parts_read(wish.processors),
     )
     replay = ReplayWal(
         wish.resource,
@@ -224,6 +241,7 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         ship_every_seconds=wish.ship_every.total_seconds(),
         other_repositories=tuple(each for each in wish.repositories if each != wish.repository),
         is_copy=wish.mode is not Mode.FAILOVER,
+        goes_on=warm.choice is not None,
     )
     promote = Promote(wish.resource, wish.place, slot=wish.reprotection.slot if wish.mode is Mode.FAILOVER else None)
     verify = VerifyDatabase(
@@ -233,27 +251,43 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice)
         heartbeat_database=wish.heartbeat_database,
         workers=wish.processors,
         label=labels[-1],
+        reads_rows=warm.choice is None,
+    )
+    if warm.choice is not None and facts.warm_copy is not None:
+        take = take_warm_copy(wish.resource, wish.place, facts.warm_copy)
+        return [PlannedStep(step) for step in (provision, take, replay, promote, verify)]
+    restore = RestoreBaseBackup(
+        wish.resource,
+        wish.place,
+        repository=wish.repository,
+        system_identifier=system,
+        labels=labels,
+        tablespaces={str(oid): directory for oid, directory in wish.tablespaces.items()},
+        workers=parts_read(wish.processors),
+        warm_copy_unused=warm.unused,
     )
     check_pages = CheckPages(wish.resource, wish.place, label=labels[-1])
     return [PlannedStep(step) for step in (provision, restore, replay, promote, verify, check_pages)]
 
 
-def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice) -> Mapping[str, int]:
+def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice | None) -> Mapping[str, int]:
     """By directory. What an incremental adds is at most what it holds, and a chain may have grown all the way."""
     needed = {wish.place.directory: 0, **dict.fromkeys(_kept_beside(wish), 0), wish.staging_directory: facts.staged_wal_bytes}
-    for part in (part for backup in choice.chain for part in backup.parts):
+    for part in (part for backup in (choice.chain if choice else ()) for part in backup.parts):
         directory = wish.place.directory if part.tablespace_oid is None else wish.tablespaces[part.tablespace_oid]
         needed[directory] += int(part.plain_bytes * HEADROOM)
     return needed
 
 
-def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
+def _after(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice, warm: WarmCopyUse) -> list[PlannedStep]:
     """What a restored and verified server is for: to be looked at and removed, to be handed over, or to serve."""
     resource, place = wish.resource, wish.place
     kept, removed = (place.directory, *_kept_beside(wish)), _removed_after(wish)
     release = ReleaseTarget(resource, place, kept=kept, removed=removed)
+    taken = (facts.warm_copy.copy.directory,) if warm.choice is not None and facts.warm_copy is not None else ()
     discard = PlannedStep(
-        DiscardUnfinished(resource, place, kept=kept, removed=removed, serves=wish.mode is Mode.FAILOVER), when=When.ALWAYS
+        DiscardUnfinished(resource, place, kept=kept, removed=(*removed, *taken), serves=wish.mode is Mode.FAILOVER),
+        when=When.ALWAYS,
     )
     landing = wish.landing or Landing()
     opening = OpenToClients(resource, place, closed=wish.mode is Mode.DRILL, configuration=landing.configuration)
@@ -270,7 +304,12 @@ def _after(wish: RecoveryWish, facts: RecoveryFacts) -> list[PlannedStep]:
             # Synchronous commits wait for the receiver, so nothing can be written before WAL streams again.
             again = wish.reprotection
             stream = PlannedStep(StartWalStream(resource, again.slot, fresh=True, synchronous=again.synchronous))
-            return [open_to_clients, address, stream, write, PlannedStep(release), *_protect_again(wish, facts), discard]
+            protect = _protect_again(wish, facts)
+            if warm.choice is not None:
+                protect.append(
+                    PlannedStep(VerifyServed(resource, place, workers=wish.processors, label=choice.backup.label.text))
+                )
+            return [open_to_clients, address, stream, write, PlannedStep(release), *protect, discard]
 
 
 def _kept_beside(wish: RecoveryWish) -> tuple[str, ...]:
@@ -310,7 +349,7 @@ def _require_plausible(wish: RecoveryWish, facts: RecoveryFacts) -> None:
     )
 
 
-def _require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:
+def require_programs(choice: RestoreChoice, facts: RecoveryFacts) -> None:
     wanted = choice.backup.server_version_number // 10000
     if facts.programs_major != wanted:
         raise Refusal(

@@ -44,6 +44,8 @@ class Choice:
     """Of a drill: the reference to the identity that opens what is stored; None: the stack file's."""
     quarantined: bool = False
     """What is quarantined may be taken, too: to be looked at, never to go on with."""
+    warm_copy_declined: str = ""
+    """Of a recovery: why a base backup is restored although a warm copy is kept; empty where the copy may be used."""
 
     def left_out_of(self, repository: str) -> frozenset[str]:
         """The labels of ``without`` that count in this repository."""
@@ -205,6 +207,7 @@ def _choice_to_json(choice: Choice) -> JsonObject:
         "not_met": sorted(choice.not_met),
         "opened_with": choice.opened_with,
         "quarantined": choice.quarantined,
+        "warm_copy_declined": choice.warm_copy_declined,
     }
 
 
@@ -224,6 +227,7 @@ def _choice_from_json(value: JsonObject) -> Choice:
         not_met=frozenset(cast("Sequence[str]", value.get("not_met", ()))),
         opened_with=_text(value.get("opened_with")),
         quarantined=bool(value.get("quarantined", False)),
+        warm_copy_declined=str(value.get("warm_copy_declined", "")),
     )
 
 

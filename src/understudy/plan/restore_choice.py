@@ -81,7 +81,7 @@ def choose_restore(
     for backup in before_target:
         wanted = timeline if timeline is not None else _newest_descendant(backup, written, histories)
         if leads_to(histories, backup.timeline, backup.stop_lsn, wanted):
-            return RestoreChoice(_chain(backup, backups), wanted)
+            return RestoreChoice(chain_of_backup(backup, backups), wanted)
     raise Refusal(
         "timeline_unknown",
         found=f"no backup before {target} leads to timeline {timeline}",
@@ -198,7 +198,12 @@ def _target_too_early(backups: Sequence[BackupManifest], target: RecoveryTarget)
     )
 
 
-def _chain(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[BackupManifest, ...]:
+def chain_of_backup(backup: BackupManifest, backups: Sequence[BackupManifest]) -> tuple[BackupManifest, ...]:
+    """What it stands on, the full one first, then itself.
+
+    Raises:
+        Refusal: ``chain_broken``.
+    """
     by_label = {each.label: each for each in backups}
     chain = [backup]
     while chain[0].parent is not None:

@@ -42,6 +42,8 @@ class ControlData:
     cluster_state: str
     timeline: Timeline
     checkpoint_lsn: Lsn
+    redo_lsn: Lsn
+    """Where replay begins when the server is started: of a standby, with its last restart point."""
     minimum_recovery_end: Lsn | None
     data_checksums: bool
     segment_bytes: int

@@ -58,6 +58,17 @@ class Places(Protocol):
         """Where ``set_aside`` put what stood there for this run; None where it has not."""
         ...
 
+    def put_in_place(self, source: str, made_by: RunId, directory: str, run: RunId) -> None:
+        """Rename what ``made_by`` made to ``directory``, as this run's; nothing happens when that was done before.
+
+        The marker is exchanged first, so that at each moment it is known whose it is.
+
+        Raises:
+            Refusal: ``not_ours``: the source bears no marker of either run; ``target_not_empty``.
+            GiveUp: ``source_missing``; ``place_fault``: they lie on different file systems, for one.
+        """
+        ...
+
     def remove(self, directory: str, run: RunId) -> bool:
         """Remove a directory that bears this run's marker, marker last. False when it was not there.
 

@@ -22,6 +22,7 @@ from understudy.ports.sealer import Sealer
 from understudy.ports.trying_out import ContentTrial
 from understudy.ports.wal_receiver import WalReceiver
 from understudy.ports.wal_remains import WalRemains
+from understudy.ports.warm_copies import WarmCopies
 from understudy.vocabulary.identifiers import RepositoryName, ResourceName, RunId
 from understudy.vocabulary.secret import Secret
 
@@ -70,6 +71,7 @@ class World:
     """A directory of this run's own, made by who needs it, for what only spares work that was done already. Beside the receipts;
     it need not survive the machine."""
     remains: WalRemains
+    warm_copies: WarmCopies
     loaders: Mapping[ResourceName, Loader] = field(default_factory=dict)
     """What takes back the dumps of a command; those of commands alone."""
     trials: Mapping[ResourceName, ContentTrial] = field(default_factory=dict)

@@ -30,12 +30,11 @@ from understudy.repository.fetch_wal_script import END_OF_LIST, FETCH_WAL, NOT_T
 from understudy.repository.sealing import close
 from understudy.repository.wal_requests import WalRequest, parse_requests
 from understudy.repository.wal_staging import STAGING_FAULTS, LaidDown, WalStaging, place_fault
+from understudy.repository.wal_window import WalWindow
 from understudy.vocabulary.errors import GiveUp, TryAgain, UnderstudyError
 from understudy.vocabulary.wal import WalSegment, is_segment_name, timeline_of_history_file
 
 DEFAULT_WINDOW_SEGMENTS = 16
-_KEPT_BEHIND_SEGMENTS = 1
-"""The newest delivered segment stays: a server that finds its WAL incomplete asks for the same one again."""
 _POLL_MILLISECONDS = 500
 
 
@@ -58,42 +57,6 @@ BeforeReady = Callable[[WalSegment, LaidDown], None]
 
 def see_nothing(segment: WalSegment, content: LaidDown) -> None:
     """Where nobody looks into the segments."""
-
-
-class _Window:
-    """Which segments should lie on disk: from just behind the one asked for last, up to ``size`` ahead of it."""
-
-    def __init__(self, names: tuple[str, ...], size: int) -> None:
-        self.names = names
-        self.size = size
-        self.position = 0
-        self.in_progress: set[str] = set()
-        self._numbers = {name: number for number, name in enumerate(names)}
-        self._left: frozenset[str] = frozenset()
-
-    def wanted(self) -> tuple[str, ...]:
-        return self.names[self.position : self.position + self.size]
-
-    def move_to(self, asked_for: Sequence[str]) -> bool:
-        """Whether the newest of these requests moved the window; names that are not ours to fetch do not."""
-        known = [name for name in asked_for if name in self._numbers]
-        before = self.position
-        if known:
-            self.position = self._numbers[known[-1]]
-        return self.position != before
-
-    def newest_asked(self) -> list[str]:
-        """The segment that was asked for last, behind the one before it."""
-        return list(self.names[max(0, self.position - 1) : self.position + 1])
-
-    def kept(self) -> frozenset[str]:
-        return self._left | frozenset(self.names[max(0, self.position - _KEPT_BEHIND_SEGMENTS) : self.position + self.size])
-
-    def leave(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Those of the names that are ours to fetch; from now on they are kept."""
-        known = tuple(name for name in names if name in self._numbers)
-        self._left |= frozenset(known)
-        return known
 
 
 class WalPrefetcher:
@@ -126,7 +89,7 @@ class WalPrefetcher:
         self._segment_bytes = segment_bytes
         self._workers = workers
         self._before_ready = before_ready
-        self._window = _Window(segments, window)
+        self._window = WalWindow(segments, window)
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: UnderstudyError | None = None
@@ -137,6 +100,8 @@ class WalPrefetcher:
         what begins in one segment may end in the next."""
         self._passing: TryAgain | None = None
         self._fetched = 0
+        self._stale: set[str] = set()
+        """Segments of which more is stored by now than lies ready."""
         self._requests: list[WalRequest] = []
         self._log_read_bytes = 0
         """So much of the log is parsed: it grows with every request, and is looked at several times a second."""
@@ -184,6 +149,27 @@ class WalPrefetcher:
             if fault is not None:
                 raise fault
 
+    def extend(self, names: Sequence[str]) -> None:
+        """These segments and history files are there now, too, behind all that were expected before. For a server that follows
+        what goes on being stored; only while this is open. Raises as ``WalStaging.held`` does.
+        """
+        with self._changed:
+            fresh = [name for name in names if name not in self._expected]
+            if not fresh:
+                return
+            self._expected += tuple(fresh)
+            self._histories += tuple(name for name in fresh if not is_segment_name(name))
+            self._window.extend([name for name in fresh if is_segment_name(name)])
+            self._changed.notify_all()
+        self._write_expected()
+
+    def renew(self, name: str) -> None:
+        """More of this segment is stored than when it was fetched: it is fetched once more, and until then delivered as it is."""
+        with self._changed:
+            self._stale.add(name)
+            self._unusable.pop(name, None)
+            self._changed.notify_all()
+
     def nameless_file(self) -> contextlib.AbstractContextManager[int]:
         """A descriptor of an empty file on the same disk. Only while this is open; raises as ``WalStaging.held`` does."""
         return self._staging.nameless()
@@ -228,6 +214,9 @@ class WalPrefetcher:
         self._to_see_first = self._window.newest_asked() if asked and self._before_ready is not see_nothing else []
         self._staging.write("segment-bytes", f"{self._segment_bytes}\n".encode())
         self._staging.write(self._script.name, FETCH_WAL.encode())
+        self._write_expected()
+
+    def _write_expected(self) -> None:
         self._staging.write("expected", "\n".join([*self._expected, END_OF_LIST, ""]).encode())
 
     def _listen(self, asked: int) -> None:
@@ -295,8 +284,9 @@ class WalPrefetcher:
             while not self._closing.is_set() and self._failure is None:
                 for name in self._to_see_first[:1] or (*self._histories, *self._window.wanted()):
                     passed_over = name in self._window.in_progress or name in self._unusable
-                    if not passed_over and not self._staging.is_ready(name):
+                    if not passed_over and (name in self._stale or not self._staging.is_ready(name)):
                         self._window.in_progress.add(name)
+                        self._stale.discard(name)
                         return name
                 self._changed.wait()
             return None

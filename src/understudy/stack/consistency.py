@@ -286,6 +286,8 @@ def _of_database(at: Path, resource: PostgresResource) -> Iterator[Contradiction
 def _of_landing(at: Path, resource: PostgresResource) -> Iterator[Contradiction]:
     """What must be there when the directory is set aside, or is yet to be made."""
     if resource.recover is None:
+        if resource.warm_copy is not None:
+            yield Contradiction((*at, "warm_copy"), "warm_copy", "recover beside it: a recovery puts the copy into its directory")
         return
     directory = resource.recover.directory
     for key in ("socket_directory", "log", "configuration"):
@@ -366,6 +368,8 @@ def _directories(stack: Stack) -> Iterator[tuple[Path, str]]:
             yield (*at, "recover", "directory"), resource.recover.directory
             for tablespace, directory in resource.recover.tablespaces.items():
                 yield (*at, "recover", "tablespaces", tablespace), directory
+        if resource.warm_copy is not None and resource.warm_copy.directory is not None:
+            yield (*at, "warm_copy", "directory"), resource.warm_copy.directory
 
 
 def _spell(path: Path) -> str:

@@ -162,6 +162,20 @@ class RecoverSettings(StackPart):
     )
 
 
+class WarmCopySettings(StackPart):
+    """A copy of the database that serve keeps beside recover.directory and that replays all WAL as it is stored: a real recovery
+    to the newest commit goes on from it, so that its time does not depend on the database's size.
+    """
+
+    title = "Warm copy"
+
+    directory: AbsolutePath | None = Field(
+        default=None,
+        description="Directory below which each copy has its own, on the file system of recover.directory; with room for two "
+        "copies, because a new one is verified before the old one goes. Default: <recover.directory>.warm.",
+    )
+
+
 class DrillSettings(StackPart):
     """Where drills bring the database up: a sandbox that is removed afterwards."""
 
@@ -214,6 +228,10 @@ class PostgresResource(StackPart):
     recover: RecoverSettings | None = Field(
         default=None,
         description="Where a real recovery brings it up. Without it, drills and restores into a directory remain possible.",
+    )
+    warm_copy: WarmCopySettings | None = Field(
+        default=None,
+        description="Keep a warm copy on this host; beside recover. Default: none, and a recovery restores a base backup.",
     )
     drill: DrillSettings = Field(default=DrillSettings(), description="Where drills bring it up.")
     checks: tuple[SqlCheck, ...] = Field(default=(), description="Questions to the recovered data.")

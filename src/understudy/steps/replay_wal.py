@@ -13,6 +13,7 @@ from understudy.ports.instance import InstanceFacts, Instances, StopMode
 from understudy.ports.world import World
 from understudy.repository.catalog import Repository
 from understudy.repository.fetched_pages import FetchedSegments
+from understudy.repository.manifests import BackupManifest
 from understudy.repository.replay_path import ReplayPath, replay_path, wal_missing
 from understudy.repository.restore_target import RestoreTarget, target_faults
 from understudy.repository.wal_archive import WalArchive
@@ -170,6 +171,8 @@ class ReplayWal(PlacedStep):
     """Of the resource: each may hold a sound copy of what is damaged in this one."""
     is_copy: bool = False
     """The source may run beside it, so no WAL may lead it to the source's tablespaces."""
+    goes_on: bool = False
+    """The directory is a copy that has replayed WAL before: replay goes on from its last restart point."""
     VERB = "replay-wal"
     PHASE: ClassVar = Phase.REPLAY
 
@@ -193,7 +196,8 @@ class ReplayWal(PlacedStep):
         segment_bytes = backup.segment_bytes
         archive = repository.wal(resource, system, segment_bytes)
         to_the_end = self.target.kind is TargetKind.LATEST
-        path = replay_path(archive, backup.timeline, backup.start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
+        from_timeline, start_lsn = self._beginning(instances, backup)
+        path = replay_path(archive, from_timeline, start_lsn, Timeline(self.timeline), up_to_gap=not to_the_end)
         if path.reaches_at_most < backup.stop_lsn:
             raise wal_missing(path.gap or WalSegment.holding(backup.timeline, path.reaches, segment_bytes))
         old = None if self.is_copy else OldTablespaces(world, self.resource, self._directory(instances), instances, segment_bytes)
@@ -223,7 +227,7 @@ class ReplayWal(PlacedStep):
         result: JsonObject = {
             "target": str(self.target),
             "timeline": self.timeline,
-            "from_lsn": str(backup.start_lsn),
+            "from_lsn": str(start_lsn),
             "backup_started": backup.start_time.isoformat(),
             "replayed_lsn": str(facts.replayed),
             "last_replayed_commit": facts.last_replayed_commit,
@@ -239,6 +243,12 @@ class ReplayWal(PlacedStep):
     @property
     def receipt(self) -> str:
         return replay_receipt(self.resource)
+
+    def _beginning(self, instances: Instances, backup: BackupManifest) -> tuple[Timeline, Lsn]:
+        if not self.goes_on:
+            return backup.timeline, backup.start_lsn
+        control = instances.control_data(self.place.directory)
+        return control.timeline, control.redo_lsn
 
     def _mark_as_standby(self, instances: Instances, old: OldTablespaces | None) -> None:
         """The server's own file, as if it had been restored; a link that was put in its place is refused, not followed."""

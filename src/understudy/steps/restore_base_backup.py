@@ -53,6 +53,8 @@ class RestoreBaseBackup(PlacedStep):
     labels: tuple[str, ...]
     tablespaces: Mapping[str, str]
     workers: int
+    warm_copy_unused: str = ""
+    """Why a real recovery restores although a warm copy is kept; empty where none is."""
     VERB = "restore-base-backup"
     PHASE: ClassVar = Phase.RESTORE
 
@@ -63,8 +65,9 @@ class RestoreBaseBackup(PlacedStep):
     def run(self, world: World) -> Evidence:
         witness = Witness.of(world.clock, self.resource, f"restored {' + '.join(self.labels)}")
         done = world.receipts.read(self.receipt)
+        hint = f"the warm copy is not used: {self.warm_copy_unused}" if self.warm_copy_unused else ""
         if done is not None:
-            return witness.done(done)
+            return witness.done(done, hint=hint)
         if world.keys.identity is None:
             raise GiveUp(
                 "identity_missing",
@@ -81,7 +84,7 @@ class RestoreBaseBackup(PlacedStep):
             )
         result = self._restore(world)
         world.receipts.write(self.receipt, result)
-        return witness.done(result)
+        return witness.done(result, hint=hint)
 
     @property
     def receipt(self) -> str:

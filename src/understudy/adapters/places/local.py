@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.adapters.files.incoming import flush_directory
-from understudy.adapters.places.markers import Stood, read_marker, read_stood, remove_marker, write_marker
+from understudy.adapters.places.markers import Stood, read_marker, read_stood, remove_marker, replace_marker, write_marker
 from understudy.ports.places import PlaceFacts, is_marker
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import RunId
@@ -85,6 +85,27 @@ class LocalPlaces:
         with _faults_of(path):
             there = (aside for aside in (_beside(path, run), _beside(path, run, quarantined=True)) if aside.exists())
             return next(map(str, there), None)
+
+    def put_in_place(self, source: str, made_by: RunId, directory: str, run: RunId) -> None:
+        path, made = _resolved(directory), _resolved(source)
+        with _faults_of(path):
+            if not made.exists():
+                if read_marker(path) == run and _holds_something(path):
+                    return
+                raise _source_missing(made, path)
+            found = read_marker(made)
+            if found not in (made_by, run):
+                raise _not_ours(made, found, made_by)
+            if _holds_something(path):
+                raise _not_empty(path, "it holds files")
+            if (claimed_by := read_marker(path)) not in (None, run):
+                raise _claimed(path, claimed_by)
+            replace_marker(made, run)
+            if path.exists():
+                remove_marker(path)
+            made.rename(path)
+            for parent in {path.parent, made.parent}:
+                flush_directory(parent)
 
     def remove(self, directory: str, run: RunId) -> bool:
         path = _resolved(directory)
@@ -254,6 +275,15 @@ def _not_empty(path: Path, found: str) -> Refusal:
         found=f"{path}: {found}",
         expected="an empty directory, or one that bears this run's own marker",
         hint="choose another directory, or move away what is there; Understudy never overwrites it",
+    )
+
+
+def _source_missing(source: Path, path: Path) -> GiveUp:
+    return GiveUp(
+        "source_missing",
+        found=f"{source} is not there, nor is {path} what came of it",
+        expected="the directory that is to be put in its place",
+        hint="somebody moved or removed it",
     )
 
 

@@ -68,6 +68,21 @@ def write_marker(directory: Path, run: RunId, owner: tuple[int, int] | None, sto
     return True
 
 
+def replace_marker(directory: Path, run: RunId) -> None:
+    """The directory is this run's from here on, and was the other's until then; its owner stays."""
+    marker = directory / MARKER_NAME
+    unfinished = directory / f"{UNFINISHED_MARKER_PREFIX}{os.getpid()}-{threading.get_ident()}"
+    seen = marker.stat()
+    with unfinished.open("w") as file:
+        json.dump({"run": run}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if (seen.st_uid, seen.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(unfinished, seen.st_uid, seen.st_gid)
+    unfinished.replace(marker)
+    flush_directory(directory)
+
+
 def remove_marker(directory: Path) -> None:
     for each in directory.iterdir():
         if each.name.startswith(UNFINISHED_MARKER_PREFIX):

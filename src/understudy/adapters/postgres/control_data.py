@@ -35,6 +35,7 @@ def parse_control_data(text: str) -> ControlData:
             cluster_state=values["Database cluster state"],
             timeline=Timeline(int(values["Latest checkpoint's TimeLineID"])),
             checkpoint_lsn=Lsn.parse(values["Latest checkpoint location"]),
+            redo_lsn=Lsn.parse(values["Latest checkpoint's REDO location"]),
             minimum_recovery_end=minimum_recovery_end if minimum_recovery_end.position else None,
             data_checksums=values["Data page checksum version"] != "0",
             segment_bytes=int(values["Bytes per WAL segment"]),
