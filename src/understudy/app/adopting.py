@@ -22,8 +22,8 @@ from understudy.app.adoption_source import (
 from understudy.app.adoption_state import AdoptedState
 from understudy.app.adoption_survey import HeldResource, MissingCredential, missing_credentials, survey
 from understudy.app.adoption_wish import AdoptionWish, plain_path, settings_of
-from understudy.app.installation import default_state_directory
 from understudy.app.recovery_kit import KitContents, read_kit
+from understudy.app.state_directory import default_state_directory
 from understudy.repository.catalog import Repository
 from understudy.repository.epochs import ControllerEpoch
 from understudy.repository.signing import Signer, new_signing_key

@@ -14,9 +14,9 @@ from typing import TypeVar
 from understudy.adapters.age import new_identity
 from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.programs import find_programs
-from understudy.app.installation import customary_state_parent
 from understudy.app.key_ring import write_secret
 from understudy.app.recovery_kit import Credential, KitContents, recovery_kit
+from understudy.app.state_directory import customary_state_parent
 from understudy.judge.preflight_landing import kept_outside
 from understudy.ports.clock import Clock
 from understudy.ports.database import Database

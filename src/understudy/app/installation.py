@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from understudy.app.sealers import sealer_for
 from understudy.app.seen import SeenServer, read_seen
 from understudy.app.serving_address import Landed, landed, serving_connection
 from understudy.app.snapshot_adapters import SnapshotAdapters
+from understudy.app.state_directory import default_state_directory
 from understudy.app.stores import store_for
 from understudy.ports.clock import Clock
 from understudy.ports.collection import CollectionTargets
@@ -355,16 +355,3 @@ class Installation:
             if backups:
                 return max(backups, key=lambda backup: backup.stop_time).server_major
         return self.databases[name].facts().major
-
-
-def default_state_directory(stack: Stack) -> Path:
-    """Where the stack file says, else below the customary place."""
-    return Path(stack.state.directory) if stack.state.directory else customary_state_parent() / stack.stack
-
-
-def customary_state_parent() -> Path:
-    """The system's place for root, else the user's own (XDG Base Directory Specification)."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/understudy")
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "understudy"

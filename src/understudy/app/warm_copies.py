@@ -14,6 +14,7 @@ from understudy.app.holdings import Holdings, holdings_of
 from understudy.app.identities import new_plan_id
 from understudy.app.installation import Installation
 from understudy.app.landing import short_socket_directory
+from understudy.app.quarantines import chosen_from
 from understudy.app.repositories import made_repository
 from understudy.app.run_view import RunView
 from understudy.app.sources import other_copies_told, sound_first, source_first, source_that_will_do
@@ -104,6 +105,7 @@ def plan_next_seeding(installation: Installation, name: ResourceName) -> Plan:
         histories=holdings.histories,
         wal=holdings.wal,
         damaged_histories=holdings.damaged_histories,
+        quarantines=holdings.quarantines,
         programs_major=installation.instances[name].major(),
         staged_wal_bytes=STAGED_SEGMENTS * holdings.wal.segment_bytes,
     )
@@ -115,7 +117,9 @@ def _source(installation: Installation, name: ResourceName, choice: Choice) -> t
         installation,
         name,
         choice,
-        lambda repository, without: holdings_of(made_repository(installation, repository), name, without),
+        lambda repository, without: holdings_of(
+            made_repository(installation, repository), name, without, chosen_from(installation, name, repository, choice)
+        ),
     )
 
 
@@ -149,8 +153,10 @@ def warm_copy_facts(installation: Installation, name: ResourceName) -> WarmCopyF
         copy = installation.warm_copies.read(name)
     except GiveUp:
         return None  # status tells it
-    if copy is None or copy.taken_by is not None:
+    if copy is None:
         return None
+    if copy.taken_by is not None:
+        return WarmCopyFacts(copy, None)
     instances = installation.instances[name]
     try:
         control = instances.control_data(copy.directory)

@@ -91,8 +91,12 @@ class WarmFollower:
         if not facts.running:
             self._start(prefetcher, facts)
         elif facts.in_recovery is False:
-            raise GiveUp("warm_copy_promoted", found=f"the server in {self._place.directory} has left recovery",
-                         expected="a standby that nobody promotes")  # fmt: skip
+            raise GiveUp(
+                "warm_copy_promoted",
+                found=f"the server in {self._place.directory} has left recovery",
+                expected="a standby that nobody promotes",
+                hint="find out who promoted it; another copy is seeded",
+            )
         elif facts.replay_paused:
             # Its WAL came to where the source's max_connections or one of its siblings was raised: started again, it has as much.
             self._instances.stop(self._place, StopMode.FAST)
@@ -102,8 +106,12 @@ class WarmFollower:
     def _begin(self) -> WalPrefetcher:
         control = self._instances.control_data(self._place.directory)
         if control.system_identifier != self.copy.system_identifier:
-            raise GiveUp("warm_copy_broken", found=f"{self._place.directory} holds cluster {control.system_identifier}",
-                         expected=f"cluster {self.copy.system_identifier}")  # fmt: skip
+            raise GiveUp(
+                "warm_copy_broken",
+                found=f"{self._place.directory} holds cluster {control.system_identifier}",
+                expected=f"cluster {self.copy.system_identifier}",
+                hint="somebody put another one there; another copy is seeded",
+            )
         if self.copy.timeline != control.timeline:
             self._forks = read_history(self._archive, self.copy.timeline)
         self._begins = control.timeline, control.redo_lsn

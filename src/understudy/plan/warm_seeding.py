@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from understudy.plan.plan import Hold, HoldKind, Mode, Plan, PlannedStep, Procedure, When, in_sequence
 from understudy.plan.recovery import HEADROOM, RecoveryFacts, require_programs, warm_copy_hold
-from understudy.plan.restore_choice import RestoreChoice, choose_restore, require_history, require_wal
+from understudy.plan.restore_choice import RestoreChoice, choose_restore, require_believed, require_history, require_wal
 from understudy.ports.instance import InstancePlace
 from understudy.ports.step import Step
 from understudy.ports.warm_copies import staging_beside
@@ -42,10 +42,11 @@ def plan_seeding(wish: SeedingWish, facts: RecoveryFacts) -> Plan:
     """The newest backup, replayed to the newest WAL, read whole, checked page by page, and only then the warm copy.
 
     Raises:
-        Refusal: everything that ``choose_restore``, ``require_history`` and ``require_wal`` raise, ``programs_wrong_major``,
-            ``warm_copy_with_tablespaces``.
+        Refusal: everything that ``choose_restore``, ``require_history``, ``require_believed`` and ``require_wal`` raise,
+            ``programs_wrong_major``, ``warm_copy_with_tablespaces``.
     """
     choice = choose_restore(facts.backups, facts.histories, facts.wal.timelines(), LATEST, facts.now)
+    require_believed(choice, LATEST, facts.quarantines)
     require_history(choice.timeline, facts.damaged_histories, facts.wal.timelines())
     require_wal(choice, facts.histories, facts.wal, LATEST, wish.ship_every)
     require_programs(choice, facts)
