@@ -17,12 +17,16 @@ from understudy.vocabulary.wal import Lsn
 INTERRUPTED = 130
 SEGMENT_BYTES = 16 * 2**20
 WHOLE = ["-m", "understudy"]
-SMALL = [
-    "-c",
-    "import sys, understudy; from understudy.demo import story; from understudy.cli.main import main; "
-    "sys.argv[0] = understudy.__path__[0] + '/__main__.py'; story.SCALE = 1; main()",
-]
-"""The same with a tenth of the rows, where it is not the rows that matter."""
+
+
+def smaller(*left_out: str) -> list[str]:
+    """The same with a tenth of the rows, where it is not the rows that matter, and without some acts."""
+    acts = "".join(f"story.Demo.{act} = lambda *_: None; " for act in left_out)
+    return [
+        "-c",
+        "import sys, understudy; from understudy.demo import story; from understudy.cli.main import main; "
+        f"sys.argv[0] = understudy.__path__[0] + '/__main__.py'; story.SCALE = 1; {acts}main()",
+    ]
 
 
 @pytest.fixture
@@ -79,7 +83,9 @@ def figure(name: str, text: str) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dropped_table_too(environment, tmp_path):
+def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_so_does_all_that_was_lost_at_once(
+    environment, tmp_path
+):
     code, out, err = play(environment, "--json")
     assert code == 0, err
     said = json.loads(out)
@@ -90,29 +96,48 @@ def test_a_destroyed_database_comes_back_with_every_acknowledged_commit_and_a_dr
     assert said["objective_met"] is True
     assert said["server_processes_killed"] > 8
     assert said["exposure_seconds_seen"] > 0
-    evidence = Path(said["evidence"])
+    everything = said["everything"]
+    assert 0 < everything["adopted_seconds"] < everything["recovery_time_seconds"]
+    assert set(everything["compared"]) == {"rows", "files", "objects"}
+    for kind, compared in everything["compared"].items():
+        assert compared["acknowledged"] - compared["recovered"] == compared["lost"], kind
+        assert 0 <= compared["lost_work_seconds"] <= everything["lost_work_objective_seconds"], kind
+    assert everything["compared"]["rows"]["recovered"] > said["acknowledged"], "those of the first act, and more"
+    for kind in ("files", "objects"):
+        assert everything["compared"][kind]["recovered"] >= 220, "what the newest snapshot held"
+
+    evidence, of_everything = map(Path, said["evidence"])
     assert evidence.is_relative_to(tmp_path)
     exported = json.loads(evidence.read_text())
     assert exported["run"]["state"] == "succeeded"
-    proofs = {step["step"]: step["evidence"]["proof"] for step in exported["steps"] if step["state"] == "succeeded"}
+    proofs = proofs_of(exported)
     full, incremental = proofs["shop/restore-base-backup"]["labels"]
     assert full.endswith("F") and incremental.startswith(f"{full}_")
     replayed = Lsn.parse(proofs["shop/replay-wal"]["replayed_lsn"])
     assert replayed.position % SEGMENT_BYTES > 0, "the tail of a segment that was never finished"
     assert proofs["shop/copy-backup-to-far"]["label"] == proofs["shop/write-backup-manifest"]["label"]
-    page = Path(said["report"])
-    assert page.parent == evidence.parent
-    assert exported["run"]["run"] in page.read_text()
-    verified = typed(said["next"], environment)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "all as they were signed" in verified.stdout
+    assert proofs_of(json.loads(of_everything.read_text())).keys() >= {
+        "shop/replay-wal", "documents/release-target", "images/release-target",
+    }  # fmt: skip
+    assert [Path(page).stem for page in said["pages"]] == ["1-database-corruption", "2-data-loss", "3-complete-failure"]
+    assert {Path(page).parent for page in said["pages"]} == {evidence.parent}
+    assert exported["run"]["run"] in Path(said["pages"][0]).read_text()
+    for command in said["next"]:
+        verified = typed(command, environment)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert "all as they were signed" in verified.stdout
     evidence.write_text(evidence.read_text().replace('"succeeded"', '"failed"'))
-    assert typed(said["next"], environment).returncode == 1
+    assert typed(said["next"][0], environment).returncode == 1
+
+
+def proofs_of(exported: dict) -> dict:
+    return {step["step"]: step["evidence"]["proof"] for step in exported["steps"] if step["state"] == "succeeded"}
 
 
 @pytest.mark.timeout(500)
 def test_the_asynchronous_demo_tells_its_real_loss_and_what_is_kept_of_it_is_a_healthy_stack(environment):
-    code, out, err = play(environment, "--asynchronous", "--keep", size=SMALL)
+    """One that was adopted: its third act has been played."""
+    code, out, err = play(environment, "--asynchronous", "--keep", size=smaller())
     assert code == 0, out + err
     home = Path(re.search(r"^kept: +(\S+):", out, re.MULTILINE).group(1))
     join = f". {home}/environment && "
@@ -129,7 +154,8 @@ def test_the_asynchronous_demo_tells_its_real_loss_and_what_is_kept_of_it_is_a_h
         assert checked.returncode == 0, checked.stdout
         held = json.loads(typed(f"{join}understudy backups --json", environment).stdout)["usable"]
         labels = {name: [each["backup"]["label"] for each in held if each["repository"] == name] for name in ("near", "far")}
-        assert labels["near"] == labels["far"] and len(labels["far"]) == 3, "full, incremental, and that of the recovery"
+        assert len(labels["far"]) == 4, "full, incremental, and those of two recoveries"
+        assert labels["near"] == [max(labels["far"])], "the old host's near repository was lost with it"
         odd = [each for each in json.loads(checked.stdout)["findings"] if each["grade"] != "ok"]
         assert odd == []
         for command in ("status", "backup shop", "drill database_corruption", "evidence verify"):
@@ -165,9 +191,11 @@ def test_signals_are_handled_afterwards_as_before_and_one_that_is_ignored_stays_
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("said", "number"), [("filling it", signal.SIGINT), ("understudy recover", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("said", "number"), [("filling them", signal.SIGINT), ("what it says to type: understudy recover", signal.SIGTERM)]
+)
 def test_an_interrupted_demo_leaves_no_process_and_no_directory(environment, said, number):
-    with begin(environment, stdout=subprocess.DEVNULL, size=SMALL) as demo:
+    with begin(environment, stdout=subprocess.DEVNULL, size=smaller("first_act", "second_act")) as demo:
         lines, home = [], None
         for line in demo.stderr:
             lines.append(line)

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from understudy.demo.ledger import Commit, Loss, acknowledgement, measure_loss, read_ledger
+from understudy.demo.ledger import (
+    Commit,
+    Compared,
+    Loss,
+    acknowledgement,
+    compare,
+    measure_loss,
+    read_acknowledgements,
+    read_ledger,
+)
 from understudy.demo.played import Played
 from understudy.demo.stack_file import PRICES
 
@@ -39,13 +48,37 @@ def test_synchronously_nothing_may_be_lost_and_asynchronously_nothing_beyond_the
     assert loss.is_within(OBJECTIVE, synchronous=False) is asynchronously
 
 
+def a_play(*, commits=NONE, everything=NONE):
+    recovery = {"met": True, "measured": {"objectives": {"rpo": OBJECTIVE.total_seconds()}}}
+    return Played(
+        False,
+        commits=Compared(9_000, 9_000 - commits.count, commits),
+        recovery=recovery,
+        point_in_time={"met": True},
+        prices_back=PRICES,
+        prices_live=PRICES,
+        everything=recovery,
+        compared={"rows": Compared(9, 9, NONE), "objects": Compared(9_000, 9_000 - everything.count, everything)},
+    )
+
+
 @pytest.mark.parametrize(("loss", "met"), [(NONE, True), (OLD, True), (TOO_OLD, False)])
 def test_a_play_misses_its_objectives_by_a_loss_beyond_the_one_of_the_stack_file(loss, met):
-    recovery = {"met": True, "measured": {"objectives": {"rpo": OBJECTIVE.total_seconds()}}}
-    played = Played(False, recovery=recovery, point_in_time={"met": True}, loss=loss, prices_back=PRICES, prices_live=PRICES)
-    assert played.objectives_met is met
+    assert a_play(commits=loss).objectives_met is met
+    assert a_play(everything=loss).objectives_met is met
+
+
+def test_a_third_act_that_was_not_played_meets_nothing():
+    played = a_play()
+    played.compared = {}
+    assert not played.objectives_met
+
+
+def test_of_what_is_compared_only_what_is_there_counts_as_recovered():
+    assert compare({1: ago(9), 2: ago(1), 3: ago(2)}, {1, 7}, DISASTER) == Compared(3, 1, Loss(2, timedelta(seconds=2)))
 
 
 def test_a_line_without_its_end_is_no_acknowledgement(tmp_path):
     (tmp_path / "writer-3.txt").write_text(acknowledgement(1, ago(2)) + acknowledgement(2, ago(1)).rstrip("\n"))
     assert read_ledger(tmp_path) == {Commit(3, 1): ago(2)}
+    assert read_acknowledgements(tmp_path / "writer-3.txt") == {1: ago(2)}

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from understudy.cli.exit_codes import ExitCode
 from understudy.demo import command
-from understudy.demo.ledger import Loss
+from understudy.demo.ledger import Compared, Loss
 from understudy.demo.played import Played
 from understudy.demo.report import print_outcome, print_verifying
 from understudy.demo.stack_file import PRICES
@@ -22,7 +22,7 @@ from understudy.demo.story import Demo
 OBJECTIVE_SECONDS = 60
 
 
-def a_play(*, synchronous=True, lost=0, seconds_lost=0.0, verdict="met", prices_live=PRICES):
+def a_play(*, synchronous=True, lost=0, seconds_lost=0.0, verdict="met", prices_live=PRICES, files_lost=0.0):
     measurement = {
         "phases": {"fence": 1.5, "restore": 4.0, "replay": 3.0},
         "afterwards": {"protect": 2.5},
@@ -30,17 +30,24 @@ def a_play(*, synchronous=True, lost=0, seconds_lost=0.0, verdict="met", prices_
         "verdict": verdict,
     }
     measured = {"measurement": measurement, "objectives": {"rto": 300.0, "rpo": float(OBJECTIVE_SECONDS)}}
+    parts = {"shop": {"measurement": {"recovery_time": 8.5}}, "images": {"measurement": {"recovery_time": 6.0}}}
     return Played(
         synchronous=synchronous,
-        acknowledged=6_543,
-        recovered=6_543 - lost,
-        loss=Loss(lost, timedelta(seconds=seconds_lost)),
-        recovery={"measured": measured, "met": verdict == "met", "evidence": "/kept/evidence.json"},
-        page="/kept/evidence.html",
+        commits=compared(6_543, lost, seconds_lost),
+        recovery={"measured": measured, "met": verdict == "met", "evidence": "/kept/first.json"},
+        pages=["/kept/first.html", "/kept/second.html", "/kept/third.html"],
+        signers=["the-key", "the-new-key"],
         point_in_time={"measured": measured, "met": True},
         prices_back=PRICES,
         prices_live=prices_live,
+        adopted_seconds=1.25,
+        everything={"measured": measured | {"parts": parts}, "met": True, "evidence": "/kept/third.json"},
+        compared={"rows": compared(9_000, 20, 0.5), "files": compared(400, 3, files_lost), "objects": compared(300, 0, 0.0)},
     )
+
+
+def compared(acknowledged, lost, seconds_lost):
+    return Compared(acknowledged, acknowledged - lost, Loss(lost, timedelta(seconds=seconds_lost)))
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def shown(capsys):
                 name, _, rest = re.sub(r" {2,}", "|", line.strip()).partition("|")
                 tables[heading][name] = rest
             elif line:
-                heading = line
+                heading = re.sub(r" {2,}", "|", line)
                 tables[heading] = {}
         return tables
 
@@ -76,6 +83,19 @@ def test_a_recovery_is_told_phase_by_phase_against_its_objective_and_so_are_the_
             "rows in the sandbox of the drill": f"{PRICES:,}|after 8.50 s",
             "rows in the database again": f"{PRICES:,}|met",
         },
+        "Everything lost, and brought back from a repository and the recovery kit": {
+            "adopt the repository": "1.25 s",
+            "shop back after": "8.50 s",
+            "images back after": "6.00 s",
+            "recovery time": "8.50 s|objective 5 min 00 s: met",
+        },
+        "Of all that was ever acknowledged|rows|files|objects": {
+            "acknowledged": "9,000|400|300",
+            "recovered": "8,980|397|300",
+            "lost": "20|3|0",
+            "work lost, by the oldest of them": "0.50 s|0.00 s|0.00 s",
+            "objective 60.0 s": "met|met|met",
+        },
     }
 
 
@@ -84,6 +104,8 @@ def test_what_was_missed_stands_beside_what_was_promised(shown):
     assert tables["Recovery time by phase"]["recovery time"] == "8.50 s|objective 5 min 00 s: MISSED"
     assert tables["Commits"]["lost"] == "1|none may be: MISSED"
     assert tables["The dropped table"]["rows in the database again"] == f"{PRICES - 1:,}|MISSED"
+    last = list(shown(a_play(files_lost=OBJECTIVE_SECONDS + 1)).values())[-1]
+    assert last["objective 60.0 s"] == "met|MISSED|met"
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(OBJECTIVE_SECONDS, "met"), (OBJECTIVE_SECONDS + 1, "MISSED")])
@@ -93,18 +115,25 @@ def test_an_asynchronous_loss_is_told_in_commits_and_judged_by_the_age_of_the_ol
     assert commits["work lost, by the oldest of them"].endswith(f"|objective 60.0 s: {verdict}")
 
 
-def test_the_last_lines_are_the_evidence_the_page_about_it_and_the_command_that_verifies_it(capsys):
-    print_verifying(a_play(), "the-key")
-    evidence, page, following = capsys.readouterr().out.strip().splitlines()
-    assert evidence == "evidence: /kept/evidence.json"
-    assert page == "report:   /kept/evidence.html (a page: open it in a browser)"
-    assert re.fullmatch(r"next: +.*evidence verify /kept/evidence\.json --signer the-key", following)
+def test_the_last_lines_are_the_evidence_the_pages_and_the_commands_that_verify_it_each_with_its_hosts_key(capsys):
+    print_verifying(a_play())
+    *files, first, third = capsys.readouterr().out.strip().splitlines()
+    assert files == [
+        "evidence: /kept/first.json",
+        "          /kept/third.json",
+        "pages:    /kept/first.html",
+        "          /kept/second.html",
+        "          /kept/third.html",
+    ]
+    assert re.fullmatch(r"next:     .*evidence verify /kept/first\.json --signer the-key", first)
+    assert re.fullmatch(r"          .*evidence verify /kept/third\.json --signer the-new-key", third)
 
 
 MISSED = {
     "a lost commit": {"lost": 1, "seconds_lost": 0.1},
     "the recovery time": {"verdict": "missed"},
     "the dropped table": {"prices_live": 0},
+    "what was lost with the host": {"files_lost": OBJECTIVE_SECONDS + 1.0},
     "asynchronous, beyond the recovery point": {"synchronous": False, "lost": 9, "seconds_lost": OBJECTIVE_SECONDS + 1.0},
 }
 MET = {"nothing": {}, "asynchronous, within the recovery point": {"synchronous": False, "lost": 9, "seconds_lost": 2.0}}
@@ -119,8 +148,6 @@ MET = {"nothing": {}, "asynchronous, within the recovery point": {"synchronous":
 def test_a_play_that_misses_an_objective_ends_the_demo_with_1(monkeypatch, options, played, code):
     class Told(Demo):
         """Its last act has been played already."""
-
-        signer = "the-key"
 
         def play(self):
             return a_play(**played)

@@ -62,8 +62,8 @@ def test_the_example_and_what_init_and_the_demo_write_are_not_underlined():
     place, programs = SimpleNamespace(socket_directory="/run/x"), SimpleNamespace(directory="/usr/lib/postgresql/18/bin")
     database = SimpleNamespace(port=5432, data="/srv/data", place=place, programs=programs)
     store = SimpleNamespace(bucket="demo", endpoint="http://127.0.0.1:9000")
-    keys = SimpleNamespace(recipient=RECIPIENT, identity_file="/home/k", signing_key_file="/home/s", signer=KEY)
-    assert underlined(stack_text(Path("/home"), database, store, keys, synchronous=True)) == []
+    keys = SimpleNamespace(recipients=(RECIPIENT,), identity_file="/home/k", signing_key_file="/home/s", signer=KEY)
+    assert underlined(stack_text(Path("/home"), database, store, store, keys, synchronous=True)) == []
 
 
 @pytest.mark.parametrize(

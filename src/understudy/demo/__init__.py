@@ -1,4 +1,5 @@
-"""A small real stack to try everything on: a server, writers with a ledger, two repositories; destroyed and recovered.
+"""A small real stack to try everything on: a database, a directory, a bucket, writers with a ledger, two repositories; destroyed
+and recovered.
 
 Belongs here: starting and destroying the demo's own servers, its workload with the ledger of what that was promised and did not
 get back, the story it tells. It drives the command line as a user would, so that what it shows is what a user gets.

@@ -15,7 +15,8 @@ from understudy.cli.exit_codes import ExitCode
 from understudy.cli.printing import print_json
 from understudy.demo.kept import end_kept_demo
 from understudy.demo.report import joining, outcome_as_json, print_kept, print_outcome, print_verifying, verifying
-from understudy.demo.story import Demo, Tell
+from understudy.demo.stage import Tell
+from understudy.demo.story import Demo
 from understudy.vocabulary.errors import UnderstudyError
 
 _INDENT = " " * 10
@@ -37,7 +38,11 @@ all of it but the evidence is removed; --keep leaves it until --end.
 @click.option("--end", "to_end", type=click.Path(path_type=Path), metavar="DIR", help="End a demo that was kept running.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
 def demo(asynchronous: bool, keep: bool, to_end: Path | None, as_json: bool) -> None:
-    """Start a real little stack, destroy its database under load, recover it, and show what that took and what was lost."""
+    """Start a real little stack, destroy its database under load, then everything, recover it, and show what was lost.
+
+    Three acts: the database is destroyed; a table is dropped by mistake; the whole host is lost, and adopt makes a new one of a
+    repository and the recovery kit.
+    """
     if to_end is not None:
         end_kept_demo(to_end)
         return
@@ -50,21 +55,21 @@ def demo(asynchronous: bool, keep: bool, to_end: Path | None, as_json: bool) -> 
                 played.keep()
                 print_kept(played.home)
             raise
-        signer = played.signer
         if keep:
+            played.go_on()
             played.keep()
         else:
             tell("stopping and cleaning up")
     if as_json:
         print_json(
-            outcome_as_json(outcome, played.home if keep else None, joining(played.home) if keep else verifying(outcome, signer))
+            outcome_as_json(outcome, played.home if keep else None, [joining(played.home)] if keep else verifying(outcome))
         )
     else:
         print_outcome(outcome)
         if keep:
             print_kept(played.home, outcome)
         else:
-            print_verifying(outcome, signer)
+            print_verifying(outcome)
     sys.exit(ExitCode.DONE if outcome.objectives_met else ExitCode.FAILED)
 
 

@@ -22,17 +22,18 @@ def make_home() -> Path:
     return home
 
 
-def evidence_file(now: datetime) -> Path:
-    """A file to be made that outlives the demo: among this user's state (XDG Base Directory Specification), or where that may
-    not be written to, beside what is temporary."""
-    name = f"{now:%Y%m%d-%H%M%S}-{os.getpid()}.json"
+def report_directory(now: datetime) -> Path:
+    """A new directory that outlives the demo: among this user's state (XDG Base Directory Specification), or where that may not
+    be written to, among what is temporary."""
+    name = f"{now:%Y%m%d-%H%M%S}-{os.getpid()}"
     with suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
         base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-        directory = Path(base) / _EVIDENCE
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.access(directory, os.W_OK | os.X_OK):
-            return directory / name
-    return Path(tempfile.gettempdir()) / f"{_EVIDENCE}-evidence-{name}"
+        directory = Path(base) / _EVIDENCE / name
+        directory.mkdir(parents=True, mode=0o700)
+        return directory
+    directory = Path(tempfile.gettempdir()) / f"{_EVIDENCE}-evidence-{name}"
+    directory.mkdir(mode=0o700)
+    return directory
 
 
 def server_directories(home: Path) -> list[Path]:
@@ -53,3 +54,12 @@ def end_servers(home: Path, instances: Instances) -> None:
     for directory in map(str, server_directories(home)):
         instances.stop(InstancePlace(directory, ""), StopMode.IMMEDIATE)
         shutil.rmtree(short_socket_directory(directory), ignore_errors=True)
+
+
+def documents_directory(home: Path) -> Path:
+    return home / "documents"
+
+
+def kit_file(home: Path) -> Path:
+    """As it lies in a safe."""
+    return home / "safe" / "recovery-kit.txt"

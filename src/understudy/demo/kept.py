@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.1
 _GRACE_SECONDS = 30.0
 
 
-def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pid: int) -> None:
+def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pids: Sequence[int]) -> None:
     """Write down what another terminal needs to join in, readable by this user only, and what ending it needs.
 
     With ``environment`` read in, ``understudy`` is this very program and speaks of this very stack.
@@ -41,7 +41,7 @@ def keep_demo(home: Path, secrets: Mapping[str, Secret], s3_pid: int) -> None:
     environment.write_text("".join([*lines, f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"]))
     note = home / _NOTE
     note.touch(mode=0o600)
-    note.write_text(json.dumps({"s3_pid": s3_pid, "secrets": values}))
+    note.write_text(json.dumps({"s3_pids": list(s3_pids), "secrets": values}))
 
 
 def end_kept_demo(home: Path) -> None:
@@ -64,7 +64,8 @@ def end_kept_demo(home: Path) -> None:
     resource = ResourceName(RESOURCE)
     installation.receivers[resource].stop()
     end_servers(home, installation.instances[resource])
-    end_process(int(note["s3_pid"]), "rclone")
+    for pid in note["s3_pids"]:
+        end_process(int(pid), "rclone")
     shutil.rmtree(home)
 
 

@@ -1,4 +1,4 @@
-"""The demo's own servers: PostgreSQL 18 from its wheel and the S3 server of rclone's, both real, both on loopback."""
+"""The demo's own servers: PostgreSQL 18 from its wheel and S3 servers of rclone's, all real, all on loopback."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from understudy.adapters.postgres.lock_file import LOCK_FILE_NAME
 from understudy.adapters.postgres.processes import process_facts, servers_processes
 from understudy.adapters.postgres.programs import PostgresPrograms, find_programs
 from understudy.demo.home import copy_directory, database_directory
+from understudy.demo.shelves import Images
 from understudy.ports.instance import InstancePlace, StopMode
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.secret import Secret
@@ -175,14 +176,13 @@ def _remove_shared_memory(segment: int) -> None:
 class DemoS3:
     """``rclone serve s3`` over a directory: a real S3 server with one bucket."""
 
-    bucket = "recovery"
-
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, name: str, bucket: str) -> None:
+        self.bucket = bucket
         self.port = free_port()
         self.access_key = secrets.token_hex(8)
         self.secret_key = Secret(secrets.token_urlsafe(24))
-        self._directory = home / "s3"
-        self._log = home / "s3.log"
+        self._directory = home / name
+        self._log = home / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -190,7 +190,8 @@ class DemoS3:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        (self._directory / self.bucket).mkdir(parents=True)
+        """With an empty bucket, where there is none yet."""
+        (self._directory / self.bucket).mkdir(parents=True, exist_ok=True)
         clock = SystemClock()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -213,6 +214,9 @@ class DemoS3:
                              hint="see whether the port was taken meanwhile; try again")  # fmt: skip
             clock.wait(_LOOK_SECONDS)
 
+    def objects(self) -> Images:
+        return images_at(self.endpoint, self.bucket, self.access_key, self.secret_key)
+
     @property
     def pid(self) -> int:
         return self._process.pid if self._process is not None else 0
@@ -222,6 +226,26 @@ class DemoS3:
             self._process.terminate()
             self._process.wait()
 
+    def destroy(self) -> None:
+        """By SIGKILL, with all that it holds."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._directory)
+
     def _answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def images_at(endpoint: str, bucket: str, access_key: str, secret_key: Secret) -> Images:
+    """Without tries of its own: what is not answered is not acknowledged."""
+    import boto3  # here, so that a demo without its extra says what is missing
+    from botocore.config import Config
+
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="loopback",
+        aws_access_key_id=access_key, aws_secret_access_key=secret_key.reveal(),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=_START_SECONDS, read_timeout=_START_SECONDS),
+    )  # fmt: skip
+    return Images(client, bucket)

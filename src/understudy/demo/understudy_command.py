@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from understudy.cli.exit_codes import ExitCode
 from understudy.vocabulary.errors import GiveUp
 from understudy.vocabulary.json import JsonObject
 from understudy.vocabulary.secret import Secret
@@ -31,25 +32,34 @@ class UnderstudyCommand:
         self._environment = {**os.environ, **revealed(secrets), "UNDERSTUDY_STACK": str(stack_file)}
         self._serving: subprocess.Popen[bytes] | None = None
 
+    def backed_up(self, resource: str) -> bool:
+        """False where somebody else is backing it up.
+
+        Raises:
+            GiveUp: ``demo_command_failed``, with what it said.
+        """
+        done = self._run("backup", resource)
+        if done.returncode == ExitCode.BUSY:
+            return False
+        _require_success(done, ("backup", resource))
+        return True
+
     def answer(self, *arguments: str, may_fail: bool = False) -> JsonObject:
         """The object that the command prints with ``--json``.
 
         Raises:
             GiveUp: ``demo_command_failed``, with what it said.
         """
-        done = subprocess.run(
+        done = self._run(*arguments)
+        if not (may_fail and done.stdout):
+            _require_success(done, arguments)
+        return cast(JsonObject, json.loads(done.stdout))
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "understudy", *arguments, "--json"], env=self._environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if done.returncode != 0 and not (may_fail and done.stdout):
-            said = (done.stderr or done.stdout).strip()[-1500:]
-            raise GiveUp(
-                "demo_command_failed",
-                found=f"understudy {' '.join(arguments)} ended with {done.returncode}: {said}",
-                expected="that it succeeds",
-                hint="this is a defect of Understudy or an odd machine: please report it with this message",
-            )
-        return cast(JsonObject, json.loads(done.stdout))
 
     def start_serving(self, log: Path) -> None:
         with log.open("wb") as out:
@@ -63,6 +73,12 @@ class UnderstudyCommand:
     def serving(self) -> bool:
         return self._serving is not None and self._serving.poll() is None
 
+    def kill_serving(self) -> None:
+        """With its helpers, all at once."""
+        if self._serving is not None and self._serving.poll() is None:
+            os.killpg(self._serving.pid, signal.SIGKILL)
+            self._serving.wait()
+
     def stop_serving(self) -> None:
         """It lets go of a run in the middle, but may be in the middle of a long read: then it and its helpers are killed."""
         if self._serving is None or self._serving.poll() is not None:
@@ -73,3 +89,14 @@ class UnderstudyCommand:
         except subprocess.TimeoutExpired:
             os.killpg(self._serving.pid, signal.SIGKILL)
             self._serving.wait()
+
+
+def _require_success(done: subprocess.CompletedProcess[str], arguments: Sequence[str]) -> None:
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()[-1500:]
+        raise GiveUp(
+            "demo_command_failed",
+            found=f"understudy {' '.join(arguments)} ended with {done.returncode}: {said}",
+            expected="that it succeeds",
+            hint="this is a defect of Understudy or an odd machine: please report it with this message",
+        )
