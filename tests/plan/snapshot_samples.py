@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.plan.samples import FAR, NEAR, NOW
+from understudy.plan.dump_load import DumpLanding, plan_dump_load
+from understudy.plan.plan import Mode
 from understudy.plan.snapshot import SnapshotFacts, SnapshotSubject, plan_snapshot
 from understudy.plan.snapshot_expiry import SnapshotsDecided, plan_snapshot_expiry
 from understudy.plan.snapshot_restore import HeldSnapshot, LoadFacts, SnapshotLanding, plan_load, plan_snapshot_restore
@@ -76,6 +78,20 @@ def restore_plan(snapshot=NEW, place="/srv/found", only=None, repository=NEAR):
     return plan_snapshot_restore(
         DOCS, HeldSnapshot(repository, snapshot), SnapshotLanding(place), only, PlanId("restore"), "0" * 64
     )
+
+
+DUMPED = HeldSnapshot(NEAR, snapshot_of("20261123-030000S", kind="postgres-dump"))
+
+
+def dump_load_plan(**landing):
+    place = "/state/loads/20261123-040000-abcdef"
+    fields = {"place": place, "into": "env:NEW_SERVER_URL", "shown": "db.example:5432", **landing}
+    return plan_dump_load(DOCS, DUMPED, DumpLanding(**fields), PlanId("20261123-040000-abcdef"), "digest")
+
+
+def dump_drill_plan():
+    landing = SnapshotLanding("/state/drills/one/restored", Mode.DRILL, sandbox="/state/drills/one")
+    return plan_snapshot_restore(DOCS, DUMPED, landing, None, PlanId("drill"), "0" * 64)
 
 
 def snapshot_expiry_plan():

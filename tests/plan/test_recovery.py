@@ -18,7 +18,15 @@ from tests.plan.samples import (
     seeding_plan,
     without_tablespaces,
 )
-from tests.plan.snapshot_samples import load_plan, restore_plan, snapshot_expiry_plan, snapshot_of, snapshot_plan
+from tests.plan.snapshot_samples import (
+    dump_drill_plan,
+    dump_load_plan,
+    load_plan,
+    restore_plan,
+    snapshot_expiry_plan,
+    snapshot_of,
+    snapshot_plan,
+)
 from tests.plan.stack_samples import parts_that_programs_have, plan_of_an_intrusion, stack_plan
 from tests.plan.test_expiry import expiry_plan
 from tests.plan.test_reading_back import facts, holding
@@ -244,6 +252,9 @@ PLANS = {
     "restore of a part of it": lambda: restore_plan(only="Verträge/2026"),
     "restore of Redis": lambda: restore_plan(snapshot_of("20261123-030000S", kind="redis")),
     "load": load_plan,
+    "load of a dump": dump_load_plan,
+    "load of a table of it": lambda: dump_load_plan(only="shop/3350.dat", renamed="found"),
+    "drill of a dump": dump_drill_plan,
     "expiry of snapshots": snapshot_expiry_plan,
     "reading back": lambda: plan_reading_back(facts(holding("near", "a", 60, 60), holding("far", "a", 60))),
     "recovery of a stack": lambda: stack_plan(disruption=Disruption.exactly(NOW, KnownBy.PERSON)),
