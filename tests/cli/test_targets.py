@@ -43,7 +43,12 @@ TABLESPACES = {
 }
 QUARANTINED = {("--quarantined",): Choice(quarantined=True, tablespaces={})}
 SNAPSHOTS = {("--only", "contracts/2026"): Choice(only="contracts/2026", tablespaces={})}
-LACKING = {restore: set(), recover: {"--only", "--quarantined"}, drill: {"--only", "--tablespace", "--quarantined"}}
+PARTS = {
+    ("--database", "shop"): Choice(database="shop", tablespaces={}),
+    ("--table", "shop.public.orders"): Choice(table="shop.public.orders", tablespaces={}),
+}
+OF_A_RESTORE = {"--only", "--quarantined", "--database", "--table"}
+LACKING = {restore: set(), recover: OF_A_RESTORE, drill: OF_A_RESTORE | {"--tablespace"}}
 COMMANDS = [pytest.param(command, id=command.name) for command in TYPED]
 
 
@@ -63,8 +68,18 @@ def test_each_option_becomes_the_choice_that_it_names(command, options):
 def test_every_option_about_a_target_is_among_them(command):
     of_a_choice = set(inspect.signature(choice_of).parameters)
     named = {option for param in command.params if param.name in of_a_choice for option in param.opts}
-    typed = {word for options in (*CHOICES, *TABLESPACES, *SNAPSHOTS, *QUARANTINED) for word in options if word.startswith("--")}
+    typed = {
+        word
+        for options in (*CHOICES, *TABLESPACES, *SNAPSHOTS, *QUARANTINED, *PARTS)
+        for word in options
+        if word.startswith("--")
+    }
     assert named == typed - LACKING[command]
+
+
+@pytest.mark.parametrize("options", [pytest.param(options, id=" ".join(options)) for options in PARTS])
+def test_a_part_of_a_dump_becomes_the_choice_that_it_names(options):
+    assert chosen(restore, *options) == PARTS[options]
 
 
 def test_what_is_wanted_of_a_snapshot_becomes_the_choice_that_it_names():
