@@ -21,7 +21,7 @@ from understudy.adapters.streams.workplace import Workplace
 from understudy.app.by_name import ByName
 from understudy.app.collections import targets_of
 from understudy.app.commands import commands_of
-from understudy.app.key_ring import KeyRing
+from understudy.app.key_ring import KeyRing, trusted_signers
 from understudy.app.other_identity import keys_of_run
 from understudy.app.sealers import sealer_for
 from understudy.app.seen import SeenServer, read_seen
@@ -264,6 +264,11 @@ class Installation:
     def repository(self, name: RepositoryName) -> Repository:
         keys = self.keys.keys
         return Repository(self.stores[name], self.sealer, keys)
+
+    def looked_into(self, name: RepositoryName) -> Repository:
+        """The repository, for who reads only what is not sealed: no key is made, and none is asked for."""
+        signers = trusted_signers(self.stack.encryption, self.state)
+        return Repository(self.stores[name], self.sealer, Keys(self.stack.encryption.recipients, None, None, signers))
 
     def spool_directory(self, name: ResourceName) -> Path:
         declared = self.postgres(name).wal.spool

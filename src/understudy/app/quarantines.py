@@ -183,7 +183,7 @@ def _found_of(
     away: list[AwayRepository] = []
     for repository in installation.repository_names(name):
         try:
-            found[repository] = installation.repository(repository).quarantines(name)
+            found[repository] = installation.looked_into(repository).quarantines(name)
         except UnderstudyError as error:
             away.append(AwayRepository(repository, name, error.code, error.found, error.hint))
     return found, away

@@ -34,6 +34,7 @@ from understudy.stack.models import Scenario
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.vocabulary.errors import Refusal, UnderstudyError
 from understudy.vocabulary.identifiers import Person, RepositoryName, ResourceName
+from understudy.vocabulary.recovery_target import strictly_before
 
 _ALWAYS_WHOLE = (Scenario.COMPLETE_FAILURE, Scenario.SECURITY_INCIDENT)
 
@@ -206,7 +207,9 @@ def plan_as_asked(
         names = tuple(name for name in names if name not in installation.stack.services)
     else:
         names = stopped_meanwhile(installation, scenario, names)
-    request = _requested(installation, procedure, scenario, names, Choice())
+    intrusion = scenario is Scenario.SECURITY_INCIDENT  # whose moment only a person can name: planned as if it were this one
+    choice = Choice(target=strictly_before(installation.clock.now())) if intrusion else Choice()
+    request = _requested(installation, procedure, scenario, names, choice)
     if isinstance(request, StackRequest):
         request = replace(request, parts=tuple(replace(each, fence_override_by=fence_override_by) for each in request.parts))
     else:
