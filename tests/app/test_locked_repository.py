@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.app.shelf import FAR, NEAR, Shelf, SilentWatcher, proof_of, tree
 from tests.room import new_path
@@ -16,7 +17,7 @@ from understudy.app.preflight import check
 from understudy.app.retention import decide, expire
 from understudy.judge.preflight import Grade
 from understudy.plan.retention import KeepReason
-from understudy.vocabulary.errors import GiveUp
+from understudy.vocabulary.errors import GiveUp, Refusal
 
 ACCESS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
 DAYS = timedelta(days=1)
@@ -222,3 +223,20 @@ def test_a_restore_whose_server_is_stopped_in_the_middle_goes_on_from_the_next_r
         assert near.lock is not None
         assert not far.can_lock
         shelf.close()
+
+
+def test_what_somebody_removes_is_only_hidden_and_told_and_comes_back_once_the_markers_are_gone(shelf, s3):
+    shelf.back_up()
+    for each in shelf.versions()[0]:
+        s3.delete_object(Bucket=shelf.bucket, Key=each["Key"])
+        with pytest.raises(ClientError):
+            s3.delete_object(Bucket=shelf.bucket, Key=each["Key"], VersionId=each["VersionId"])
+    findings = {(each.subject, each.aspect): each for each in check(shelf.stack_file, shelf.state).findings}
+    assert findings["repository near", "hidden"].grade is Grade.WARNING
+    assert findings["repository near", "repository"].grade is Grade.FAILURE
+    with pytest.raises(Refusal):
+        shelf.restore(repository=NEAR)
+    for marker in shelf.versions()[1]:
+        s3.delete_object(Bucket=shelf.bucket, Key=marker["Key"], VersionId=marker["VersionId"])
+    assert shelf.restore(repository=NEAR).succeeded
+    assert tree(shelf.directory / "found") == tree(shelf.docs)

@@ -47,6 +47,11 @@ def test_versions_that_we_may_not_remove_are_told_and_only_where_there_are_some(
     assert [each.aspect for each in judged(None, BARE, removes_versions=False)] == ["lock"]
 
 
+def test_what_somebody_hid_is_told_where_everything_is_locked():
+    assert [each.aspect for each in judged(MONTH, LOCKS, hidden=3)] == ["lock", "hidden"]
+    assert [each.aspect for each in judged(None, VERSIONED, hidden=3)] == ["lock"]  # an earlier expire may have hidden them
+
+
 def test_a_directory_says_that_it_cannot_lock_also_before_it_was_made():
     (found,) = judge_locks("repository near", "file:///srv/x", None, None)
     assert found.found.startswith("this store cannot lock")

@@ -22,6 +22,13 @@ def judge_locks(subject: str, url: str, declared: LockRule | None, abilities: St
     if url.startswith("file:") or abilities is None:
         return
     yield _undeclared(subject, abilities) if declared is None else _declared(subject, declared, abilities)
+    if declared is not None and abilities.hidden:
+        yield Finding(
+            subject, "hidden", Grade.WARNING,
+            f"{abilities.hidden} objects, or more, were removed by somebody else than Understudy: they are hidden, and their "
+            "versions are there still", "that nobody else removes anything from a repository",
+            "find out who did it, and take those keys away; then remove the markers that hide them: docs/locks.md says how",
+        )  # fmt: skip
     if abilities.versions and not abilities.removes_versions:
         yield Finding(
             subject, "removal", Grade.WARNING, "what understudy expire removes is only hidden: its versions stay, and take room",

@@ -39,7 +39,7 @@ def plan_dump_load(
     steps = in_sequence(
         PlannedStep(CheckLoadTarget(*load), approval=Approval(_question(resource, chosen, landing))),
         PlannedStep(ProvisionSnapshotTarget(*what, bytes_needed)),
-        PlannedStep(RestoreSnapshot(*what, of_the_past=landing.of_the_past)),
+        PlannedStep(RestoreSnapshot(*what, of_the_past=landing.of_the_past, otherwise=chosen.otherwise)),
         PlannedStep(CompareRestored(*what)),
         PlannedStep(LoadDump(*load)),
         PlannedStep(DiscardLoad(*load), when=When.ALWAYS),

@@ -75,6 +75,8 @@ class StoreAbilities:
     """What the store itself puts every new object under."""
     removes_versions: bool = True
     """What is removed here is gone; else it is only hidden, because we may not remove versions."""
+    hidden: int = 0
+    """Objects that somebody removed and whose versions are there still, as far as one look shows: a thousand at most."""
 
 
 class ObjectStore(Protocol):

@@ -152,7 +152,12 @@ class S3Store:
             object_lock=self._has_object_lock,
             default_lock=default,
             removes_versions=removed,
+            hidden=self._hidden() if self._versioning else 0,
         )
+
+    def _hidden(self) -> int:
+        probes = self._prefix + _PROBES
+        return sum(not key.startswith(probes) for key in self._wire.hidden_below(self._prefix))
 
     def _remove(self, key: str) -> bool:
         return remove(self._wire, self._full(key), self._versioning, self._now())

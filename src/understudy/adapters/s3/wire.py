@@ -259,6 +259,12 @@ class Wire:
                 return [*versions, *markers]
             more = {"KeyMarker": key, "VersionIdMarker": str(answer["NextVersionIdMarker"])}
 
+    def hidden_below(self, prefix: str) -> list[str]:
+        """Keys that a marker of removal hides, of the first thousand versions and markers; empty where nobody may list them."""
+        answer = self._known("versions", lambda: self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix))
+        markers = answer.get("DeleteMarkers", ()) if isinstance(answer, Mapping) else ()
+        return [str(each["Key"]) for each in markers if each.get("IsLatest")]
+
     def standing(self, key: str, version: str | None = None) -> VersionFacts | None:
         """As ``head``, with version and lock. The lock is told only to who may ask for it."""
         of = {"VersionId": version} if version else {}
