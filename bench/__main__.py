@@ -17,10 +17,24 @@ from bench.databases import bytes_of
 from bench.ground import ground
 from bench.results import Measurement
 from bench.rounds import Options
-from bench.rows import chain, full_backup, incremental, loss, memory, recovery, restore, sealing, terminal, throughput
+from bench.rows import (
+    bucket,
+    chain,
+    files,
+    full_backup,
+    incremental,
+    loss,
+    memory,
+    recovery,
+    restore,
+    sealing,
+    terminal,
+    throughput,
+)
 
 ROWS: dict[str, ModuleType] = {
-    row.NAME: row for row in (full_backup, restore, incremental, chain, recovery, loss, throughput, memory, sealing, terminal)
+    row.NAME: row
+    for row in (full_backup, restore, incremental, chain, recovery, loss, throughput, memory, files, bucket, sealing, terminal)
 }
 _NEEDS = {full_backup.NAME: Flavour.DEBIAN_15, restore.NAME: Flavour.DEBIAN_15}
 _NOT_PART = {

@@ -63,32 +63,68 @@ def seconds_of(step: Mapping[str, object]) -> float:
     return (datetime.fromisoformat(str(step["ended"])) - datetime.fromisoformat(str(step["started"]))).total_seconds()
 
 
-class UnderstudySubject:
-    """One stack over one server. Its repository, spool and sandboxes lie on the ground; ``close`` ends what it started."""
+class Stack:
+    """A stack file with keys, a repository and a state directory of its own on the ground."""
 
-    def __init__(self, ground: Ground, server: PostgresServer, *, synchronous: bool = False, stack: str = "bench") -> None:
-        """A server on a host of its own is recovered on this one, any other in its place."""
-        self.server = server
-        self.directory = ground.new_directory(stack)
-        self.recovered_data = server.data if server.host is None else self.directory / "recovered"
-        self.recovered_url = server.url if server.host is None else server.url.replace(server.host.address, "127.0.0.1")
+    def __init__(self, ground: Ground, name: str) -> None:
+        self.directory = ground.new_directory(name)
         self.repository = self.directory / "repository"
         self.identity_file = self.directory / "identity"
         self.stack_file = self.directory / "understudy.yaml"
-        self._serving: subprocess.Popen[bytes] | None = None
         identity = pyrage.x25519.Identity.generate()
         self.recipient = str(identity.to_public())
-        self.identity_file.write_text(f"{identity}\n")
-        self.identity_file.chmod(0o600)
-        for name, url in (("url", server.url), ("recovered-url", self.recovered_url)):
-            (self.directory / name).write_text(url)
-            (self.directory / name).chmod(0o600)
+        self.secret_file("identity", f"{identity}\n")
+
+    def secret_file(self, name: str, content: str) -> None:
+        (self.directory / name).write_text(content)
+        (self.directory / name).chmod(0o600)
+
+    def declare(self, name: str, resources: str) -> None:
+        """The stack file with these resources, each indented by two."""
         self.stack_file.write_text(
-            f"""stack: {stack}
+            f"""stack: {name}
 repositories:
   near: {{url: 'file://{self.repository}'}}
 encryption: {{recipients: [{self.recipient}], identity: 'file:{self.identity_file}'}}
 resources:
+{resources}"""
+        )
+
+    @property
+    def base_command(self) -> list[str]:
+        return [str(_PROGRAM)]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.base_command, *arguments, "--stack", str(self.stack_file), "--state", str(self.directory / "state")]
+
+    @property
+    def server_pid(self) -> int | None:
+        """Of the server whose CPU time counts as the command's."""
+        return None
+
+    def run(self, *arguments: str, server_cpu: bool = True) -> FinishedRun:
+        """One command that ends in a run, with ``--json``; it must succeed."""
+        began = datetime.now().astimezone()
+        pid = self.server_pid if server_cpu else None
+        cost = costs(lambda: run(self.command(*arguments, "--json"), cwd=str(self.directory)), pid)
+        return FinishedRun(cost, began, json.loads(cost.output.splitlines()[-1]))
+
+
+class UnderstudySubject(Stack):
+    """One stack over one server. Its repository, spool and sandboxes lie on the ground; ``close`` ends what it started."""
+
+    def __init__(self, ground: Ground, server: PostgresServer, *, synchronous: bool = False, stack: str = "bench") -> None:
+        """A server on a host of its own is recovered on this one, any other in its place."""
+        super().__init__(ground, stack)
+        self.server = server
+        self.recovered_data = server.data if server.host is None else self.directory / "recovered"
+        self.recovered_url = server.url if server.host is None else server.url.replace(server.host.address, "127.0.0.1")
+        self._serving: subprocess.Popen[bytes] | None = None
+        self.secret_file("url", server.url)
+        self.secret_file("recovered-url", self.recovered_url)
+        self.declare(
+            stack,
+            f"""\
   {RESOURCE}:
     kind: postgres
     url: file:{self.directory}/url
@@ -99,22 +135,12 @@ resources:
       programs: {server.programs}
       url: file:{self.directory}/recovered-url
     drill: {{directory: {self.directory}/drills}}
-"""
+""",
         )
 
     @property
-    def base_command(self) -> list[str]:
-        return [str(_PROGRAM)]
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*self.base_command, *arguments, "--stack", str(self.stack_file), "--state", str(self.directory / "state")]
-
-    def run(self, *arguments: str, server_cpu: bool = True) -> FinishedRun:
-        """One command that ends in a run, with ``--json``; it must succeed."""
-        began = datetime.now().astimezone()
-        pid = self.server.pid if server_cpu else None
-        cost = costs(lambda: run(self.command(*arguments, "--json"), cwd=str(self.directory)), pid)
-        return FinishedRun(cost, began, json.loads(cost.output.splitlines()[-1]))
+    def server_pid(self) -> int | None:
+        return self.server.pid
 
     def back_up(self, *arguments: str) -> FinishedRun:
         return self.run("backup", RESOURCE, *arguments)

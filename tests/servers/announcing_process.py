@@ -33,6 +33,10 @@ class AnnouncingProcess:
             self.kill()
             raise AssertionError(f"{command[0]} did not start: {''.join(self._last_words)}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

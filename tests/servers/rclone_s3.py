@@ -32,6 +32,10 @@ class RcloneS3:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> RcloneS3:
         self.start()
         return self
