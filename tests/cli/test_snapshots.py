@@ -103,7 +103,7 @@ def busy(shelf, monkeypatch):
     for key in ("still", "torn"):
         collection.put(key, b"0")
     collection.meanwhile["torn"] = [lambda number=number: collection.put("torn", b"%d" % number) for number in range(1, 20)]
-    monkeypatch.setattr("understudy.app.installation.collection_of", lambda settings: collection)
+    monkeypatch.setattr("understudy.app.snapshot_adapters.collection_of", lambda settings: collection)
     return collection
 
 
@@ -148,7 +148,14 @@ def test_what_the_readme_says_of_what_is_no_database_can_be_typed_as_it_stands(s
     section = (ROOT / "README.md").read_text().split("## Directories, buckets, commands, Redis")[1].split("\n## ")[0]
     (resources,) = re.findall(r"^```yaml\n(.*?)^```", section, re.M | re.S)
     stack = load(file_with(resource=resources))
-    assert [each.kind for each in stack.resources.values()] == ["postgres", "files", "bucket", "command", "redis"]
+    assert [each.kind for each in stack.resources.values()] == [
+        "postgres",
+        "files",
+        "bucket",
+        "command",
+        "postgres-dump",
+        "redis",
+    ]
     (lines,) = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
     for line in lines.splitlines():
         _, *words = shlex.split(line.partition("  #")[0])

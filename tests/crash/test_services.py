@@ -30,7 +30,8 @@ def stages() -> Iterator[tuple[Served, Served]]:
     made.close()
     for each in copies:
         acts = {what: each.command(f"echo batch/{what} >> said", repeatable=True) for what in ("stop", "start")}
-        drill = each.drill_commands(stop={"run": ["sh", "-c", "kill $(cat pid) || test ! -e pid"]})
+        # Twice as once: where the first one was killed behind its work, the dead process may have been reaped, or not yet.
+        drill = each.drill_commands(stop={"run": ["sh", "-c", "test ! -e pid || { kill $(cat pid); rm pid; }"]})
         each.write(batch={**acts, "drill": drill})
     yield copies
     for each in copies:
