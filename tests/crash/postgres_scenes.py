@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.crash.postgres_stage import FAR, ORDERS, PERSON, installed
 from tests.crash.scene import Scene
 from understudy.app.backups import plan_next_backup
-from understudy.app.database_recoveries import Choice, plan_drill, plan_in_place, plan_restore
+from understudy.app.database_recoveries import Choice, plan_drill, plan_in_place, plan_part_restore, plan_restore
 from understudy.app.installation import Installation
 from understudy.app.repositories import prepare_repository
 from understudy.app.warm_copies import plan_next_seeding
@@ -93,6 +93,11 @@ RESTORE_FROM_BUCKET = _scene(
 )
 DRILL = _scene(lambda installation, directory: plan_drill(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))
 RESTORE = _scene(lambda installation, directory: plan_restore(installation, ORDERS, directory / RESTORED, Choice()))
+# Up to the part that is taken out it is a drill, and the copy goes as that of a drill does.
+PART_TAKEN_OUT = _scene(
+    lambda installation, directory: plan_part_restore(installation, ORDERS, directory / RESTORED, Choice(database="postgres")),
+    ("orders/take-out:*", "orders/discard-taken-out:*", "orders/remove-sandbox:before"),
+)
 RECOVERY = _scene(lambda installation, directory: plan_in_place(installation, Scenario.DATABASE_CORRUPTION, ORDERS, Choice()))
 # What a copy is restored with is what a restore does, and what follows on taking it is what a recovery does.
 SEEDING = _scene(

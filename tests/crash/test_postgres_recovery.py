@@ -78,6 +78,20 @@ def test_a_restore_killed_everywhere_ends_like_one_that_nobody_killed(make_stage
     assert names(marched.directory / RESTORED) == names(calm.directory / RESTORED)
 
 
+def test_a_database_taken_out_and_killed_everywhere_is_there_whole_and_nothing_else_is(make_stage: Callable[[], Stage]) -> None:
+    calm, marched = filled(make_stage)
+    for stage in (calm, marched):
+        stage.ship()
+    undisturbed(f"{SCENES}:PART_TAKEN_OUT", calm.directory)
+    points = march(f"{SCENES}:PART_TAKEN_OUT", marched.directory, PATIENCE_SECONDS).points
+    assert {f"orders/take-out:part_dumpers.orders.dump#1:{at}" for at in ("before", "after")} <= set(points)
+    assert_same_story(calm.directory, marched.directory, forget=REPLAY_FIGURES)
+    assert story(marched.directory)["state"] == "succeeded"
+    for stage in (calm, marched):
+        assert stage.leftovers() == {RESTORED}
+    assert names(marched.directory / RESTORED) == names(calm.directory / RESTORED)
+
+
 def test_a_recovery_killed_everywhere_ends_like_one_that_nobody_killed(make_stage: Callable[[], Stage]) -> None:
     """Of a server that runs and holds what nobody received: it is stopped, that is taken, and its data are set aside once."""
     calm, marched = filled(make_stage)

@@ -35,7 +35,7 @@ from understudy.plan.backup import plan_backup
 from understudy.plan.fencing import OldServerFacts
 from understudy.plan.plan import Hold, HoldKind, Mode, PlannedStep, When, in_sequence
 from understudy.plan.reading_back import plan_reading_back
-from understudy.plan.recovery import plan_recovery
+from understudy.plan.recovery import WantedPart, plan_recovery
 from understudy.plan.warm_copy import WarmCopyFacts
 from understudy.repository.manifests import sums_digest
 from understudy.runner.plan_json import plan_from_json, plan_to_json
@@ -233,6 +233,9 @@ PLANS = {
     "snapshot into one that locks": lambda: snapshot_plan(locking=frozenset({NEAR})),
     "incremental backup": lambda: plan_backup(backup_subject(), backup_facts([BACKUP])),
     "restore": lambda: plan_of(Mode.ROUTINE),
+    "restore of a table": lambda: plan_recovery(
+        recovery_wish(part=WantedPart("shop", "public", "orders", "/srv/found")), recovery_facts([BACKUP])
+    ),
     "drill": lambda: plan_of(Mode.DRILL),
     "recovery": lambda: plan_of(Mode.FAILOVER),
     "recovery of what was lost before": lambda: plan_recovery(

@@ -25,7 +25,7 @@ from understudy.plan.fencing import OldServerFacts
 from understudy.plan.following import DAMAGE
 from understudy.plan.landing import Landing, require_configuration
 from understudy.plan.plan import Mode, Plan, Procedure
-from understudy.plan.recovery import RecoveryFacts, RecoveryWish, plan_recovery
+from understudy.plan.recovery import RecoveryFacts, RecoveryWish, WantedPart, plan_recovery
 from understudy.plan.request import Choice
 from understudy.plan.restore_choice import choose_restore, require_believed, require_known_tablespaces
 from understudy.ports.instance import InstancePlace
@@ -39,6 +39,8 @@ from understudy.vocabulary.disruption import Disruption
 from understudy.vocabulary.errors import GiveUp, Refusal
 from understudy.vocabulary.identifiers import BackupLabel, Person, PlanId, RepositoryName, ResourceName, SystemIdentifier
 from understudy.vocabulary.recovery_target import left_out_from
+
+_NAMES_OF_A_TABLE = 3
 
 
 def plan_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
@@ -59,6 +61,47 @@ def plan_restore(installation: Installation, resource: str, directory: Path, cho
         # Where a real recovery puts them is never a copy's: started beside it, the copy would write into production.
         tablespaces=choice.tablespaces or {},
     )
+
+
+def plan_part_restore(installation: Installation, resource: str, directory: Path, choice: Choice) -> Plan:
+    """Restored aside as a drill is, in a directory named after the plan; what is wanted is taken out, and all else removed.
+
+    Raises:
+        Refusal: as ``plan_restore`` does; ``option_malformed``.
+    """
+    settings = installation.postgres(resource)
+    require_free_directory(installation, directory)
+    part = _part(choice, str(directory.absolute()))
+    plan_id = new_plan_id(installation.clock, Procedure.RESTORE)
+    drills = Path(settings.drill.directory or installation.state / "drills")
+    drills.mkdir(parents=True, exist_ok=True, mode=0o711)
+    return _plan(
+        installation,
+        ResourceName(resource),
+        choice,
+        procedure=Procedure.RESTORE,
+        mode=Mode.ROUTINE,
+        subject=resource,
+        place=_closed_place(str(drills / plan_id)),
+        tablespaces=None,
+        plan_id=plan_id,
+        part=part,
+    )
+
+
+def _part(choice: Choice, directory: str) -> WantedPart:
+    if choice.table is None:
+        return WantedPart(choice.database or "", "", "", directory)
+    names = choice.table.split(".")
+    if len(names) != _NAMES_OF_A_TABLE or not all(names):
+        raise Refusal(
+            "option_malformed",
+            found=f"--table {choice.table!r}",
+            expected="DATABASE.SCHEMA.TABLE, as they are called, without quotes and without dots in them",
+            hint="where a name holds a dot, take out its whole database: --database NAME",
+        )
+    database, schema, table = names
+    return WantedPart(database, schema, table, directory)
 
 
 def plan_drill(installation: Installation, scenario: Scenario, name: ResourceName, choice: Choice) -> Plan:
@@ -167,6 +210,7 @@ def _plan(
     quarantine_since: datetime | None = None,
     fence_override_by: Person | None = None,
     plan_id: PlanId | None = None,
+    part: WantedPart | None = None,
     landing: Landing | None = None,
     disruption: Disruption | None = None,
     looking: Looking = unseen,
@@ -197,6 +241,7 @@ def _plan(
         staging_directory=f"{place.directory}.wal",
         timeline=choice.timeline,
         label=choice.label,
+        part=part,
         set_aside=set_aside,
         quarantine_since=quarantine_since,
         fence_override_by=fence_override_by,

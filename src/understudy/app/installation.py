@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from understudy.adapters.places import LocalPlaces
 from understudy.adapters.postgres.accounts import Account
 from understudy.adapters.postgres.database import PostgresDatabase
 from understudy.adapters.postgres.instances import LocalInstances
-from understudy.adapters.postgres.programs import find_programs
+from understudy.adapters.postgres.programs import PostgresPrograms, find_programs
 from understudy.adapters.postgres.receiver import PostgresWalReceiver, ReceiverOptions
 from understudy.adapters.postgres.receiver_process import ReceiverProcess
 from understudy.adapters.postgres.wal_remains import DataDirectoryRemains
 from understudy.adapters.streams.started_processes import MarkedProcesses
-from understudy.adapters.streams.workplace import Workplace
+from understudy.adapters.streams.workplace import Errand, Workplace
 from understudy.app.by_name import ByName
 from understudy.app.collections import targets_of
 from understudy.app.commands import commands_of
@@ -32,6 +33,7 @@ from understudy.app.stores import store_for
 from understudy.ports.clock import Clock
 from understudy.ports.collection import CollectionTargets
 from understudy.ports.commanding import OperatorCommand
+from understudy.ports.dumps import PartDumper
 from understudy.ports.object_store import ObjectStore
 from understudy.ports.running import Cancellation, Progress
 from understudy.ports.sealer import Sealer
@@ -40,7 +42,7 @@ from understudy.records.receipts import FileReceipts
 from understudy.records.records import Records
 from understudy.records.state_database import state_unwritable
 from understudy.records.warm_copies import FileWarmCopies
-from understudy.repository.at_once import share_arenas
+from understudy.repository.at_once import processors, share_arenas
 from understudy.repository.catalog import Repository
 from understudy.stack.loader import LoadedStack, load_stack
 from understudy.stack.models import Stack
@@ -313,6 +315,7 @@ class Installation:
             dump_servers=snapshots.dump_servers(),
             commands=self.commands(workplace),
             started=MarkedProcesses(workplace),
+            part_dumpers=ByName(self.database_names(), lambda name: self._part_dumper(name, workplace)),
             scratch=workplace.scratch,
             remains=DataDirectoryRemains(),
             warm_copies=self.warm_copies,
@@ -344,11 +347,22 @@ class Installation:
         )
         return PostgresWalReceiver(lambda: self._serving_connection(name), lambda: self.databases[name], self.clock, options)
 
+    def _part_dumper(self, name: ResourceName, workplace: Workplace) -> PartDumper:
+        from understudy.adapters.dumps.part_dumper import LocalPartDumper
+
+        errand = Errand(workplace, name, timedelta(hours=24))
+        return LocalPartDumper(errand, lambda: str(self._programs(name).directory), processors())
+
     def _instances(self, name: ResourceName) -> LocalInstances:
         resource = self.postgres(name)
         account = Account.choose(resource.recover.user if resource.recover else None)
+        return LocalInstances(self._programs(name, account), self.clock, account=account)
+
+    def _programs(self, name: ResourceName, user: Account | None = None) -> PostgresPrograms:
+        """Those of drills, else of recoveries."""
+        resource = self.postgres(name)
         explicit = resource.drill.programs or (resource.recover.programs if resource.recover else None)
-        return LocalInstances(find_programs(self.major_of(name), explicit, user=account), self.clock, account=account)
+        return find_programs(self.major_of(name), explicit, user=user)
 
     def major_of(self, name: ResourceName) -> int:
         """PostgreSQL's major version, from the newest backup, else as last seen on the server."""

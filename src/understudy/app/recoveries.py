@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from understudy.app.carrying_out import Asked, Watcher, carry_out
-from understudy.app.database_recoveries import plan_drill, plan_in_place, plan_restore
+from understudy.app.database_recoveries import plan_drill, plan_in_place, plan_part_restore, plan_restore
 from understudy.app.disruption import disruption_at
 from understudy.app.installation import Installation
 from understudy.app.old_server import Looking, unseen
@@ -55,13 +55,12 @@ def restore(installation: Installation, resource: str, place: Path | str, choice
 
 
 def _require_whole(resource: str, choice: Choice) -> None:
-    part = choice.only or choice.database or choice.table
-    if part is not None:
+    if choice.only is not None:
         raise Refusal(
             "database_is_whole",
-            found=f"{part} alone is asked for, and {resource} is a database",
-            expected="a restore of all of it",
-            hint=f"restore it beside the original, and take out what is needed: understudy restore {resource} --to DIRECTORY",
+            found=f"--only {choice.only}, and {resource} is a database",
+            expected="a restore of all of it, or of one database or table",
+            hint=f"name it: understudy restore {resource} --to DIRECTORY --database NAME, or --table DATABASE.SCHEMA.TABLE",
         )
 
 
@@ -230,7 +229,8 @@ def plan_requested_recovery(installation: Installation, request: Request, lookin
         return plan_requested_snapshot_restore(installation, request)
     match request.procedure:
         case Procedure.RESTORE:
-            return plan_restore(installation, resource, Path(request.directory), choice)
+            plan_it = plan_restore if choice.database is None and choice.table is None else plan_part_restore
+            return plan_it(installation, resource, Path(request.directory), choice)
         case Procedure.DRILL:
             return plan_drill(installation, Scenario(request.scenario), resource, choice)
         case _:

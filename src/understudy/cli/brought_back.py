@@ -50,7 +50,11 @@ def _print_brought_back(view: RunView) -> None:
         say(f"check:         {check.get('name') or check['sql']}: {check['answer']}", hang=15)
     if view.run.procedure == Procedure.DRILL:
         return
-    if view.succeeded and "directory" in provisioned:
+    taken_out = _proof(view, "take-out")
+    if "rows" in taken_out:
+        rows = f"{taken_out['rows']} rows in {taken_out['tables']} tables, as many as the server counted"
+        say(f"taken out:     {taken_out['directory']} ({rows})")
+    elif view.succeeded and "directory" in provisioned:
         opened = _proof(view, "open-to-clients")
         say(f"database:      {provisioned['directory']}{_address(opened)}")
         if "hba_copied_from" in opened:
@@ -98,6 +102,16 @@ def print_how_to_start(view: RunView, programs: str | None) -> None:
     command = shlex.join([*as_owner, program, "-D", str(directory), "-l", str(directory / "server.log"), "start"])
     say(f"It is stopped. Look at port and addresses in its {_CONFIGURATION}, then start it with:")
     click.echo(f"  {command}")  # in one piece, to be copied
+
+
+def is_taken_out(view: RunView) -> bool:
+    """Whether one database, or one table, of it is all that stays."""
+    return "rows" in _proof(view, "take-out")
+
+
+def print_how_to_load(view: RunView) -> None:
+    say("It is a dump in pg_dump's directory format. Load it into a database that lacks it with:")
+    click.echo(f"  {shlex.join(['pg_restore', '--exit-on-error', '--dbname=NAME', str(_proof(view, 'take-out')['directory'])])}")
 
 
 def _proof(view: RunView, verb: str) -> Mapping[str, Json]:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 def finish_restored(installation: Installation, resource: str, view: RunView, as_json: bool) -> NoReturn:
     """What came back, and how to start it; ends the process."""
-    from understudy.cli.brought_back import print_brought_back, print_how_to_start
+    from understudy.cli.brought_back import is_taken_out, print_brought_back, print_how_to_load, print_how_to_start
     from understudy.cli.running import print_nothing_follows, print_run
 
     print_run(view, as_json)
     if not as_json:
         print_brought_back(view)
         print_nothing_follows(installation, view.run.run)
-        if view.succeeded and installation.is_database(resource):
+        if view.succeeded and is_taken_out(view):
+            print_how_to_load(view)
+        elif view.succeeded and installation.is_database(resource):
             recover = installation.postgres(resource).recover
             print_how_to_start(view, recover.programs if recover else None)
     sys.exit(ExitCode.of_run(view))

@@ -17,6 +17,7 @@ Examples:
   understudy restore orders --to /srv/orders-copy
   understudy restore orders --to /srv/orders-copy \\
       --time 2026-11-23T03:00:00+00:00
+  understudy restore orders --to /srv/found --database postgres
   understudy restore documents --to /srv/found --only contracts/2026
   understudy restore accounts --to /srv/found --database shop
   understudy restore accounts --to /srv/found --table shop.public.orders
@@ -51,8 +52,8 @@ Examples:
     help="Of a directory: this file, or this directory with all below it. Of a bucket: this object, or those whose keys begin "
     "with NAME, where it ends in a slash.",
 )
-@click.option("--database", metavar="NAME", help="Of a dump: this database alone.")
-@click.option("--table", metavar="DB.SCHEMA.TABLE", help="Of a dump: this table alone, its rows and the table of contents.")
+@click.option("--database", metavar="NAME", help="Of databases: this one alone, as pg_dump writes it.")
+@click.option("--table", metavar="DB.SCHEMA.TABLE", help="Of databases: this table alone, likewise.")
 @target_options
 @tablespace_option
 @quarantined_option
@@ -75,7 +76,8 @@ def restore(
 
     A database is replayed to the target, promoted and verified, and its server left stopped there. The target is the newest
     commit, unless an option names another. WAL that this host received and has not shipped goes into the repository first, if it
-    is this control plane's to write to.
+    is this control plane's to write to. With --database or --table the server is brought up aside, that part is taken out of it
+    by pg_dump and counted, and all else removed.
 
     All else comes back from a snapshot: the newest, the newest before --time, or --backup. Every content is compared with its
     SHA-256, on the way and once it lies there. A bucket is reached with the resource's endpoint and keys. What a command wrote

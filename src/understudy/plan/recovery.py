@@ -39,6 +39,7 @@ from understudy.steps.restore_base_backup import RestoreBaseBackup
 from understudy.steps.ship_remaining_wal import ShipRemainingWal
 from understudy.steps.ship_spooled_wal import ShipSpooledWal
 from understudy.steps.start_wal_stream import StartWalStream
+from understudy.steps.take_out import DiscardTakenOut, TakeOut
 from understudy.steps.verify_database import VerifyDatabase, VerifyServed
 from understudy.steps.write_and_read_back import WriteAndReadBack
 from understudy.vocabulary.disruption import Disruption, KnownBy, disruption_to_json
@@ -49,6 +50,17 @@ from understudy.vocabulary.wal import Timeline
 
 HEADROOM = 1.1
 """Free space asked for, over what the backup unpacks to: replayed WAL, temporary files, growth while replaying."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPart:
+    """One database, or one table of it, and the directory that it goes to."""
+
+    database: str
+    schema: str
+    table: str
+    """Both empty: all of the database."""
+    directory: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,8 @@ class RecoveryWish:
     disruption: Disruption | None = None
     warm_copy_declined: str = ""
     """Why the warm copy is not to be used whatever it is like; empty where it may be."""
+    part: WantedPart | None = None
+    """Of a restore: what is taken out, and all else removed. None: everything stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +157,8 @@ def plan_recovery(wish: RecoveryWish, facts: RecoveryFacts) -> Plan:
     target = Hold(f"target:{wish.place.directory}", HoldKind.EXCLUSIVE)
     chain = Hold(f"backup-chain:{wish.resource}/{choice.backup.label.chain}", HoldKind.SHARED)
     holds = {target, chain}
+    if wish.part is not None:
+        holds.add(Hold(f"target:{wish.part.directory}", HoldKind.EXCLUSIVE))
     if wish.mode is Mode.FAILOVER:
         holds.add(Hold(f"backup-lane:{wish.resource}", HoldKind.EXCLUSIVE))
     if warm.choice is not None:
@@ -266,6 +282,8 @@ def _bring_back(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice,
         workers=parts_read(wish.processors),
         warm_copy_unused=warm.unused,
     )
+    if wish.part is not None:  # what is taken out is read and counted by that
+        return [PlannedStep(step) for step in (provision, restore, replay, promote)]
     check_pages = CheckPages(wish.resource, wish.place, label=labels[-1])
     return [PlannedStep(step) for step in (provision, restore, replay, promote, verify, check_pages)]
 
@@ -282,6 +300,11 @@ def _bytes_needed(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoic
 def _after(wish: RecoveryWish, facts: RecoveryFacts, choice: RestoreChoice, warm: WarmCopyUse) -> list[PlannedStep]:
     """What a restored and verified server is for: to be looked at and removed, to be handed over, or to serve."""
     resource, place = wish.resource, wish.place
+    if wish.part is not None:
+        part = (wish.part.database, wish.part.schema, wish.part.table, wish.part.directory)
+        remove = RemoveSandbox(resource, place, other_directories=(*_kept_beside(wish), *_removed_after(wish)))
+        discarding = (DiscardTakenOut(resource, place, *part), remove)
+        return [PlannedStep(TakeOut(resource, place, *part)), *(PlannedStep(step, when=When.ALWAYS) for step in discarding)]
     kept, removed = (place.directory, *_kept_beside(wish)), _removed_after(wish)
     release = ReleaseTarget(resource, place, kept=kept, removed=removed)
     taken = (facts.warm_copy.copy.directory,) if warm.choice is not None and facts.warm_copy is not None else ()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import quote
 
+from understudy.ports.instance import InstancePlace
 from understudy.vocabulary.json import JsonObject
 
 DUMP_KIND = "postgres-dump"
@@ -193,4 +194,24 @@ class DumpServers(Protocol):
         Raises:
             GiveUp: ``secret_missing``, ``secret_unreadable``, ``connection_string_malformed``, ``load_target_undeclared``.
         """
+        ...
+
+
+class PartDumper(Protocol):
+    """Of one resource, for one run: takes a part out of a server of this host."""
+
+    def dump(
+        self, place: InstancePlace, superuser: str, database: str, table: tuple[str, str] | None, directory: Path
+    ) -> DumpedDatabase:
+        """Into the directory, in pg_dump's directory format; what an attempt before left there gives way.
+
+        Args:
+            table: Schema and name. None: all of the database.
+        Raises:
+            GiveUp: ``table_missing``, ``database_missing``, ``dump_failed``, ``dump_incomplete``, ``dump_timed_out``.
+        """
+        ...
+
+    def end_left_over(self) -> None:
+        """What an attempt before started for it is ended."""
         ...

@@ -10,7 +10,7 @@ from understudy.ports.clock import Clock
 from understudy.ports.collection import Collection, CollectionTargets, Staging
 from understudy.ports.commanding import OperatorCommand, StartedProcesses
 from understudy.ports.database import Database
-from understudy.ports.dumps import DumpServers
+from understudy.ports.dumps import DumpServers, PartDumper
 from understudy.ports.instance import Instances
 from understudy.ports.loading import Loader
 from understudy.ports.object_store import ObjectStore
@@ -86,3 +86,5 @@ class World:
     """What they left running."""
     dump_servers: Mapping[ResourceName, DumpServers] = field(default_factory=dict)
     """Running servers that dumps are loaded into; of what is kept as dumps."""
+    part_dumpers: Mapping[ResourceName, PartDumper] = field(default_factory=dict)
+    """What takes one database, or one table, out of a server that was restored aside; of databases."""

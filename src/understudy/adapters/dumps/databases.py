@@ -85,6 +85,10 @@ def choose_databases(client: PostgresClient, wanted: Sequence[str] | None) -> tu
     return list(wanted), []
 
 
+_TABLE = """
+select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p')
+"""
 _UNREADABLE = """
 select n.nspname || '.' || c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -130,6 +134,9 @@ class DatabaseSnapshot:
         """Schema and name of each table."""
         found = self._rows(_NAMES, (list(oids),))
         return {int(str(oid)): (str(schema), str(name)) for oid, schema, name in found}
+
+    def has_table(self, schema: str, name: str) -> bool:
+        return self._rows(_TABLE, (schema, name))[0][0] != 0
 
     def count_rows(self, schema: str, name: str) -> int:
         query = sql.SQL("select count(*) from only {}").format(sql.Identifier(schema, name))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from understudy.adapters.dumps.client import DumpedServer, PostgresClient
-from understudy.adapters.dumps.databases import DatabaseSnapshot, choose_databases, snapshot_of
+from understudy.adapters.dumps.database_dumping import DatabaseDumping, WrittenDatabase, require_dumped
+from understudy.adapters.dumps.databases import choose_databases
 from understudy.adapters.dumps.staging import DumpStaging
-from understudy.adapters.dumps.table_of_contents import FileSeen, rows_in, see_file, table_data
-from understudy.adapters.streams.program import ProgramEnd
+from understudy.adapters.dumps.table_of_contents import FileSeen, see_file
 from understudy.adapters.streams.workplace import Errand
 from understudy.ports.collection import Entry, EntryKind
 from understudy.ports.dumps import (
@@ -20,8 +19,6 @@ from understudy.ports.dumps import (
     GLOBALS,
     TOC,
     Dump,
-    DumpedDatabase,
-    DumpedTable,
     directory_of_database,
 )
 from understudy.vocabulary.errors import GiveUp
@@ -37,14 +34,6 @@ class DumpWish:
     """None: all that let the role in."""
     jobs: int
     count_rows: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A database, and what lies in its directory."""
-
-    database: DumpedDatabase
-    files: dict[str, FileSeen]
 
 
 class DumpCollection:
@@ -109,7 +98,11 @@ class DumpCollection:
         names, left_out = choose_databases(self._client, self._wish.databases)
         self._passed_over = tuple(left_out)
         self._dump_globals(seen)
-        written = [self._dump_database(name) for name in names]
+        dumping = DatabaseDumping(self._client, self._errand, self._wish.jobs, self._wish.count_rows)
+        written = [
+            dumping.dump(name, self._staging.path(directory_of_database(name)), room_for=self._staging.require_room)
+            for name in names
+        ]
         databases = tuple(each.database for each in written)
         self.dump = Dump(seen.major, seen.version, programs.major, seen.reads_passwords, databases)
         description = json.dumps(self.dump.to_json(), indent=1, sort_keys=True).encode() + b"\n"
@@ -128,56 +121,9 @@ class DumpCollection:
         file = f"--file={self._staging.path(GLOBALS)}"
         database = self._client.database
         ended = self._client.run("pg_dumpall", "--globals-only", f"--database={database}", file, *without, database=database)
-        self._require_ended(ended, "pg_dumpall", "the roles and tablespaces")
+        require_dumped(ended, "pg_dumpall", "the roles and tablespaces", self._errand)
 
-    def _dump_database(self, name: str) -> _Written:
-        directory = self._staging.path(directory_of_database(name))
-        with snapshot_of(self._client, name) as snapshot:
-            self._staging.require_room(snapshot.content_bytes())
-            self._errand.workplace.progress.report(f"pg_dump {name}", 0, None)
-            ended = self._client.run(
-                "pg_dump", "--format=directory", f"--file={directory}", f"--jobs={self._wish.jobs}", "--compress=0",
-                f"--snapshot={snapshot.exported()}", "--no-sync", database=name,
-            )  # fmt: skip
-            self._require_ended(ended, "pg_dump", f"the database {name}")
-            listed = self._client.read("pg_restore", "--list", str(directory))
-            try:
-                files = {path.name: see_file(path) for path in sorted(directory.iterdir())}
-                tables = tuple(self._tables(snapshot, directory, files, listed))
-            except OSError as error:
-                raise self._staging.unusable(error) from error
-            database = DumpedDatabase(
-                name=name,
-                directory=directory.name,
-                properties=snapshot.properties().to_json(),
-                large_objects=snapshot.large_objects(),
-                entries=_entries_in(listed),
-                tables=tables,
-            )
-        return _Written(database, files)
-
-    def _tables(
-        self, snapshot: DatabaseSnapshot, directory: Path, files: dict[str, FileSeen], listed: str
-    ) -> Iterator[DumpedTable]:
-        """Each file is compared with what the server counts in the same state."""
-        found = list(table_data(listed))
-        names = snapshot.names([each.table_oid for each in found])
-        for each in found:
-            self._errand.workplace.cancellation.raise_if_requested()
-            schema, table = names[each.table_oid]
-            rows = rows_in(directory / each.file, files[each.file]) if each.file in files else None
-            counted = snapshot.count_rows(schema, table) if self._wish.count_rows else rows
-            if rows is None or rows != counted:
-                held = "is cut off" if rows is None else f"holds {rows} rows"
-                raise GiveUp(
-                    "dump_incomplete",
-                    found=f"the dump of {schema}.{table} in {snapshot.name} {held}, and the server counts {counted}",
-                    expected="every row of the state that was dumped",
-                    hint="start it again; if it stays so, look at the server's log, and take a dump by hand: pg_dump --table",
-                )
-            yield DumpedTable(schema, table, each.file, rows)
-
-    def _entries_of(self, written: _Written) -> Iterator[Entry]:
+    def _entries_of(self, written: WrittenDatabase) -> Iterator[Entry]:
         database = written.database
         about: JsonObject = {"mode": _DIRECTORY_MODE, DATABASE_ATTRIBUTE: database.to_json()}
         yield Entry(database.directory, EntryKind.DIRECTORY, attributes=about)
@@ -193,27 +139,6 @@ class DumpCollection:
 
     def _file(self, key: str, seen: FileSeen) -> Entry:
         return Entry(key, EntryKind.FILE, seen.size_bytes, f"sha256:{seen.sha256}", attributes={"mode": _FILE_MODE})
-
-    def _require_ended(self, ended: ProgramEnd, program: str, what: str) -> None:
-        if ended.status == 0:
-            return
-        if ended.status is None:
-            raise GiveUp(
-                "dump_timed_out",
-                found=f"{program} of {what} {ended.told}",
-                expected=f"that it ends within time_limit, {self._errand.time_limit.total_seconds():g} s",
-                hint="see what it waits for in pg_stat_activity; where it needs so long, raise time_limit in the stack file",
-            )
-        raise GiveUp(
-            "dump_failed",
-            found=f"{program} of {what} {ended.told}",
-            expected="that it ends with 0; nothing of what it wrote is kept",
-            hint="where rights are missing: GRANT pg_read_all_data TO the role of url; row-level security needs the owner",
-        )
-
-
-def _entries_in(listed: str) -> int:
-    return sum(1 for line in listed.splitlines() if line[:1].isdigit())
 
 
 def _summary(dump: Dump) -> JsonObject:
