@@ -23,9 +23,9 @@ _STACK_FILE = "understudy.yaml"
 _NAMED_COMMAND = re.compile(
     r"\bunderstudy (?:check|status|drills?|forecast|recover|runs(?! as\b)|show|approve|cancel|resume"
     r"|evidence (?:verify|export|report|incident)|findings (?:add|list|close)|document plan|readiness|quarantine list"
-    r"|(?:backups?|verify|expire|restore|quarantine lift)(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
+    r"|(?:backups?|verify|expire|restore|diff|quarantine lift|warm-copy (?:seed|show))(?: [a-z][\w-]*(?= --|[;,.)`]|$))?)\b"
     r"(?: (?:\d{8}-\d{6}-[0-9a-f]+|[A-Z]{2,}\b"
-    r"|(?:database_corruption|data_loss|storage_loss|complete_failure|security_incident)\b"
+    r"|(?:database_corruption|data_loss|storage_loss|complete_failure|security_incident|application_failure)\b"
     r"|--(?:full|take-over|deep|dry-run|quarantined)\b"
     r"|--(?!stack |state )[a-z-]+ (?:[A-Z]{2,}\b|\d{8}-\d{6}\w*)))*"
 )
