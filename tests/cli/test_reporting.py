@@ -103,5 +103,6 @@ def test_what_the_readme_says_of_pages_can_be_typed_as_it_stands(drilled):
         program, *words = shlex.split(line.partition("  #")[0])
         assert program == "understudy"
         done = understudy(drilled, *(drilled.run if re.fullmatch(r"\d{8}-\d{6}-\w+", word) else word for word in words))
-        assert done.returncode == 0, done.stderr
+        wanting = words[0] == "readiness"  # not everything is met on this shelf, and that is how it says so
+        assert done.returncode == (1 if wanting else 0), done.stdout + done.stderr
     assert (drilled.directory / "recovery.pdf").exists()
